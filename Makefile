@@ -1,0 +1,36 @@
+# Five verbs. Everything happens in .venv; another one: make test VENV=/path/to/venv
+VENV ?= .venv
+PYTHON ?= python3.11
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: install demo test check fix clean
+
+install: $(STAMP)
+
+# torch comes first and alone, within the range of pyproject.toml, so that pip takes a CPU build
+# where one is at hand.
+$(STAMP): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --progress-bar off "torch>=2.6,<2.14"
+	$(BIN)/python -m pip install --quiet --progress-bar off -e ".[optimum,dev]"
+	touch $(STAMP)
+
+# The main job on the embedded encoder: prune, export, optimise, verify, benchmark, report.
+demo: install
+	$(BIN)/glp-export prune-and-export --config models/demo-encoder/demo.yaml --output out/demo --overwrite
+
+test: install
+	$(BIN)/python -m pytest
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fix: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

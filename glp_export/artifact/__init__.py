@@ -1,0 +1,41 @@
+"""The ONNX side: export, optimise, prove right, run, and lay out on disk."""
+
+from __future__ import annotations
+
+from glp_export.artifact.export import export_onnx
+from glp_export.artifact.exporters import EXPORTERS, resolve_exporter
+from glp_export.artifact.layout import ArtifactLayout
+from glp_export.artifact.onnx_file import OnnxFile, describe, relocate
+from glp_export.artifact.optimise import LEVELS, candidates, describe_fusions, optimise
+from glp_export.artifact.parity import check_parity
+from glp_export.artifact.parity_report import FileParity, ParityReport, Probe
+from glp_export.artifact.session import open_session, predict_onnx, provider_name
+from glp_export.artifact.staging import commit, finished, prepare, writing
+from glp_export.artifact.variants import VARIANTS, Variant
+
+__all__ = [
+    "EXPORTERS",
+    "LEVELS",
+    "VARIANTS",
+    "ArtifactLayout",
+    "FileParity",
+    "OnnxFile",
+    "ParityReport",
+    "Probe",
+    "Variant",
+    "candidates",
+    "check_parity",
+    "commit",
+    "describe",
+    "describe_fusions",
+    "export_onnx",
+    "finished",
+    "open_session",
+    "optimise",
+    "predict_onnx",
+    "prepare",
+    "provider_name",
+    "relocate",
+    "resolve_exporter",
+    "writing",
+]

@@ -1,0 +1,82 @@
+"""Export through optimum's `main_export` (package optimum-onnx, transformers below 4.58)."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+from pathlib import Path
+
+from glp_export.artifact.exporters.base import Exporter
+from glp_export.artifact.quiet import quiet
+from glp_export.artifact.staging import writing
+from glp_export.errors import ModelError, UsageError
+
+
+def available() -> bool:
+    """Whether optimum-onnx is installed beside a transformers that it can work with."""
+    if importlib.util.find_spec("optimum") is None:
+        return False
+    try:
+        found = importlib.util.find_spec("optimum.exporters.onnx") is not None
+    except ImportError:  # an optimum without optimum.exporters
+        return False
+    return found and int(importlib.metadata.version("transformers").split(".")[0]) < 5
+
+
+def export(checkpoint: Path, output: Path, *, export_task: str, opset: int | None) -> None:
+    """Export a checkpoint by tracing it, as `optimum-cli export onnx` does.
+
+    The task is always given, since optimum cannot tell it from a local directory. Optimum's own
+    validation is left out: it only warns, and `check_parity` does it on real rows.
+
+    Raises:
+        ModelError: optimum does not know the architecture, or not with this task.
+        UsageError: the opset is not one that the model can be exported with.
+    """
+    with quiet():
+        from optimum.exporters.onnx import main_export
+
+        try:
+            with writing(output):
+                main_export(
+                    str(checkpoint),
+                    output.parent,
+                    task=export_task,
+                    opset=opset,
+                    framework="pt",
+                    library_name="transformers",
+                    dtype="fp32",
+                    local_files_only=True,
+                    do_validation=False,
+                )
+        except (ValueError, KeyError, RuntimeError) as error:  # torch.onnx raises RuntimeErrors
+            raise _explained(error, checkpoint, export_task, opset) from error
+    made = output.parent / "model.onnx"
+    if made != output:
+        raise ModelError(f"The exporter writes {made.name} and was asked for {output.name}.")
+
+
+def _explained(
+    error: Exception, checkpoint: Path, export_task: str, opset: int | None
+) -> ModelError | UsageError:
+    message = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+    if opset is not None and "opset" in message.lower():
+        return UsageError(
+            f"The model cannot be exported with opset {opset}: {message}",
+            where="--opset",
+            fix="Leave --opset away: the exporter then takes the one that suits the model.",
+        )
+    return ModelError(
+        f"optimum cannot export this model for {export_task}: {message}",
+        where=str(checkpoint),
+        fix="See https://huggingface.co/docs/optimum-onnx/onnx/overview for the architectures "
+        "that it knows.",
+    )
+
+
+EXPORTER = Exporter(
+    name="optimum",
+    install_hint='pip install "glp-export[optimum]"',
+    available=available,
+    export=export,
+)

@@ -1,0 +1,188 @@
+"""Where everything lies in an artifact's directory, and the checksums that keep it honest."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from glp_export.artifact.staging import writing
+from glp_export.artifact.variants import VARIANTS
+from glp_export.errors import ModelError, UsageError
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class ArtifactLayout:
+    """The paths of an artifact below its root; nothing is created or read by asking for one.
+
+    Attributes:
+        root: OUT itself, or the staging directory while a run is under way.
+    """
+
+    root: Path
+
+    @property
+    def card(self) -> Path:
+        """The model card."""
+        return self.root / "README.md"
+
+    @property
+    def config(self) -> Path:
+        """The model's configuration, with label2id in the data's own labels."""
+        return self.root / "config.json"
+
+    @property
+    def weights(self) -> Path:
+        """The pruned PyTorch weights."""
+        return self.root / "model.safetensors"
+
+    @property
+    def onnx_dir(self) -> Path:
+        """The directory of the ONNX files."""
+        return self.root / "onnx"
+
+    @property
+    def onnx_model(self) -> Path:
+        """The fp32 file of standard operators that every consumer loads."""
+        return self.variant("fp32")
+
+    @property
+    def glp_dir(self) -> Path:
+        """What this tool has to say about the artifact."""
+        return self.root / "glp"
+
+    @property
+    def plan(self) -> Path:
+        """Which layers went, in which order, and why."""
+        return self.glp_dir / "plan.json"
+
+    @property
+    def parity(self) -> Path:
+        """How far each ONNX file is from the PyTorch model."""
+        return self.glp_dir / "parity.json"
+
+    @property
+    def benchmark(self) -> Path:
+        """Latency, throughput, size and metric of every contender."""
+        return self.glp_dir / "benchmark.json"
+
+    @property
+    def environment(self) -> Path:
+        """The machine and the versions it was made with."""
+        return self.glp_dir / "environment.json"
+
+    @property
+    def run_config(self) -> Path:
+        """The resolved configuration, which makes the artifact again."""
+        return self.glp_dir / "run.yaml"
+
+    @property
+    def report(self) -> Path:
+        """The report for a browser."""
+        return self.glp_dir / "report.html"
+
+    @property
+    def checksums(self) -> Path:
+        """SHA-256 of every other file, as `sha256sum -c` reads it from the root."""
+        return self.glp_dir / "SHA256SUMS"
+
+    @property
+    def work_dir(self) -> Path:
+        """Journal, teacher and candidates of a run under way; gone from a finished artifact."""
+        return self.root / "work"
+
+    def variant(self, name: str) -> Path:
+        """The path of an ONNX file by the name of its variant.
+
+        Raises:
+            UsageError: there is no such variant.
+        """
+        if name not in VARIANTS:
+            raise UsageError(f"There is no variant {name!r}.", fix=f"One of {', '.join(VARIANTS)}.")
+        return self.onnx_dir / VARIANTS[name].file_name
+
+    def shipped(self) -> dict[str, Path]:
+        """The ONNX files that are there, by the name of their variant."""
+        return {name: self.variant(name) for name in VARIANTS if self.variant(name).is_file()}
+
+    def files(self) -> list[Path]:
+        """Every file of the artifact, sorted; scratch and the checksums themselves left out."""
+        return sorted(
+            path
+            for path in self.root.rglob("*")
+            if path.is_file() and path != self.checksums and self.work_dir not in path.parents
+        )
+
+    def write_checksums(self) -> Path:
+        """Write `glp/SHA256SUMS` over every file; the last thing to write.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        with writing(self.root):
+            self.glp_dir.mkdir(parents=True, exist_ok=True)
+            lines = [
+                f"{file_sha256(path)}  {path.relative_to(self.root).as_posix()}\n"
+                for path in self.files()
+            ]
+            self.checksums.write_text("".join(lines), encoding="utf-8")
+        return self.checksums
+
+    def verify_checksums(self) -> None:
+        """Check that every file listed is there and is what it was.
+
+        Files that are not listed are let be: a deployment may put its own beside ours.
+
+        Raises:
+            ModelError: the list is missing or unreadable, or a file is; it is named.
+        """
+        for name, expected in self._listed().items():
+            path = self.root / name
+            if not path.is_file():
+                raise ModelError(
+                    f"{name} is listed in glp/SHA256SUMS and is missing.",
+                    where=str(path),
+                    fix="Copy the whole directory again, or make the artifact again.",
+                )
+            if file_sha256(path) != expected:
+                raise ModelError(
+                    f"{name} is not the file that was exported: its SHA-256 differs.",
+                    where=str(path),
+                    fix="Copy it again; if it was edited on purpose, make the artifact again.",
+                )
+
+    def _listed(self) -> dict[str, str]:
+        """Name to SHA-256, as listed."""
+        if not self.checksums.is_file():
+            raise ModelError(
+                "The directory has no glp/SHA256SUMS, so it is no complete artifact.",
+                where=str(self.root),
+                fix="Make it with `glp-export prune-and-export`.",
+            )
+        listed = {}
+        for number, line in enumerate(self.checksums.read_text(encoding="utf-8").splitlines(), 1):
+            digest, separator, name = line.partition("  ")
+            if len(digest) != 64 or not separator or not _stays_inside(name):
+                raise ModelError(
+                    "The line is not a SHA-256 and a file name of the artifact.",
+                    where=f"{self.checksums}, line {number}",
+                    fix="Make the artifact again.",
+                )
+            listed[name] = digest
+        return listed
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file as 64 hexadecimal digits, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _stays_inside(name: str) -> bool:
+    pure = PurePosixPath(name)
+    return bool(name) and not pure.is_absolute() and ".." not in pure.parts

@@ -1,0 +1,178 @@
+"""An ONNX file on disk: what is in it, how it is written, and how it moves with its sidecar."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glp_export.errors import ModelError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+FUSED_OPERATORS = (
+    "Attention",
+    "MultiHeadAttention",
+    "EmbedLayerNormalization",
+    "SkipLayerNormalization",
+    "LayerNormalization",
+    "BiasGelu",
+    "Gelu",
+    "FastGelu",
+)
+"""Operators that stand for several simpler ones, in the order in which tables show them."""
+
+SIDECAR_THRESHOLD = 2_000_000_000
+"""Bytes of weights past which they go into a sidecar: protobuf itself stops at 2**31."""
+
+_SIDECAR_MINIMUM = 1024
+"""Bytes below which a tensor stays in the graph: shapes and axes are read while it is loaded."""
+
+
+@dataclass(frozen=True)
+class OnnxFile:
+    """One ONNX file and what was done to it.
+
+    Attributes:
+        path: the graph; its weights stand beside it in `sidecar(path)` when they are large.
+        precision: the arithmetic of its large matrix products, "fp32".
+        optimisation: "none", or the level of `optimise.LEVELS` that made it.
+        opset: version of the standard operator set.
+        nodes: number of nodes in the main graph.
+        fusions: how often each of `FUSED_OPERATORS` occurs; those that do not are left out.
+    """
+
+    path: Path
+    precision: str
+    optimisation: str
+    opset: int
+    nodes: int
+    fusions: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def variant(self) -> str:
+        """The file's name, as tables show it."""
+        return self.path.name
+
+    @property
+    def bytes(self) -> int:
+        """Size on disk, sidecar included."""
+        return sum(part.stat().st_size for part in parts(self.path))
+
+
+def sidecar(path: Path) -> Path:
+    """The file beside a large graph that holds its weights, under the name that loaders expect."""
+    return path.with_name(path.name + "_data")
+
+
+def parts(path: Path) -> list[Path]:
+    """The files that make up one ONNX file: the graph and, if there is one, its sidecar."""
+    return [part for part in (path, sidecar(path)) if part.is_file()]
+
+
+def read_graph(path: Path, *, weights: bool = False) -> ModelProto:
+    """Read a graph, by default without the weights that lie in a sidecar.
+
+    Raises:
+        ModelError: there is no such file, it is not an ONNX file, or its sidecar is missing.
+    """
+    import onnx
+
+    if not path.is_file():
+        raise ModelError("There is no such ONNX file.", where=str(path))
+    try:
+        model = onnx.load(str(path), load_external_data=weights)
+    except Exception as error:  # protobuf's and onnx's own types, which differ between versions
+        raise ModelError(
+            f"The ONNX file cannot be read: {error}",
+            where=str(path),
+            fix="Export it again; a copy that broke off is the usual reason.",
+        ) from error
+    if not model.graph.node:
+        raise ModelError("The file holds no ONNX graph.", where=str(path), fix="Export it again.")
+    return model
+
+
+def describe(path: Path, *, precision: str = "fp32", optimisation: str = "none") -> OnnxFile:
+    """Look at an ONNX file and count what is in it.
+
+    Raises:
+        ModelError: the file cannot be read.
+    """
+    model = read_graph(path)
+    operators = Counter(node.op_type for node in model.graph.node)
+    return OnnxFile(
+        path=path,
+        precision=precision,
+        optimisation=optimisation,
+        opset=next(
+            entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")
+        ),
+        nodes=len(model.graph.node),
+        fusions={name: operators[name] for name in FUSED_OPERATORS if operators[name]},
+    )
+
+
+def write_graph(model: ModelProto, path: Path, *, threshold: int = SIDECAR_THRESHOLD) -> Path:
+    """Write a graph whose weights are in memory; past `threshold` bytes they go into a sidecar."""
+    import onnx
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove(path)  # onnx appends to a sidecar that is already there
+    if model.ByteSize() <= threshold:
+        onnx.save(model, str(path))
+        return path
+    onnx.save(
+        model,
+        str(path),
+        save_as_external_data=True,
+        all_tensors_to_one_file=True,
+        location=sidecar(path).name,
+        size_threshold=_SIDECAR_MINIMUM,
+    )
+    return path
+
+
+def relocate(file: OnnxFile, path: Path) -> OnnxFile:
+    """Copy an ONNX file to another name; a sidecar follows and the graph points to its new name.
+
+    The weights themselves are copied byte by byte and never read into memory.
+    """
+    import onnx
+    from onnx.external_data_helper import uses_external_data
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove(path)
+    if not sidecar(file.path).is_file():
+        shutil.copyfile(file.path, path)
+        return describe(path, precision=file.precision, optimisation=file.optimisation)
+    shutil.copyfile(sidecar(file.path), sidecar(path))
+    model = read_graph(file.path)
+    for tensor in model.graph.initializer:
+        if uses_external_data(tensor):
+            for entry in tensor.external_data:
+                if entry.key == "location":
+                    entry.value = sidecar(path).name
+    onnx.save(model, str(path))
+    return describe(path, precision=file.precision, optimisation=file.optimisation)
+
+
+def place(source: Path, path: Path) -> None:
+    """Move a file of the same name into a directory on the same disk, the graph last.
+
+    So a graph that is there is whole, whenever the move was cut short.
+    """
+    remove(path)
+    if sidecar(source).is_file():
+        sidecar(source).replace(sidecar(path))
+    source.replace(path)
+
+
+def remove(path: Path) -> None:
+    """Delete an ONNX file and its sidecar, where they exist."""
+    for part in (path, sidecar(path)):
+        part.unlink(missing_ok=True)

@@ -1,0 +1,172 @@
+"""ONNX Runtime's transformer optimiser at the levels that optimum calls O1 to O3."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glp_export.artifact.layout import file_sha256
+from glp_export.artifact.onnx_file import SIDECAR_THRESHOLD, OnnxFile, describe, remove, write_graph
+from glp_export.artifact.quiet import quiet
+from glp_export.artifact.staging import writing
+from glp_export.errors import ModelError, UsageError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Level:
+    """What one optimisation level does.
+
+    Attributes:
+        graph_level: ONNX Runtime's own optimisations, 1 basic or 2 extended.
+        fusions: the patterns of transformer blocks too (Attention, SkipLayerNormalization, …).
+        gelu_approximation: Gelu by its tanh formula, which moves the logits a little.
+    """
+
+    graph_level: int
+    fusions: bool = False
+    gelu_approximation: bool = False
+
+
+LEVELS: dict[str, Level] = {
+    "O1": Level(1),
+    "O2": Level(2, fusions=True),
+    "O3": Level(2, fusions=True, gelu_approximation=True),
+}
+
+PATTERNS: dict[str, str] = {
+    "bert": "bert",
+    "roberta": "bert",
+    "xlm-roberta": "bert",
+    "camembert": "bert",
+    "electra": "bert",
+    "distilbert": "bert",
+    "mpnet": "bert",
+    # Attention is not among the patterns found in these three, the rest is.
+    "deberta": "bert",
+    "deberta-v2": "bert",
+    "modernbert": "bert",
+}
+"""Model type of a configuration to the set of fusion patterns that ONNX Runtime has for it."""
+
+
+def optimise(
+    source: OnnxFile,
+    level: str,
+    output: Path,
+    checkpoint: Path,
+    *,
+    sidecar_threshold: int = SIDECAR_THRESHOLD,
+) -> OnnxFile:
+    """Write an optimised copy of an exported file, which may use ONNX Runtime's own operators.
+
+    Args:
+        source: a file that is not optimised yet.
+        level: a key of `LEVELS`.
+        output: where the copy goes.
+        checkpoint: its config.json names the family, the heads and the width.
+        sidecar_threshold: bytes of weights past which they go to a sidecar.
+
+    Raises:
+        ModelError: ONNX Runtime cannot optimise the graph.
+        OutputError: the copy cannot be written.
+        UsageError: there is no such level, or the source is optimised already.
+    """
+    if level not in LEVELS:
+        raise UsageError(
+            f"There is no optimisation level {level!r}.",
+            where="--optimize",
+            fix=f"One of none, {', '.join(LEVELS)}.",
+        )
+    if source.optimisation != "none":
+        raise UsageError(f"{source.path} is optimised already ({source.optimisation}).")
+    with writing(output.parent):
+        try:
+            model = _optimised(source.path, LEVELS[level], checkpoint)
+        except OSError:
+            raise
+        except Exception as error:  # asserts, KeyErrors and ONNX Runtime's own: by the pattern
+            raise ModelError(
+                f"ONNX Runtime cannot optimise the graph at {level}: {error!r}",
+                where=str(source.path),
+                fix="Use a lower level, or --optimize none.",
+            ) from error
+        write_graph(model, output, threshold=sidecar_threshold)
+    return describe(output, precision=source.precision, optimisation=level)
+
+
+def candidates(
+    source: OnnxFile, levels: Sequence[str], directory: Path, checkpoint: Path
+) -> list[OnnxFile]:
+    """Optimised copies at several levels, to be judged by parity and by the clock.
+
+    A level that cannot be built, and one that only repeats the graph of a level before it, is left
+    out and the log says so: a slower or absent candidate must not end a run whose plain file is
+    good.
+
+    Raises:
+        OutputError: a copy cannot be written.
+        UsageError: there is no such level.
+    """
+    built: list[OnnxFile] = []
+    seen: dict[str, str] = {}
+    for level in levels:
+        if level == "none":
+            continue
+        path = directory / f"model_{level}.onnx"
+        try:
+            file = optimise(source, level, path, checkpoint)
+        except ModelError as error:
+            logger.warning("optimisation %s is left out: %s", level, error.what)
+            continue
+        digest = file_sha256(path)
+        if digest in seen:
+            logger.info("optimisation %s is left out: same graph as %s", level, seen[digest])
+            remove(path)
+            continue
+        seen[digest] = level
+        built.append(file)
+        logger.info("optimisation %s: %d nodes, %s", level, file.nodes, describe_fusions(file))
+    return built
+
+
+def describe_fusions(file: OnnxFile) -> str:
+    """Fused operators and their counts, "12 Attention, 24 SkipLayerNormalization"."""
+    return ", ".join(f"{count} {name}" for name, count in file.fusions.items()) or "nothing fused"
+
+
+def _optimised(source: Path, level: Level, checkpoint: Path) -> ModelProto:
+    """The optimised graph with all its weights in memory."""
+    from onnxruntime.transformers.fusion_options import FusionOptions
+    from onnxruntime.transformers.optimizer import optimize_model
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(str(checkpoint), local_files_only=True)
+    patterns = PATTERNS.get(config.model_type)
+    if level.fusions and patterns is None:
+        logger.info(
+            "ONNX Runtime has no fusion patterns for %s: general optimisations only",
+            config.model_type,
+        )
+    options = FusionOptions(patterns or "bert")
+    options.enable_gelu_approximation = level.gelu_approximation
+    with quiet():
+        optimised = optimize_model(
+            str(source),
+            model_type=patterns or "bert",
+            # Given, since the patterns cannot read them off every traced graph.
+            num_heads=getattr(config, "num_attention_heads", 0),
+            hidden_size=getattr(config, "hidden_size", 0),
+            optimization_options=options,
+            opt_level=level.graph_level,
+            only_onnxruntime=not level.fusions or patterns is None,
+        )
+        optimised.topological_sort()
+    return optimised.model

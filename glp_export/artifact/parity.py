@@ -1,0 +1,238 @@
+"""Whether an ONNX file computes what the PyTorch model computes.
+
+No exporter fails on wrong numbers, so every file is compared before it ships: on real rows padded
+together, and on shapes other than the one it was traced with.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glp_export.artifact.difference import Difference, agreement, compare
+from glp_export.artifact.onnx_file import OnnxFile
+from glp_export.artifact.optimise import LEVELS
+from glp_export.artifact.parity_report import FileParity, ParityReport, Probe
+from glp_export.artifact.probes import Case, probe_cases, sample_cases
+from glp_export.artifact.reference import Reference
+from glp_export.artifact.session import open_session, provider_name, run_batch
+from glp_export.artifact.tolerance import Tolerance, tolerance_for
+from glp_export.errors import ModelError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from datasets import Dataset
+    from onnxruntime import InferenceSession
+    from transformers import PreTrainedTokenizerBase
+
+    Array = np.ndarray[Any, Any]
+
+logger = logging.getLogger(__name__)
+
+_BLIND = 10
+"""Times the tolerance that logits must vary by for a comparison to mean something."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One batch as PyTorch and as the file computed it; `error` says why the file did not."""
+
+    case: Case
+    wanted: Array
+    found: Array | None
+    error: str = ""
+
+
+def check_parity(
+    files: Sequence[OnnxFile],
+    checkpoint: Path,
+    encoded: Dataset,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    auto_class: str,
+    max_length: int,
+    threads: int,
+    provider: str = "CPUExecutionProvider",
+    atol: float | None = None,
+    rtol: float | None = None,
+    samples: int = 256,
+    batch_size: int = 8,
+) -> ParityReport:
+    """Compare the logits of ONNX files with those of the checkpoint in PyTorch, fp32 on the CPU.
+
+    Args:
+        files: the files to check, each opened as it would be deployed.
+        checkpoint: directory with config.json and safetensors weights.
+        encoded: real tokenised rows, not padded.
+        tokenizer: pads them.
+        auto_class: class of transformers that loads the checkpoint.
+        max_length: longest sequence of the run, in tokens.
+        threads: of ONNX Runtime, and of PyTorch meanwhile.
+        provider: execution provider of the sessions.
+        atol: in place of the precision's own; see `tolerance.TOLERANCES`.
+        rtol: likewise.
+        samples: rows compared at most, spread over the data set.
+        batch_size: rows padded together.
+
+    Returns:
+        The findings, good or bad; `ParityReport.require` turns bad ones into an error.
+
+    Raises:
+        DataError: there are no rows.
+        DeviceError: the provider is not there.
+        ModelError: a file or the checkpoint cannot be loaded, or PyTorch itself computes NaN.
+        UsageError: `max_length` is more than the model takes.
+    """
+    provider = provider_name(provider)
+    reference = Reference(checkpoint, auto_class, threads=threads)
+    rows = sample_cases(encoded, tokenizer, samples=samples, batch_size=batch_size)
+    probes = probe_cases(encoded, tokenizer, max_length=max_length)
+    cases = [*rows, *probes]
+    wanted = [reference.logits(case.batch) for case in cases]
+    checked = []
+    for file in files:
+        session = open_session(file.path, provider=provider, threads=threads)
+        runs = [_run(session, case, logits) for case, logits in zip(cases, wanted, strict=True)]
+        tolerance = tolerance_for(file.precision, atol=atol, rtol=rtol)
+        found = _judge(file, provider, runs[: len(rows)], runs[len(rows) :], tolerance)
+        if reference.labelled:
+            found = _with_labels(found, runs[: len(rows)], tolerance)
+        if not found.passed:
+            reasons = (*_approximated(file), *_unread(session, cases, reference))
+            found = replace(found, failures=(*found.failures, *reasons))
+        checked.append(found)
+        logger.info(
+            "parity of %s: max |Δlogit| %s, spread %.3g", file.variant, found.max_abs, found.spread
+        )
+        if tolerance and found.spread < _BLIND * tolerance.atol:
+            logger.warning(
+                "the logits vary by %.2g only: atol %g cannot tell right from wrong; lower --atol",
+                found.spread,
+                tolerance.atol,
+            )
+    return ParityReport(tuple(checked))
+
+
+def _run(session: InferenceSession, case: Case, wanted: Array) -> _Run:
+    """Run one batch; a file that cannot is a finding to report, not a crash."""
+    try:
+        found = run_batch(session, case.batch)
+    except ModelError:
+        raise
+    except Exception as error:  # ONNX Runtime's errors share no base class but Exception
+        return _Run(case, wanted, None, str(error))
+    if found.shape != wanted.shape:
+        return _Run(case, wanted, None, f"it answers {found.shape}, not {wanted.shape}")
+    return _Run(case, wanted, found)
+
+
+def _judge(
+    file: OnnxFile,
+    provider: str,
+    rows: Sequence[_Run],
+    probes: Sequence[_Run],
+    tolerance: Tolerance | None,
+) -> FileParity:
+    """Everything there is to say about one file, but for the labels."""
+    whole, samples = _over_rows(rows, tolerance)
+    probed = [_over(run, tolerance) for run in probes]
+    named = [("real rows", whole), *((_title(r), d) for r, d in zip(probes, probed, strict=True))]
+    return FileParity(
+        variant=file.variant,
+        precision=file.precision,
+        optimisation=file.optimisation,
+        provider=provider,
+        samples=samples,
+        max_abs=whole.max_abs,
+        mean_abs=whole.mean_abs,
+        spread=_spread(rows),
+        label_agreement=None,
+        disagreements=(),
+        non_finite=sum(difference.non_finite for _, difference in named),
+        probes=tuple(
+            Probe(run.case.name, *run.case.shape, difference.max_abs)
+            for run, difference in zip(probes, probed, strict=True)
+        ),
+        atol=tolerance.atol if tolerance else None,
+        rtol=tolerance.rtol if tolerance else None,
+        failures=tuple(f"{name}: {fault}" for name, found in named for fault in found.faults),
+    )
+
+
+def _with_labels(
+    parity: FileParity, rows: Sequence[_Run], tolerance: Tolerance | None
+) -> FileParity:
+    """The finding with what becomes of the labels."""
+    import numpy as np
+
+    ran = [run for run in rows if run.found is not None]
+    if not ran:
+        return parity
+    share, differing = agreement(
+        np.concatenate([run.found for run in ran if run.found is not None]),
+        np.concatenate([run.wanted for run in ran]),
+        tolerance,
+    )
+    numbers = [number for run in ran for number in run.case.rows]
+    listed = sorted(numbers[index] for index in differing)
+    fault = f"real rows: the label of {len(listed)} differs, first of row {listed[:1]}"
+    return replace(
+        parity,
+        label_agreement=share,
+        disagreements=tuple(listed),
+        failures=(*parity.failures, fault) if listed and tolerance else parity.failures,
+    )
+
+
+def _over_rows(rows: Sequence[_Run], tolerance: Tolerance | None) -> tuple[Difference, int]:
+    """The real rows as one comparison, and how many of them the file could run."""
+    import numpy as np
+
+    ran = [run for run in rows if run.found is not None]
+    broken = tuple(f"{run.case.shape} does not run: {run.error}" for run in rows if run.error)
+    if not ran:
+        return Difference(None, None, 0, broken), 0
+    found = np.concatenate([run.found for run in ran if run.found is not None])
+    difference = compare(found, np.concatenate([run.wanted for run in ran]), tolerance)
+    return replace(difference, faults=(*broken, *difference.faults)), len(found)
+
+
+def _spread(rows: Sequence[_Run]) -> float:
+    """How far PyTorch's own logits vary from row to row."""
+    import numpy as np
+
+    return float(np.concatenate([run.wanted for run in rows]).std(axis=0).mean())
+
+
+def _over(run: _Run, tolerance: Tolerance | None) -> Difference:
+    if run.found is None:
+        return Difference(None, None, 0, (f"does not run: {run.error}",))
+    return compare(run.found, run.wanted, tolerance)
+
+
+def _title(run: _Run) -> str:
+    batch_size, length = run.case.shape
+    return f"probe {run.case.name!r} ({batch_size} × {length})"
+
+
+def _approximated(file: OnnxFile) -> tuple[str, ...]:
+    """A reason why numbers may differ: a level that trades exactness for speed."""
+    level = LEVELS.get(file.optimisation)
+    if level is None or not level.gelu_approximation:
+        return ()
+    return (f"{file.optimisation} approximates Gelu; O2 has the same fusions and is exact",)
+
+
+def _unread(
+    session: InferenceSession, cases: Sequence[Case], reference: Reference
+) -> tuple[str, ...]:
+    """A reason why numbers may differ: segments that the model reads and the graph cannot."""
+    name = "token_type_ids"
+    if name in {node.name for node in session.get_inputs()} or name not in reference.inputs:
+        return ()
+    if not any(name in case.batch and case.batch[name].any() for case in cases):
+        return ()
+    return (f"the graph has no input {name}, which the model reads and these rows use",)

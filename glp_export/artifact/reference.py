@@ -1,0 +1,113 @@
+"""The PyTorch model that an ONNX file is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glp_export.artifact.quiet import quiet
+from glp_export.errors import ModelError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Batch = Mapping[str, "np.ndarray[Any, Any]"]
+
+
+class Reference:
+    """A checkpoint as PyTorch computes it: fp32, eval, on the CPU.
+
+    Attributes:
+        inputs: the names that the model's forward takes.
+        labelled: whether its logits name a class, rather than being a number.
+    """
+
+    def __init__(self, checkpoint: Path, auto_class: str, *, threads: int) -> None:
+        """Load a checkpoint.
+
+        Args:
+            checkpoint: directory with config.json and safetensors weights.
+            auto_class: class of transformers, "AutoModelForSequenceClassification".
+            threads: PyTorch threads while it computes.
+
+        Raises:
+            ModelError: it cannot be loaded, or weights are missing from it.
+        """
+        import inspect
+
+        self._model = _load(checkpoint, auto_class)
+        self._threads = threads
+        self.inputs = tuple(inspect.signature(self._model.forward).parameters)
+        self.labelled = int(self._model.config.num_labels) > 1
+
+    def logits(self, batch: Batch) -> np.ndarray[Any, Any]:
+        """Logits `(batch, num_labels)` float32 of one padded batch.
+
+        Raises:
+            ModelError: a logit is NaN or infinite, so there is nothing to compare with.
+            UsageError: the batch is longer than the model's positions.
+        """
+        import numpy as np
+        import torch
+
+        tensors = {
+            name: torch.from_numpy(values) for name, values in batch.items() if name in self.inputs
+        }
+        with torch.inference_mode(), _threads(self._threads):
+            try:
+                output = self._model(**tensors)
+            except IndexError as error:
+                raise UsageError(
+                    f"The model has no position for token {batch['input_ids'].shape[1]}: {error}",
+                    where="--max-length",
+                    fix="Lower it to what the model was made for.",
+                ) from error
+        logits = output[0].float().numpy()
+        if not np.isfinite(logits).all():
+            raise ModelError(
+                "The PyTorch model itself computes NaN or infinite logits.",
+                fix="Its training diverged: lower the learning rate, and train in fp32 or bf16.",
+            )
+        return np.asarray(logits)
+
+
+def _load(checkpoint: Path, auto_class: str) -> Any:
+    import torch
+    import transformers
+
+    loader: Callable[..., Any] = getattr(transformers, auto_class).from_pretrained
+    try:
+        with quiet():
+            model, info = loader(
+                str(checkpoint),
+                dtype=torch.float32,
+                local_files_only=True,
+                use_safetensors=True,
+                output_loading_info=True,
+            )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"The checkpoint cannot be loaded as {auto_class}: {error}", where=str(checkpoint)
+        ) from error
+    if missing := ", ".join(sorted(info["missing_keys"])):
+        raise ModelError(
+            f"The checkpoint lacks {missing}: they would be random.",
+            where=str(checkpoint),
+            fix="Train the model on the task and save it, head included.",
+        )
+    return model.eval()
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Set PyTorch's threads, which are global, and set them back."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,60 @@
+"""Runs of a fresh export at shapes other than the one it was traced with.
+
+Exporters freeze shapes without a word (pytorch #150842). Here a file only has to *run* at them
+and answer in the right shape; whether it answers right is for `parity`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from glp_export.artifact.session import open_session, run_batch
+from glp_export.errors import ParityError
+
+ODD_LENGTH = 7
+LONGEST = 512
+"""Tokens of the longest try: past it a frozen shape would already have shown."""
+
+
+def try_shapes(path: Path, checkpoint: Path, *, threads: int) -> None:
+    """Run a file at batch 1 and 3, at an odd and at the maximum length.
+
+    Raises:
+        ModelError: it cannot be loaded.
+        ParityError: it fails, or answers in another shape, at one of them; the shape is named.
+    """
+    import numpy as np
+
+    config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
+    session = open_session(path, threads=threads)
+    generator = np.random.default_rng(0)
+    longest = longest_sequence(config)
+    for batch, length in ((1, ODD_LENGTH), (3, ODD_LENGTH), (3, ODD_LENGTH + 1), (1, longest)):
+        ids = generator.integers(0, config["vocab_size"], (batch, length))
+        feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+        try:
+            logits = run_batch(session, feeds)
+        except Exception as error:  # ONNX Runtime's errors share no base class but Exception
+            raise _frozen(checkpoint, batch, length, str(error)) from error
+        if len(logits) != batch:
+            raise _frozen(checkpoint, batch, length, f"{len(logits)} rows came out")
+
+
+def longest_sequence(config: dict[str, Any]) -> int:
+    """Tokens that a model of this configuration surely takes, at most `LONGEST`.
+
+    RoBERTa and its kin count positions from the padding id on; leaving that many out is right for
+    them and harmless for the others.
+    """
+    positions = config.get("max_position_embeddings") or LONGEST
+    return min(LONGEST, int(positions) - int(config.get("pad_token_id") or 0) - 1)
+
+
+def _frozen(checkpoint: Path, batch: int, length: int, reason: str) -> ParityError:
+    return ParityError(
+        f"The exported file does not run at batch {batch} × length {length}: {reason}",
+        where=str(checkpoint),
+        fix="A shape was frozen by the export: try another --opset or --exporter.",
+    )

@@ -1,0 +1,68 @@
+"""How far the logits of a file may be from PyTorch's, by its precision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from glp_export.errors import ModelError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """|file − PyTorch| ≤ atol + rtol · |PyTorch|, for every logit, as `numpy.allclose` has it.
+
+    Attributes:
+        atol: absolute part, in units of the logits.
+        rtol: relative part.
+    """
+
+    atol: float
+    rtol: float
+
+    def bound(self, reference: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The largest difference allowed at each logit, in the shape of `reference`."""
+        bound: np.ndarray[Any, Any] = self.atol + self.rtol * abs(reference)
+        return bound
+
+
+TOLERANCES: dict[str, Tolerance | None] = {
+    # One rounding is 6e-8 of a value. Summed in another order over a few hundred to a few thousand
+    # products, through two dozen layers whose LayerNorms pull the scale back to one, logits differ
+    # by 1e-6 to 2e-5. A lost bias, a wrong mask or a frozen shape moves them by 1e-2 and more; the
+    # bound sits between the two, an order of magnitude from either.
+    "fp32": Tolerance(1e-4, 1e-3),
+    # One rounding is 5e-4 of a value, 8000 times that of fp32; sums are kept in fp32, hence less.
+    "fp16": Tolerance(5e-2, 1e-2),
+    # 8 bits of mantissa where fp16 has 11.
+    "bf16": Tolerance(2e-1, 5e-2),
+    # Rounds to 256 steps: the logits do move, and only the task's metric can say if it matters.
+    "int8": None,
+}
+"""None: the difference is reported and does not judge."""
+
+
+def tolerance_for(
+    precision: str, *, atol: float | None = None, rtol: float | None = None
+) -> Tolerance | None:
+    """The tolerance of a precision; a value given takes the place of the table's.
+
+    A precision that the table does not judge is judged where a value is given.
+
+    Raises:
+        ModelError: the precision is not in the table.
+    """
+    if precision not in TOLERANCES:
+        raise ModelError(
+            f"There is no tolerance for the precision {precision!r}.",
+            fix=f"It must be one of {', '.join(TOLERANCES)}.",
+        )
+    default = TOLERANCES[precision]
+    if default is None:
+        if atol is None and rtol is None:
+            return None
+        default = Tolerance(0.0, 0.0)
+    return Tolerance(default.atol if atol is None else atol, default.rtol if rtol is None else rtol)

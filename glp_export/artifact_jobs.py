@@ -1,0 +1,197 @@
+"""What can be done with a finished artifact, or with a checkpoint alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rich.console import RenderableType
+
+from glp_export.artifact import (
+    ArtifactLayout,
+    OnnxFile,
+    ParityReport,
+    check_parity,
+    commit,
+    describe,
+    prepare,
+    writing,
+)
+from glp_export.bench import BenchmarkFile
+from glp_export.config import RunConfig, read_file, resolve
+from glp_export.encoder import (
+    ModelSource,
+    load_tokenizer,
+    random_rows,
+    task_of_model,
+    unpruned_twin,
+)
+from glp_export.errors import ModelError, UsageError
+from glp_export.machine import describe as describe_machine
+from glp_export.measuring_stages import Exported, export_contender, time_contenders
+from glp_export.progress import Progress
+from glp_export.report import artifact_view, plan_view
+from glp_export.search import Plan, read_layer_file
+from glp_export.search.published import PREFIX, published_plan
+from glp_export.setup import Place, data_spec, stand_in
+from glp_export.tasks import encode, load_task_data
+from glp_export.training_stages import Trained
+
+
+def export(checkpoint: Path, config: RunConfig, progress: Progress) -> Path:
+    """Export a fine-tuned checkpoint as it is: ONNX, optimised, proved right.
+
+    Without data the files are compared on random tokens.
+
+    Raises:
+        GlpError: see `glp_export.errors`.
+    """
+    if config.output is None:
+        raise UsageError("no output directory was named", where="--output", fix="add -o out/mine")
+    source = ModelSource(str(checkpoint), offline=True)
+    tokenizer = load_tokenizer(source)
+    task = task_of_model(checkpoint)
+    staging = prepare(config.output, overwrite=config.overwrite, resume=config.resume)
+    layout = ArtifactLayout(staging)
+    with writing(staging):
+        shutil.copytree(checkpoint, staging, dirs_exist_ok=True)
+        place = stand_in(config, task)
+        rows = random_rows(tokenizer, config.max_length, config.seed)
+        trained = Trained("pruned", str(checkpoint), checkpoint, tokenizer, rows)
+        exported = export_contender(place, trained, layout, layout.work_dir / "onnx", progress)
+        layout.glp_dir.mkdir(exist_ok=True)
+        layout.parity.write_text(exported.parity.to_json())
+        layout.environment.write_text(json.dumps(asdict(describe_machine()), indent=2) + "\n")
+        config.save(layout.run_config)
+        layout.write_checksums()
+        return commit(staging, config.output, overwrite=config.overwrite)
+
+
+def verify(artifact: Path, settings: Mapping[str, Any], progress: Progress) -> ParityReport:
+    """Check an artifact's checksums, then every ONNX file against its PyTorch weights.
+
+    The rows are the test set of the run that made it, unless `settings` name other data.
+
+    Raises:
+        DataError: the data cannot be read.
+        ModelError: it is no artifact, or a file was changed.
+    """
+    layout = _layout(artifact)
+    layout.verify_checksums()
+    config = _config(layout, settings)
+    place, trained = _pruned(layout, config)
+    with progress.stage("verify"):
+        return check_parity(
+            _shipped(layout),
+            artifact,
+            trained.test,
+            trained.tokenizer,
+            auto_class=place.kind.auto_class,
+            max_length=min(config.max_length, trained.tokenizer.model_max_length),
+            threads=place.threads,
+            provider=place.provider,
+            atol=config.atol,
+            rtol=config.rtol,
+        )
+
+
+def benchmark(artifact: Path, settings: Mapping[str, Any], progress: Progress) -> BenchmarkFile:
+    """Measure an artifact on this machine.
+
+    The unpruned model is rebuilt from the artifact's configuration with random weights: latency
+    does not depend on them. Accuracies are those that the artifact was made with.
+
+    Raises:
+        GlpError: see `glp_export.errors`.
+    """
+    layout = _layout(artifact)
+    layout.verify_checksums()
+    config = _config(layout, settings)
+    place, pruned = _pruned(layout, config)
+    plan, before = Plan.load(layout.plan), BenchmarkFile.load(layout.benchmark)
+    report = ParityReport.from_json(layout.parity.read_text())
+    files = _shipped(layout)
+    with TemporaryDirectory(prefix="glp-benchmark-") as scratch:
+        twin = unpruned_twin(
+            artifact, plan.num_layers, place.kind.auto_class, Path(scratch) / "twin"
+        )
+        unpruned = Trained("unpruned", "random weights", twin, pruned.tokenizer, pruned.test)
+        work = Path(scratch) / "onnx"
+        exported = export_contender(place, unpruned, ArtifactLayout(work), work, progress)
+        ours = Exported(pruned, files[0], files[-1], report)
+        metrics = [row for row in before.metrics if row.contender != "distilled"]
+        return time_contenders(place, [exported, ours], metrics, progress).file
+
+
+def inspect(path: Path) -> tuple[RenderableType, Any]:
+    """What is in an artifact, a plan or a layer file: for people, and as plain values.
+
+    Raises:
+        DataError: it is none of these.
+    """
+    name = str(path)
+    if name.startswith(PREFIX):
+        plan = published_plan(name)
+    elif path.is_dir():
+        layout = _layout(path)
+        content = {
+            "files": {str(file.relative_to(path)): file.stat().st_size for file in layout.files()},
+            **{
+                file.stem: json.loads(file.read_text())
+                for file in (layout.plan, layout.parity, layout.benchmark, layout.environment)
+                if file.is_file()
+            },
+        }
+        return artifact_view(path), content
+    elif path.suffix == ".json":
+        plan = Plan.load(path)
+    else:
+        order = read_layer_file(path)
+        return " → ".join(map(str, order)), {"order": order}
+    return plan_view(plan), plan.model_dump(mode="json")
+
+
+def _layout(artifact: Path) -> ArtifactLayout:
+    layout = ArtifactLayout(artifact)
+    if not layout.checksums.is_file():
+        raise ModelError(
+            "this is no artifact of glp-export: it has no glp/SHA256SUMS",
+            where=str(artifact),
+            fix="give a directory that prune-and-export wrote",
+        )
+    return layout
+
+
+def _config(layout: ArtifactLayout, settings: Mapping[str, Any]) -> RunConfig:
+    """The configuration that the artifact was made with, under what is asked for now."""
+    data = ("task", "dataset", "train_file", "validation_file")
+    kept = read_file(layout.run_config)
+    if any(name in settings for name in data):
+        kept = {name: value for name, value in kept.items() if name not in data}
+    return resolve({**kept, **settings})
+
+
+def _pruned(layout: ArtifactLayout, config: RunConfig) -> tuple[Place, Trained]:
+    """The artifact as a contender, with the test rows of its data."""
+    tokenizer = load_tokenizer(ModelSource(str(layout.root), offline=True))
+    data = load_task_data(data_spec(config))
+    place = stand_in(config, data.task)
+    test = encode(data.test, data.task, tokenizer, config.max_length)
+    return place, Trained("pruned", str(layout.root), layout.root, tokenizer, test)
+
+
+def _shipped(layout: ArtifactLayout) -> list[OnnxFile]:
+    """The artifact's ONNX files, the plain one first."""
+    known = {}
+    if layout.parity.is_file():
+        report = ParityReport.from_json(layout.parity.read_text())
+        known = {file.variant: file.optimisation for file in report.files}
+    return [
+        describe(path, optimisation=known.get(path.name, "none"))
+        for path in layout.shipped().values()
+    ]

@@ -1,0 +1,58 @@
+"""Measuring: contenders, interleaved timing, statistics, and the file that says what came out."""
+
+from __future__ import annotations
+
+from glp_export.bench.benchmark_file import (
+    Baseline,
+    BenchmarkFile,
+    Interval,
+    MetricRow,
+    Row,
+)
+from glp_export.bench.choice import CandidateTiming, Choice, fastest
+from glp_export.bench.contenders import (
+    Contender,
+    ContenderName,
+    RuntimeName,
+    onnx_contender,
+    pytorch_contender,
+)
+from glp_export.bench.memory import peak_memory_mb
+from glp_export.bench.run import Benchmark, benchmark
+from glp_export.bench.samples_file import SamplesFile
+from glp_export.bench.shapes import Shape, Workload, ladder, task_workloads
+from glp_export.bench.statistics import Ratio, Summary, paired_ratio, summarise
+from glp_export.bench.timing import Progress, Samples, Timing, measure, settle
+
+__all__ = [
+    "Baseline",
+    "Benchmark",
+    "BenchmarkFile",
+    "CandidateTiming",
+    "Choice",
+    "Contender",
+    "ContenderName",
+    "Interval",
+    "MetricRow",
+    "Progress",
+    "Ratio",
+    "Row",
+    "RuntimeName",
+    "Samples",
+    "SamplesFile",
+    "Shape",
+    "Summary",
+    "Timing",
+    "Workload",
+    "benchmark",
+    "fastest",
+    "ladder",
+    "measure",
+    "onnx_contender",
+    "paired_ratio",
+    "peak_memory_mb",
+    "pytorch_contender",
+    "settle",
+    "summarise",
+    "task_workloads",
+]

@@ -1,0 +1,159 @@
+"""`glp/benchmark.json`: what was measured, in a form that other programs can rely on.
+
+The models here are the contract; `benchmark.schema.json` beside them is made from them by
+`python -m glp_export.bench.schema`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from glp_export.bench.contenders import ContenderName, RuntimeName
+from glp_export.errors import DataError
+from glp_export.machine import Machine
+
+SCHEMA_VERSION: Literal[1] = 1
+
+
+class _Record(BaseModel):
+    # A number that is not finite has no place in JSON; a field that is not in the contract is a
+    # misspelt one. What is always written is required of whoever writes such a file.
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        json_schema_serialization_defaults_required=True,
+    )
+
+
+class Interval(_Record):
+    """A ratio of latencies: the median of paired ratios with a 95 % bootstrap interval."""
+
+    value: float = Field(gt=0)
+    low: float = Field(gt=0)
+    high: float = Field(gt=0)
+
+
+class Speedup(_Record):
+    """How many times faster a row is than the unpruned model, on the same provider and shape."""
+
+    vs_pytorch_unpruned: Interval | None = Field(
+        description="over the unpruned model in PyTorch at fp32; null if that was not measured"
+    )
+    vs_onnxruntime_unpruned: Interval | None = Field(
+        description="over the unpruned model in ONNX Runtime at the same precision; null if that "
+        "was not measured"
+    )
+
+
+class Baseline(_Record):
+    """The contender that every row's first speedup is over."""
+
+    contender: ContenderName
+    runtime: RuntimeName
+    provider: str
+    precision: str
+    variant: str
+    layers: int = Field(ge=1)
+    parameters: int = Field(ge=1)
+    bytes: int = Field(ge=1)
+
+
+class MetricRow(_Record):
+    """The task's metric of one contender at one precision, from the very file that is timed."""
+
+    contender: ContenderName
+    precision: str
+    layers: int = Field(ge=1)
+    value: float
+    low: float = Field(description="lower end of the 95 % interval")
+    high: float = Field(description="upper end of the 95 % interval")
+    samples: int = Field(ge=1, description="examples of the test set")
+
+
+class Row(_Record):
+    """The latency of one contender in one runtime on one shape; milliseconds a batch."""
+
+    contender: ContenderName
+    runtime: RuntimeName
+    provider: str
+    precision: str
+    variant: str = Field(description="name of the file that was run")
+    layers: int = Field(ge=1)
+    parameters: int = Field(ge=1)
+    bytes: int = Field(ge=1, description="of the file, with its sidecar")
+    shape: str = Field(description="8x128, or 8xtask for the task's own lengths")
+    batch_size: int = Field(ge=1)
+    sequence_length: int = Field(ge=1, description="the mean padded length for the task's own")
+    threads: int = Field(ge=1)
+    p50_ms: float = Field(gt=0)
+    p90_ms: float = Field(gt=0)
+    p99_ms: float = Field(gt=0)
+    mean_ms: float = Field(gt=0)
+    sequences_per_second: float = Field(gt=0)
+    peak_memory_mb: float | None = Field(
+        description="of a process that runs only this contender at the largest shape, in MiB; "
+        "null if not measured"
+    )
+    samples: int = Field(ge=1, description="timed runs")
+    speedup: Speedup
+
+
+class BenchmarkFile(_Record):
+    """A whole benchmark: machine, task, metrics and latencies."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    machine: Machine
+    task: str
+    metric: str
+    baseline: Baseline
+    metrics: tuple[MetricRow, ...]
+    rows: tuple[Row, ...] = Field(min_length=1)
+
+    def save(self, path: Path) -> Path:
+        """Write it as JSON."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        return path
+
+    @classmethod
+    def load(cls, path: Path) -> BenchmarkFile:
+        """Read what `save` wrote.
+
+        Raises:
+            DataError: no such file, no JSON, another schema version, or a field that is missing,
+                unknown or out of range; the field is named.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"the benchmark cannot be read: {error}",
+                where=str(path),
+                fix="measure again with glp-export benchmark",
+            ) from error
+        _require_version(content, path)
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"])
+            raise DataError(
+                f"the benchmark's {field or 'content'} is not as it should be: {first['msg']}",
+                where=str(path),
+                fix="measure again with glp-export benchmark",
+            ) from error
+
+
+def _require_version(content: Any, path: Path) -> None:
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if version != SCHEMA_VERSION:
+        raise DataError(
+            f"the benchmark has schema version {version!r}, this program reads {SCHEMA_VERSION}",
+            where=str(path),
+            fix="read it with the glp-export that wrote it, or measure again",
+        )

@@ -1,0 +1,125 @@
+"""Which of several ONNX files of one model is the fastest; in doubt, the plain one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from glp_export.bench.contenders import onnx_contender
+from glp_export.bench.shapes import Workload
+from glp_export.bench.statistics import Ratio, paired_ratio
+from glp_export.bench.timing import Progress, Samples, Timing, measure
+from glp_export.errors import UsageError
+
+if TYPE_CHECKING:
+    from glp_export.artifact.onnx_file import OnnxFile
+
+PLAIN = "none"
+
+
+@dataclass(frozen=True)
+class CandidateTiming:
+    """How one file did against the plain one.
+
+    Attributes:
+        file: the candidate.
+        p50_ms: median latency for each shape's name.
+        speedup: over the plain file, over all shapes together; its interval is widened for the
+            number of candidates. Exactly 1 for the plain file itself.
+        beats_plain: the interval lies above 1.
+    """
+
+    file: OnnxFile
+    p50_ms: dict[str, float]
+    speedup: Ratio
+    beats_plain: bool
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The winner, and every candidate with what was measured, in the order given."""
+
+    winner: OnnxFile
+    table: tuple[CandidateTiming, ...]
+
+
+def fastest(
+    candidates: Sequence[OnnxFile],
+    checkpoint: Path,
+    workloads: Sequence[Workload],
+    *,
+    provider: str,
+    threads: int,
+    timing: Timing | None = None,
+    confidence: float = 0.95,
+    progress: Progress | None = None,
+) -> Choice:
+    """Time the files of one model side by side and pick one.
+
+    A fused graph needs ONNX Runtime's own operators and is at times slower than the plain export
+    (microsoft/onnxruntime #29655, #33873), so it has to earn its place: it wins only if its
+    speedup over the plain file, the geometric mean over the shapes, excludes 1. The confidence is
+    divided among the candidates (Bonferroni): many ties must not make a winner by chance.
+
+    Args:
+        candidates: files of the same model, one of them with `optimisation == "none"`.
+        checkpoint: what they were exported from.
+        workloads: what they run.
+        provider: the execution provider.
+        threads: intra-op threads.
+        timing: how long and how carefully.
+        confidence: that a file which is chosen over the plain one is faster.
+        progress: called with a stage, units done and units in all.
+
+    Raises:
+        DeviceError: the provider is missing or fell back.
+        ModelError: a file cannot be opened.
+        UsageError: not exactly one candidate is plain.
+    """
+    plain = [file for file in candidates if file.optimisation == PLAIN]
+    if len(plain) != 1:
+        raise UsageError(f"one candidate must be the plain export, {len(plain)} are")
+    if len(candidates) == 1:
+        alone = CandidateTiming(plain[0], {}, Ratio(1.0, 1.0, 1.0, 0), beats_plain=False)
+        return Choice(plain[0], (alone,))
+    contenders = [
+        onnx_contender("pruned", file, checkpoint, provider, threads) for file in candidates
+    ]
+    samples = measure(contenders, workloads, timing=timing, progress=progress)
+    runs = [[s for s in samples if s.contender is contender] for contender in contenders]
+    alpha = (1 - confidence) / (len(candidates) - 1)
+    reference = runs[candidates.index(plain[0])]
+    table = tuple(
+        _compare(file, own, reference, confidence=1 - alpha)
+        for file, own in zip(candidates, runs, strict=True)
+    )
+    winners = [row for row in table if row.beats_plain]
+    winner = max(winners, key=lambda row: row.speedup.value).file if winners else plain[0]
+    return Choice(winner, table)
+
+
+def _compare(
+    file: OnnxFile, own: list[Samples], plain: list[Samples], *, confidence: float
+) -> CandidateTiming:
+    ratio = paired_ratio(_over_shapes(plain), _over_shapes(own), confidence=confidence)
+    return CandidateTiming(
+        file=file,
+        p50_ms={sample.shape.name: median(sample.milliseconds) for sample in own},
+        speedup=ratio,
+        beats_plain=ratio.low > 1,
+    )
+
+
+def _over_shapes(samples: list[Samples]) -> list[float]:
+    """Round by round the geometric mean over the shapes, so that each counts alike.
+
+    Shapes may have been given different numbers of rounds; the surplus is left out.
+    """
+    rounds = min(len(sample.rounds) for sample in samples)
+    medians = np.array([sample.round_medians[:rounds] for sample in samples])
+    return [float(value) for value in np.exp(np.log(medians).mean(axis=0))]

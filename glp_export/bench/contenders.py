@@ -1,0 +1,200 @@
+"""What is measured: one model in one runtime, at one precision, with one number of threads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glp_export import machine
+from glp_export.bench.runtimes import RUNTIMES
+from glp_export.errors import ModelError
+
+if TYPE_CHECKING:
+    from glp_export.artifact.onnx_file import OnnxFile
+
+ContenderName = Literal["unpruned", "pruned", "distilled"]
+RuntimeName = Literal["pytorch", "onnxruntime"]
+
+# input_ids, attention_mask and, where the family has them, token_type_ids: (batch, length) int64.
+Feeds = Mapping[str, NDArray[np.int64]]
+# From feeds to logits, (batch, labels) float32; returns when they lie in host memory.
+Runner = Callable[[Feeds], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One model in one runtime: plain data until `open` loads it, so it travels to a subprocess.
+
+    Attributes:
+        contender: `unpruned`, `pruned` or `distilled`.
+        runtime: a key of RUNTIMES, `pytorch` or `onnxruntime`.
+        provider: `CPUExecutionProvider` or `CUDAExecutionProvider`, for PyTorch too.
+        precision: `fp32`, or what the file's name says.
+        variant: name of the file that is measured.
+        layers: transformer layers.
+        parameters: of the checkpoint, head included.
+        bytes: size of the file on disk, with its sidecar.
+        threads: intra-op threads.
+        path: checkpoint directory (PyTorch) or ONNX file.
+        auto_class: the transformers class that loads the checkpoint.
+        vocab_size: token ids end before it.
+        max_length: longest input that the position table allows.
+        pad_token_id: the id that is no content, None if the model names none.
+    """
+
+    contender: ContenderName
+    runtime: RuntimeName
+    provider: str
+    precision: str
+    variant: str
+    layers: int
+    parameters: int
+    bytes: int
+    threads: int
+    path: Path
+    auto_class: str
+    vocab_size: int
+    max_length: int
+    pad_token_id: int | None
+
+    @property
+    def label(self) -> str:
+        """What tells it from the others, for progress lines and errors."""
+        return f"{self.contender} ({self.layers} layers, {self.runtime}, {self.variant})"
+
+    def open(self) -> Runner:
+        """Load it.
+
+        Raises:
+            DeviceError: the provider is not there, or the session fell back to another.
+            ModelError: the checkpoint or the file cannot be loaded.
+        """
+        return RUNTIMES[self.runtime](self)
+
+    def to_json(self) -> str:
+        """The contender as one line, for another process."""
+        return json.dumps(asdict(self) | {"path": str(self.path.resolve())})
+
+    @classmethod
+    def from_json(cls, line: str) -> Contender:
+        """The contender that `to_json` wrote."""
+        fields = json.loads(line)
+        return cls(**fields | {"path": Path(fields["path"])})
+
+
+def pytorch_contender(
+    contender: ContenderName,
+    checkpoint: Path,
+    device: str,
+    threads: int,
+    *,
+    auto_class: str = "AutoModelForSequenceClassification",
+    precision: str = "fp32",
+) -> Contender:
+    """A checkpoint as PyTorch runs it: eager, `inference_mode`, SDPA where the family has it.
+
+    Raises:
+        ModelError: the directory holds no readable checkpoint.
+    """
+    return Contender(
+        contender=contender,
+        runtime="pytorch",
+        provider=_provider(device),
+        precision=precision,
+        variant="model.safetensors",
+        bytes=sum(file.stat().st_size for file in _weights(checkpoint)),
+        threads=threads,
+        path=checkpoint,
+        auto_class=auto_class,
+        **_facts(checkpoint),
+    )
+
+
+def onnx_contender(
+    contender: ContenderName,
+    file: OnnxFile,
+    checkpoint: Path,
+    provider: str,
+    threads: int,
+    *,
+    auto_class: str = "AutoModelForSequenceClassification",
+) -> Contender:
+    """An ONNX file as ONNX Runtime runs it; `checkpoint` is what it was exported from.
+
+    Raises:
+        ModelError: the directory holds no readable checkpoint.
+    """
+    return Contender(
+        contender=contender,
+        runtime="onnxruntime",
+        provider=provider,
+        precision=file.precision,
+        variant=file.path.name,
+        bytes=file.bytes,
+        threads=threads,
+        path=file.path,
+        auto_class=auto_class,
+        **_facts(checkpoint),
+    )
+
+
+def _provider(device: str) -> str:
+    return machine.CUDA if device.startswith("cuda") else machine.CPU
+
+
+def _weights(checkpoint: Path) -> list[Path]:
+    return sorted(checkpoint.glob("*.safetensors"))
+
+
+def _facts(checkpoint: Path) -> dict[str, Any]:
+    """What the checkpoint's configuration and weights say of the model."""
+    from safetensors import SafetensorError
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(checkpoint, local_files_only=True)
+        parameters = sum(_parameters(file) for file in _weights(checkpoint))
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ModelError(
+            f"the checkpoint cannot be read: {error}",
+            where=str(checkpoint),
+            fix="give a directory that save_pretrained wrote",
+        ) from error
+    if not parameters:
+        raise ModelError("the checkpoint has no safetensors weights", where=str(checkpoint))
+    return {
+        "layers": int(config.num_hidden_layers),
+        "parameters": parameters,
+        "vocab_size": int(config.vocab_size),
+        "max_length": _max_length(config),
+        "pad_token_id": getattr(config, "pad_token_id", None),
+    }
+
+
+def _parameters(weights: Path) -> int:
+    """Numbers in a weight file, from its header alone."""
+    from safetensors import safe_open
+
+    with safe_open(weights, framework="np") as file:
+        return sum(int(np.prod(file.get_slice(name).get_shape())) for name in file.keys())  # noqa: SIM118
+
+
+def _max_length(config: Any) -> int:
+    """The longest input: what the position table holds, less the positions never given."""
+    positions = int(getattr(config, "max_position_embeddings", None) or 2**31)
+    return positions - _first_position(config)
+
+
+def _first_position(config: Any) -> int:
+    """Families after fairseq number positions from the padding id on; MPNet's is always 1."""
+    if config.model_type == "mpnet":
+        return 2
+    if config.model_type in {"roberta", "xlm-roberta", "camembert"}:
+        return int(config.pad_token_id) + 1
+    return 0

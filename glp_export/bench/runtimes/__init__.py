@@ -1,0 +1,19 @@
+"""How a contender is loaded and run: one module a runtime, one line in the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from glp_export.bench.runtimes.onnx_runtime import open_onnx
+from glp_export.bench.runtimes.pytorch import open_pytorch
+
+if TYPE_CHECKING:
+    from glp_export.bench.contenders import Contender, Runner
+
+RUNTIMES: dict[str, Callable[[Contender], Runner]] = {
+    "pytorch": open_pytorch,
+    "onnxruntime": open_onnx,
+}
+
+__all__ = ["RUNTIMES", "open_onnx", "open_pytorch"]

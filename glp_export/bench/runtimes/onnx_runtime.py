@@ -1,0 +1,45 @@
+"""An ONNX file in ONNX Runtime."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glp_export.errors import ModelError
+
+if TYPE_CHECKING:
+    from glp_export.bench.contenders import Contender, Feeds, Runner
+
+_INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
+
+
+def open_onnx(contender: Contender) -> Runner:
+    """Open a session on exactly the provider that the contender names.
+
+    Raises:
+        DeviceError: the provider is missing, or the session fell back to another.
+        ModelError: the file cannot be opened, or asks for an input that no tokenizer makes.
+    """
+    from glp_export.artifact.session import open_session
+
+    session = open_session(contender.path, provider=contender.provider, threads=contender.threads)
+    # Looked up once, so that the timed call does nothing but run.
+    types = {
+        node.name: np.int32 if "int32" in node.type else np.int64 for node in session.get_inputs()
+    }
+    if not types.keys() <= _INPUTS:
+        raise ModelError(
+            f"the graph needs the inputs {', '.join(sorted(types.keys() - _INPUTS))}",
+            where=str(contender.path),
+            fix=f"export it with inputs among {', '.join(sorted(_INPUTS))}",
+        )
+    outputs = [node.name for node in session.get_outputs()]
+    output = ["logits" if "logits" in outputs else outputs[0]]
+
+    def run(feeds: Feeds) -> NDArray[np.float32]:
+        inputs = {name: feeds[name].astype(type_, copy=False) for name, type_ in types.items()}
+        return np.asarray(session.run(output, inputs)[0], dtype=np.float32)
+
+    return run

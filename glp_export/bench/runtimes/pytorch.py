@@ -1,0 +1,87 @@
+"""A checkpoint in PyTorch, as a user would serve it without exporting: eager, inference_mode."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glp_export import machine
+from glp_export.errors import DeviceError, ModelError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from glp_export.bench.contenders import Contender, Feeds, Runner
+
+DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+
+
+def open_pytorch(contender: Contender) -> Runner:
+    """Load a checkpoint, with SDPA where the family has it and its own attention elsewhere.
+
+    The number of threads is PyTorch's for the whole process. On a GPU a call copies the inputs
+    there and the logits back, as ONNX Runtime's does.
+
+    Raises:
+        DeviceError: PyTorch finds no CUDA device.
+        ModelError: the checkpoint cannot be loaded.
+    """
+    import torch
+
+    cuda = contender.provider == machine.CUDA
+    if cuda and not torch.cuda.is_available():
+        raise DeviceError("PyTorch finds no CUDA device", fix="use --device cpu")
+    torch.set_num_threads(contender.threads)
+    device = torch.device("cuda" if cuda else "cpu")
+    model: Any = _load(contender)
+    model = model.to(device)
+    accepted = set(inspect.signature(model.forward).parameters)
+
+    def run(feeds: Feeds) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            tensors = {
+                name: torch.from_numpy(array).to(device)
+                for name, array in feeds.items()
+                if name in accepted
+            }
+            # Copying the logits to the host waits for the device, so the clock stops in time.
+            logits = model(**tensors).logits.float().cpu().numpy()
+        return np.asarray(logits, dtype=np.float32)
+
+    return run
+
+
+def _load(contender: Contender) -> PreTrainedModel:
+    import torch
+    import transformers
+
+    auto_class = getattr(transformers, contender.auto_class)
+    config = transformers.AutoConfig.from_pretrained(contender.path, local_files_only=True)
+    if hasattr(config, "reference_compile"):
+        config.reference_compile = False  # ModernBERT compiles itself otherwise: not eager
+    arguments = {
+        "config": config,
+        "dtype": getattr(torch, DTYPES[contender.precision]),
+        "use_safetensors": True,
+        "local_files_only": True,
+    }
+    try:
+        try:
+            model = auto_class.from_pretrained(
+                contender.path, attn_implementation="sdpa", **arguments
+            )
+        except (ValueError, ImportError) as error:
+            if "scaled_dot_product_attention" not in str(error):
+                raise
+            model = auto_class.from_pretrained(
+                contender.path, attn_implementation="eager", **arguments
+            )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"the checkpoint cannot be loaded: {error}", where=str(contender.path)
+        ) from error
+    loaded: PreTrainedModel = model.eval()
+    return loaded

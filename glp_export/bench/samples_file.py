@@ -1,0 +1,89 @@
+"""`glp/benchmark_samples.json`: every counted run, and how the runs were taken.
+
+The intervals in benchmark.json can be computed anew from it, or others beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from glp_export.errors import DataError
+
+if TYPE_CHECKING:
+    from glp_export.bench.timing import Samples, Timing
+
+SCHEMA_VERSION: Literal[1] = 1
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class SampleRow(_Record):
+    """The counted runs of one row of benchmark.json, in milliseconds, one list a round."""
+
+    contender: str
+    runtime: str
+    provider: str
+    precision: str
+    variant: str
+    layers: int
+    shape: str
+    batch_size: int
+    sequence_length: int
+    rounds: tuple[tuple[float, ...], ...]
+
+
+class SamplesFile(_Record):
+    """All rows, with the settings of the measurement."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    timing: dict[str, float | int]
+    rows: tuple[SampleRow, ...]
+
+    @classmethod
+    def of(cls, samples: Sequence[Samples], timing: Timing) -> SamplesFile:
+        """The file of a measurement; times are rounded to a tenth of a microsecond."""
+        return cls(timing=asdict(timing), rows=tuple(_row(sample) for sample in samples))
+
+    def save(self, path: Path) -> Path:
+        """Write it as JSON."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.model_dump_json() + "\n", encoding="utf-8")
+        return path
+
+    @classmethod
+    def load(cls, path: Path) -> SamplesFile:
+        """Read what `save` wrote.
+
+        Raises:
+            DataError: there is no such file, or it is another's or broken.
+        """
+        try:
+            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, ValidationError) as error:
+            raise DataError(
+                f"the raw samples cannot be read: {error}",
+                where=str(path),
+                fix="measure again with glp-export benchmark",
+            ) from error
+
+
+def _row(sample: Samples) -> SampleRow:
+    contender, shape = sample.contender, sample.shape
+    fields: dict[str, Any] = {
+        name: getattr(contender, name)
+        for name in ("contender", "runtime", "provider", "precision", "variant", "layers")
+    }
+    return SampleRow(
+        **fields,
+        shape=shape.name,
+        batch_size=shape.batch_size,
+        sequence_length=shape.sequence_length,
+        rounds=tuple(tuple(round(run, 4) for run in block) for block in sample.rounds),
+    )

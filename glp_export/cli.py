@@ -1,0 +1,264 @@
+"""The command: parses, calls one function, prints.
+
+Results go to stdout, progress and messages to stderr. The flags of a run are the fields of
+`RunConfig`, so a flag is defined in one place.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from glp_export import __version__
+from glp_export.config import BENCHMARK, DATA, EXPORT, MODEL, OUTPUT, SEARCH, TRAINING, resolve
+from glp_export.errors import GlpError
+from glp_export.flags import flags_of, spread
+
+INTERNAL_ERROR = 1
+
+app = typer.Typer(
+    name="glp-export",
+    help="Prune whole layers of a transformer encoder, export it to ONNX, prove the file right "
+    "and measure the speedup.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": lambda token: token.replace("_", "-"),
+    },
+)
+
+Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but the result.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="YAML file of these settings; flags win over it."),
+]
+
+
+def main() -> None:
+    """Run the command and exit with the code of its outcome."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command with these arguments and return its exit code."""
+    stderr = Console(stderr=True, soft_wrap=True)
+    try:
+        outcome = app(spread(arguments), standalone_mode=False)
+        return outcome if isinstance(outcome, int) else 0
+    except GlpError as error:
+        return _fail(stderr, error, error.exit_code, arguments)
+    except KeyboardInterrupt:
+        stderr.print("interrupted; --resume goes on from here")
+        return 130
+    except Exception as error:
+        if hasattr(error, "exit_code") and hasattr(error, "format_message"):
+            stderr.print(f"[red]error:[/] {error.format_message()}", highlight=False)
+            return 2
+        return _fail(stderr, error, INTERNAL_ERROR, arguments)
+
+
+def _fail(stderr: Console, error: Exception, code: int, arguments: Sequence[str]) -> int:
+    """Say what is wrong; the traceback only for those who ask."""
+    if any(argument in ("-v", "-vv", "--verbose") for argument in arguments):
+        stderr.print_exception()
+    name = "internal error" if code == INTERNAL_ERROR else "error"
+    text = str(error) or type(error).__name__
+    stderr.print(f"{name}:", style="red", end=" ")
+    stderr.print(text, markup=False, highlight=False)
+    if code == INTERNAL_ERROR:
+        stderr.print("  do:    run again with -v and report the traceback", highlight=False)
+    return code
+
+
+def _listen(verbose: int, quiet: bool) -> tuple[Console, Any]:
+    """The console for messages, and the progress that writes to it."""
+    from glp_export.terminal import progress_for
+
+    stderr = Console(stderr=True)
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("glp_export").setLevel(logging.ERROR if quiet else level)
+    return stderr, progress_for(stderr, quiet)
+
+
+def _confirm(question: str) -> bool:
+    return sys.stdin.isatty() and typer.confirm(question, err=True)
+
+
+def _print_json(content: Any) -> None:
+    print(json.dumps(content, indent=2, default=str))
+
+
+@app.callback(invoke_without_command=True)
+def version_option(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Prune whole layers of an encoder, export it to ONNX, prove it right and measure it."""
+    if version:
+        print(f"glp-export {__version__}")
+        raise typer.Exit
+
+
+@app.command("prune-and-export")
+@flags_of(MODEL, DATA, SEARCH, TRAINING, EXPORT, BENCHMARK, OUTPUT)
+def prune_and_export_command(
+    settings: dict[str, Any],
+    config: ConfigFile = None,
+    json_output: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Do the whole job: search, recover, export, optimise, verify, benchmark, report.
+
+    Example: glp-export prune-and-export -m bert-dir --dataset data/trec --depth 6 -o out/trec
+    """
+    from glp_export import pipeline
+    from glp_export.report import benchmark_table
+
+    _, progress = _listen(verbose, quiet)
+    run_config = resolve(settings, config or pipeline.interrupted_config(settings))
+    if run_config.dry_run:
+        estimate = pipeline.estimate(run_config, progress)
+        _print_json(estimate.as_dict()) if json_output else print(estimate)
+        return
+    result = pipeline.prune_and_export(run_config, progress=progress, confirm=_confirm)
+    if json_output:
+        _print_json({"output": result.output, **result.benchmark.model_dump(mode="json")})
+    else:
+        Console().print(benchmark_table(result.benchmark))
+        print(f"\nartifact: {result.output}")
+
+
+@app.command("search")
+@flags_of(MODEL, DATA, SEARCH, TRAINING, OUTPUT)
+def search_command(
+    settings: dict[str, Any],
+    config: ConfigFile = None,
+    json_output: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Find the layers that a task can do without; leave OUT/glp/plan.json.
+
+    Example: glp-export search -m bert-dir --dataset data/trec --depth 6 -o out/plan
+    """
+    from glp_export import pipeline
+    from glp_export.report import plan_view
+
+    _, progress = _listen(verbose, quiet)
+    run_config = resolve(settings, config or pipeline.interrupted_config(settings))
+    plan, path = pipeline.search_only(run_config, progress=progress, confirm=_confirm)
+    if json_output:
+        _print_json({"path": path, **plan.model_dump(mode="json")})
+    else:
+        Console().print(plan_view(plan))
+        print(f"\nplan: {path}")
+
+
+@app.command("export")
+@flags_of(EXPORT, BENCHMARK, OUTPUT)
+def export_command(
+    settings: dict[str, Any],
+    checkpoint: Annotated[Path, typer.Argument(help="Directory that save_pretrained wrote.")],
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Export a checkpoint to ONNX, optimise it and prove the files right.
+
+    Example: glp-export export my-classifier -o out/my-classifier
+    """
+    from glp_export import artifact_jobs
+
+    _, progress = _listen(verbose, quiet)
+    print(artifact_jobs.export(checkpoint, resolve(settings), progress))
+
+
+@app.command("verify")
+@flags_of(DATA, EXPORT, BENCHMARK)
+def verify_command(
+    settings: dict[str, Any],
+    artifact: Annotated[Path, typer.Argument(help="Directory that prune-and-export wrote.")],
+    json_output: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Check an artifact's files: checksums, and parity with its PyTorch weights.
+
+    Example: glp-export verify out/trec
+    """
+    from glp_export import artifact_jobs
+    from glp_export.report import parity_table
+
+    _, progress = _listen(verbose, quiet)
+    report = artifact_jobs.verify(artifact, settings, progress)
+    print(report.to_json()) if json_output else Console().print(parity_table(report))
+    report.require()
+
+
+@app.command("benchmark")
+@flags_of(DATA, BENCHMARK)
+def benchmark_command(
+    settings: dict[str, Any],
+    artifact: Annotated[Path, typer.Argument(help="Directory that prune-and-export wrote.")],
+    json_output: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Measure an artifact on this machine beside a rebuilt unpruned model.
+
+    Example: glp-export benchmark out/trec --batch-sizes 1 8 --seq-lens 128
+    """
+    from glp_export import artifact_jobs
+    from glp_export.report import benchmark_table
+
+    _, progress = _listen(verbose, quiet)
+    measured = artifact_jobs.benchmark(artifact, settings, progress)
+    if json_output:
+        print(measured.model_dump_json(indent=2))
+    else:
+        Console().print(benchmark_table(measured))
+
+
+@app.command("inspect")
+def inspect_command(
+    path: Annotated[Path, typer.Argument(help="An artifact directory, a plan or a layer file.")],
+    json_output: Json = False,
+) -> None:
+    """Say what is in an artifact or a plan.
+
+    Example: glp-export inspect paper:bert-base-uncased/rte
+    """
+    from glp_export import artifact_jobs
+
+    view, content = artifact_jobs.inspect(path)
+    _print_json(content) if json_output else Console().print(view)
+
+
+@app.command("env")
+def env_command(json_output: Json = False) -> None:
+    """Print the machine: cores, instruction sets, providers, versions.
+
+    Example: glp-export env --json
+    """
+    from dataclasses import asdict
+
+    from glp_export.machine import describe
+    from glp_export.report import machine_table
+
+    machine = describe()
+    _print_json(asdict(machine)) if json_output else Console().print(machine_table(machine))
+
+
+if __name__ == "__main__":
+    main()

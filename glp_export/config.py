@@ -1,0 +1,216 @@
+"""What a run is asked to do: flags over a file over defaults, validated once.
+
+Every field is a command-line flag, a key of `--config run.yaml` and an argument of
+`glp_export.prune_and_export`, with the same name, meaning and default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from glp_export.errors import UsageError
+
+MODEL, DATA, SEARCH, TRAINING = "Model", "Task and data", "Search", "Training"
+EXPORT, BENCHMARK, OUTPUT = "Export", "Benchmark", "Output"
+
+NOT_RECORDED = frozenset({"token", "resume", "overwrite", "dry_run", "yes"})
+"""How a run was started, not what it was asked to do: left out of `glp/run.yaml`."""
+
+
+def _option(default: Any, text: str, panel: str, short: str | None = None, **limits: Any) -> Any:
+    """A field with its help text, the panel of `--help` it stands in and its short flag."""
+    extra: Any = {"panel": panel, "short": short}
+    return Field(default, description=text, json_schema_extra=extra, **limits)
+
+
+def _split(value: Any) -> Any:
+    """Accept `1,8`, `1 8`, [1, 8] and ["1,8"] alike."""
+    parts = value if isinstance(value, list | tuple) else [value]
+    return [piece for part in parts for piece in str(part).replace(",", " ").split()]
+
+
+Numbers = Annotated[tuple[Annotated[int, Field(gt=0)], ...], BeforeValidator(_split)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+
+
+class RunConfig(BaseModel):
+    """One run of the main job."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False)
+
+    model: str | None = _option(
+        None, "Directory or hub id of the encoder; `demo` is the embedded one.", MODEL, "-m"
+    )
+    revision: str | None = _option(None, "Branch, tag or commit of the model on the hub.", MODEL)
+    cache_dir: str | None = _option(None, "Where downloads are kept.", MODEL)
+    token: str | None = _option(None, "Token for private models and data on the hub.", MODEL)
+    trust_remote_code: bool = _option(False, "Run code that comes with the model.", MODEL)
+    offline: bool = _option(False, "Never touch the network.", MODEL)
+
+    task: str | None = _option(
+        None, "GLUE task (cola, mnli, mrpc, qnli, qqp, rte, sst2, stsb, wnli) or `demo`.", DATA
+    )
+    dataset: str | None = _option(
+        None, "Hub id, or directory with train and validation files.", DATA
+    )
+    dataset_config: str | None = _option(None, "Configuration of a hub dataset.", DATA)
+    train_file: Path | None = _option(None, "Training rows: jsonl, csv, tsv or parquet.", DATA)
+    validation_file: Path | None = _option(None, "Rows that the report is made on.", DATA)
+    text_columns: Names | None = _option(None, "One or two text columns.", DATA)
+    label_column: str | None = _option(None, "The label's column.", DATA)
+    kind: str | None = _option(None, "text-classification or regression.", DATA)
+    metric: str | None = _option(None, "Metric that is kept; else the task's own.", DATA)
+    max_length: int = _option(128, "Longest input in tokens; longer ones are cut.", DATA, gt=2)
+    select_fraction: float = _option(
+        0.15, "Share of train that layers are chosen on.", DATA, gt=0, lt=1
+    )
+    max_train_samples: int | None = _option(None, "Use so many training rows only.", DATA, gt=0)
+    max_select_samples: int | None = _option(
+        None, "Score candidates on so many rows only.", DATA, gt=0
+    )
+    max_test_samples: int | None = _option(None, "Test on so many rows only.", DATA, gt=0)
+
+    depth: int | None = _option(None, "Keep so many layers.", SEARCH, gt=0)
+    prune: int | None = _option(None, "Remove so many layers.", SEARCH, gt=0)
+    search: str = _option("greedy", "greedy, top, bottom, alternate, symmetric, optimal.", SEARCH)
+    plan: str | None = _option(
+        None, "Skip the search: plan.json, a layer file, or paper:bert-base-uncased/rte.", SEARCH
+    )
+    search_epochs: float | None = _option(
+        None, "Passes over the data for each candidate; else as --epochs.", SEARCH, gt=0
+    )
+    max_search_samples: int | None = _option(
+        None, "Train candidates on so many rows only.", SEARCH, gt=0
+    )
+
+    recover: str = _option(
+        "distill", "distill (from the unpruned model) or finetune (the paper).", TRAINING
+    )
+    distilled: str = _option(
+        "student",
+        "The distilled rival: a model, `student` (made here), or `none`.",
+        TRAINING,
+    )
+    epochs: float = _option(3.0, "Passes over the data.", TRAINING, gt=0)
+    learning_rate: float | None = _option(
+        None, "Highest learning rate; else chosen by the model's width.", TRAINING, gt=0
+    )
+    batch_size: int = _option(32, "Examples a training step.", TRAINING, gt=0)
+    temperature: float = _option(2.0, "Softening of the teacher's answers.", TRAINING, gt=0)
+    distill_weight: float = _option(
+        0.9, "Share of the teacher's answers in the loss.", TRAINING, ge=0, le=1
+    )
+    seed: int = _option(41, "Seed of splits, heads, data order and dropout.", TRAINING, ge=0)
+
+    exporter: str = _option("auto", "Which exporter writes the ONNX file.", EXPORT)
+    opset: int | None = _option(None, "ONNX opset; else the exporter's default.", EXPORT, gt=0)
+    optimize: Literal["auto", "none", "O1", "O2", "O3"] = _option(
+        "auto", "Graph optimisation: a level, `none`, or the fastest that passes.", EXPORT
+    )
+    atol: float | None = _option(None, "Absolute tolerance of the logits.", EXPORT, ge=0)
+    rtol: float | None = _option(None, "Relative tolerance of the logits.", EXPORT, ge=0)
+
+    device: str = _option("auto", "cpu, cuda or auto.", BENCHMARK)
+    threads: int | None = _option(
+        None, "Threads; else the cores that may be used.", BENCHMARK, gt=0
+    )
+    batch_sizes: Numbers = _option((1, 8), "Batch sizes to time.", BENCHMARK)
+    seq_lens: Numbers = _option((32, 128), "Sequence lengths to time.", BENCHMARK)
+    bench_seconds: float = _option(
+        5.0, "Least seconds for each shape, shared by all contenders.", BENCHMARK, gt=0
+    )
+
+    output: Path | None = _option(None, "Directory of the artifact.", OUTPUT, "-o")
+    overwrite: bool = _option(False, "Replace what is at --output.", OUTPUT)
+    resume: bool = _option(False, "Go on with an interrupted run.", OUTPUT)
+    dry_run: bool = _option(False, "Say what would be done and what it costs.", OUTPUT)
+    yes: bool = _option(False, "Do not ask.", OUTPUT, "-y")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> RunConfig:
+        if self.depth is not None and self.prune is not None:
+            raise ValueError("--depth and --prune say the same thing twice; give one")
+        if self.overwrite and self.resume:
+            raise ValueError("--overwrite starts anew and --resume goes on; give one")
+        return self
+
+    def recorded(self) -> dict[str, Any]:
+        """The fields that `glp/run.yaml` keeps, as plain values."""
+        return self.model_dump(mode="json", exclude=set(NOT_RECORDED))
+
+    def save(self, path: Path) -> Path:
+        """Write the resolved configuration as YAML, readable by `--config`."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(self.recorded(), sort_keys=False))
+        return path
+
+
+NOT_THE_MODEL = frozenset(
+    name
+    for name, field in RunConfig.model_fields.items()
+    if isinstance(field.json_schema_extra, dict)
+    and field.json_schema_extra["panel"] in (EXPORT, BENCHMARK, OUTPUT)
+)
+"""Settings that a resumed run may change: no trained weight depends on them."""
+
+
+def resolve(flags: Mapping[str, Any], file: Path | None = None) -> RunConfig:
+    """Lay flags over a file over defaults.
+
+    Args:
+        flags: what was given on the command line; None means not given.
+        file: a YAML file of the same names.
+
+    Raises:
+        UsageError: an unknown key, a value of the wrong kind, or values that contradict.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    values = {**(read_file(file) if file else {}), **given}
+    for one, other in (("depth", "prune"), ("prune", "depth")):
+        if one in given and other not in given:
+            values.pop(other, None)
+    try:
+        return RunConfig(**values)
+    except ValidationError as error:
+        raise _explain(error, file) from error
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """Read a YAML file of settings; dashes and underscores are the same.
+
+    Raises:
+        UsageError: it cannot be read, or is no mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text()) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = str(error).replace("\n", " ")
+        raise UsageError(f"the configuration cannot be read: {reason}", where=str(path)) from error
+    if not isinstance(content, dict):
+        raise UsageError("the configuration is no mapping of names to values", where=str(path))
+    return {str(name).replace("-", "_"): value for name, value in content.items()}
+
+
+def _explain(error: ValidationError, file: Path | None) -> UsageError:
+    first = error.errors()[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    flag = f"--{name.replace('_', '-')}"
+    if first["type"] == "extra_forbidden":
+        close = get_close_matches(name, RunConfig.model_fields, n=1)
+        return UsageError(
+            f"unknown setting {name!r}",
+            where=str(file) if file else None,
+            fix=f"did you mean {close[0]}?" if close else "see glp-export prune-and-export --help",
+        )
+    message = first["msg"].removeprefix("Value error, ")
+    return UsageError(
+        f"{flag}: {message.lower()} (given: {first['input']})" if name else message,
+        where=str(file) if file and not name else None,
+        fix="see glp-export prune-and-export --help",
+    )

@@ -1,0 +1,45 @@
+"""The PyTorch side: checkpoints, the layer stack, fine-tuning, distilling, predicting."""
+
+from glp_export.encoder.checkpoint import (
+    ModelSource,
+    checksum,
+    load_model,
+    load_tokenizer,
+    save_checkpoint,
+)
+from glp_export.encoder.distillation import DistillSettings, distill
+from glp_export.encoder.layer_stack import (
+    FAMILIES,
+    Family,
+    LayerStack,
+    find_layer_stack,
+    remove_layers,
+)
+from glp_export.encoder.recovery import RECOVERIES, Lesson, Recovery
+from glp_export.encoder.scoring import predict
+from glp_export.encoder.stand_ins import random_rows, task_of_model, unpruned_twin
+from glp_export.encoder.training import TrainSettings, finetune
+
+__all__ = [
+    "FAMILIES",
+    "RECOVERIES",
+    "DistillSettings",
+    "Family",
+    "LayerStack",
+    "Lesson",
+    "ModelSource",
+    "Recovery",
+    "TrainSettings",
+    "checksum",
+    "distill",
+    "find_layer_stack",
+    "finetune",
+    "load_model",
+    "load_tokenizer",
+    "predict",
+    "random_rows",
+    "remove_layers",
+    "save_checkpoint",
+    "task_of_model",
+    "unpruned_twin",
+]

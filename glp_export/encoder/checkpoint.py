@@ -1,0 +1,248 @@
+"""Reading and writing checkpoints: directories that `from_pretrained` loads.
+
+Weights are read from safetensors only; a pickle can run code when it is opened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glp_export.errors import ModelError
+from glp_export.tasks import KINDS, Task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+EMBEDDED = "demo"
+_PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Where a model comes from and how it may be fetched.
+
+    Attributes:
+        name: a local directory, a hub id, or `demo` for the embedded encoder.
+        revision: a branch, tag or commit on the hub.
+        cache_dir: where downloads are kept; the hub's default if None.
+        token: for private models.
+        offline: never touch the network.
+        trust_remote_code: run code that comes with the model.
+    """
+
+    name: str
+    revision: str | None = None
+    cache_dir: str | None = None
+    token: str | None = None
+    offline: bool = False
+    trust_remote_code: bool = False
+
+    @property
+    def location(self) -> str:
+        """What transformers is told to load."""
+        return str(embedded_model()) if self.name == EMBEDDED else self.name
+
+    @property
+    def directory(self) -> Path | None:
+        """The local directory, None for a model on the hub."""
+        path = Path(self.location)
+        return path if path.is_dir() else None
+
+    def arguments(self) -> dict[str, Any]:
+        """The keyword arguments that every `from_pretrained` call gets."""
+        return {
+            "revision": self.revision or "main",
+            "cache_dir": self.cache_dir,
+            "token": self.token,
+            "local_files_only": self.offline,
+            "trust_remote_code": self.trust_remote_code,
+        }
+
+
+def embedded_model() -> Path:
+    """The demo encoder: beside the package in a checkout, inside it in an installed wheel."""
+    package = Path(__file__).parents[1]
+    places = (package / "models" / "demo-encoder", package.parent / "models" / "demo-encoder")
+    for place in places:
+        if place.is_dir():
+            return place
+    raise ModelError("the embedded demo encoder is missing", fix="reinstall glp-export")
+
+
+def load_tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
+    """Load the tokenizer of a model.
+
+    Raises:
+        ModelError: there is none, it cannot be read, or it cannot pad.
+    """
+    from transformers import AutoTokenizer
+
+    _check_directory(source)
+    with _explained(source, "tokenizer"):
+        tokenizer = AutoTokenizer.from_pretrained(source.location, **source.arguments())
+    if tokenizer.pad_token_id is None:
+        raise ModelError(
+            "the tokenizer has no padding token",
+            where=source.name,
+            fix="set pad_token in its tokenizer_config.json",
+        )
+    # Encoding once and padding later is meant here, so the advice against it is noise.
+    getattr(tokenizer, "deprecation_warnings", {})["Asking-to-pad-a-fast-tokenizer"] = True
+    return tokenizer
+
+
+def load_model(source: ModelSource, task: Task) -> PreTrainedModel:
+    """Load an encoder with the head that a task needs, in fp32 on the CPU.
+
+    A head that the checkpoint lacks, or has for other labels, is initialised anew from torch's
+    current random state.
+
+    Raises:
+        ModelError: nothing there, pickled weights, a broken file, tensors missing from the
+            encoder, or an architecture without such a head.
+    """
+    import torch
+    import transformers
+
+    _check_directory(source)
+    with _explained(source, "configuration"):
+        config = transformers.AutoConfig.from_pretrained(source.location, **source.arguments())
+    _refuse_pickle(source)
+    configure(config, task)
+    auto_class = getattr(transformers, KINDS[task.kind].auto_class)
+    with _explained(source, "weights"), _quiet():
+        model, loading = auto_class.from_pretrained(
+            source.location,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            **source.arguments(),
+        )
+    _require_encoder(source, model, loading)
+    return model
+
+
+def configure(config: Any, task: Task) -> None:
+    """Write a task's labels into a model configuration."""
+    config.num_labels = task.num_labels
+    config.problem_type = KINDS[task.kind].problem_type
+    if task.labels:
+        config.id2label, config.label2id = dict(task.id2label), dict(task.label2id)
+
+
+def save_checkpoint(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, directory: Path
+) -> Path:
+    """Write weights, configuration and tokenizer as an ordinary checkpoint."""
+    directory.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(directory, safe_serialization=True)
+    tokenizer.save_pretrained(directory)
+    return directory
+
+
+def checksum(source: ModelSource) -> str | None:
+    """SHA-256 over a local model's configuration and weights; None for one on the hub."""
+    if source.directory is None:
+        return None
+    digest = hashlib.sha256()
+    for file in sorted(source.directory.glob("*")):
+        if file.name == "config.json" or file.suffix == ".safetensors":
+            digest.update(file.name.encode())
+            with file.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _check_directory(source: ModelSource) -> None:
+    """Name a mistyped path before the hub is asked for it."""
+    looks_local = source.name.startswith((".", "/", "~")) or source.name.count("/") > 1
+    if source.directory is None and looks_local:
+        raise ModelError(
+            "there is no such model directory",
+            where=source.name,
+            fix="give a directory with config.json and model.safetensors, or a hub id",
+        )
+    if source.directory is not None and not (source.directory / "config.json").is_file():
+        raise ModelError(
+            "the model directory has no config.json",
+            where=source.name,
+            fix="give a directory that save_pretrained wrote",
+        )
+
+
+def _refuse_pickle(source: ModelSource) -> None:
+    directory = source.directory
+    if directory is None or any(directory.glob("*.safetensors")):
+        return
+    if any((directory / name).is_file() for name in _PICKLES):
+        raise ModelError(
+            "the weights are a pickle, which can run code when it is opened",
+            where=source.name,
+            fix="if you trust it, convert it: "
+            'python -c "from transformers import AutoModel; '
+            f"AutoModel.from_pretrained('{source.name}').save_pretrained('{source.name}')\"",
+        )
+    raise ModelError(
+        "the model directory has no weights",
+        where=source.name,
+        fix="it must contain model.safetensors",
+    )
+
+
+def _require_encoder(source: ModelSource, model: PreTrainedModel, loading: Any) -> None:
+    """A head may be new, an encoder may not (a pooler belongs to the head)."""
+    prefix = f"{model.base_model_prefix}."
+    encoder = set(model.base_model.state_dict())
+    # Some versions of transformers add the two shapes to a mismatched name.
+    mismatched = (key if isinstance(key, str) else key[0] for key in loading["mismatched_keys"])
+    unfit = [*loading["missing_keys"], *mismatched]
+    names = {name.removeprefix(prefix) for name in unfit}
+    lost = [name for name in names & encoder if not name.startswith("pooler.")]
+    if lost:
+        shown = ", ".join(sorted(lost)[:3])
+        raise ModelError(
+            f"the checkpoint lacks {len(lost)} tensors of the encoder: {shown}"
+            f"{', …' if len(lost) > 3 else ''}",
+            where=source.name,
+            fix="give a complete checkpoint whose weights fit its config.json",
+        )
+
+
+@contextmanager
+def _explained(source: ModelSource, part: str) -> Iterator[None]:
+    """Turn what transformers raises into one sentence that says what to do."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if source.directory is None:
+            fix = "check the name and the network, or give a local directory"
+            if source.offline:
+                fix = "without --offline it would be fetched, or give a local directory"
+        else:
+            fix = f"check the {part} in that directory"
+        raise ModelError(
+            f"the model's {part} cannot be loaded: {reason}", where=source.name, fix=fix
+        ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers from announcing a new head: that one is meant."""
+    from transformers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)

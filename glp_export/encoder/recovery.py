@@ -1,0 +1,80 @@
+"""Bringing a shallower model back to accuracy: the ways to do it, one row each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glp_export.encoder.distillation import DistillSettings, distill
+from glp_export.encoder.training import Progress, TrainSettings, finetune
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """All that a student can be taught from.
+
+    Attributes:
+        examples: encoded training examples with labels.
+        teacher_logits: the unpruned model's answers to them, (examples, labels) float32.
+    """
+
+    examples: Dataset
+    tokenizer: PreTrainedTokenizerBase
+    teacher_logits: NDArray[np.float32]
+    settings: TrainSettings
+    distillation: DistillSettings
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """A row of the table of recoveries.
+
+    Attributes:
+        name: as given to `--recover`.
+        summary: one line for people.
+        inherits: the student starts from the fine-tuned model's layers, else from the
+            pretrained ones.
+        teach: trains a student in place.
+    """
+
+    name: str
+    summary: str
+    inherits: bool
+    teach: Callable[[PreTrainedModel, Lesson, Progress | None], PreTrainedModel]
+
+
+def _imitate(
+    student: PreTrainedModel, lesson: Lesson, progress: Progress | None
+) -> PreTrainedModel:
+    return distill(
+        student,
+        lesson.teacher_logits,
+        lesson.examples,
+        lesson.tokenizer,
+        lesson.settings,
+        lesson.distillation,
+        progress,
+    )
+
+
+def _learn_labels(
+    student: PreTrainedModel, lesson: Lesson, progress: Progress | None
+) -> PreTrainedModel:
+    return finetune(student, lesson.examples, lesson.tokenizer, lesson.settings, progress)
+
+
+RECOVERIES: dict[str, Recovery] = {
+    recovery.name: recovery
+    for recovery in (
+        Recovery("distill", "imitate the fine-tuned unpruned model", True, _imitate),
+        Recovery("finetune", "fine-tune on the labels, as in the paper", False, _learn_labels),
+    )
+}

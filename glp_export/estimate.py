@@ -1,0 +1,92 @@
+"""What a run would cost, found by training for a moment."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from glp_export.encoder import finetune
+from glp_export.search import STRATEGIES
+from glp_export.setup import Setup
+
+PROBE_STEPS = 6
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The cost of a run.
+
+    Attributes:
+        strategy: how layers are chosen.
+        trainings: fine-tunings of the search.
+        final_trainings: trainings after it: unpruned, pruned and distilled.
+        samples: training examples that pass through a model, in all.
+        seconds: of training, from the probe; export and benchmark come on top.
+    """
+
+    model: str
+    task: str
+    strategy: str
+    layers: int
+    depth: int
+    trainings: int
+    final_trainings: int
+    samples: int
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        minutes = self.seconds / 60
+        return (
+            f"{self.model} on {self.task}: {self.layers} layers to {self.depth}\n"
+            f"search:   {self.strategy}, {self.trainings} trainings\n"
+            f"final:    {self.final_trainings} trainings\n"
+            f"examples: {self.samples:,} in all\n"
+            f"time:     about {minutes:.1f} minutes of training on this machine, then export "
+            "and benchmark\n"
+            "nothing was done (--dry-run)"
+        )
+
+
+def estimate_run(setup: Setup) -> Estimate:
+    """Train the unpruned model for a few steps and reckon from there."""
+    depth = setup.stack.num_layers - setup.problem.cuts
+    searched = not setup.config.plan
+    trainings = STRATEGIES[setup.config.search].trainings(setup.problem) if searched else 0
+    final = 2 + (setup.config.distilled != "none")
+    search_samples = trainings * round(len(setup.fit) * setup.candidate.epochs)
+    final_samples = round(len(setup.train) * setup.final.epochs)
+    mean_depth = (setup.stack.num_layers + depth) / 2
+    per_sample_layer = _probe(setup) / setup.stack.num_layers
+    sample_layers = search_samples * mean_depth + final_samples * (
+        setup.stack.num_layers + (final - 1) * depth
+    )
+    return Estimate(
+        model=setup.source.name,
+        task=setup.data.task.name,
+        strategy=setup.config.search if searched else f"plan {setup.config.plan}",
+        layers=setup.stack.num_layers,
+        depth=depth,
+        trainings=trainings,
+        final_trainings=final,
+        samples=search_samples + final * final_samples,
+        seconds=sample_layers * per_sample_layer,
+    )
+
+
+def _probe(setup: Setup) -> float:
+    """Seconds for one example through the whole model, forward and back."""
+    rows = min(PROBE_STEPS * setup.config.batch_size, len(setup.train))
+    examples = setup.train.select(range(rows))
+    once = replace(setup.final, epochs=1)
+    model = setup.pretrained()
+    finetune(
+        model, examples.select(range(min(rows, setup.config.batch_size))), setup.tokenizer, once
+    )
+    start = time.perf_counter()
+    finetune(model, examples, setup.tokenizer, once)
+    return (time.perf_counter() - start) / rows

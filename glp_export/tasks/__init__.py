@@ -1,0 +1,30 @@
+"""What the model must do: the task, its data, its columns, its metric."""
+
+from __future__ import annotations
+
+from glp_export.tasks.encoding import encode
+from glp_export.tasks.glue import GLUE_TASKS, GlueTask
+from glp_export.tasks.kinds import KINDS, TaskKind
+from glp_export.tasks.load import load_task_data, require_enough
+from glp_export.tasks.metrics import METRICS, Metric
+from glp_export.tasks.scoring import paired_difference_interval, score, score_interval
+from glp_export.tasks.spec import DataSpec
+from glp_export.tasks.task import Task, TaskData
+
+__all__ = [
+    "GLUE_TASKS",
+    "KINDS",
+    "METRICS",
+    "DataSpec",
+    "GlueTask",
+    "Metric",
+    "Task",
+    "TaskData",
+    "TaskKind",
+    "encode",
+    "load_task_data",
+    "paired_difference_interval",
+    "require_enough",
+    "score",
+    "score_interval",
+]

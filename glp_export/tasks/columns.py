@@ -1,0 +1,118 @@
+"""Which columns hold the text and which the label."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from glp_export.errors import DataError
+from glp_export.tasks.raw import RawSplit
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+# The first that is there is the label.
+LABEL_NAMES = (
+    "label",
+    "labels",
+    "class",
+    "target",
+    "score",
+    "category",
+    "intent",
+    "sentiment",
+    "rating",
+    "gold_label",
+    "y",
+)
+# Columns that number the rows are neither text nor label: idx, guid, doc_id, pairID, and the
+# index that pandas writes beside the data.
+KEY = re.compile(
+    r"(?i:(.*[_ -])?(id|idx|index|guid|uid|uuid))|.*[a-z]ID|__index_level_0__|(Unnamed: 0)?"
+)
+
+
+def find_columns(
+    split: RawSplit, text: Sequence[str] | None = None, label: str | None = None
+) -> tuple[tuple[str, ...], str]:
+    """Take the columns that are named, and infer the others from names and content.
+
+    Args:
+        split: the training examples.
+        text: one or two columns of text, if the user or the task names them.
+        label: the label's column, if it is named.
+
+    Returns:
+        The text columns and the label column.
+
+    Raises:
+        DataError: a column that is not there, text that is no text, or no way to tell; it lists
+            the columns that are there.
+    """
+    for name in (*(text or ()), *([label] if label else ())):
+        if name not in split.rows.column_names:
+            raise _fault(split, f"There is no column '{name}'")
+    for name in text or ():
+        if not _is_text(split.rows, name):
+            fault = f"Column '{name}' holds {_type(split.rows, name)}, not text"
+            raise _fault(split, fault)
+    label = label or _infer_label(split, text or ())
+    return tuple(text or _infer_text(split, label)), label
+
+
+def _infer_label(split: RawSplit, text: Sequence[str]) -> str:
+    rows = split.rows
+    names: list[str] = [name for name in rows.column_names if name not in text]
+    by_name = {name.lower(): name for name in reversed(names)}
+    usual = [by_name[name] for name in LABEL_NAMES if name in by_name]
+    if usual:
+        return usual[0]
+    other = [name for name in names if not _is_text(rows, name) and not _is_key(name)]
+    if len(other) != 1:
+        raise _fault(split, "No column can be told to be the label")
+    return other[0]
+
+
+def _infer_text(split: RawSplit, label: str) -> list[str]:
+    names = [
+        name
+        for name in split.rows.column_names
+        if name != label and not _is_key(name) and _is_text(split.rows, name)
+    ]
+    if len(names) > 1:
+        names = [name for name in names if not _renames(split.rows, name, label)]
+    if not 1 <= len(names) <= 2:
+        many = "More than two columns hold text" if names else "No column holds text"
+        raise _fault(split, many)
+    return names
+
+
+def _is_key(name: str) -> bool:
+    return KEY.fullmatch(name) is not None
+
+
+def _is_text(rows: Dataset, name: str) -> bool:
+    return getattr(rows.features[name], "dtype", "") in ("string", "large_string")
+
+
+def _renames(rows: Dataset, name: str, label: str) -> bool:
+    """Whether a column only spells the label out, as ``label_text`` beside ``label`` does."""
+    pairs = set(zip(rows[name][:], map(str, rows[label][:]), strict=True))
+    values = {value for value, _ in pairs}
+    return len(pairs) == len(values) == len({value for _, value in pairs}) < len(rows)
+
+
+def _type(rows: Dataset, name: str) -> Any:
+    feature = rows.features[name]
+    return getattr(feature, "dtype", type(feature).__name__.lower())
+
+
+def _fault(split: RawSplit, fault: str) -> DataError:
+    rows = split.rows
+    there = ", ".join(f"{name} ({_type(rows, name)})" for name in rows.column_names)
+    return DataError(
+        f"{fault}; the columns are {there}.",
+        where=split.source,
+        fix="name them with --text-columns ONE [TWO] and --label-column NAME",
+    )

@@ -1,0 +1,69 @@
+"""Texts to token ids, once for all models that share a tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from glp_export.errors import UsageError
+from glp_export.tasks.kinds import KINDS
+from glp_export.tasks.task import Task
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase
+
+
+def encode(
+    dataset: Dataset, task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> Dataset:
+    """Tokenise one split: truncated, not padded, its rows in their order.
+
+    Args:
+        dataset: columns ``text``[, ``text_pair``] and ``label``.
+        task: picks how examples become inputs and labels become targets.
+        tokenizer: the model's own.
+        max_length: longest input in tokens; the tokenizer's own limit holds as well.
+
+    Returns:
+        Columns ``input_ids``, ``attention_mask``[, ``token_type_ids``], ``labels`` (int64 ids or
+        float32 numbers) and ``length`` (tokens of the row).
+
+    Raises:
+        UsageError: a limit that leaves no room for text beside the special tokens.
+    """
+    limit = min(max_length, tokenizer.model_max_length)
+    pair = len(task.text_columns) == 2
+    special = tokenizer.num_special_tokens_to_add(pair=pair)
+    if limit <= special:
+        raise UsageError(
+            f"{limit} tokens leave no room for text beside {special} special ones.",
+            where=f"--max-length {max_length}",
+            fix="name a larger number; 128 is usual",
+        )
+    with quiet_datasets():
+        return dataset.map(
+            KINDS[task.kind].encode,
+            batched=True,
+            fn_kwargs={"tokenizer": tokenizer, "max_length": limit},
+            remove_columns=dataset.column_names,
+        )
+
+
+@contextmanager
+def quiet_datasets() -> Iterator[None]:
+    """Hide the progress bars of `datasets`, unless HF_DATASETS_DISABLE_PROGRESS_BARS=0 asks."""
+    import datasets
+
+    hide = not (
+        datasets.are_progress_bars_disabled()
+        or datasets.config.HF_DATASETS_DISABLE_PROGRESS_BARS is False
+    )
+    if hide:
+        datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if hide:
+            datasets.enable_progress_bars()

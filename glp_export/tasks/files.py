@@ -1,0 +1,106 @@
+"""Local data: a directory with a train and a validation file, or the two files by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from glp_export.errors import DataError
+from glp_export.tasks.formats import FORMATS, read_rows
+from glp_export.tasks.raw import RawData, RawSplit
+
+_ENDINGS = ", ".join(FORMATS)
+
+
+def read_directory(
+    directory: Path, test_splits: Sequence[str], other_splits: Sequence[str] = ()
+) -> RawData:
+    """Read ``train.*`` and the first of the test splits that has a file.
+
+    Args:
+        directory: holds one file a split, named for it.
+        test_splits: names of the split that tests, the preferred one first.
+        other_splits: further test sets, read where they are there.
+
+    Raises:
+        DataError: no train or no validation file, two for one split, or one that cannot be read.
+    """
+    train = _find(directory, "train")
+    if train is None:
+        raise DataError(
+            f"The directory has no training file; it holds {_contents(directory)}.",
+            where=str(directory),
+            fix=f"name it train with one of the endings {_ENDINGS}, "
+            "or give --train-file FILE and --validation-file FILE",
+        )
+    tests = [found for found in (_find(directory, name) for name in test_splits) if found]
+    if not tests:
+        raise DataError(
+            "The directory has a training file but no validation file; "
+            f"it holds {_contents(directory)}.",
+            where=str(directory),
+            fix=f"add one named {', '.join(test_splits)} with one of the endings {_ENDINGS}; "
+            "a test set is never cut from the training examples",
+        )
+    others = {name: found for name in other_splits if (found := _find(directory, name))}
+    return RawData(
+        name=directory.resolve().name,
+        source=str(directory),
+        train=read_split(train),
+        test=read_split(tests[0]),
+        others={name: read_split(path) for name, path in others.items()},
+    )
+
+
+def read_files(train: Path, validation: Path) -> RawData:
+    """Read two files named by the user; the data is called after the first, or its directory.
+
+    Raises:
+        DataError: a file that is missing, empty or cannot be read.
+    """
+    path = train.resolve()
+    return RawData(
+        name=path.parent.name if path.stem == "train" else path.stem,
+        source=f"{train}, {validation}",
+        train=read_split(train),
+        test=read_split(validation),
+    )
+
+
+def read_split(path: Path) -> RawSplit:
+    """Read one file.
+
+    Raises:
+        DataError: it is missing, empty, of an unknown format or broken; names the broken row.
+    """
+    if not path.is_file():
+        what = "A directory stands where a file is needed" if path.is_dir() else "No such file"
+        raise DataError(f"{what}.", where=str(path), fix="correct the path")
+    rows = read_rows(path)
+    if not len(rows):
+        raise DataError(
+            "The file has no rows.", where=str(path), fix="fill it, or name another file"
+        )
+    return RawSplit(rows, str(path))
+
+
+def _find(directory: Path, split: str) -> Path | None:
+    found = sorted(
+        path
+        for path in directory.iterdir()
+        if path.stem == split and path.suffix.lower() in FORMATS and path.is_file()
+    )
+    if len(found) > 1:
+        raise DataError(
+            f"Split '{split}' has several files: {', '.join(path.name for path in found)}.",
+            where=str(directory),
+            fix="keep one of them, or name the files with --train-file and --validation-file",
+        )
+    return found[0] if found else None
+
+
+def _contents(directory: Path, most: int = 8) -> str:
+    names = sorted(path.name for path in directory.iterdir())
+    if not names:
+        return "nothing"
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if names[most:] else "")

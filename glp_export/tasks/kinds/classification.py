@@ -1,0 +1,161 @@
+"""One label a text: two classes to hundreds."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glp_export.errors import DataError
+from glp_export.tasks.kinds.base import LabelColumn, TaskKind, encode_text, is_missing
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+# A column in which nearly every row has a value of its own is an identifier or a measurement;
+# below this many rows nothing can be said.
+ENOUGH_ROWS_TO_TELL = 50
+MOST_LABELS_PER_ROW = 0.5
+
+NUMBER = re.compile(r"-?\d+(\.\d+)?")
+
+
+@dataclass(frozen=True)
+class ClassReader:
+    """Labels to ids.
+
+    Attributes:
+        labels: in the order of their ids.
+        seen: those that the training examples have; no other can be learned.
+    """
+
+    labels: tuple[str, ...]
+    seen: frozenset[str]
+
+    def targets(self, column: LabelColumn) -> NDArray[np.int64]:
+        """Ids ``(rows,) int64``.
+
+        Raises:
+            DataError: a missing label, or one that the training examples lack.
+        """
+        ids = {label: index for index, label in enumerate(self.labels) if label in self.seen}
+        names = _names(column)
+        for row, name in enumerate(names):
+            if name not in ids:
+                raise DataError(
+                    f"Label '{name}' does not occur in the training examples.",
+                    where=column.place(row),
+                    fix="correct the label, remove the row, or add training examples that have it; "
+                    f"training has {_listing(sorted(self.seen))}",
+                )
+        return np.fromiter((ids[name] for name in names), dtype=np.int64, count=len(names))
+
+
+def _names(column: LabelColumn) -> list[str]:
+    """Every row's label as a string, the same from whichever file format it was read."""
+    names = []
+    for row, value in enumerate(column.values):
+        if not isinstance(value, str | bool | int | float | None):
+            raise DataError(
+                f"A label is a {type(value).__name__}; it has to be a string or a number.",
+                where=column.place(row),
+                fix="name another column with --label-column",
+            )
+        name = label_name(value, column.names)
+        if name is None:
+            raise DataError(
+                "A row has no label.",
+                where=column.place(row),
+                fix="label the row or remove it",
+            )
+        names.append(name)
+    return names
+
+
+def label_name(
+    value: str | bool | int | float | None, declared: Sequence[str] | None = None
+) -> str | None:
+    """A label as a string, or None where it is missing.
+
+    1 and 1.0 are one label, since some formats know only floats. Where the data set declares the
+    names of its ids, an id beyond them is missing: hub data sets write -1 for a withheld label.
+    """
+    if is_missing(value):
+        return None
+    if declared is not None and isinstance(value, int):
+        return declared[value] if 0 <= value < len(declared) else None
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
+
+
+def _in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Numbers by value, anything else as strings."""
+    ordered = sorted(names)
+    if all(NUMBER.fullmatch(name) for name in ordered):
+        ordered.sort(key=float)
+    return tuple(ordered)
+
+
+def _listing(names: Sequence[str], most: int = 8) -> str:
+    shown = ", ".join(f"'{name}'" for name in names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def read_classes(column: LabelColumn, known: Sequence[str] = ()) -> ClassReader:
+    """Find the classes of the training labels.
+
+    Their ids follow the data set's declaration, else the task's known labels where these cover
+    the data, else the numeric or alphabetic order.
+
+    Raises:
+        DataError: a missing label, a single class, or a column that is no label.
+    """
+    counts = Counter(_names(column))
+    rows = len(column.values)
+    if len(counts) < 2:
+        raise DataError(
+            f"All {rows} training examples have the label {_listing(list(counts))}; "
+            "there is nothing to tell apart.",
+            where=f"{column.source}, column '{column.column}'",
+            fix="add examples of other classes, or name another column with --label-column",
+        )
+    if rows >= ENOUGH_ROWS_TO_TELL and len(counts) > MOST_LABELS_PER_ROW * rows:
+        raise DataError(
+            f"{rows} training examples have {len(counts)} different labels: "
+            "that is an identifier or a measurement, not a class.",
+            where=f"{column.source}, column '{column.column}'",
+            fix="name another column with --label-column, or ask for --kind regression",
+        )
+    known_order = tuple(known) if counts.keys() <= set(known) else _in_order(counts)
+    return ClassReader(column.names or known_order, frozenset(counts))
+
+
+def _encode(
+    batch: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> dict[str, Any]:
+    labels = np.asarray(batch["label"], dtype=np.int64)
+    return {**encode_text(batch, tokenizer, max_length), "labels": labels}
+
+
+def _predictions(logits: NDArray[Any]) -> NDArray[np.int64]:
+    return np.asarray(np.argmax(logits, axis=-1), dtype=np.int64)
+
+
+TEXT_CLASSIFICATION = TaskKind(
+    name="text-classification",
+    auto_class="AutoModelForSequenceClassification",
+    export_task="text-classification",
+    ort_class="ORTModelForSequenceClassification",
+    problem_type="single_label_classification",
+    default_metric="accuracy",
+    label_dtype="int64",
+    recognises=lambda column: True,
+    reader=read_classes,
+    strata=lambda targets: targets,
+    encode=_encode,
+    predictions=_predictions,
+)

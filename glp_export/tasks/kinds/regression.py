@@ -1,0 +1,108 @@
+"""One number a text, as STS-B's similarity from 0 to 5."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glp_export.errors import DataError
+from glp_export.tasks.kinds.base import LabelColumn, TaskKind, encode_text, is_missing
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+# Samples keep the proportions of the tenths of the range of ranks.
+STRATA = 10
+
+
+@dataclass(frozen=True)
+class NumberReader:
+    """Labels as they are, once they are known to be numbers."""
+
+    labels: tuple[str, ...] = ()
+
+    def targets(self, column: LabelColumn) -> NDArray[np.float64]:
+        """Numbers ``(rows,) float64``.
+
+        Raises:
+            DataError: a missing label, or one that is not a finite number.
+        """
+        for row, value in enumerate(column.values):
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not math.isfinite(value):
+                missing = value is None or value == ""
+                raise DataError(
+                    "A row has no label."
+                    if missing
+                    else f"A regression label is a finite number; this one is {value!r}.",
+                    where=column.place(row),
+                    fix="correct the label or remove the row"
+                    + ("" if missing else "; for classes, ask for --kind text-classification"),
+                )
+        return np.asarray(column.values, dtype=np.float64)
+
+
+def read_numbers(column: LabelColumn, known: Sequence[str] = ()) -> NumberReader:
+    """Make the reader, from training labels that differ.
+
+    Raises:
+        DataError: a label that is no number, or one number for all rows.
+    """
+    reader = NumberReader()
+    if np.ptp(reader.targets(column)) == 0:
+        raise DataError(
+            f"All {len(column.values)} training examples have the label {column.values[0]}; "
+            "there is nothing to learn.",
+            where=f"{column.source}, column '{column.column}'",
+            fix="add examples with other values, or name another column with --label-column",
+        )
+    return reader
+
+
+def has_fractions(column: LabelColumn) -> bool:
+    """Whether the labels are numbers of which some are not whole."""
+    present = [value for value in column.values if not is_missing(value)]
+    return (
+        column.names is None
+        and all(isinstance(value, int | float) for value in present)
+        and any(not float(value).is_integer() for value in present)
+    )
+
+
+def _strata(targets: NDArray[Any]) -> NDArray[np.int64]:
+    ranks = np.empty(len(targets), dtype=np.int64)
+    ranks[np.argsort(targets, kind="stable")] = np.arange(len(targets))
+    return np.asarray(ranks * STRATA // max(len(targets), 1), dtype=np.int64)
+
+
+def _encode(
+    batch: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> dict[str, Any]:
+    # The logits are float32, and the loss wants its two sides alike.
+    labels = np.asarray(batch["label"], dtype=np.float32)
+    return {**encode_text(batch, tokenizer, max_length), "labels": labels}
+
+
+def _predictions(logits: NDArray[Any]) -> NDArray[np.float64]:
+    return np.asarray(logits, dtype=np.float64).reshape(len(logits))
+
+
+REGRESSION = TaskKind(
+    name="regression",
+    auto_class="AutoModelForSequenceClassification",
+    export_task="text-classification",
+    ort_class="ORTModelForSequenceClassification",
+    problem_type="regression",
+    default_metric="spearman",
+    label_dtype="float64",
+    recognises=has_fractions,
+    reader=read_numbers,
+    strata=_strata,
+    encode=_encode,
+    predictions=_predictions,
+)

@@ -1,0 +1,196 @@
+"""From what the user named to a task with checked, normalised splits."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from glp_export.errors import DataError, UsageError
+from glp_export.tasks.columns import find_columns
+from glp_export.tasks.encoding import quiet_datasets
+from glp_export.tasks.glue import GLUE_TASKS, GlueTask
+from glp_export.tasks.kinds import KINDS, LabelColumn, LabelReader, TaskKind
+from glp_export.tasks.metrics import METRICS
+from glp_export.tasks.raw import RawData, RawSplit
+from glp_export.tasks.sources import DEMO, read_source
+from glp_export.tasks.spec import DataSpec
+from glp_export.tasks.splits import hold_back, sample
+from glp_export.tasks.task import Task, TaskData
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from numpy.typing import NDArray
+
+TEXT_COLUMNS = ("text", "text_pair")
+
+
+def load_task_data(spec: DataSpec) -> TaskData:
+    """Read, check and split the data of a task.
+
+    `fit` and `select` are the training examples, `test` the validation examples. Samples and
+    splits keep the proportions of the labels and depend on nothing but the data and the seed.
+
+    Raises:
+        UsageError: flags that contradict each other, an unknown name, a metric that does not fit.
+        DataError: data that cannot be fetched, read or used; it names the file, row or column.
+    """
+    spec.check()
+    _check_names(spec)
+    glue = GLUE_TASKS.get(spec.task or "")
+    with quiet_datasets():
+        raw = read_source(spec, glue)
+        reading = _understand(raw, spec, glue)
+        fit, select = _training_splits(raw.train, reading, spec)
+        data = TaskData(
+            task=reading.task,
+            fit=fit,
+            select=select,
+            test=_test_split(raw.test, reading, spec),
+            other_tests={
+                name: _test_split(split, reading, spec) for name, split in raw.others.items()
+            },
+            source=raw.source,
+        )
+        return replace(data, checksum=_checksum(data))
+
+
+def require_enough(data: TaskData, batch_size: int) -> None:
+    """Check that training fills at least one batch.
+
+    Raises:
+        DataError: `fit` has fewer examples than a batch.
+    """
+    if len(data.fit) < batch_size:
+        raise DataError(
+            f"{len(data.fit)} examples to train on are fewer than one batch of {batch_size}.",
+            where=data.source,
+            fix=f"ask for --batch-size {max(1, len(data.fit))} or less, add training examples, "
+            "or raise --max-train-samples",
+        )
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """How the rows of this data are read: settled on the training examples, used on all splits."""
+
+    task: Task
+    kind: TaskKind
+    reader: LabelReader
+
+    def examples(self, split: RawSplit) -> tuple[Dataset, NDArray[Any]]:
+        """Normalised rows of a split, and their targets."""
+        from datasets import Value
+
+        find_columns(split, self.task.text_columns, self.task.label_column)
+        targets = self.reader.targets(_label_column(split, self.task.label_column))
+        names = dict(zip(self.task.text_columns, TEXT_COLUMNS, strict=False))
+        _check_texts(split, self.task.text_columns)
+        rows = split.rows.select_columns(list(names))
+        rows = rows.rename_columns({old: new for old, new in names.items() if old != new})
+        label = Value(self.kind.label_dtype)
+        return rows.add_column("label", targets, feature=label), targets
+
+
+def _check_names(spec: DataSpec) -> None:
+    for what, name, known in (
+        ("task", spec.task, [*GLUE_TASKS, DEMO]),
+        ("metric", spec.metric, METRICS),
+        ("kind", spec.kind, KINDS),
+    ):
+        if name is not None and name not in known:
+            raise UsageError(
+                f"There is no {what} '{name}'.",
+                where=f"--{what} {name}",
+                fix=_suggestion(name, known),
+            )
+
+
+def _suggestion(name: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(name.lower(), known, n=2)
+    choice = f"there are {', '.join(known)}"
+    return f"did you mean {' or '.join(close)}? {choice}" if close else choice
+
+
+def _understand(raw: RawData, spec: DataSpec, glue: GlueTask | None) -> _Reading:
+    text, label = find_columns(
+        raw.train,
+        spec.text_columns or (glue.text_columns if glue else None),
+        spec.label_column or (glue.label_column if glue else None),
+    )
+    column = _label_column(raw.train, label)
+    name = spec.kind or (glue.kind if glue else None)
+    kind = KINDS[name] if name else next(k for k in KINDS.values() if k.recognises(column))
+    reader = kind.reader(column, glue.labels if glue else ())
+    metric = spec.metric or (glue.metric if glue else kind.default_metric)
+    task = Task(raw.name, kind.name, text, label, reader.labels, metric)
+    _check_metric(task)
+    return _Reading(task, kind, reader)
+
+
+def _check_metric(task: Task) -> None:
+    if METRICS[task.metric].fits(task.kind, task.num_labels):
+        return
+    fitting = [m.name for m in METRICS.values() if m.fits(task.kind, task.num_labels)]
+    labels = f" with {len(task.labels)} labels" if task.labels else ""
+    raise UsageError(
+        f"The metric '{task.metric}' does not fit {task.kind}{labels}.",
+        where=f"--metric {task.metric}, for task '{task.name}'",
+        fix=f"take --metric {' or '.join(fitting)}",
+    )
+
+
+def _label_column(split: RawSplit, name: str) -> LabelColumn:
+    names = getattr(split.rows.features[name], "names", None)
+    return LabelColumn(split.rows[name][:], tuple(names) if names else None, name, split.source)
+
+
+def _check_texts(split: RawSplit, columns: Collection[str]) -> None:
+    for name in columns:
+        if split.rows.data.column(name).null_count:
+            row = next(row for row, text in enumerate(split.rows[name]) if text is None)
+            raise DataError(
+                "A row has no text.",
+                where=f"{split.source}, row {row + 1}, column '{name}'",
+                fix="fill it in or remove the row; an empty text is allowed",
+            )
+
+
+def _training_splits(split: RawSplit, reading: _Reading, spec: DataSpec) -> tuple[Dataset, Dataset]:
+    rows, targets = reading.examples(split)
+    limit, classes = spec.max_train_samples, len(reading.task.labels)
+    if limit is not None and limit < classes:
+        raise UsageError(
+            f"{limit} training examples cannot show {classes} labels.",
+            where=f"--max-train-samples {limit}",
+            fix=f"keep at least {2 * classes}",
+        )
+    strata = reading.kind.strata
+    kept = sample(strata(targets), limit, spec.seed)
+    fit, select = hold_back(strata(targets[kept]), spec.select_fraction, spec.seed)
+    if not len(select):
+        raise DataError(
+            f"{len(kept)} training examples leave none to choose by: no label has two.",
+            where=split.source,
+            fix="add training examples, or raise --max-train-samples",
+        )
+    chosen = sample(strata(targets[kept[select]]), spec.max_select_samples, spec.seed)
+    return rows.select(kept[fit]), rows.select(kept[select][chosen])
+
+
+def _test_split(split: RawSplit, reading: _Reading, spec: DataSpec) -> Dataset:
+    rows, targets = reading.examples(split)
+    return rows.select(sample(reading.kind.strata(targets), spec.max_test_samples, spec.seed))
+
+
+def _checksum(data: TaskData) -> str:
+    digest = hashlib.sha256(json.dumps(asdict(data.task), sort_keys=True).encode())
+    splits = {"fit": data.fit, "select": data.select, "test": data.test, **data.other_tests}
+    for name, rows in splits.items():
+        digest.update(name.encode())
+        for batch in rows.iter(batch_size=1000):
+            digest.update(json.dumps(batch, sort_keys=True).encode())
+    return digest.hexdigest()

@@ -1,0 +1,86 @@
+"""Where a data specification leads: the demo grammar, the hub, a directory or two files."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from glp_export.errors import DataError
+from glp_export.tasks.files import read_directory, read_files
+from glp_export.tasks.glue import GLUE_DATASET, GlueTask
+from glp_export.tasks.hub import read_hub
+from glp_export.tasks.raw import TEST_SPLITS, RawData, RawSplit
+from glp_export.tasks.spec import DataSpec
+
+DEMO = "demo"
+# The demo's sentences are one fixed data set, like any other; a run's seed only splits them.
+DEMO_SEED = 0
+
+_HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+
+
+def read_source(spec: DataSpec, glue: GlueTask | None) -> RawData:
+    """Read the splits that `spec` names.
+
+    Args:
+        spec: checked by `DataSpec.check`.
+        glue: the GLUE task that `spec` names, if it does; it knows how its splits are called.
+
+    Raises:
+        DataError: data that is not there, cannot be fetched, or cannot be read.
+    """
+    try:
+        raw = _read(spec, glue)
+    except PermissionError as error:
+        raise DataError(
+            "The data may not be read by this user.",
+            where=str(error.filename),
+            fix="change its rights, or run as a user who may",
+        ) from error
+    return replace(raw, name=spec.task) if spec.task else raw
+
+
+def _read(spec: DataSpec, glue: GlueTask | None) -> RawData:
+    own = glue.test_splits if glue else ()
+    tests = tuple(dict.fromkeys((*own, *TEST_SPLITS)))
+    others = glue.other_splits if glue else ()
+    if spec.train_file and spec.validation_file:
+        return read_files(_path(spec.train_file), _path(spec.validation_file))
+    if spec.dataset:
+        path = _path(spec.dataset)
+        if path.is_dir():
+            return read_directory(path, tests, others)
+        if path.is_file() or not _HUB_ID.fullmatch(spec.dataset):
+            raise _no_directory(path)
+        return read_hub(spec.dataset, spec.dataset_config, spec, tests, others)
+    if glue:
+        # The hub's own test split has no labels, so it is no candidate here.
+        return read_hub(GLUE_DATASET, glue.config, spec, own, others)
+    return _demo()
+
+
+def _path(given: str) -> Path:
+    return Path(given).expanduser()
+
+
+def _no_directory(path: Path) -> DataError:
+    if path.is_file():
+        return DataError(
+            "A data set is a directory with a train and a validation file; this is a file.",
+            where=f"--dataset {path}",
+            fix="give --train-file FILE and --validation-file FILE",
+        )
+    return DataError("No such directory.", where=f"--dataset {path}", fix="correct the path")
+
+
+def _demo() -> RawData:
+    from datasets import Dataset
+
+    from glp_export.tasks.demo_grammar import demo_splits
+
+    train, validation = (Dataset.from_list(rows) for rows in demo_splits(DEMO_SEED))
+    source = "the demo grammar of glp-export"
+    return RawData(
+        DEMO, source, RawSplit(train, f"{source}, train"), RawSplit(validation, f"{source}, test")
+    )

@@ -1,0 +1,76 @@
+"""What a model is asked to do, and the examples that say how well it does it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task: where its text and labels stand, and how it is scored.
+
+    Attributes:
+        name: short name, for titles and file names: ``rte``, ``trec``, ``demo``.
+        kind: key of ``KINDS``.
+        text_columns: the one or two text columns, by their names in the user's data.
+        label_column: the label's column, by its name in the user's data.
+        labels: the data's own labels as strings, in the order of their ids; empty for regression.
+        metric: key of ``METRICS``.
+    """
+
+    name: str
+    kind: str
+    text_columns: tuple[str, ...]
+    label_column: str
+    labels: tuple[str, ...]
+    metric: str
+
+    @property
+    def num_labels(self) -> int:
+        """Width of the model's output: one per label, and one for a task without labels."""
+        return len(self.labels) or 1
+
+    @property
+    def label2id(self) -> dict[str, int]:
+        """Label to id, as a model's configuration wants it."""
+        return {label: index for index, label in enumerate(self.labels)}
+
+    @property
+    def id2label(self) -> dict[int, str]:
+        """Id to label, as a model's configuration wants it."""
+        return dict(enumerate(self.labels))
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """A task with its examples, in columns ``text``[, ``text_pair``] and ``label``.
+
+    Attributes:
+        task: what is to be done.
+        fit: trains the candidates.
+        select: chooses between them.
+        test: read once, for the report.
+        other_tests: further sets to report, by split name (MNLI's mismatched one).
+        source: hub id or path of the data, for the model card.
+        checksum: sha256 over the task and the content of every split, as 64 hex digits.
+    """
+
+    task: Task
+    fit: Dataset
+    select: Dataset
+    test: Dataset
+    other_tests: Mapping[str, Dataset] = field(default_factory=dict)
+    source: str = ""
+    checksum: str = ""
+
+    @property
+    def train(self) -> Dataset:
+        """``fit`` and ``select`` together: what every contender sees in its final training."""
+        from datasets import concatenate_datasets
+
+        return concatenate_datasets([self.fit, self.select])

@@ -1,0 +1,286 @@
+"""The stages that train: choosing the layers, then bringing every contender to its best.
+
+Each keeps what it made in the run's work directory and takes it from there when resumed.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glp_export.bench import ContenderName
+from glp_export.encoder import (
+    RECOVERIES,
+    Lesson,
+    ModelSource,
+    Recovery,
+    finetune,
+    load_tokenizer,
+    predict,
+    remove_layers,
+    save_checkpoint,
+)
+from glp_export.errors import UsageError
+from glp_export.machine import describe
+from glp_export.progress import Progress
+from glp_export.search import (
+    STRATEGIES,
+    Candidate,
+    FineTunedCandidates,
+    Journal,
+    Plan,
+    Problem,
+    read_plan,
+    search,
+)
+from glp_export.setup import Setup, load_seeded, model_source
+from glp_export.tasks import encode
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+STUDENT, NONE = "student", "none"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A contender after its final training.
+
+    Attributes:
+        contender: `unpruned`, `pruned` or `distilled`.
+        origin: the model that it comes from, for people.
+        test: the test set, encoded by its own tokenizer.
+    """
+
+    contender: ContenderName
+    origin: str
+    checkpoint: Path
+    tokenizer: PreTrainedTokenizerBase
+    test: Dataset
+
+
+def choose_layers(setup: Setup, work: Path, progress: Progress) -> Plan:
+    """Find which layers go: read the plan that was named, or search.
+
+    Raises:
+        DataError: the plan cannot be read.
+        UsageError: the plan does not fit, or the journal belongs to other settings.
+    """
+    facts = _facts(setup)
+    if setup.config.plan:
+        plan = read_plan(setup.config.plan, setup.stack.num_layers, facts)
+        plan = plan.cut(setup.problem.cuts) if setup.problem.cuts else plan
+        setup.stack.check(plan.order)
+        return plan
+    strategy = STRATEGIES[setup.config.search]
+    total = strategy.trainings(setup.problem)
+    with progress.stage(f"search ({strategy.name})", total or None) as meter:
+        leader: list[Candidate] = []
+
+        def announce(candidate: Candidate) -> None:
+            same = [other for other in leader if len(other.removed) == len(candidate.removed)]
+            leader[:] = [max([*same, candidate], key=lambda c: c.score)]
+            best = leader[0]
+            meter.advance(f"best without {list(best.removed)}: {best.score:.3f}")
+
+        candidates = FineTunedCandidates(
+            pretrained=setup.pretrained(),
+            tokenizer=setup.tokenizer,
+            task=setup.data.task,
+            fit=setup.fit,
+            select=setup.select,
+            settings=setup.candidate,
+            journal=Journal(work / "journal.jsonl", _journal_settings(setup)),
+            announce=announce,
+        )
+        return search(strategy.name, setup.problem, candidates, facts)
+
+
+def train_contenders(setup: Setup, plan: Plan, work: Path, progress: Progress) -> list[Trained]:
+    """Train the unpruned, the pruned and the distilled model on the same examples.
+
+    The unpruned model is the teacher as well. The made student lacks alternate layers, as
+    DistilBERT does, and imitates the same teacher for as many steps.
+    """
+    recovery = RECOVERIES[setup.config.recover]
+    teacher = _train(
+        setup, work / "unpruned", "fine-tune the unpruned", progress, _fine_tuned_unpruned(setup)
+    )
+    unpruned = _saved_model(setup, teacher)
+    lesson = Lesson(
+        examples=setup.train,
+        tokenizer=setup.tokenizer,
+        teacher_logits=predict(unpruned, setup.train, setup.tokenizer, device=setup.place.device),
+        settings=setup.final,
+        distillation=setup.distillation,
+    )
+    pruned = _train(
+        setup,
+        work / "pruned",
+        f"{recovery.name} the pruned",
+        progress,
+        _student(setup, recovery, unpruned, plan.order, lesson),
+    )
+    contenders = [
+        _own(setup, "unpruned", setup.source.name, teacher),
+        _own(setup, "pruned", setup.source.name, pruned),
+    ]
+    return [*contenders, *_distilled(setup, plan, unpruned, lesson, work, progress)]
+
+
+Make = Callable[[Callable[[int, int], None]], "PreTrainedModel"]
+"""Trains a model, reporting its steps."""
+
+
+def _distilled(
+    setup: Setup,
+    plan: Plan,
+    unpruned: PreTrainedModel,
+    lesson: Lesson,
+    work: Path,
+    progress: Progress,
+) -> list[Trained]:
+    wanted = setup.config.distilled
+    if wanted == NONE:
+        return []
+    if wanted != STUDENT:
+        return [_distilled_rival(setup, wanted, lesson, work, progress)]
+    problem = Problem(setup.stack.removable, len(plan.order))
+    alternate = [
+        layer
+        for choice in STRATEGIES["alternate"].choose(problem, lambda _: [])
+        for layer in choice.removed
+    ]
+    if set(alternate) == set(plan.order):
+        progress.say("the plan removes alternate layers: pruned and distilled start alike")
+    student = _student(setup, RECOVERIES["distill"], unpruned, tuple(alternate), lesson)
+    checkpoint = _train(setup, work / "distilled", "distill the student", progress, student)
+    return [_own(setup, "distilled", f"alternate layers of {setup.source.name}", checkpoint)]
+
+
+def _distilled_rival(
+    setup: Setup, name: str, lesson: Lesson, work: Path, progress: Progress
+) -> Trained:
+    """Train another model on the same examples, in the same way, by its own tokenizer."""
+    source = model_source(setup.config, name)
+    tokenizer = load_tokenizer(source)
+    task, length = setup.data.task, setup.config.max_length
+    own_lesson = Lesson(
+        examples=encode(setup.data.train, task, tokenizer, length),
+        tokenizer=tokenizer,
+        teacher_logits=lesson.teacher_logits,
+        settings=lesson.settings,
+        distillation=lesson.distillation,
+    )
+
+    def make(report: Callable[[int, int], None]) -> PreTrainedModel:
+        model = load_seeded(source, setup.data, setup.config.seed)
+        return RECOVERIES[setup.config.recover].teach(model, own_lesson, report)
+
+    title = f"{setup.config.recover} {Path(name).name}"
+    checkpoint = _train(setup, work / "distilled", title, progress, make, tokenizer)
+    return Trained(
+        "distilled", name, checkpoint, tokenizer, encode(setup.data.test, task, tokenizer, length)
+    )
+
+
+def _fine_tuned_unpruned(setup: Setup) -> Make:
+    def make(report: Callable[[int, int], None]) -> PreTrainedModel:
+        return finetune(setup.pretrained(), setup.train, setup.tokenizer, setup.final, report)
+
+    return make
+
+
+def _student(
+    setup: Setup,
+    recovery: Recovery,
+    unpruned: PreTrainedModel,
+    removed: tuple[int, ...],
+    lesson: Lesson,
+) -> Make:
+    def make(report: Callable[[int, int], None]) -> PreTrainedModel:
+        ancestor = unpruned if recovery.inherits else setup.pretrained()
+        return recovery.teach(remove_layers(ancestor, removed), lesson, report)
+
+    return make
+
+
+def _train(
+    setup: Setup,
+    directory: Path,
+    title: str,
+    progress: Progress,
+    make: Make,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+) -> Path:
+    """Train a model and keep it at `directory`, unless an interrupted run has done so.
+
+    It is saved and loaded again before anything else looks at it: layer numbers inside the
+    model are right only then.
+    """
+    if directory.exists():
+        progress.say(f"{title}: kept from the interrupted run")
+        return directory
+    with progress.stage(title) as meter:
+        model = make(lambda done, total: meter.update(done, total))
+        unfinished = directory.with_suffix(".unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        save_checkpoint(model, tokenizer or setup.tokenizer, unfinished)
+        return unfinished.rename(directory)
+
+
+def _saved_model(setup: Setup, checkpoint: Path) -> PreTrainedModel:
+    return load_seeded(ModelSource(str(checkpoint)), setup.data, setup.config.seed)
+
+
+def _own(setup: Setup, contender: ContenderName, origin: str, checkpoint: Path) -> Trained:
+    return Trained(contender, origin, checkpoint, setup.tokenizer, setup.test)
+
+
+def _facts(setup: Setup) -> dict[str, Any]:
+    """The fields of a plan that are known before the search."""
+    return {
+        "task": setup.data.task.name,
+        "metric": setup.data.task.metric,
+        "base_model": setup.source.name,
+        "revision": setup.source.revision,
+        "checksum": setup.model_checksum,
+        "num_layers": setup.stack.num_layers,
+        "data_checksum": setup.data.checksum,
+        "versions": describe().versions,
+    }
+
+
+def _journal_settings(setup: Setup) -> dict[str, Any]:
+    """All that a candidate's score depends on."""
+    return {
+        "model": setup.source.name,
+        "revision": setup.source.revision,
+        "model_checksum": setup.model_checksum,
+        "data_checksum": setup.data.checksum,
+        "max_length": setup.max_length,
+        "fit_rows": len(setup.fit),
+        "training": asdict(setup.candidate),
+        "threads": setup.place.threads,
+    }
+
+
+def confirm_cost(setup: Setup, confirm: Callable[[str], bool]) -> None:
+    """Ask before a search of more than 100 trainings.
+
+    Raises:
+        UsageError: the answer is no.
+    """
+    count = STRATEGIES[setup.config.search].trainings(setup.problem)
+    if setup.config.plan or setup.config.yes or count <= 100:
+        return
+    if not confirm(f"{setup.config.search} search trains {count} candidates. Go on?"):
+        raise UsageError(
+            f"{setup.config.search} search would train {count} candidates",
+            where=f"--search {setup.config.search}",
+            fix="say --yes to do it, or remove fewer layers, or choose --search greedy",
+        )

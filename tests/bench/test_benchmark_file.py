@@ -1,0 +1,146 @@
+"""benchmark.json: the models, the schema in the package and the file agree; errors are named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from glp_export.bench import BenchmarkFile
+from glp_export.bench.schema import SCHEMA_FILE, schema, schema_text
+from glp_export.errors import DataError
+
+INTERVAL = {"value": 2.0, "low": 1.9, "high": 2.1}
+NAMES = {
+    "contender": "unpruned",
+    "runtime": "pytorch",
+    "provider": "CPUExecutionProvider",
+    "precision": "fp32",
+    "variant": "model.safetensors",
+    "layers": 12,
+    "parameters": 109_000_000,
+    "bytes": 438_000_000,
+}
+EXAMPLE: dict[str, Any] = {
+    "schema_version": 1,
+    "machine": {
+        "cpu": "Some CPU",
+        "logical_cores": 4,
+        "usable_cores": 2,
+        "features": ["avx2"],
+        "memory_gb": 23.5,
+        "os": "Linux",
+        "python": "3.11.7",
+        "gpu": None,
+        "providers": ["CPUExecutionProvider"],
+        "versions": {"torch": "2.13.0"},
+        "load_average": 0.1,
+        "notes": [],
+    },
+    "task": "rte",
+    "metric": "accuracy",
+    "baseline": NAMES,
+    "metrics": [
+        {
+            "contender": "pruned",
+            "precision": "fp32",
+            "layers": 6,
+            "value": 0.7,
+            "low": 0.65,
+            "high": 0.75,
+            "samples": 277,
+        }
+    ],
+    "rows": [
+        {
+            **NAMES,
+            "shape": "8x128",
+            "batch_size": 8,
+            "sequence_length": 128,
+            "threads": 2,
+            "p50_ms": 1100.0,
+            "p90_ms": 1150.0,
+            "p99_ms": 1200.0,
+            "mean_ms": 1110.0,
+            "sequences_per_second": 7.2,
+            "peak_memory_mb": None,
+            "samples": 40,
+            "speedup": {"vs_pytorch_unpruned": INTERVAL, "vs_onnxruntime_unpruned": None},
+        }
+    ],
+}
+
+
+def write(path: Path, content: Any) -> Path:
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """The example with one field replaced, or taken away if the value is ..."""
+    made = json.loads(json.dumps(EXAMPLE))
+    *parents, last = path.split(".")
+    place: Any = made
+    for key in parents:
+        place = place[int(key)] if key.isdigit() else place[key]
+    if value is ...:
+        del place[last]
+    else:
+        place[last] = value
+    return made
+
+
+def test_the_schema_in_the_package_is_the_models() -> None:
+    assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_text(), (
+        "run python -m glp_export.bench.schema"
+    )
+    jsonschema.Draft202012Validator.check_schema(schema())
+
+
+def test_an_example_validates_and_comes_back_unchanged(tmp_path: Path) -> None:
+    jsonschema.validate(EXAMPLE, json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
+    loaded = BenchmarkFile.load(write(tmp_path / "in.json", EXAMPLE))
+    saved = loaded.save(tmp_path / "glp" / "benchmark.json")
+    assert json.loads(saved.read_text()) == EXAMPLE
+    assert BenchmarkFile.load(saved) == loaded
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        ("rows.0.p50_ms", ..., r"rows\.0\.p50_ms"),
+        ("rows.0.p50_ms", -1.0, r"rows\.0\.p50_ms"),
+        ("rows.0.contender", "quantised", r"rows\.0\.contender"),
+        ("rows.0.colour", "red", r"rows\.0\.colour"),
+        ("rows", [], "rows"),
+        ("baseline", ..., "baseline"),
+        ("machine.cpu", ..., "machine"),
+        ("metrics.0.samples", "many", r"metrics\.0\.samples"),
+        ("schema_version", 2, "schema version 2"),
+        ("schema_version", ..., "schema version None"),
+    ],
+)
+def test_a_field_that_is_wrong_is_named(tmp_path: Path, path: str, value: Any, named: str) -> None:
+    with pytest.raises(DataError, match=named) as caught:
+        BenchmarkFile.load(write(tmp_path / "benchmark.json", changed(path, value)))
+    assert caught.value.exit_code == 7
+    assert str(tmp_path) in str(caught.value)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(changed(path, value), schema())
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"a": 1}'])
+def test_a_file_that_is_no_benchmark_is_refused(tmp_path: Path, content: str) -> None:
+    with pytest.raises(DataError):
+        BenchmarkFile.load(write(tmp_path / "benchmark.json", content))
+
+
+def test_a_missing_or_binary_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read"):
+        BenchmarkFile.load(tmp_path / "nothing.json")
+    (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00\x81")
+    with pytest.raises(DataError, match="cannot be read"):
+        BenchmarkFile.load(tmp_path / "binary.json")

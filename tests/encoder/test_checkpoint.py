@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+import torch
+
+from glp_export.encoder import ModelSource, load_model, load_tokenizer
+from glp_export.errors import ModelError
+from glp_export.tasks import Task
+from tests.tiny import make_checkpoint
+
+TASK = Task("animals", "text-classification", ("text",), "label", ("bad", "good"), "accuracy")
+
+
+def load(path):
+    return load_model(ModelSource(str(path), offline=True), TASK)
+
+
+def test_a_bare_encoder_gets_a_head_for_the_labels(encoder):
+    model = load(encoder)
+    assert model.config.id2label == {0: "bad", 1: "good"}
+    assert model.classifier.out_features == 2
+    assert model.dtype == torch.float32
+
+
+def test_a_head_for_other_labels_is_replaced(tmp_path):
+    model = load(make_checkpoint(tmp_path, num_labels=5))
+    assert model.classifier.out_features == 2
+
+
+def test_the_head_depends_on_the_seed_alone(encoder):
+    from transformers import set_seed
+
+    heads = []
+    for _ in range(2):
+        set_seed(3)
+        heads.append(load(encoder).classifier.weight)
+    assert torch.equal(*heads)
+
+
+def test_a_directory_that_is_not_there():
+    with pytest.raises(ModelError, match="no such model directory"):
+        load("./nowhere/at/all")
+
+
+def test_a_name_that_no_hub_answers_for():
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        load("nobody/nothing")
+
+
+def test_pickled_weights_are_refused_with_the_command_that_converts_them(encoder, tmp_path):
+    shutil.copytree(encoder, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "model.safetensors").unlink()
+    torch.save({}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="pickle") as caught:
+        load(tmp_path)
+    assert "save_pretrained" in str(caught.value)
+
+
+def test_no_weights_at_all(encoder, tmp_path):
+    shutil.copytree(encoder, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match="no weights"):
+        load(tmp_path)
+
+
+def test_tensors_missing_from_the_encoder(encoder, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(encoder, tmp_path, dirs_exist_ok=True)
+    weights = load_file(tmp_path / "model.safetensors")
+    del weights["encoder.layer.2.output.dense.weight"]
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"lacks 1 tensors.*layer\.2\.output\.dense\.weight"):
+        load(tmp_path)
+
+
+def test_weights_of_another_width(encoder, tmp_path):
+    shutil.copytree(encoder, tmp_path, dirs_exist_ok=True)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "intermediate_size": 48}))
+    with pytest.raises(ModelError, match="lacks"):
+        load(tmp_path)
+
+
+def test_a_truncated_weight_file(encoder, tmp_path):
+    shutil.copytree(encoder, tmp_path, dirs_exist_ok=True)
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(ModelError, match="weights cannot be loaded"):
+        load(tmp_path)
+
+
+def test_no_tokenizer(encoder, tmp_path):
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(encoder / name, tmp_path)
+    with pytest.raises(ModelError, match="tokenizer cannot be loaded"):
+        load_tokenizer(ModelSource(str(tmp_path), offline=True))
+
+
+def test_a_directory_without_configuration(tmp_path):
+    with pytest.raises(ModelError, match=r"no config\.json"):
+        load(tmp_path)

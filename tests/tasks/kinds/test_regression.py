@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from glp_export.tasks import KINDS
+from glp_export.tasks.kinds import LabelColumn
+
+KIND = KINDS["regression"]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0.5, 1.0], True),
+        ([1, 2.5], True),
+        ([0.5, None], True),
+        ([1.0, 2.0], False),
+        ([1, 2], False),
+        (["0.5", "1.5"], False),
+        ([True, False], False),
+        ([None, None], False),
+    ],
+)
+def test_only_numbers_with_fractions_are_taken_for_a_regression(
+    values: list[Any], expected: bool
+) -> None:
+    assert KIND.recognises(LabelColumn(values, None, "label", "train.csv")) is expected
+
+
+def test_samples_cover_the_range_of_labels() -> None:
+    targets = np.random.default_rng(0).permutation(1000) / 10
+    strata = KIND.strata(targets)
+    assert np.bincount(strata).tolist() == [100] * 10
+    assert targets[strata == 0].max() < targets[strata == 1].min()
+
+
+def test_the_answer_is_the_logit() -> None:
+    assert KIND.predictions(np.array([[0.5], [2.0]], dtype=np.float32)).tolist() == [0.5, 2.0]

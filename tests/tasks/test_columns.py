@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from datasets import ClassLabel, Dataset, Features, Value
+
+from glp_export.errors import DataError
+from glp_export.tasks.columns import find_columns
+from glp_export.tasks.raw import RawSplit
+
+
+def split(**columns: list[Any]) -> RawSplit:
+    return RawSplit(Dataset.from_dict(columns), "reviews.csv")
+
+
+WORDS = ["one", "two", "three", "four"]
+CLASSES = ["x", "y", "x", "y"]
+NUMBERS = [1, 2, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({"text": WORDS, "label": CLASSES}, (("text",), "label")),
+        ({"label": NUMBERS, "review": WORDS}, (("review",), "label")),
+        (
+            {"premise": WORDS, "hypothesis": WORDS, "label": NUMBERS},
+            (("premise", "hypothesis"), "label"),
+        ),
+        ({"utterance": WORDS, "Intent": CLASSES}, (("utterance",), "Intent")),
+        ({"target": CLASSES, "label": NUMBERS, "t": WORDS}, (("t",), "label")),
+        ({"text": WORDS, "stars": NUMBERS}, (("text",), "stars")),
+        ({"idx": [0, 1, 2, 3], "text": WORDS, "stars": NUMBERS}, (("text",), "stars")),
+        ({"doc_id": WORDS, "text": WORDS, "label": NUMBERS}, (("text",), "label")),
+        ({"pairID": WORDS, "a": WORDS, "b": WORDS, "label": NUMBERS}, (("a", "b"), "label")),
+        ({"text": WORDS, "label": NUMBERS, "label_text": CLASSES}, (("text",), "label")),
+    ],
+)
+def test_columns_are_told_by_name_and_content(
+    columns: dict[str, list[Any]], expected: tuple[tuple[str, ...], str]
+) -> None:
+    assert find_columns(split(**columns)) == expected
+
+
+def test_a_declared_class_label_of_any_name_is_the_label() -> None:
+    features = Features({"text": Value("string"), "topic": ClassLabel(names=["x", "y"])})
+    rows = Dataset.from_dict({"text": WORDS, "topic": [0, 1, 0, 1]}, features=features)
+    assert find_columns(RawSplit(rows, "hub")) == (("text",), "topic")
+
+
+def test_what_the_user_names_is_taken() -> None:
+    rows = split(title=WORDS, body=WORDS, summary=WORDS, label=NUMBERS, topic=CLASSES)
+    assert find_columns(rows, ("body",), "topic") == (("body",), "topic")
+    assert find_columns(rows, ("body",)) == (("body",), "label")
+
+
+@pytest.mark.parametrize(
+    ("columns", "text", "label", "fault"),
+    [
+        ({"text": WORDS, "label": CLASSES}, ("body",), None, "no column 'body'"),
+        ({"text": WORDS, "label": CLASSES}, None, "topic", "no column 'topic'"),
+        ({"text": NUMBERS, "label": CLASSES}, ("text",), None, "'text' holds int64, not text"),
+        ({"text": NUMBERS, "label": CLASSES}, None, None, "No column holds text"),
+        ({"text": WORDS, "topic": CLASSES}, None, None, "No column can be told to be the label"),
+        ({"text": WORDS, "a": NUMBERS, "b": NUMBERS}, None, None, "No column can be told"),
+        (
+            {"a": WORDS, "b": WORDS, "c": WORDS, "label": NUMBERS},
+            None,
+            None,
+            "More than two columns hold text",
+        ),
+        ({"tokens": [["a"]] * 4, "label": NUMBERS}, None, None, "No column holds text"),
+    ],
+)
+def test_a_failure_lists_the_columns_that_are_there(
+    columns: dict[str, list[Any]], text: tuple[str, ...] | None, label: str | None, fault: str
+) -> None:
+    with pytest.raises(DataError) as caught:
+        find_columns(split(**columns), text, label)
+    assert fault in caught.value.what
+    assert all(name in caught.value.what for name in columns)
+    assert caught.value.where == "reviews.csv"
+    assert "--text-columns" in str(caught.value.fix)

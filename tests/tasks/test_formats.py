@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from glp_export.errors import DataError
+from glp_export.tasks.formats import read_rows
+
+ROWS = [
+    {"text": 'she said "no", twice', "label": 1, "score": 0.5},
+    {"text": "tab\tand line\nbreak", "label": 0, "score": 2.0},
+    {"text": "", "label": 1, "score": 3.0},
+]
+
+
+def written(path: Path) -> Path:
+    """The rows as pandas writes them, which is how most people's files were made."""
+    import pandas as pd
+
+    frame = pd.DataFrame(ROWS)
+    match path.suffix:
+        case ".csv":
+            frame.to_csv(path, index=False)
+        case ".tsv":
+            frame.to_csv(path, index=False, sep="\t")
+        case ".parquet":
+            frame.to_parquet(path)
+        case ending:
+            frame.to_json(path, orient="records", lines=ending == ".jsonl")
+    return path
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "json", "csv", "tsv", "parquet"])
+def test_every_format_gives_the_same_rows(tmp_path: Path, ending: str) -> None:
+    assert read_rows(written(tmp_path / f"rows.{ending}")).to_list() == ROWS
+
+
+def test_a_json_file_may_hold_one_object_a_line_or_wrap_its_array(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text("\n\n".join(json.dumps(row) for row in ROWS))
+    assert read_rows(path).to_list() == ROWS
+    path.write_text(json.dumps({"version": 1, "data": ROWS}))
+    assert read_rows(path).to_list() == ROWS
+
+
+def test_unpaired_quotes_in_a_tsv_swallow_no_rows(tmp_path: Path) -> None:
+    path = tmp_path / "rows.tsv"
+    path.write_text('sentence\tlabel\n"He left\t1\nso be it"\t0\n"paired ""here"""\t1\n')
+    assert read_rows(path)["sentence"][:] == ['"He left', 'so be it"', 'paired "here"']
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
+    for ending, content in (("csv", "text,label\na,1\n"), ("jsonl", '{"text": "a", "label": 1}')):
+        path = tmp_path / f"rows.{ending}"
+        path.write_text(content, encoding="utf-8-sig")
+        assert read_rows(path).column_names == ["text", "label"]
+
+
+def test_a_document_longer_than_the_csv_module_allows_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(f"text,label\n{'word ' * 40_000},1\n")
+    assert len(read_rows(path)["text"][0]) == 200_000
+
+
+def test_leading_zeros_and_words_stay_text(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("code,mixed,number\n007,1,1\n012,x,-2\n")
+    rows = read_rows(path)
+    assert rows["code"][:] == ["007", "012"]
+    assert rows["mixed"][:] == ["1", "x"]
+    assert rows["number"][:] == [1, -2]
+
+
+def test_declared_class_names_and_categories_survive_parquet(tmp_path: Path) -> None:
+    import pandas as pd
+    from datasets import ClassLabel, Dataset, Features, Value
+
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["no", "yes"])})
+    declared = Dataset.from_dict({"text": ["a", "b"], "label": [1, 0]}, features=features)
+    declared.to_parquet(tmp_path / "declared.parquet")
+    assert read_rows(tmp_path / "declared.parquet").features["label"].names == ["no", "yes"]
+    frame = pd.DataFrame({"text": ["a", "b"], "label": pd.Categorical(["x", "y"])})
+    frame.to_parquet(tmp_path / "categories.parquet")
+    assert read_rows(tmp_path / "categories.parquet")["label"][:] == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "place"),
+    [
+        ("broken.jsonl", b'{"text": "a"}\n{"text": \n', "row 2"),
+        ("array.jsonl", b'{"text": "a"}\n\n[1]\n', "row 3"),
+        ("latin.jsonl", '{"text": "caf\xe9"}\n'.encode("latin-1"), "row 1"),
+        ("broken.json", b'[{"text": "a"},\n{"text": ]', "line 2"),
+        ("number.json", b"3", "top level"),
+        ("numbers.json", b'[{"text": "a"}, 3]', "row 2"),
+        ("mixed.jsonl", b'{"label": 1}\n{"label": 2}\n{"label": "x"}\n', "row 3, column 'label'"),
+        ("long.csv", b"text,label\na,1\nb,c,2\n", "line 3"),
+        ("open.csv", b'text,label\na,1\n"b,2\n', "line 3"),
+        ("short.tsv", b"text\tlabel\na\n", "line 2"),
+        ("twice.csv", b"text,text\na,1\n", "header"),
+        ("latin.csv", "text,label\ncaf\xe9,1\n".encode("latin-1"), "latin.csv"),
+        ("not.parquet", b"nothing of the kind", "not.parquet"),
+        ("rows.xlsx", b"PK", "rows.xlsx"),
+    ],
+)
+def test_a_broken_file_is_refused_with_the_place(
+    tmp_path: Path, name: str, content: bytes, place: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read_rows(path)
+    assert caught.value.exit_code == 7
+    assert str(path) in str(caught.value.where)
+    assert place in str(caught.value.where)
+    assert caught.value.fix

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from glp_export.tasks.splits import allocate, hold_back, sample
+
+UNEVEN = np.repeat([0, 1, 2, 3], [600, 300, 99, 1])
+
+
+def test_splits_are_disjoint_whole_and_keep_the_proportions() -> None:
+    fit, select = hold_back(UNEVEN, 0.15, seed=41)
+    assert sorted([*fit, *select]) == list(range(1000))
+    assert np.bincount(UNEVEN[select], minlength=4).tolist() == [90, 45, 15, 0]
+
+
+def test_a_class_with_one_row_stays_where_it_can_be_learned() -> None:
+    fit, select = hold_back(UNEVEN, 0.9, seed=0)
+    assert 3 in UNEVEN[fit]
+    assert 3 not in UNEVEN[select]
+
+
+def test_the_same_seed_splits_alike_and_another_does_not() -> None:
+    first, again, other = (hold_back(UNEVEN, 0.15, seed)[1] for seed in (41, 41, 42))
+    assert first.tolist() == again.tolist()
+    assert first.tolist() != other.tolist()
+
+
+def test_nothing_is_held_back_where_no_class_can_spare_a_row() -> None:
+    fit, select = hold_back(np.arange(5), 0.15, seed=0)
+    assert len(fit) == 5
+    assert len(select) == 0
+
+
+@pytest.mark.parametrize("count", [4, 10, 333, 999])
+def test_a_sample_has_the_size_asked_for_and_every_class(count: int) -> None:
+    rows = sample(UNEVEN, count, seed=0)
+    assert len(rows) == len(set(rows)) == count
+    assert set(UNEVEN[rows]) == {0, 1, 2, 3}
+    assert rows.tolist() == sorted(rows)
+
+
+def test_a_sample_smaller_than_the_classes_still_has_its_size() -> None:
+    assert len(sample(UNEVEN, 2, seed=0)) == 2
+
+
+@pytest.mark.parametrize("count", [None, 1000, 5000])
+def test_no_more_rows_than_there_are(count: int | None) -> None:
+    assert sample(UNEVEN, count, seed=0).tolist() == list(range(1000))
+
+
+def test_an_allocation_keeps_its_bounds_and_its_sum() -> None:
+    generator = np.random.default_rng(0)
+    for _ in range(200):
+        sizes = generator.integers(1, 50, size=generator.integers(1, 12))
+        least = np.minimum(sizes, generator.integers(0, 2, size=len(sizes)))
+        count = int(generator.integers(least.sum(), sizes.sum() + 1))
+        taken = allocate(sizes, count, least, sizes)
+        assert taken.sum() == count
+        assert (least <= taken).all()
+        assert (taken <= sizes).all()
