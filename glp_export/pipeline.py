@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -170,7 +171,7 @@ def _measure(
             name = one.trained.contender
             rows[name], logits[name] = score_contender(setup.place, one)
             meter.advance(name)
-    labels = setup.test["labels"]
+    labels = setup.test["labels"][:]
     differences = [
         MetricDifference(
             other,
@@ -223,7 +224,8 @@ def _card_facts(
         train_examples=len(setup.train),
         origins={one.trained.contender: one.trained.origin for one in exported},
         differences=tuple(differences),
-        command=" ".join(["glp-export", *sys.argv[1:]]),
+        command=shlex.join(["glp-export", *sys.argv[1:]]),
+        text_pair=len(setup.data.task.text_columns) == 2,
     )
 
 

@@ -50,7 +50,7 @@ class TerminalProgress(Progress):
 
     def say(self, message: str) -> None:
         """Print one line."""
-        self._console.print(f"  {message}", highlight=False)
+        self._console.print(f"  {message}", highlight=False, soft_wrap=True)
 
 
 class _BarMeter(Meter):
@@ -75,13 +75,15 @@ class LineProgress(Progress):
     def stage(self, title: str, total: int | None = None) -> Iterator[Meter]:
         """Print the stage's title, its progress at intervals, and its time."""
         start = time.perf_counter()
-        self._console.print(f"{title} …", highlight=False)
+        self._console.print(f"{title} …", highlight=False, soft_wrap=True)
         yield _LineMeter(self._console, title, total)
-        self._console.print(f"{title}: {time.perf_counter() - start:.1f} s", highlight=False)
+        self._console.print(
+            f"{title}: {time.perf_counter() - start:.1f} s", highlight=False, soft_wrap=True
+        )
 
     def say(self, message: str) -> None:
         """Print one line."""
-        self._console.print(f"  {message}", highlight=False)
+        self._console.print(f"  {message}", highlight=False, soft_wrap=True)
 
 
 class _LineMeter(Meter):
@@ -97,7 +99,9 @@ class _LineMeter(Meter):
         if time.perf_counter() - self._last >= SECONDS_BETWEEN_LINES:
             self._last = time.perf_counter()
             of = f" of {self._total}" if self._total else ""
-            self._console.print(f"  {self._title}: {done}{of} {note}", highlight=False)
+            self._console.print(
+                f"  {self._title}: {done}{of} {note}", highlight=False, soft_wrap=True
+            )
 
     def advance(self, note: str = "") -> None:
         self.update(self._done + 1, None, note)

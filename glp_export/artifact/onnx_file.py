@@ -41,7 +41,7 @@ class OnnxFile:
         path: the graph; its weights stand beside it in `sidecar(path)` when they are large.
         precision: the arithmetic of its large matrix products, "fp32".
         optimisation: "none", or the level of `optimise.LEVELS` that made it.
-        opset: version of the standard operator set.
+        opset: version of the standard operator set; 0 where the graph uses none of it.
         nodes: number of nodes in the main graph.
         fusions: how often each of `FUSED_OPERATORS` occurs; those that do not are left out.
     """
@@ -104,14 +104,13 @@ def describe(path: Path, *, precision: str = "fp32", optimisation: str = "none")
         ModelError: the file cannot be read.
     """
     model = read_graph(path)
+    versions = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
     operators = Counter(node.op_type for node in model.graph.node)
     return OnnxFile(
         path=path,
         precision=precision,
         optimisation=optimisation,
-        opset=next(
-            entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")
-        ),
+        opset=max(versions, default=0),
         nodes=len(model.graph.node),
         fusions={name: operators[name] for name in FUSED_OPERATORS if operators[name]},
     )

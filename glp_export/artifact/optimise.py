@@ -90,8 +90,6 @@ def optimise(
     with writing(output.parent):
         try:
             model = _optimised(source.path, LEVELS[level], checkpoint)
-        except OSError:
-            raise
         except Exception as error:  # asserts, KeyErrors and ONNX Runtime's own: by the pattern
             raise ModelError(
                 f"ONNX Runtime cannot optimise the graph at {level}: {error!r}",

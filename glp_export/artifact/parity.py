@@ -104,15 +104,7 @@ def check_parity(
             reasons = (*_approximated(file), *_unread(session, cases, reference))
             found = replace(found, failures=(*found.failures, *reasons))
         checked.append(found)
-        logger.info(
-            "parity of %s: max |Δlogit| %s, spread %.3g", file.variant, found.max_abs, found.spread
-        )
-        if tolerance and found.spread < _BLIND * tolerance.atol:
-            logger.warning(
-                "the logits vary by %.2g only: atol %g cannot tell right from wrong; lower --atol",
-                found.spread,
-                tolerance.atol,
-            )
+        _announce(found)
     return ParityReport(tuple(checked))
 
 
@@ -216,6 +208,18 @@ def _over(run: _Run, tolerance: Tolerance | None) -> Difference:
 def _title(run: _Run) -> str:
     batch_size, length = run.case.shape
     return f"probe {run.case.name!r} ({batch_size} × {length})"
+
+
+def _announce(found: FileParity) -> None:
+    logger.info(
+        "parity of %s: max |Δlogit| %s, spread %.3g", found.variant, found.max_abs, found.spread
+    )
+    if found.atol and found.spread < _BLIND * found.atol:
+        logger.warning(
+            "the logits vary by %.2g only: atol %g cannot tell right from wrong; lower --atol",
+            found.spread,
+            found.atol,
+        )
 
 
 def _approximated(file: OnnxFile) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,10 +37,9 @@ class Reference:
         Raises:
             ModelError: it cannot be loaded, or weights are missing from it.
         """
-        import inspect
-
         self._model = _load(checkpoint, auto_class)
         self._threads = threads
+        self._positions = getattr(self._model.config, "max_position_embeddings", None) or math.inf
         self.inputs = tuple(inspect.signature(self._model.forward).parameters)
         self.labelled = int(self._model.config.num_labels) > 1
 
@@ -52,18 +53,16 @@ class Reference:
         import numpy as np
         import torch
 
+        if batch["input_ids"].shape[1] > self._positions:
+            raise self._too_long(batch)
         tensors = {
             name: torch.from_numpy(values) for name, values in batch.items() if name in self.inputs
         }
         with torch.inference_mode(), _threads(self._threads):
             try:
                 output = self._model(**tensors)
-            except IndexError as error:
-                raise UsageError(
-                    f"The model has no position for token {batch['input_ids'].shape[1]}: {error}",
-                    where="--max-length",
-                    fix="Lower it to what the model was made for.",
-                ) from error
+            except IndexError as error:  # RoBERTa, which takes two tokens fewer than it says
+                raise self._too_long(batch) from error
         logits = output[0].float().numpy()
         if not np.isfinite(logits).all():
             raise ModelError(
@@ -71,6 +70,13 @@ class Reference:
                 fix="Its training diverged: lower the learning rate, and train in fp32 or bf16.",
             )
         return np.asarray(logits)
+
+    def _too_long(self, batch: Batch) -> UsageError:
+        return UsageError(
+            f"The model has no positions for {batch['input_ids'].shape[1]} tokens.",
+            where="--max-length",
+            fix=f"Lower it to what the model was made for, at most {self._positions}.",
+        )
 
 
 def _load(checkpoint: Path, auto_class: str) -> Any:

@@ -32,7 +32,7 @@ def try_shapes(path: Path, checkpoint: Path, *, threads: int) -> None:
     generator = np.random.default_rng(0)
     longest = longest_sequence(config)
     for batch, length in ((1, ODD_LENGTH), (3, ODD_LENGTH), (3, ODD_LENGTH + 1), (1, longest)):
-        ids = generator.integers(0, config["vocab_size"], (batch, length))
+        ids = generator.integers(0, config.get("vocab_size") or 2, (batch, length))
         feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
         try:
             logits = run_batch(session, feeds)

@@ -192,12 +192,13 @@ def _refuse_to_replace(output: Path, *, overwrite: bool, resume: bool) -> None:
     if overwrite:
         _refuse_foreign(output)
         return
+    what = "The output directory is not empty."
+    if resume and staging_path(output).exists():
+        what = "The output directory is complete, and the interrupted run would replace it."
+    elif resume:
+        what = "The output directory is complete: nothing is left to resume."
     raise OutputError(
-        "The output directory is complete: nothing is left to resume."
-        if resume
-        else "The output directory is not empty.",
-        where=str(output),
-        fix="Choose another, or replace it with --overwrite.",
+        what, where=str(output), fix="Choose another, or replace it with --overwrite."
     )
 
 

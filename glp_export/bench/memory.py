@@ -11,6 +11,7 @@ import logging
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glp_export.bench.contenders import Contender
@@ -39,7 +40,8 @@ def peak_memory_mb(
     """
     job = json.dumps([contender.to_json(), shape.batch_size, shape.sequence_length])
     command = [sys.executable, "-m", "glp_export.bench.memory_probe", job]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    places = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, places))}
     try:
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=timeout, check=True

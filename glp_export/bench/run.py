@@ -72,15 +72,16 @@ def benchmark(
     """
     timing = timing or Timing()
     baseline = _baseline(contenders)
-    described = machine.describe()  # before measuring: the load average is then not our own
+    described = machine.describe()
     peaks = _peaks(contenders, workloads, progress) if memory else {}
     start, others = time.monotonic(), machine.cpu_seconds_of_others()
     samples = measure(contenders, workloads, timing=timing, progress=progress)
-    notes = machine.sharing_notes(
+    # In place of the notes on the load average, which our own training raises.
+    shared = machine.sharing_notes(
         machine.cpu_seconds_of_others() - others, time.monotonic() - start
     )
     file = BenchmarkFile(
-        machine=replace(described, notes=described.notes + notes),
+        machine=replace(described, notes=shared),
         task=task,
         metric=metric,
         baseline=Baseline(**_facts(baseline)),

@@ -2,8 +2,10 @@
 
 Everything that drifts (clock, temperature, a neighbour on the machine) hits all contenders of a
 round alike, so it cancels in their ratio. What must not leak from one turn into the next is the
-last contender's idle threads: after a run they spin for some milliseconds, waiting for more work,
-and take cores from whoever runs next. See `settle` and README.md here for what was measured.
+last contender's idle threads: after a run they spin, waiting for more work, and take cores from
+whoever runs next. On a 2-core machine, an ONNX Runtime session's one worker spins about 40 ms after
+a run and PyTorch's OpenMP worker (libgomp) about 9 ms, both measured as the CPU time that the
+process uses while it sleeps; benchmarks/spinning_threads.py measures it anew. Hence `settle`.
 """
 
 from __future__ import annotations
@@ -42,6 +44,8 @@ class Timing:
         turn_seconds: what the counted runs of one turn of the slowest contender should take.
         max_runs: counted runs of one turn at most.
         dropped: runs at the start of a turn that are not counted: they warm the caches again.
+            None where the slowest contender's run passes `long_run_s`.
+        long_run_s: seconds; what a turn's start costs is lost in a run that long.
         warmup: uncounted runs of each contender on each shape before the first round.
         pause_s: least pause before a turn, in seconds.
         seed: of the order of turns.
@@ -53,6 +57,7 @@ class Timing:
     turn_seconds: float = 0.05
     max_runs: int = 8
     dropped: int = 1
+    long_run_s: float = 0.25
     warmup: int = 2
     pause_s: float = 0.05
     seed: int = 0
@@ -163,13 +168,14 @@ def _measure_shape(
     ]
     slowest = max(turn.warm_up() for turn in turns)
     runs = max(1, min(timing.max_runs, int(timing.turn_seconds / slowest)))
+    dropped = timing.dropped if slowest < timing.long_run_s else 0
     order = random.Random(f"{timing.seed} {workload.shape.name}")
     start, done = time.perf_counter(), 0
     while done < timing.min_rounds or (
         done < timing.max_rounds and time.perf_counter() - start < timing.seconds
     ):
         for turn in order.sample(turns, len(turns)):
-            turn.take(done, runs)
+            turn.take(done, dropped, runs)
         done += 1
         progress(stage, done, _expected(done, time.perf_counter() - start, timing))
     progress(stage, done, done)
@@ -190,12 +196,12 @@ class _Turns:
         runs = max(1, self._timing.warmup)
         return min(self._run(number) for number in range(runs)) / 1e3
 
-    def take(self, round_number: int, runs: int) -> None:
+    def take(self, round_number: int, dropped: int, runs: int) -> None:
         """One turn: let the others' threads rest, warm the caches, then count."""
         settle(self._timing.pause_s)
         first = round_number * runs
         with _no_garbage_collection():
-            for _ in range(self._timing.dropped):
+            for _ in range(dropped):
                 self._run(first)
             self.blocks.append(tuple(self._run(first + number) for number in range(runs)))
 

@@ -35,7 +35,7 @@ def predict(
     import torch
 
     collate = Collator(tokenizer)
-    order = np.argsort(np.asarray(examples["length"]), kind="stable")
+    order = np.argsort(np.asarray(examples["length"][:]), kind="stable")
     inputs_only = examples.remove_columns(["labels"])
     model = model.eval().to(device)
     answers: list[NDArray[np.float32]] = []

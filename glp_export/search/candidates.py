@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from glp_export.encoder import TrainSettings, finetune, predict, remove_layers
 from glp_export.search.journal import Journal
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Announce = Callable[[Candidate], None]
+
+DIVERGED = -1.0
+"""The score of a candidate whose training diverged: no metric is worse."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,8 @@ class FineTunedCandidates:
     def _train(self, removed: tuple[int, ...]) -> Candidate:
         start = time.perf_counter()
         model = remove_layers(self.pretrained, removed)
-        finetune(model, self.fit, self.tokenizer, replace(self.settings))
+        finetune(model, self.fit, self.tokenizer, self.settings)
         logits = predict(model, self.select, self.tokenizer, device=self.settings.device)
-        value = score(self.task, logits, self.select["labels"])
+        finite = bool(np.isfinite(logits).all())
+        value = score(self.task, logits, self.select["labels"][:]) if finite else DIVERGED
         return Candidate(removed=removed, score=value, seconds=time.perf_counter() - start)

@@ -150,7 +150,7 @@ def _typed(cells: Sequence[str]) -> list[Any]:
 
 
 def _from_columns(path: Path, columns: dict[str, list[Any]]) -> Dataset:
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
     from datasets import Dataset
 
     arrays = {}
@@ -177,7 +177,7 @@ def _mixed(path: Path, name: str, values: Sequence[Any]) -> DataError:
 
 def _read_parquet(path: Path) -> Dataset:
     import pyarrow as pa
-    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+    import pyarrow.parquet as pq
     from datasets import Dataset
     from datasets.table import InMemoryTable
 

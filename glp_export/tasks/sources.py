@@ -16,6 +16,8 @@ from glp_export.tasks.spec import DataSpec
 DEMO = "demo"
 # The demo's sentences are one fixed data set, like any other; a run's seed only splits them.
 DEMO_SEED = 0
+DEMO_TRAIN = 4000
+DEMO_VALIDATION = 1000
 
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
@@ -79,7 +81,8 @@ def _demo() -> RawData:
 
     from glp_export.tasks.demo_grammar import demo_splits
 
-    train, validation = (Dataset.from_list(rows) for rows in demo_splits(DEMO_SEED))
+    splits = demo_splits(DEMO_SEED, train=DEMO_TRAIN, validation=DEMO_VALIDATION)
+    train, validation = (Dataset.from_list(rows) for rows in splits)
     source = "the demo grammar of glp-export"
     return RawData(
         DEMO, source, RawSplit(train, f"{source}, train"), RawSplit(validation, f"{source}, test")

@@ -257,9 +257,15 @@ def test_diverged_model_is_not_blamed_on_the_export(
         check(bert.file, checkpoint=tmp_path / "nan")
 
 
-def test_length_past_the_positions_names_the_flag(bert: Exported, check: Check) -> None:
-    with pytest.raises(UsageError) as caught:
-        check(bert.file, max_length=500)
+@pytest.mark.parametrize(("family", "length"), [("bert", 81), ("roberta", 80)])
+def test_length_past_the_positions_names_the_flag(
+    export: Callable[..., Exported], check: Check, family: str, length: int
+) -> None:
+    """Eighty positions; RoBERTa's first is that after the padding id."""
+    made = export(family)
+    check(made.file, checkpoint=made.checkpoint, max_length=length - 1).require()
+    with pytest.raises(UsageError, match=f"{length} tokens") as caught:
+        check(made.file, checkpoint=made.checkpoint, max_length=length)
     assert caught.value.where == "--max-length"
 
 

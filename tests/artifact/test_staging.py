@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -211,10 +212,8 @@ def test_killed_at_any_step_it_is_complete_or_absent_and_resumes(
     staging = fill(prepare(output, overwrite=replacing), "new")
     with monkeypatch.context() as patch:
         kill_at(step, patch)
-        try:
+        with contextlib.suppress(Killed):
             commit(staging, output, overwrite=replacing)
-        except Killed:
-            pass
     assert state_of(output) in {"new", "old" if replacing else "absent", "absent"}
 
     if not finished(output) or state_of(output) == "old":

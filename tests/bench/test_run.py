@@ -9,6 +9,7 @@ import jsonschema
 import numpy as np
 import pytest
 
+from glp_export import machine
 from glp_export.bench import (
     BenchmarkFile,
     Contender,
@@ -140,6 +141,18 @@ def test_speedups_are_over_the_right_references(
         ("pruned", "model_quantized.onnx"): (8.0, 3.0),
     }
     assert made.file.rows[0].sequences_per_second == pytest.approx(2 * 1000 / 24)
+
+
+def test_a_shared_machine_is_noted_in_the_file(
+    clock: Clock, fake_runtime: Callable[[Latency], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_runtime(lambda c, _: 5.0)
+    readings = iter((100.0, 4100.0))  # an hour of others' work in a run of less than a second
+    monkeypatch.setattr(machine, "cpu_seconds_of_others", lambda: next(readings))
+    made = benchmark(
+        known_contenders(), [WORKLOAD], [], task="t", metric="m", timing=QUICK, memory=False
+    )
+    assert "other processes used" in made.file.machine.notes[0]
 
 
 def test_without_a_reference_there_is_no_speedup(

@@ -65,6 +65,18 @@ def test_only_counted_runs_are_samples(clock: Clock, fake_runtime: Install) -> N
     assert all(run == pytest.approx(10.0) for sample in samples for run in sample.milliseconds)
 
 
+def test_long_runs_need_no_dropped_one(clock: Clock, fake_runtime: Install) -> None:
+    settings = Timing(min_rounds=3, max_rounds=3, warmup=2)
+    counts = []
+    for milliseconds in (200.0, 400.0):
+        clock.calls.clear()
+        fake_runtime(lambda who, _, ms=milliseconds: ms if who == A else 1.0)
+        measure([A, B], [workload()], timing=settings)
+        counts.append(len(clock.calls))
+    # Two warm-ups of two contenders, then three rounds of one counted run each.
+    assert counts == [4 + 3 * 2 * 2, 4 + 3 * 2 * 1]
+
+
 def test_all_see_the_same_batches_in_the_same_order(clock: Clock, fake_runtime: Install) -> None:
     fake_runtime(lambda who, _: 25.0 if who == A else 5.0)
     settings = Timing(min_rounds=6, max_rounds=6, warmup=2)

@@ -1,0 +1,274 @@
+"""What depth saves: PyTorch, ONNX Runtime, optimum's O1 to O3, fewer layers, DistilBERT.
+
+All contenders of one base model run in one interleaved measurement. Weights are random: latency
+does not depend on them, and nothing is downloaded.
+
+    python benchmarks/production_speedup.py
+    python benchmarks/production_speedup.py --models bert-base distilbert --layers 12 6 --rounds 20
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from encoders import SIZES, random_checkpoint
+
+from glp_export import machine
+from glp_export.artifact import LEVELS, OnnxFile, candidates, describe, export_onnx, optimise
+from glp_export.bench import (
+    Contender,
+    ContenderName,
+    Samples,
+    SamplesFile,
+    Timing,
+    fastest,
+    ladder,
+    measure,
+    onnx_contender,
+    paired_ratio,
+    pytorch_contender,
+    summarise,
+)
+from glp_export.bench.memory_probe import peak_resident_mb
+
+PYTORCH, PLAIN = "PyTorch eager fp32", "ONNX Runtime, plain export"
+DISTILLED = "distilbert"
+HEAD = (
+    *("model", "shape", "contender", "layers", "file MB", "p50 ms"),
+    *("× over PyTorch unpruned", "× over ONNX Runtime unpruned"),
+)
+
+EXPLANATION = """\
+Random weights, two labels; full-length inputs; MB of the file that runs. p50 is over the runs of
+{rounds} interleaved rounds; ratios are medians of paired ratios with 95 % bootstrap intervals,
+above 1 is faster. The plain export and optimum's levels are of the unpruned model. "glp-export,
+LEVEL, N layers" is the file that the tool picks, `none` being the plain export: at full depth that
+is one file opened twice, and its distance from 1 is what two sessions of the same file differ by.
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A contender and what the table calls it."""
+
+    name: str
+    contender: Contender
+
+
+@dataclass
+class Builder:
+    """Makes the files of one base model's contenders, below a directory of its own."""
+
+    base: str
+    scratch: Path
+    options: argparse.Namespace
+
+    def entries(self) -> Iterator[Entry]:
+        """Every contender of the base model."""
+        threads = self.options.threads
+        depth = max(self.options.layers)
+        checkpoint, plain = self._exported(self.base, depth)
+        yield Entry(PYTORCH, pytorch_contender("unpruned", checkpoint, "cpu", threads))
+        yield self._entry(PLAIN, plain, checkpoint)
+        for file in self._optimum(plain, checkpoint):
+            yield self._entry(f"optimum {file.optimisation}", file, checkpoint)
+        level = self._best_level(plain, checkpoint)
+        for layers in self.options.layers:
+            its_checkpoint, file = self._exported(self.base, layers)
+            if level != "none":
+                output = file.path.with_name("model_optimized.onnx")
+                file = optimise(file, level, output, its_checkpoint)
+            yield self._entry(f"glp-export, {level}, {layers} layers", file, its_checkpoint)
+        if DISTILLED in self.options.models:
+            its_checkpoint, file = self._exported(DISTILLED, None)
+            yield self._entry("DistilBERT, ONNX Runtime", file, its_checkpoint)
+
+    def _exported(self, size: str, layers: int | None) -> tuple[Path, OnnxFile]:
+        directory = self.scratch / f"{size}-{layers}"
+        target = directory / "onnx" / "model.onnx"
+        if not target.is_file():
+            _say(f"export {size}" + (f" with {layers} layers" if layers else ""))
+            random_checkpoint(size, directory, layers=layers)
+            return directory, export_onnx(directory, target, export_task="text-classification")
+        return directory, describe(target)
+
+    def _optimum(self, plain: OnnxFile, checkpoint: Path) -> Iterator[OnnxFile]:
+        """The unpruned model at optimum's own levels, made by optimum."""
+        from optimum.onnxruntime import AutoOptimizationConfig, ORTOptimizer
+
+        shutil.copy(checkpoint / "config.json", plain.path.parent)
+        for level in self.options.optimum_levels:
+            _say(f"optimum {level}")
+            optimizer = ORTOptimizer.from_pretrained(plain.path.parent, file_names=["model.onnx"])
+            settings = AutoOptimizationConfig.with_optimization_level(level)
+            directory = self.scratch / f"optimum-{level}"
+            optimizer.optimize(settings, directory, file_suffix=level)
+            yield describe(directory / f"model_{level}.onnx", optimisation=level)
+
+    def _best_level(self, plain: OnnxFile, checkpoint: Path) -> str:
+        """What prune-and-export would pick; layers are alike, so full depth speaks for all."""
+        _say("choose among our own levels")
+        work = self.scratch / "levels"
+        work.mkdir()
+        threads = self.options.threads
+        files = [plain, *candidates(plain, tuple(LEVELS), work, checkpoint)]
+        one = pytorch_contender("unpruned", checkpoint, "cpu", threads)
+        lengths = self.options.seq_lens
+        choice = fastest(
+            files,
+            checkpoint,
+            ladder([one], [min(self.options.batch_sizes)], lengths),
+            provider=machine.CPU,
+            threads=threads,
+            timing=Timing(min_rounds=self.options.rounds, max_rounds=self.options.rounds),
+        )
+        for row in choice.table:
+            ratio = row.speedup
+            _say(f"  {row.file.optimisation}: {ratio.value:.3f} [{ratio.low:.3f}–{ratio.high:.3f}]")
+        shutil.rmtree(work)
+        return choice.winner.optimisation
+
+    def _entry(self, name: str, file: OnnxFile, checkpoint: Path) -> Entry:
+        role: ContenderName = (
+            "unpruned" if name == PLAIN or name.startswith("optimum") else "pruned"
+        )
+        threads = self.options.threads
+        contender = onnx_contender(role, file, checkpoint, machine.CPU, threads)
+        return Entry(name, contender)
+
+
+def main() -> None:
+    """Measure every base model, then write one table."""
+    options = _options()
+    logging.basicConfig(level=logging.ERROR)
+    start, others = time.monotonic(), machine.cpu_seconds_of_others()
+    here = machine.describe()
+    timing = Timing(
+        min_rounds=options.rounds, max_rounds=options.rounds, turn_seconds=0.15, max_runs=4
+    )
+    lines: list[tuple[str, ...]] = []
+    everything: list[Samples] = []
+    for base in [model for model in options.models if model != DISTILLED]:
+        with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
+            entries = list(Builder(base, Path(scratch), options).entries())
+            samples = _measured(entries, options, timing)
+        lines += _table_lines(base, entries, samples)
+        everything += samples
+    wall = time.monotonic() - start
+    shared = machine.sharing_notes(machine.cpu_seconds_of_others() - others, wall)
+    _write(options, here, [*here.notes, *shared], lines, wall)
+    SamplesFile.of(everything, timing).save(options.output.with_suffix(".samples.json"))
+
+
+def _measured(entries: list[Entry], options: argparse.Namespace, timing: Timing) -> list[Samples]:
+    contenders = [entry.contender for entry in entries]
+    workloads = ladder(contenders, options.batch_sizes, options.seq_lens)
+    return measure(contenders, workloads, timing=timing, progress=_progress)
+
+
+def _table_lines(
+    base: str, entries: list[Entry], samples: list[Samples]
+) -> Iterator[tuple[str, ...]]:
+    """One line for each shape and contender; `samples` are in that order."""
+    for first in range(0, len(samples), len(entries)):
+        block = samples[first : first + len(entries)]
+        found = dict(zip((entry.name for entry in entries), block, strict=True))
+        for entry, sample in zip(entries, block, strict=True):
+            yield (
+                base,
+                sample.shape.name,
+                entry.name,
+                str(sample.contender.layers),
+                f"{sample.contender.bytes / 1e6:.0f}",
+                f"{summarise(sample.milliseconds).p50_ms:.1f}",
+                _ratio(found[PYTORCH], sample),
+                _ratio(found[PLAIN], sample),
+            )
+
+
+def _ratio(reference: Samples, sample: Samples) -> str:
+    if reference is sample:
+        return "1"
+    ratio = paired_ratio(reference.round_medians, sample.round_medians)
+    return f"{ratio.value:.2f} [{ratio.low:.2f}–{ratio.high:.2f}]"
+
+
+def _write(
+    options: argparse.Namespace,
+    here: machine.Machine,
+    notes: list[str],
+    lines: list[tuple[str, ...]],
+    wall: float,
+) -> None:
+    packages = ("torch", "transformers", "optimum", "optimum-onnx", "onnxruntime")
+    versions = ", ".join(f"{name} {here.versions.get(name, 'absent')}" for name in packages)
+    rule = ("---", "---", "---", *["---:"] * (len(HEAD) - 3))
+    table = "\n".join(f"| {' | '.join(line)} |" for line in (HEAD, rule, *lines))
+    peak = peak_resident_mb() / 1024
+    text = "\n\n".join(
+        [
+            "# What depth saves, in fp32",
+            f"{datetime.date.today()}. "
+            f"`python benchmarks/production_speedup.py {' '.join(sys.argv[1:])}`",
+            f"{here.cpu} ({', '.join(here.features)}), {options.threads} threads of "
+            f"{here.usable_cores} usable cores, {here.memory_gb} GiB, {here.os}; "
+            f"Python {here.python}, {versions}.",
+            *(f"**Note: {note}.**" for note in notes),
+            EXPLANATION.format(rounds=options.rounds).strip(),
+            table,
+            f"The whole run took {wall / 60:.1f} minutes and {peak:.1f} GiB at its peak, with all "
+            "contenders of one base model loaded.\n",
+        ]
+    )
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(text, encoding="utf-8")
+    print(text)
+
+
+def _progress(stage: str, done: int, total: int) -> None:
+    if done == total or sys.stderr.isatty():
+        _say(f"{stage}: {done}/{total}")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="+", choices=list(SIZES), default=list(SIZES))
+    parser.add_argument("--layers", type=int, nargs="+", default=[12, 10, 8, 6], metavar="N")
+    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 8], metavar="N")
+    parser.add_argument("--seq-lens", type=int, nargs="+", default=[32, 128], metavar="N")
+    parser.add_argument("--optimum-levels", nargs="*", default=["O1", "O2", "O3"])
+    parser.add_argument("--rounds", type=int, default=12, help="at every shape")
+    parser.add_argument("--threads", type=int, default=machine.usable_cores())
+    parser.add_argument("--scratch", type=Path, help="where 10 GB fit; the system's default")
+    parser.add_argument("--quick", action="store_true", help="one base model, one small shape")
+    parser.add_argument(
+        "--output", type=Path, default=Path("benchmarks/results/production_speedup.md")
+    )
+    options = parser.parse_args()
+    if options.quick:
+        options.models, options.layers = ["bert-base", DISTILLED], [12, 6]
+        options.batch_sizes, options.seq_lens, options.rounds = [1], [32], 3
+    options.layers = sorted(set(options.layers), reverse=True)
+    if len(options.models) == 1 and DISTILLED in options.models:
+        parser.error("DistilBERT is measured beside a base model; name one")
+    return options
+
+
+if __name__ == "__main__":
+    # Must be set before transformers is imported: a missing hub must not cost a retry.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    main()

@@ -1,0 +1,170 @@
+"""The model card: what was removed, what it cost, what it gained, and how to load the files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glp_export.report import numbers, snippets
+from glp_export.report.card_facts import CardFacts
+from glp_export.report.card_tables import (
+    latency_columns,
+    latency_rows,
+    parity_rows,
+    score_rows,
+    size_rows,
+    step_rows,
+    summary,
+)
+from glp_export.report.findings import findings, metric_name
+from glp_export.report.inspect_view import cost_words, stack_line
+from glp_export.report.machine_table import machine_line
+from glp_export.report.series import recommended
+from glp_export.report.table import device_name
+
+if TYPE_CHECKING:
+    from glp_export.artifact.parity_report import ParityReport
+    from glp_export.bench.benchmark_file import BenchmarkFile
+    from glp_export.search.plan import Plan
+
+TEMPLATES = Path(__file__).parent / "templates"
+_PLAIN = "model.onnx"
+
+_RECOVERED = {
+    "distill": "distilled from the unpruned model that was fine-tuned on the task",
+    "finetune": "fine-tuned from the pretrained weights",
+}
+_RECOVERY_NOTES = {
+    "distill": "The pruned model started from the layers of the fine-tuned unpruned model and "
+    "learned to imitate its answers, so its weights saw the examples in both trainings.",
+    "finetune": "The pruned model was trained on the labels alone, as in the paper.",
+}
+# The Hub's names of our metrics, where they differ.
+_HUB_METRICS = {"pearson": "pearsonr", "spearman": "spearmanr"}
+_HUB_TAGS = ("onnx", "onnxruntime", "layer-pruning", "glp-export")
+
+
+def write_card(
+    path: Path,
+    *,
+    plan: Plan,
+    benchmark: BenchmarkFile,
+    parity: ParityReport,
+    facts: CardFacts,
+) -> None:
+    """Write the model card of an artifact.
+
+    Args:
+        path: `README.md` of the artifact; the code in the card runs from its directory.
+        plan: what was removed.
+        benchmark: scores and latencies of all contenders.
+        parity: of the pruned model's files.
+        facts: everything else.
+    """
+    path.write_text(card_text(plan, benchmark, parity, facts), encoding="utf-8")
+
+
+def card_text(plan: Plan, benchmark: BenchmarkFile, parity: ParityReport, facts: CardFacts) -> str:
+    """The card as Markdown with its YAML front matter."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["cell"] = _cell
+    environment.filters["code"] = _code
+    template = environment.get_template("card.md.jinja")
+    return template.render(
+        facts=facts,
+        plan=plan,
+        metadata=_metadata(plan, benchmark, facts),
+        warnings=findings(benchmark, facts.differences),
+        parity=parity_rows(parity),
+        optimised=len(parity.files) > 1,
+        **_removal(plan),
+        **_measured(plan, benchmark, facts),
+        **snippets.of(facts),
+    )
+
+
+def _removal(plan: Plan) -> dict[str, Any]:
+    base = base_name(plan)
+    return {
+        "title": f"{base.rpartition('/')[2]}, {plan.depth} of {plan.num_layers} layers, "
+        f"for {plan.task}",
+        "base": base,
+        "removed_count": len(plan.order),
+        "stack": stack_line(plan).plain,
+        "cost": cost_words(plan),
+        "steps": step_rows(plan),
+    }
+
+
+def _measured(plan: Plan, benchmark: BenchmarkFile, facts: CardFacts) -> dict[str, Any]:
+    best = recommended(benchmark)
+    provider = best.any.provider if best else benchmark.baseline.provider
+    versions = benchmark.machine.versions
+    return {
+        "metric": metric_name(benchmark.metric),
+        "summary": summary(plan, benchmark, facts),
+        "scores": score_rows(benchmark, facts),
+        "samples": " or ".join(str(n) for n in sorted({row.samples for row in benchmark.metrics})),
+        "columns": latency_columns(benchmark),
+        "latencies": latency_rows(benchmark),
+        "sizes": size_rows(benchmark),
+        "device": device_name(benchmark, provider),
+        "provider": provider,
+        "file": best.any.variant if best else _PLAIN,
+        "machine": machine_line(benchmark.machine),
+        "versions": ", ".join(
+            f"{name} {versions[name]}"
+            for name in ("onnxruntime", "onnxruntime-gpu", "torch", "transformers")
+            if name in versions
+        ),
+        "recovered": _RECOVERED.get(facts.recover, facts.recover),
+        "recovery_note": _RECOVERY_NOTES.get(facts.recover, ""),
+        "epochs": f"{facts.epochs:g}",
+        "learning_rate": f"{facts.learning_rate:g}",
+    }
+
+
+def base_name(plan: Plan) -> str:
+    """The base model as a reader elsewhere knows it: a hub id, or the last part of a path."""
+    return plan.base_model if _is_hub_id(plan.base_model) else Path(plan.base_model).name
+
+
+def _is_hub_id(name: str) -> bool:
+    parts = name.split("/")
+    well_formed = len(parts) == 2 and all(part.strip(".") for part in parts)
+    return well_formed and not Path(name).exists()
+
+
+def _metadata(plan: Plan, benchmark: BenchmarkFile, facts: CardFacts) -> str:
+    """The card's front matter, as the Hub reads it."""
+    import yaml
+
+    metadata: dict[str, Any] = {
+        "library_name": "transformers",
+        "pipeline_tag": "text-classification",
+        "tags": list(_HUB_TAGS),
+        "metrics": [_HUB_METRICS.get(benchmark.metric, benchmark.metric)],
+    }
+    if _is_hub_id(plan.base_model):
+        metadata["base_model"] = plan.base_model
+    if facts.license is not None:
+        metadata["license"] = facts.license
+    return str(yaml.safe_dump(metadata, sort_keys=False)).strip()
+
+
+def _cell(text: str) -> str:
+    """Text inside a Markdown table."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _code(text: str) -> str:
+    """Text as inline code, whatever is in it."""
+    return f"`{' '.join(text.split()).replace('`', chr(39))}`" if text else numbers.MISSING

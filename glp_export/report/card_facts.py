@@ -1,0 +1,62 @@
+"""What the model card says beyond plan, benchmark and parity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class MetricDifference:
+    """The pruned model's score less another contender's, on the same test examples.
+
+    Attributes:
+        contender: the other one, `unpruned` or `distilled`.
+        value: positive where the pruned model is better.
+        low: lower end of the paired 95 % bootstrap interval.
+        high: its upper end.
+    """
+
+    contender: str
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardFacts:
+    """How the artifact was made and how it is loaded.
+
+    Attributes:
+        kind: kind of task, `text-classification` or `regression`.
+        auto_class: the transformers class that loads the weights.
+        ort_class: the optimum class that loads the ONNX file.
+        labels: in the order of their ids; () for regression.
+        max_length: longest input in tokens.
+        data: hub id or path of the data.
+        recover: `distill` or `finetune`, of the pruned model.
+        epochs: of the final training of every contender.
+        learning_rate: highest, of that training.
+        train_examples: that every contender was trained on.
+        origins: contender to what it was made from, in words.
+        differences: of the metric, pruned less the others.
+        command: the command line that made the artifact.
+        text_pair: whether the model reads two texts at a time.
+        license: identifier for the card's metadata, None if it is not known.
+    """
+
+    kind: str
+    auto_class: str
+    ort_class: str
+    labels: tuple[str, ...]
+    max_length: int
+    data: str
+    recover: str
+    epochs: float
+    learning_rate: float
+    train_examples: int
+    origins: Mapping[str, str] = field(default_factory=dict)
+    differences: tuple[MetricDifference, ...] = ()
+    command: str = ""
+    text_pair: bool = False
+    license: str | None = None

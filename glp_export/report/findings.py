@@ -1,0 +1,80 @@
+"""What a reader has to know before trusting the numbers, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from glp_export.report import numbers
+from glp_export.report.card_facts import MetricDifference
+from glp_export.report.series import all_series, metric_of, shape_title
+
+if TYPE_CHECKING:
+    from glp_export.bench.benchmark_file import BenchmarkFile, Interval, MetricRow, Row
+
+SMALL_TEST_SET = 1000
+"""Examples below which an accuracy of 0.9 is known to no better than ±0.02."""
+
+
+def findings(benchmark: BenchmarkFile, differences: Sequence[MetricDifference] = ()) -> list[str]:
+    """All warnings: test set, differences of the metric, speedups, machine."""
+    return [
+        *_test_set(benchmark),
+        *(difference_in_words(difference, benchmark.metric) for difference in differences),
+        *_slow_shapes(benchmark),
+        *_machine(benchmark),
+    ]
+
+
+def difference_in_words(difference: MetricDifference, metric: str) -> str:
+    """What the interval of a difference of scores says, pruned less the other."""
+    found = numbers.signed_with_span(difference.value, difference.low, difference.high)
+    start = f"{metric_name(metric)} of the pruned model less that of the {difference.contender}"
+    if difference.low > 0:
+        return f"{start}: {found}; the interval excludes 0, the pruned model is better"
+    if difference.high < 0:
+        return f"{start}: {found}; the interval excludes 0, the pruned model is worse"
+    return f"{start}: {found}; the interval includes 0, this test set does not tell them apart"
+
+
+def metric_name(metric: str) -> str:
+    """A metric's name as a word."""
+    return {"f1": "F1"}.get(metric, metric.replace("_", " "))
+
+
+def _test_set(benchmark: BenchmarkFile) -> list[str]:
+    row: MetricRow | None = metric_of(benchmark, "pruned", "fp32")
+    if row is None or row.samples >= SMALL_TEST_SET:
+        return []
+    return [
+        f"small test set: {row.samples} examples, so another such set may move "
+        f"{metric_name(benchmark.metric)} within {numbers.span(row.low, row.high)}"
+    ]
+
+
+def _slow_shapes(benchmark: BenchmarkFile) -> list[str]:
+    """Shapes where a pruned model is not surely faster than the unpruned one in ONNX Runtime."""
+    found = []
+    for series in all_series(benchmark, benchmark.baseline.provider):
+        if series.any.contender != "pruned" or series.any.runtime != "onnxruntime":
+            continue
+        doubtful = [
+            f"{shape_title(name)} ({numbers.ratio(interval.value)}, "
+            f"{numbers.span(interval.low, interval.high, 2)})"
+            for name, row in series.rows.items()
+            if (interval := _own_runtime(row)) is not None and interval.low <= 1
+        ]
+        if doubtful:
+            found.append(
+                f"{series.any.variant} is not surely faster than the unpruned model in ONNX "
+                f"Runtime at {', '.join(doubtful)}: the interval does not lie above 1"
+            )
+    return found
+
+
+def _own_runtime(row: Row) -> Interval | None:
+    return row.speedup.vs_onnxruntime_unpruned
+
+
+def _machine(benchmark: BenchmarkFile) -> list[str]:
+    return [f"the machine: {note}" for note in benchmark.machine.notes]

@@ -1,0 +1,151 @@
+"""What `glp-export inspect` shows: a plan, or an artifact with everything that is in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from glp_export.report import numbers
+from glp_export.report.findings import metric_name
+from glp_export.report.parity_table import parity_table
+from glp_export.report.table import benchmark_table
+from glp_export.report.tables import facts_table, titled_table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from glp_export.search.plan import Candidate, Plan, Step
+
+
+def plan_view(plan: Plan) -> RenderableType:
+    """A plan: the stack with its gaps, the facts, and every step's candidates, best first."""
+    parts: list[RenderableType] = [_facts(plan)]
+    if plan.steps:
+        parts += ["", _steps(plan)]
+    return Group(*parts)
+
+
+def artifact_view(root: Path) -> RenderableType:
+    """An artifact: its files, its plan in short, what was measured, and the parity verdict.
+
+    Shows what is there: an exported checkpoint has no plan, an unfinished search no benchmark.
+
+    Raises:
+        DataError: the plan or the benchmark cannot be read.
+        ModelError: the parity report cannot be read.
+    """
+    from glp_export.artifact.layout import ArtifactLayout
+    from glp_export.artifact.parity_report import ParityReport
+    from glp_export.bench.benchmark_file import BenchmarkFile
+    from glp_export.search.plan import Plan
+
+    layout = ArtifactLayout(root)
+    parts: list[RenderableType] = [_files(layout.files(), root)]
+    if layout.plan.is_file():
+        parts += ["", _facts(Plan.load(layout.plan))]
+    if layout.benchmark.is_file():
+        parts += ["", benchmark_table(BenchmarkFile.load(layout.benchmark))]
+    if layout.parity.is_file():
+        text = layout.parity.read_text(encoding="utf-8")
+        parts += ["", parity_table(ParityReport.from_json(text))]
+    return Group(*parts)
+
+
+def stack_line(plan: Plan) -> Text:
+    """The layers from input to head, the removed ones as a dot: `0 · 2 3 · 5`."""
+    line = Text("input ", style="dim")
+    for layer in range(plan.num_layers):
+        if layer in plan.order:
+            line.append("· ", style="dim red")
+        else:
+            line.append(f"{layer} ", style="bold")
+    line.append("head", style="dim")
+    return line
+
+
+def candidate_names(plan: Plan, number: int) -> dict[str, Candidate]:
+    """The candidates of a step, best first, by the layers they lack beyond the steps before."""
+    gone = {layer for step in plan.steps[:number] for layer in step.removed}
+    ranked = sorted(
+        plan.steps[number].candidates,
+        key=lambda candidate: (round(candidate.score, 3), candidate.removed),
+        reverse=True,
+    )
+    return {_name(set(candidate.removed) - gone): candidate for candidate in ranked}
+
+
+def cost_words(plan: Plan) -> str:
+    """What the search spent, in words."""
+    if not plan.cost.trainings:
+        return "no training"
+    words = f"{plan.cost.trainings} trainings"
+    return words + (f", {numbers.duration(plan.cost.seconds)}" if plan.cost.seconds else "")
+
+
+def _facts(plan: Plan) -> Table:
+    table = facts_table()
+    settings = ", ".join(
+        f"{name.replace('_', ' ')} {value}" for name, value in plan.settings.items()
+    )
+    facts: dict[str, str | Text | None] = {
+        "layers": stack_line(plan),
+        "removed": f"{len(plan.order)} of {plan.num_layers}, in this order: "
+        + " ".join(map(str, plan.order)),
+        "base model": plan.base_model + (f" at {plan.revision}" if plan.revision else ""),
+        "task": f"{plan.task}, scored by {metric_name(plan.metric)}",
+        "chosen by": plan.strategy + (f", seed {plan.seed}" if plan.seed is not None else ""),
+        "search cost": cost_words(plan),
+        "settings": settings or None,
+        "source": plan.source,
+        "digest": plan.digest[:16],
+    }
+    for name, value in facts.items():
+        if value is not None:
+            table.add_row(name, value if isinstance(value, Text) else Text(value))
+    return table
+
+
+def _steps(plan: Plan) -> Table:
+    table = titled_table(f"steps ({metric_name(plan.metric)} without the layer, best first)")
+    table.add_column("step", justify="right")
+    table.add_column("goes", justify="right")
+    table.add_column("score", justify="right")
+    table.add_column("rows", justify="right")
+    table.add_column("candidates")
+    for number, step in enumerate(plan.steps):
+        table.add_row(
+            str(number + 1),
+            _name(set(step.removed)),
+            numbers.metric(step.score),
+            str(step.sample_size),
+            _ranking(plan, number, step),
+        )
+    return table
+
+
+def _ranking(plan: Plan, number: int, step: Step) -> Text:
+    """Every candidate with its score, the chosen one and those that tied with it in bold."""
+    text = Text()
+    for name, candidate in candidate_names(plan, number).items():
+        tied = round(candidate.score, 3) == round(step.score, 3)
+        text.append(f"{name}:{numbers.metric(candidate.score)}", "bold" if tied else "")
+        text.append("  ")
+    return text
+
+
+def _name(layers: set[int]) -> str:
+    return "+".join(map(str, sorted(layers)))
+
+
+def _files(files: list[Path], root: Path) -> Table:
+    table = titled_table(root.resolve().name)
+    table.add_column("file")
+    table.add_column("size", justify="right")
+    for file in files:
+        table.add_row(
+            Text(file.relative_to(root).as_posix()), numbers.file_size(file.stat().st_size)
+        )
+    return table

@@ -1,0 +1,68 @@
+"""How numbers are written, so that every table and the card write them alike."""
+
+from __future__ import annotations
+
+import math
+
+MISSING = "–"
+
+
+def metric(value: float) -> str:
+    """A score, `0.884`."""
+    return f"{value:.3f}".replace("-", "−")
+
+
+def signed(value: float) -> str:
+    """A difference of scores, `+0.012` or `−0.012`."""
+    return f"{value:+.3f}".replace("-", "−")
+
+
+def span(low: float, high: float, digits: int = 3) -> str:
+    """The two ends of an interval, `0.856–0.908`; with words where a minus would blur it."""
+    ends = f"{low:.{digits}f}", f"{high:.{digits}f}"
+    joint = " to " if low < 0 else "–"
+    return joint.join(ends).replace("-", "−")
+
+
+def signed_with_span(value: float, low: float, high: float) -> str:
+    """A difference of scores with its interval, `−0.040 (−0.062 to −0.018)`."""
+    return f"{signed(value)} ({signed(low)} to {signed(high)})"
+
+
+def milliseconds(value: float) -> str:
+    """Three digits that count: `0.82`, `12.3`, `1234`."""
+    if value >= 100:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def ratio(value: float) -> str:
+    """A speedup, `2.31×`."""
+    return f"{value:.2f}×"
+
+
+def megabytes(size: int) -> str:
+    """Bytes as MB (10^6), `45.2`; below 10 MB with one digit more."""
+    return f"{size / 1e6:.1f}" if size >= 10_000_000 else f"{size / 1e6:.2f}"
+
+
+def file_size(size: int) -> str:
+    """Bytes with the unit that suits them, `1.4 kB`."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} B"
+
+
+def tiny(value: float | None) -> str:
+    """A difference of logits, `1.2e-06`; a dash where none could be computed."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    return "0" if value == 0 else f"{value:.1e}"
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `12 min` or `3.4 h`."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,118 @@
+"""A benchmark's rows as people ask for them: one series a contender, runtime and file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from glp_export.bench.benchmark_file import BenchmarkFile, MetricRow, Row
+
+CONTENDERS = ("unpruned", "distilled", "pruned")
+RUNTIMES = {"pytorch": "PyTorch", "onnxruntime": "ONNX Runtime"}
+SHORT_RUNTIMES = {"pytorch": "PyTorch", "onnxruntime": "ORT"}
+TASK_LENGTHS = "task"
+
+
+@dataclass(frozen=True)
+class Series:
+    """One contender in one runtime from one file, over all shapes.
+
+    Attributes:
+        rows: by the name of the shape, as measured; at least one.
+    """
+
+    rows: Mapping[str, Row]
+
+    @property
+    def any(self) -> Row:
+        """A row, for what does not depend on the shape: contender, file, layers, bytes."""
+        return next(iter(self.rows.values()))
+
+    @property
+    def kind(self) -> str:
+        """What tells the file from its plain fp32 sister: `optimized`, `fp16`; empty for that."""
+        stem = self.any.variant.partition(".")[0]
+        return stem.removeprefix("model").strip("_") if self.any.runtime == "onnxruntime" else ""
+
+
+def all_series(benchmark: BenchmarkFile, provider: str) -> list[Series]:
+    """The series of one provider: unpruned, distilled, pruned; of each PyTorch first."""
+    groups: dict[tuple[object, ...], dict[str, Row]] = {}
+    for row in benchmark.rows:
+        if row.provider == provider:
+            name = (row.contender, row.runtime, row.precision, row.variant, row.layers)
+            groups.setdefault(name, {})[row.shape] = row
+    return sorted(map(Series, groups.values()), key=_place)
+
+
+def providers(benchmark: BenchmarkFile) -> list[str]:
+    """The execution providers that were measured, in the order of the file."""
+    return list(dict.fromkeys(row.provider for row in benchmark.rows))
+
+
+def shapes(benchmark: BenchmarkFile) -> list[str]:
+    """The names of all shapes: the ladder by batch and length, then the task's own lengths."""
+    first = {row.shape: row for row in reversed(benchmark.rows)}
+    return sorted(first, key=lambda name: _size(first[name]))
+
+
+def headline_shape(benchmark: BenchmarkFile) -> str:
+    """The shape that stands for the others: one request at the task's own lengths.
+
+    Without those, the smallest batch at the greatest length.
+    """
+    names = shapes(benchmark)
+    own = [name for name in names if name.endswith(TASK_LENGTHS)]
+    if own:
+        return own[0]
+    return max(benchmark.rows, key=lambda row: (-row.batch_size, row.sequence_length)).shape
+
+
+def shape_title(name: str) -> str:
+    """`8×128`, `1×task`."""
+    return name.replace("x", "×", 1)
+
+
+def shape_words(benchmark: BenchmarkFile, name: str) -> str:
+    """A shape in words, with the mean length where the task's own lengths were taken."""
+    row = next(row for row in benchmark.rows if row.shape == name)
+    if name.endswith(TASK_LENGTHS):
+        return f"batch {row.batch_size}, the task's own lengths (mean {row.sequence_length} tokens)"
+    return f"batch {row.batch_size}, {row.sequence_length} tokens"
+
+
+def metric_of(benchmark: BenchmarkFile, contender: str, precision: str) -> MetricRow | None:
+    """The score of a contender at a precision, if it was taken."""
+    for row in benchmark.metrics:
+        if row.contender == contender and row.precision == precision:
+            return row
+    return None
+
+
+def recommended(benchmark: BenchmarkFile) -> Series | None:
+    """The pruned ONNX file that is fastest at the headline shape, on the baseline's provider."""
+    shape = headline_shape(benchmark)
+    files = [
+        series
+        for series in all_series(benchmark, benchmark.baseline.provider)
+        if series.any.contender == "pruned"
+        and series.any.runtime == "onnxruntime"
+        and shape in series.rows
+    ]
+    return min(files, key=lambda series: series.rows[shape].p50_ms, default=None)
+
+
+def _place(series: Series) -> tuple[int, int, str, str]:
+    row = series.any
+    return (
+        CONTENDERS.index(row.contender),
+        list(RUNTIMES).index(row.runtime),
+        "" if row.precision == "fp32" else row.precision,
+        row.variant,
+    )
+
+
+def _size(row: Row) -> tuple[bool, int, int]:
+    return row.shape.endswith(TASK_LENGTHS), row.batch_size, row.sequence_length

@@ -1,0 +1,152 @@
+"""The benchmark on a terminal: what each model scores, weighs and takes, in 80 columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from glp_export.report import numbers
+from glp_export.report.findings import findings, metric_name
+from glp_export.report.series import (
+    SHORT_RUNTIMES,
+    Series,
+    all_series,
+    headline_shape,
+    metric_of,
+    providers,
+    shape_title,
+    shape_words,
+    shapes,
+)
+from glp_export.report.tables import titled_table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from glp_export.bench.benchmark_file import BenchmarkFile, Interval
+
+_DEVICES = {"CPUExecutionProvider": "CPU", "CUDAExecutionProvider": "GPU"}
+
+
+def benchmark_table(benchmark: BenchmarkFile) -> RenderableType:
+    """All contenders: score, size, median latency and speedups, with 95 % intervals.
+
+    Two tables for each provider that was measured (scores and speedups at the headline shape,
+    then medians at every shape), a line that says how to read them, and what to be wary of.
+    """
+    parts: list[RenderableType] = []
+    for provider in providers(benchmark):
+        parts += [_main_table(benchmark, provider), "", _latency_table(benchmark, provider), ""]
+    parts.append(Text(_legend(benchmark), style="dim"))
+    parts += [Text(f"! {finding}", style="yellow") for finding in findings(benchmark)]
+    return Group(*parts)
+
+
+def _main_table(benchmark: BenchmarkFile, provider: str) -> Table:
+    shape = headline_shape(benchmark)
+    table = titled_table(f"{benchmark.task} on {device_name(benchmark, provider)}")
+    table.add_column("model", no_wrap=True)
+    table.add_column("runtime", overflow="fold")
+    for name in (
+        *("layers", _short(benchmark.metric), "MB", f"p50 ms\n{shape_title(shape)}"),
+        *("over\nPyTorch", "over\nORT"),
+    ):
+        table.add_column(name, justify="right", no_wrap=True)
+    previous = ""
+    for series in all_series(benchmark, provider):
+        row, name = series.rows.get(shape, series.any), series.any.contender
+        if previous and name != previous:
+            table.add_section()
+        table.add_row(
+            name if name != previous else "",
+            _runtime(series),
+            str(row.layers),
+            _score(benchmark, series),
+            numbers.megabytes(row.bytes),
+            numbers.milliseconds(row.p50_ms) if row.shape == shape else numbers.MISSING,
+            _speedup(row.speedup.vs_pytorch_unpruned),
+            _speedup(row.speedup.vs_onnxruntime_unpruned),
+            style="bold" if name == "pruned" else "",
+        )
+        previous = name
+    return table
+
+
+def _latency_table(benchmark: BenchmarkFile, provider: str) -> Table:
+    table = titled_table("median ms a batch, by batch × length")
+    table.add_column("model", no_wrap=True)
+    table.add_column("runtime")
+    for name in shapes(benchmark):
+        table.add_column(shape_title(name), justify="right")
+    previous = ""
+    for series in all_series(benchmark, provider):
+        name = series.any.contender
+        cells = [
+            numbers.milliseconds(series.rows[shape].p50_ms)
+            if shape in series.rows
+            else numbers.MISSING
+            for shape in shapes(benchmark)
+        ]
+        table.add_row(
+            name if name != previous else "",
+            _runtime(series, one_line=True),
+            *cells,
+            style="bold" if name == "pruned" else "",
+        )
+        previous = name
+    return table
+
+
+def device_name(benchmark: BenchmarkFile, provider: str) -> str:
+    """`CPU (2 threads)`, or the GPU's name."""
+    if provider == "CUDAExecutionProvider":
+        return benchmark.machine.gpu or "GPU"
+    threads = sorted({row.threads for row in benchmark.rows if row.provider == provider})
+    counted = " or ".join(map(str, threads))
+    return f"{_DEVICES.get(provider, provider)} ({counted} thread{'s' * (threads != [1])})"
+
+
+def _runtime(series: Series, *, one_line: bool = False) -> str:
+    """`ORT optimized`: the runtime, and what was done to the file."""
+    joint = " " if one_line else "\n"
+    return joint.join(part for part in (SHORT_RUNTIMES[series.any.runtime], series.kind) if part)
+
+
+def _short(metric: str) -> str:
+    return {"matthews_correlation": "Matthews"}.get(metric, metric_name(metric))
+
+
+def _score(benchmark: BenchmarkFile, series: Series) -> str:
+    row = metric_of(benchmark, series.any.contender, series.any.precision)
+    if row is None:
+        return numbers.MISSING
+    digits = 3 if row.low >= 0 else 2  # two minus signs more would not fit
+    return f"{numbers.metric(row.value)}\n{numbers.span(row.low, row.high, digits)}"
+
+
+def _speedup(interval: Interval | None) -> Text:
+    if interval is None:
+        return Text(numbers.MISSING)
+    if interval.low == interval.high == 1:
+        return Text("1", style="dim")  # the baseline itself
+    style = "green" if interval.low > 1 else "red" if interval.high < 1 else ""
+    digits = 2 if interval.high < 10 else 1
+    text = f"{numbers.ratio(interval.value)}\n{numbers.span(interval.low, interval.high, digits)}"
+    return Text(text, style=style)
+
+
+def _legend(benchmark: BenchmarkFile) -> str:
+    samples = sorted({row.samples for row in benchmark.metrics})
+    scored = (
+        f"{metric_name(benchmark.metric)} on {' or '.join(map(str, samples))} test examples, "
+        "by the ONNX file that is timed. "
+        if samples
+        else ""
+    )
+    headline = headline_shape(benchmark)
+    return (
+        f"{scored}{shape_title(headline)}: {shape_words(benchmark, headline)}. "
+        "over: speedup over the unpruned model there. Ranges are 95 % intervals."
+    )

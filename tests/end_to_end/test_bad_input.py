@@ -1,0 +1,171 @@
+"""What a user can get wrong: each has its exit code and a sentence that says what to do."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from glp_export.cli import run
+from tests.tiny import make_checkpoint, rows, write_jsonl
+
+
+def attempt(capsys, *arguments: object) -> tuple[int, str]:
+    """The exit code of a run, and what it said on stderr."""
+    code = run(["prune-and-export", "-q", *map(str, arguments)])
+    return code, " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--no-such-flag"], 2, "No such option"),
+        (["--depth", "three"], 2, "three"),
+        (["--depth", "2", "--prune", "2"], 2, "give one"),
+        (["--depth", "4"], 2, "cannot be removed"),
+        (["--prune", "4"], 2, "remove 1 to 3"),
+        (["--prune", "40"], 2, "remove 1 to 3"),
+        (["--search", "random"], 2, "choose from greedy"),
+        (["--recover", "hope"], 2, "choose from distill"),
+        (["--optimize", "O7"], 2, "--optimize"),
+        (["--exporter", "paper"], 2, "optimum"),
+        (["--device", "cuda"], 6, "cuda"),
+        (["--plan", "nowhere.json"], 7, "nowhere.json"),
+        (["--plan", "paper:bert/none"], 7, "no published plan"),
+        (["--plan", "paper:bert-base-uncased/rte"], 2, "this one has 4"),
+        (["--config", "nowhere.yaml"], 2, "nowhere.yaml"),
+        (["--text-columns", "sentence"], 7, "sentence"),
+        (["--label-column", "gold"], 7, "gold"),
+        (["--max-train-samples", "10", "--batch-size", "16"], 7, "batch"),
+        (["--model", "./not/there"], 7, "no such model directory"),
+        (["--model", "nobody/nothing"], 7, "nobody/nothing"),
+        (["--distilled", "./not/there", "--search", "top", "--epochs", "0.1"], 7, "not/there"),
+    ],
+)
+def test_flags(arguments, code, message, encoder, data, tmp_path, capsys):
+    if torch.cuda.is_available() and "cuda" in arguments:
+        pytest.skip("there is a GPU here")
+    given = ["-m", encoder, "--dataset", data, "-o", tmp_path / "out", "--offline"]
+    found, said = attempt(capsys, *given, *arguments)
+    assert (found, message in said) == (code, True), said
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_model_and_no_output(data, tmp_path, capsys):
+    assert attempt(capsys, "--dataset", data, "-o", tmp_path / "out")[0] == 2
+    code, said = attempt(capsys, "--dataset", data, "-m", "demo")
+    assert code == 2
+    assert "-o out/mine" in said
+
+
+def broken(directory: Path, train: list[dict], validation: list[dict]) -> Path:
+    write_jsonl(directory / "train.jsonl", train)
+    write_jsonl(directory / "validation.jsonl", validation)
+    return directory
+
+
+GOOD = rows(60)
+NUMBERS = [{"text": index, "label": "a" if index % 2 else "b"} for index in range(60)]
+SCORES = [{"text": "the cat", "score": 0.5 + index} for index in range(60)]
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "flags", "message"),
+    [
+        ([], GOOD, [], "empty"),
+        (GOOD, [], [], "empty"),
+        (GOOD, [{"text": "the cat", "label": "ugly"}], [], "ugly"),
+        ([{**row, "label": "good"} for row in GOOD], GOOD, [], "one"),
+        (NUMBERS, NUMBERS, ["--text-columns", "text"], "number"),
+        ([*SCORES, {"text": "the dog", "score": float("nan")}], SCORES, [], "row 61"),
+        ([*GOOD, {"text": None, "label": "good"}], GOOD, [], "row 61"),
+        ([*GOOD, {"text": "the dog", "label": None}], GOOD, [], "row 61"),
+    ],
+)
+def test_data(train, validation, flags, message, encoder, tmp_path, capsys):
+    data = broken(tmp_path / "data", train, validation)
+    given = ["-m", encoder, "--dataset", data, "-o", tmp_path / "out", "--offline"]
+    code, said = attempt(capsys, *given, *flags)
+    assert (code, message in said) == (7, True), said
+    assert not (tmp_path / "out").exists()
+
+
+def test_data_that_is_not_there(encoder, tmp_path, capsys):
+    given = ["-m", encoder, "-o", tmp_path / "out", "--offline"]
+    assert attempt(capsys, *given, "--dataset", tmp_path / "none")[0] == 7
+    assert attempt(capsys, *given, "--task", "rte")[0] == 7
+    assert attempt(capsys, *given, "--task", "ret")[0] == 2
+    assert attempt(capsys, *given, "--train-file", "train.jsonl")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("family", "message"), [("albert", "shared layer"), ("gpt2", "is a decoder")]
+)
+def test_models_that_cannot_be_pruned(family, message, data, tmp_path, capsys):
+    model = make_checkpoint(tmp_path / family, family)
+    code, said = attempt(capsys, "-m", model, "--dataset", data, "-o", tmp_path / "out")
+    assert (code, message in said) == (7, True), said
+
+
+def test_pickled_weights(encoder, data, tmp_path, capsys):
+    model = shutil.copytree(encoder, tmp_path / "model")
+    (model / "model.safetensors").unlink()
+    torch.save({}, model / "pytorch_model.bin")
+    code, said = attempt(capsys, "-m", model, "--dataset", data, "-o", tmp_path / "out")
+    assert code == 7
+    assert "save_pretrained" in said
+
+
+def test_no_tokenizer(encoder, data, tmp_path, capsys):
+    (tmp_path / "model").mkdir()
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(encoder / name, tmp_path / "model")
+    given = ["-m", tmp_path / "model", "--dataset", data, "-o", tmp_path / "out"]
+    code, said = attempt(capsys, *given)
+    assert code == 7
+    assert "tokenizer" in said
+
+
+@pytest.mark.parametrize("in_the_way", ["file", "directory"])
+def test_something_in_the_way(in_the_way, encoder, data, tmp_path, capsys):
+    output = tmp_path / "out"
+    kept = output if in_the_way == "file" else output / "mine.txt"
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_text("mine")
+    for flag in ([], ["--overwrite"]):
+        code, _ = attempt(capsys, "-m", encoder, "--dataset", data, "-o", output, *flag)
+        assert code == 8
+    assert kept.read_text() == "mine"
+
+
+def test_a_long_search_asks_first(encoder, data, tmp_path, capsys):
+    model = make_checkpoint(tmp_path / "deep", layers=10)
+    given = ["-m", model, "--dataset", data, "-o", tmp_path / "out", "--search", "optimal"]
+    code, said = attempt(capsys, *given, "--prune", "5")
+    assert code == 2
+    assert "252" in said
+    assert "--yes" in said
+
+
+def test_no_space_on_the_disk_leaves_nothing_half_written(encoder, data, tmp_path):
+    """A process that may write files of 64 KiB at most stands for a full disk."""
+    import subprocess
+    import sys
+
+    output = tmp_path / "out"
+    program = (
+        "import resource, signal, sys; from glp_export.cli import run; import torch, transformers; "
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536)); "
+        "sys.exit(run(sys.argv[1:]))"
+    )
+    arguments = ["prune-and-export", "-q", "-m", encoder, "--dataset", data, "--search", "top"]
+    arguments += ["--prune", "2", "--epochs", "0.2", "-o", output]
+    found = subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)], capture_output=True, text=True
+    )
+    assert found.returncode == 8, found.stderr
+    assert "No space left" in found.stderr
+    assert not output.exists()

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from glp_export.bench import BenchmarkFile
+from glp_export.cli import run
+from tests.tiny import make_checkpoint
+
+
+def test_verify_passes_what_was_just_made(artifact, capsys):
+    assert run(["verify", str(artifact), "--json", "-q"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["passed"]
+    assert report["files"][0]["variant"] == "model.onnx"
+
+
+def test_verify_names_a_file_that_was_changed(artifact, tmp_path, capsys):
+    copy = shutil.copytree(artifact, tmp_path / "copy")
+    with (copy / "onnx" / "model.onnx").open("ab") as stream:
+        stream.write(b"\0")
+    assert run(["verify", str(copy), "-q"]) == 7
+    assert "onnx/model.onnx" in capsys.readouterr().err
+
+
+def test_benchmark_rebuilds_the_unpruned_model(artifact, capsys):
+    arguments = ["--batch-sizes", "1", "--seq-lens", "8", "--bench-seconds", "0.2", "-q", "--json"]
+    assert run(["benchmark", str(artifact), *arguments]) == 0
+    measured = BenchmarkFile.model_validate_json(capsys.readouterr().out)
+    assert {row.contender: row.layers for row in measured.rows} == {"unpruned": 4, "pruned": 2}
+
+
+def test_export_of_any_classifier(classifier, tmp_path, capsys):
+    output = tmp_path / "out"
+    assert run(["export", str(classifier), "-o", str(output), "--seq-lens", "8", "-q"]) == 0
+    assert capsys.readouterr().out.strip() == str(output)
+    assert (output / "onnx" / "model.onnx").is_file()
+
+
+def test_export_of_an_encoder_without_a_head(encoder, tmp_path, capsys):
+    assert run(["export", str(encoder), "-o", str(tmp_path / "out"), "-q"]) == 7
+    assert "no head" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["", "glp/plan.json"])
+def test_inspect(artifact, name, capsys):
+    assert run(["inspect", str(artifact / name)]) == 0
+    assert "greedy" in capsys.readouterr().out
+
+
+def test_inspect_a_published_plan(capsys):
+    assert run(["inspect", "paper:bert-base-uncased/rte", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["order"] == [0, 7, 5, 11, 2, 8]
+
+
+def test_env_tells_cores_and_versions(capsys):
+    assert run(["env", "--json"]) == 0
+    machine = json.loads(capsys.readouterr().out)
+    assert machine["usable_cores"] >= 1
+    assert "CPUExecutionProvider" in machine["providers"]
+
+
+def test_help_of_every_command_has_an_example(capsys):
+    for command in (
+        "prune-and-export",
+        "search",
+        "export",
+        "verify",
+        "benchmark",
+        "inspect",
+        "env",
+    ):
+        assert run([command, "--help"]) == 0
+        assert f"glp-export {command}" in " ".join(capsys.readouterr().out.split())
+
+
+def test_help_needs_no_heavy_library():
+    import subprocess
+    import sys
+
+    program = (
+        "import sys; from glp_export.cli import run; run(['--help']); "
+        "heavy = {'torch', 'transformers', 'onnxruntime', 'datasets'} & set(sys.modules); "
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_an_artifact_is_told_from_other_directories(tmp_path, capsys):
+    make_checkpoint(tmp_path / "model", num_labels=2)
+    assert run(["verify", str(tmp_path / "model"), "-q"]) == 7
+    assert "no artifact of glp-export" in capsys.readouterr().err

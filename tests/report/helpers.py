@@ -1,0 +1,186 @@
+"""A whole benchmark, plan and parity report, made of plausible numbers."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from rich.console import Console, RenderableType
+
+from glp_export.artifact.parity_report import FileParity, ParityReport, Probe
+from glp_export.bench.benchmark_file import (
+    Baseline,
+    BenchmarkFile,
+    Interval,
+    MetricRow,
+    Row,
+    Speedup,
+)
+from glp_export.machine import Machine
+from glp_export.report import CardFacts, MetricDifference
+from glp_export.search.plan import Candidate, Cost, Plan, Step
+
+SHAPES = {"1x32": (1, 32), "8x128": (8, 128), "1xtask": (1, 14), "8xtask": (8, 21)}
+# contender, runtime, variant, layers, milliseconds a token
+SERIES = (
+    ("pruned", "onnxruntime", "model.onnx", 3, 0.10),
+    ("pruned", "onnxruntime", "model_optimized.onnx", 3, 0.09),
+    ("pruned", "pytorch", "model.safetensors", 3, 0.20),
+    ("unpruned", "pytorch", "model.safetensors", 6, 0.40),
+    ("unpruned", "onnxruntime", "model.onnx", 6, 0.20),
+    ("distilled", "onnxruntime", "model.onnx", 3, 0.10),
+)
+MACHINE = Machine(
+    cpu="Test CPU",
+    logical_cores=8,
+    usable_cores=2,
+    features=("avx2", "avx512f", "avx512_vnni"),
+    memory_gb=16.0,
+    os="Linux 6.1 x86_64",
+    python="3.11.9",
+    gpu=None,
+    providers=("CPUExecutionProvider",),
+    versions={"torch": "2.9", "onnxruntime": "1.23", "numpy": "2.3"},
+)
+
+
+def make_row(
+    contender: str, runtime: str, variant: str, layers: int, token: float, shape: str
+) -> Row:
+    batch, length = SHAPES[shape]
+    p50 = token * batch * length
+    return Row(
+        contender=contender,  # type: ignore[arg-type]
+        runtime=runtime,  # type: ignore[arg-type]
+        provider="CPUExecutionProvider",
+        precision="fp32",
+        variant=variant,
+        layers=layers,
+        parameters=layers * 2_000_000,
+        bytes=layers * 8_000_000,
+        shape=shape,
+        batch_size=batch,
+        sequence_length=length,
+        threads=2,
+        p50_ms=p50,
+        p90_ms=p50 * 1.1,
+        p99_ms=p50 * 1.3,
+        mean_ms=p50,
+        sequences_per_second=1000 * batch / p50,
+        peak_memory_mb=None,
+        samples=100,
+        speedup=Speedup(
+            vs_pytorch_unpruned=interval(0.40 / token),
+            vs_onnxruntime_unpruned=interval(0.20 / token),
+        ),
+    )
+
+
+def interval(value: float) -> Interval:
+    return Interval(value=value, low=value * 0.97, high=value * 1.03)
+
+
+def make_benchmark(**changes: Any) -> BenchmarkFile:
+    rows = tuple(make_row(*series, shape) for series in SERIES for shape in SHAPES)
+    fields: dict[str, Any] = {
+        "machine": MACHINE,
+        "task": "trec",
+        "metric": "accuracy",
+        "baseline": Baseline(**{name: getattr(rows[12], name) for name in Baseline.model_fields}),
+        "metrics": tuple(
+            MetricRow(
+                contender=name,  # type: ignore[arg-type]
+                precision="fp32",
+                layers=layers,
+                value=value,
+                low=value - 0.025,
+                high=value + 0.02,
+                samples=500,
+            )
+            for name, layers, value in (
+                ("unpruned", 6, 0.924),
+                ("pruned", 3, 0.888),
+                ("distilled", 3, 0.884),
+            )
+        ),
+        "rows": rows,
+    }
+    return BenchmarkFile(**{**fields, **changes})
+
+
+def make_plan(**changes: Any) -> Plan:
+    def step(gone: tuple[int, ...], layer: int, scores: dict[int, float]) -> Step:
+        candidates = tuple(
+            Candidate(removed=tuple(sorted((*gone, other))), score=score, seconds=3.0)
+            for other, score in scores.items()
+        )
+        return Step(removed=(layer,), score=scores[layer], sample_size=300, candidates=candidates)
+
+    fields: dict[str, Any] = {
+        "base_model": "nreimers/MiniLM-L6-H384-uncased",
+        "num_layers": 6,
+        "task": "trec",
+        "metric": "accuracy",
+        "strategy": "greedy",
+        "seed": 41,
+        "order": (5, 3, 1),
+        "steps": (
+            step((), 5, {0: 0.7, 1: 0.81, 2: 0.8, 3: 0.83, 4: 0.83, 5: 0.86}),
+            step((5,), 3, {0: 0.6, 1: 0.81, 2: 0.79, 3: 0.82, 4: 0.78}),
+            step((3, 5), 1, {0: 0.6, 1: 0.8, 2: 0.7, 4: 0.75}),
+        ),
+        "cost": Cost(trainings=15, sample_layers=90000, seconds=397.0),
+    }
+    return Plan(**{**fields, **changes})
+
+
+def make_parity(**changes: Any) -> ParityReport:
+    fields: dict[str, Any] = {
+        "variant": "model.onnx",
+        "precision": "fp32",
+        "optimisation": "none",
+        "provider": "CPUExecutionProvider",
+        "samples": 64,
+        "max_abs": 1.5e-6,
+        "mean_abs": 2e-7,
+        "spread": 1.2,
+        "label_agreement": 1.0,
+        "disagreements": (),
+        "non_finite": 0,
+        "probes": (Probe("batch 1", 1, 9, 3e-7), Probe("maximum", 2, 64, 9e-7)),
+        "atol": 1e-4,
+        "rtol": 1e-3,
+        "failures": (),
+    }
+    plain = FileParity(**{**fields, **changes})
+    optimised = FileParity(**{**fields, "variant": "model_optimized.onnx", "optimisation": "O2"})
+    return ParityReport((plain, optimised))
+
+
+def make_facts(**changes: Any) -> CardFacts:
+    fields: dict[str, Any] = {
+        "kind": "text-classification",
+        "auto_class": "AutoModelForSequenceClassification",
+        "ort_class": "ORTModelForSequenceClassification",
+        "labels": ("bad", "good"),
+        "max_length": 32,
+        "data": "data/trec",
+        "recover": "distill",
+        "epochs": 3.0,
+        "learning_rate": 1e-4,
+        "train_examples": 2000,
+        "origins": {"unpruned": "MiniLM-L6", "distilled": "alternate layers of MiniLM-L6"},
+        "differences": (
+            MetricDifference("unpruned", -0.036, -0.058, -0.014),
+            MetricDifference("distilled", 0.004, -0.012, 0.02),
+        ),
+        "command": "glp-export prune-and-export -m minilm --dataset data/trec --depth 3 -o out",
+    }
+    return CardFacts(**{**fields, **changes})
+
+
+def printed(view: RenderableType, width: int = 80) -> str:
+    """What a person sees on a terminal of this width, without colour."""
+    console = Console(file=io.StringIO(), width=width, force_terminal=False, color_system=None)
+    console.print(view)
+    return console.file.getvalue()  # type: ignore[attr-defined]

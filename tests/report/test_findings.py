@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from glp_export.report import MetricDifference
+from glp_export.report.findings import difference_in_words, findings
+from tests.report.helpers import MACHINE, interval, make_benchmark
+
+
+def test_a_small_test_set_is_said() -> None:
+    assert any("small test set: 500 examples" in line for line in findings(make_benchmark()))
+    large = tuple(row.model_copy(update={"samples": 5000}) for row in make_benchmark().metrics)
+    assert findings(make_benchmark(metrics=large)) == []
+
+
+def test_a_difference_says_whether_its_interval_holds_zero() -> None:
+    worse = difference_in_words(MetricDifference("unpruned", -0.036, -0.058, -0.014), "accuracy")
+    assert "−0.036 (−0.058 to −0.014); the interval excludes 0, the pruned model is worse" in worse
+    better = difference_in_words(MetricDifference("distilled", 0.03, 0.01, 0.05), "f1")
+    assert better.startswith("F1 of the pruned model less that of the distilled: +0.030")
+    assert "is better" in better
+    unknown = difference_in_words(MetricDifference("distilled", 0.0, 0.0, 0.01), "accuracy")
+    assert "includes 0" in unknown
+
+
+def test_a_speedup_whose_interval_reaches_one_is_said_with_its_shape() -> None:
+    benchmark = make_benchmark()
+    rows = tuple(
+        row.model_copy(
+            update={
+                "speedup": row.speedup.model_copy(
+                    update={"vs_onnxruntime_unpruned": interval(1.01)}
+                )
+            }
+        )
+        if row.contender == "pruned" and row.shape == "1x32"
+        else row
+        for row in benchmark.rows
+    )
+    lines = findings(make_benchmark(rows=rows))
+    assert sum("is not surely faster" in line for line in lines) == 2  # both files
+    assert any("model_optimized.onnx" in line and "1×32 (1.01×" in line for line in lines)
+
+
+def test_what_the_machine_complained_of_is_repeated() -> None:
+    busy = replace(MACHINE, notes=("other processes used 0.9 cores while measuring",))
+    assert "the machine: other processes used 0.9 cores while measuring" in findings(
+        make_benchmark(machine=busy)
+    )
