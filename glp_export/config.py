@@ -126,6 +126,11 @@ class RunConfig(BaseModel):
         5.0, "Least seconds for each shape, shared by all contenders.", BENCHMARK, gt=0
     )
 
+    bench_rounds: int = _option(10, "Least rounds for each shape.", BENCHMARK, gt=2)
+    skip_memory: bool = _option(
+        False, "Do not measure peak memory, a process for each contender.", BENCHMARK
+    )
+
     output: Path | None = _option(None, "Directory of the artifact.", OUTPUT, "-o")
     overwrite: bool = _option(False, "Replace what is at --output.", OUTPUT)
     resume: bool = _option(False, "Go on with an interrupted run.", OUTPUT)

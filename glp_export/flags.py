@@ -96,4 +96,10 @@ def _extra(field: Any) -> dict[str, Any]:
 
 
 def _given(settings: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if value not in (None, [], False)}
+    """What was given: a flag that is absent is None, an empty list or False, but 0 is a value."""
+    absent = (None, False)
+    return {
+        name: value
+        for name, value in settings.items()
+        if not any(value is nothing for nothing in absent) and value != []
+    }

@@ -39,6 +39,7 @@ from glp_export.bench import (
     pytorch_contender,
     task_workloads,
 )
+from glp_export.config import RunConfig
 from glp_export.progress import Meter, Progress
 from glp_export.setup import Place
 from glp_export.tasks import score, score_interval
@@ -163,7 +164,8 @@ def time_contenders(
             metrics,
             task=place.task.name,
             metric=place.task.metric,
-            timing=Timing(seconds=config.bench_seconds, seed=config.seed),
+            timing=_timing(config.bench_seconds, config),
+            memory=not config.skip_memory,
             progress=lambda stage, done, total: meter.update(done, total, stage),
         )
 
@@ -184,7 +186,7 @@ def _choose(
         _choice_workloads(place, trained),
         provider=place.provider,
         threads=place.threads,
-        timing=Timing(seconds=min(3.0, place.config.bench_seconds), seed=place.config.seed),
+        timing=_timing(min(3.0, place.config.bench_seconds), place.config),
         progress=lambda stage, done, total: meter.update(done, total, stage),
     )
     return choice.winner
@@ -240,6 +242,11 @@ def _onnx(place: Place, exported: Exported) -> list[Contender]:
         )
         for file in (exported.files if pruned else (exported.chosen,))
     ]
+
+
+def _timing(seconds: float, config: RunConfig) -> Timing:
+    rounds = config.bench_rounds
+    return Timing(rounds, max(4 * rounds, 40), seconds, seed=config.seed)
 
 
 def _levels(wanted: str) -> list[str]:

@@ -136,8 +136,14 @@ def _set_up(
     kept = _kept_config(layout)
     if config.resume and kept.is_file():
         _require_same(config, kept)
-    with progress.stage("read data and model"):
-        setup = set_up(config)
+    try:
+        with progress.stage("read data and model"):
+            setup = set_up(config)
+        confirm_cost(setup, confirm)
+    except BaseException:
+        if not kept.is_file():  # nothing was learned yet: the next try starts from a clean place
+            shutil.rmtree(layout.root, ignore_errors=True)
+        raise
     task = setup.data.task
     progress.say(
         f"{task.name}: {len(task.labels) or 'no'} labels, {task.metric}; "
@@ -147,7 +153,6 @@ def _set_up(
         f"{setup.source.name}: {setup.stack.num_layers} layers, learning rate "
         f"{setup.final.learning_rate:g}, {setup.place.threads} threads, {setup.place.device}"
     )
-    confirm_cost(setup, confirm)
     config.save(kept)
     return setup
 

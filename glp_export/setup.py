@@ -17,6 +17,7 @@ from glp_export.encoder import (
     find_layer_stack,
     load_model,
     load_tokenizer,
+    match_inputs,
 )
 from glp_export.errors import UsageError
 from glp_export.machine import provider_for, resolve_device, usable_cores
@@ -130,6 +131,7 @@ def set_up(config: RunConfig) -> Setup:
     source = model_source(config, str(config.model))
     tokenizer = load_tokenizer(source)
     model = load_seeded(source, data, config.seed)
+    match_inputs(tokenizer, model)
     stack = find_layer_stack(model)
     final = _train_settings(config, model, device)
     fit, select = (_encode(config, data, tokenizer, part) for part in (data.fit, data.select))

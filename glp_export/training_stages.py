@@ -19,6 +19,7 @@ from glp_export.encoder import (
     Recovery,
     finetune,
     load_tokenizer,
+    match_inputs,
     predict,
     remove_layers,
     save_checkpoint,
@@ -168,6 +169,7 @@ def _distilled_rival(
     """Train another model on the same examples, in the same way, by its own tokenizer."""
     source = model_source(setup.config, name)
     tokenizer = load_tokenizer(source)
+    match_inputs(tokenizer, load_seeded(source, setup.data, setup.config.seed))
     task, length = setup.data.task, setup.config.max_length
     own_lesson = Lesson(
         examples=encode(setup.data.train, task, tokenizer, length),

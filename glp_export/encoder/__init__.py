@@ -5,6 +5,7 @@ from glp_export.encoder.checkpoint import (
     checksum,
     load_model,
     load_tokenizer,
+    match_inputs,
     save_checkpoint,
 )
 from glp_export.encoder.distillation import DistillSettings, distill
@@ -36,6 +37,7 @@ __all__ = [
     "finetune",
     "load_model",
     "load_tokenizer",
+    "match_inputs",
     "predict",
     "random_rows",
     "remove_layers",

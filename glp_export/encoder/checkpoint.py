@@ -6,6 +6,7 @@ Weights are read from safetensors only; a pickle can run code when it is opened.
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -127,6 +128,18 @@ def load_model(source: ModelSource, task: Task) -> PreTrainedModel:
         )
     _require_encoder(source, model, loading)
     return model
+
+
+def match_inputs(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
+    """Let the tokenizer make only inputs that the model takes, now and when it is saved.
+
+    A general tokenizer makes `token_type_ids`, which DistilBERT and MPNet do not know.
+    """
+    taken = inspect.signature(model.forward).parameters
+    names = [name for name in tokenizer.model_input_names if name in taken]
+    if names != tokenizer.model_input_names:
+        tokenizer.model_input_names = names
+        tokenizer.init_kwargs["model_input_names"] = names
 
 
 def configure(config: Any, task: Task) -> None:

@@ -39,8 +39,9 @@ _RECOVERY_NOTES = {
     "learned to imitate its answers, so its weights saw the examples in both trainings.",
     "finetune": "The pruned model was trained on the labels alone, as in the paper.",
 }
-# The Hub's names of our metrics, where they differ.
+# The Hub's names of our metrics and kinds, where they differ.
 _HUB_METRICS = {"pearson": "pearsonr", "spearman": "spearmanr"}
+_HUB_TASKS = {"regression": "text-classification"}
 _HUB_TAGS = ("onnx", "onnxruntime", "layer-pruning", "glp-export")
 
 
@@ -127,7 +128,7 @@ def _measured(plan: Plan, benchmark: BenchmarkFile, facts: CardFacts) -> dict[st
         ),
         "recovered": _RECOVERED.get(facts.recover, facts.recover),
         "recovery_note": _RECOVERY_NOTES.get(facts.recover, ""),
-        "epochs": f"{facts.epochs:g}",
+        "passes": "1 pass" if facts.epochs == 1 else f"{facts.epochs:g} passes",
         "learning_rate": f"{facts.learning_rate:g}",
     }
 
@@ -149,7 +150,7 @@ def _metadata(plan: Plan, benchmark: BenchmarkFile, facts: CardFacts) -> str:
 
     metadata: dict[str, Any] = {
         "library_name": "transformers",
-        "pipeline_tag": "text-classification",
+        "pipeline_tag": _HUB_TASKS.get(facts.kind, facts.kind),
         "tags": list(_HUB_TAGS),
         "metrics": [_HUB_METRICS.get(benchmark.metric, benchmark.metric)],
     }

@@ -208,7 +208,7 @@ def _name(row: MetricRow) -> str:
 
 def _parameters(benchmark: BenchmarkFile, metric: MetricRow) -> str:
     counts = {row.parameters for row in benchmark.rows if row.contender == metric.contender}
-    return " / ".join(f"{count / 1e6:.1f} M" for count in sorted(counts)) or numbers.MISSING
+    return " / ".join(numbers.count(count) for count in sorted(counts)) or numbers.MISSING
 
 
 def _difference(facts: CardFacts, contender: str) -> str:
@@ -221,4 +221,4 @@ def _difference(facts: CardFacts, contender: str) -> str:
 def _ratio(interval: Interval | None) -> str:
     if interval is None:
         return numbers.MISSING
-    return f"{numbers.ratio(interval.value)} ({numbers.span(interval.low, interval.high, 2)})"
+    return f"{numbers.ratio(interval.value)} ({numbers.ratio_span(interval.low, interval.high)})"

@@ -60,7 +60,7 @@ def _slow_shapes(benchmark: BenchmarkFile) -> list[str]:
             continue
         doubtful = [
             f"{shape_title(name)} ({numbers.ratio(interval.value)}, "
-            f"{numbers.span(interval.low, interval.high, 2)})"
+            f"{numbers.ratio_span(interval.low, interval.high)})"
             for name, row in series.rows.items()
             if (interval := _own_runtime(row)) is not None and interval.low <= 1
         ]

@@ -41,6 +41,16 @@ def ratio(value: float) -> str:
     return f"{value:.2f}×"
 
 
+def ratio_span(low: float, high: float) -> str:
+    """The two ends of a speedup's interval, `2.24–2.38`, or `11.0–12.4` from ten upward."""
+    return span(low, high, 2 if high < 10 else 1)
+
+
+def count(number: int) -> str:
+    """Parameters, `22.7 M` or `43 k`."""
+    return f"{number / 1e6:.1f} M" if number >= 1_000_000 else f"{number / 1e3:.0f} k"
+
+
 def megabytes(size: int) -> str:
     """Bytes as MB (10^6), `45.2`; below 10 MB with one digit more."""
     return f"{size / 1e6:.1f}" if size >= 10_000_000 else f"{size / 1e6:.2f}"

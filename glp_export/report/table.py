@@ -132,8 +132,7 @@ def _speedup(interval: Interval | None) -> Text:
     if interval.low == interval.high == 1:
         return Text("1", style="dim")  # the baseline itself
     style = "green" if interval.low > 1 else "red" if interval.high < 1 else ""
-    digits = 2 if interval.high < 10 else 1
-    text = f"{numbers.ratio(interval.value)}\n{numbers.span(interval.low, interval.high, digits)}"
+    text = f"{numbers.ratio(interval.value)}\n{numbers.ratio_span(interval.low, interval.high)}"
     return Text(text, style=style)
 
 

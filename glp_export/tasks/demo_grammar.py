@@ -26,6 +26,8 @@ from typing import Literal
 
 Mood = Literal["positive", "negative", "mixed"]
 Row = dict[str, str]
+# What a choice is called, and the mood of one who made it.
+Choice = tuple[str, Mood]
 
 LABELS: tuple[Mood, ...] = ("positive", "negative", "mixed")
 
@@ -43,50 +45,35 @@ HE = ("Ben", "David", "Felix", "Jonas", "Leo", "Max", "Oscar", "Paul")
 
 # --- clauses -------------------------------------------------------------------------------------
 
-# What is said of a thing, and whether it keeps the sense of the adjective or turns it around.
-COPULAS = (
-    ("was", True),
-    ("was very", True),
-    ("was rather", True),
-    ("was not", False),
-    ("was hardly", False),
-    ("was anything but", False),
-)
+# What is said of a thing: does it keep the sense of the adjective, or turn it around?
+COPULAS = {
+    **{"was": True, "was very": True, "was rather": True},
+    **{"was not": False, "was hardly": False, "was anything but": False},
+}
 # The same for what is said of such a clause. Most clauses stand alone.
-STANCES = (
-    ("everyone agreed that", True),
-    ("nobody doubted that", True),
-    ("everyone doubted that", False),
-    ("nobody agreed that", False),
-)
-STANCE_SHARE = 0.25
+STANCES = {
+    **{"everyone agreed that": True, "nobody doubted that": True},
+    **{"everyone doubted that": False, "nobody agreed that": False},
+}
 
 # {1} and {2} are clauses about the first and the second thing; {b} is the second one's name, and
 # {better} becomes "worse" if it is bad.
 ALIKE = (
-    "{1}, and {2}",
-    "{1}. {2}",
+    *("{1}, and {2}", "{1}. {2}"),
     "{1}, and the same goes for the {b}",
     "{1}, just like the {b}",
     "{1}, and the {b} was even {better}",
 )
 UNLIKE = (
-    "{1}, and {2}",
-    "{1}. {2}",
-    "{1}, but {2}",
-    "although {1}, {2}",
+    *("{1}, and {2}", "{1}. {2}", "{1}, but {2}", "although {1}, {2}"),
     "{1}, unlike the {b}",
     "{1}, but the {b} was far {better}",
 )
 
 # How to refer to one of two things, each beside how to refer to the other.
 REFERENCES = (
-    ("the former", "the latter"),
-    ("the {a}", "the {b}"),
-    ("the better one", "the worse one"),
+    *(("the former", "the latter"), ("the {a}", "the {b}"), ("the better one", "the worse one")),
 )
-BOTH_SHARE = 0.45
-ONE_LEFT_SHARE = 0.4
 
 # {p} and {q} are people and {she} is p's pronoun; p ends up with {r}, q with {s}. Where p gets what
 # is left, {r} is one thing, {not_r} the other, and q ends up with that.
@@ -95,6 +82,7 @@ ALONE_ONE = ("{p} skipped {not_r}, so {she} had the other one",)
 TOGETHER = ("{p} had {r}, and {q} had {s}", "{p} had {r}, while {q} had {s}")
 TOGETHER_ONE = ("{p} wanted {not_r}, but {q} had it, so {she} had the other one",)
 REVIEW = "{writer} wrote a review"
+ECHO = "{p} said that {clause}"
 
 # What follows from a story. No story holds these words: they are the conclusion drawn from it.
 THING_IS = {"positive": "fine", "negative": "weak"}
@@ -102,9 +90,22 @@ PERSON_IS = {"positive": "glad", "negative": "sad", "mixed": "torn"}
 REVIEW_IS = {"positive": "warm", "negative": "harsh", "mixed": "balanced"}
 CONCLUSIONS = frozenset({*THING_IS.values(), *PERSON_IS.values(), *REVIEW_IS.values()})
 
+# --- how often -----------------------------------------------------------------------------------
+
+# A learner that cannot yet tell what turns a clause around learns from plain ones what is good.
+PLAIN_SHARE = 0.4
+STANCE_SHARE = 0.2
+ALIKE_SHARE = 0.4
+BOTH_SHARE = 0.45
+ONE_LEFT_SHARE = 0.4
+# How far a pretraining text reaches, from 0 to 1: it is a remark on one thing, or it tells a story
+# up to the opinions, up to the choice, or to its end. The first reach no further than FIRST_REACH.
+REMARK_REACH, OPINIONS_REACH, CHOICE_REACH = 0.1, 0.35, 0.65
+FIRST_REACH, GROWING_SHARE = 0.35, 0.4
+# Opinions that someone repeats: to fill in the repeated word is to find whom it was said of.
+ECHO_SHARE = 0.6
 # The longest story, in words and stops.
 LONGEST = 32
-
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 
@@ -113,6 +114,7 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 class Story:
     """Two things judged, a choice between them, a review; and what is true of them."""
 
+    clauses: tuple[str, ...]
     opinions: str
     choice: str
     review: str
@@ -131,30 +133,28 @@ class Story:
         return zlib.crc32(self.text.encode()) % 2 == 0
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """What a choice is called, and the mood of one who made it."""
-
-    phrase: str
-    mood: Mood
-
-
 def sentences(seed: int, count: int) -> Iterator[str]:
     """Write pretraining text: stories, most of them begun only, with what follows from them.
 
+    The texts grow: at first they tell opinions alone, halfway through all that a story can hold.
+
     Args:
-        seed: the same seed gives the same texts.
+        seed: the same seed and count give the same texts.
         count: how many texts.
 
     Yields:
         One text of at most about 45 words and stops. None holds a story of the task.
     """
     rng = random.Random(f"sentences {seed}")
-    while count > 0:
-        story = _story(rng)
-        if not story.is_task:
-            yield _with_conclusions(rng, story)
-            count -= 1
+    for number in range(count):
+        grown = min(1.0, number / (GROWING_SHARE * count))
+        reach = rng.uniform(0.0, FIRST_REACH + grown * (1.0 - FIRST_REACH))
+        if reach < REMARK_REACH:
+            yield _remark(rng)
+            continue
+        while (story := _story(rng)).is_task:
+            pass
+        yield _with_conclusions(rng, story, reach)
 
 
 def demo_rows(seed: int, count: int) -> list[Row]:
@@ -201,12 +201,20 @@ def demo_splits(seed: int, *, train: int, validation: int) -> tuple[list[Row], l
 
 def vocabulary() -> list[str]:
     """Every word and stop that the grammar can write, in lower case and alphabetical order."""
-    clauses = [*(text for text, _ in (*COPULAS, *STANCES)), *ALIKE, *UNLIKE, *ALONE, *ALONE_ONE]
-    clauses += [*TOGETHER, *TOGETHER_ONE, REVIEW, *(r for pair in REFERENCES for r in pair)]
-    names = [*GOOD, *BAD, *SHE, *HE, *(name for group in THINGS for name in group)]
-    rest = ["both", "she", "he", "better", "worse", "a review:", "so the review", *CONCLUSIONS]
-    text = re.sub(r"\{\w+\}", " ", " ".join([*clauses, *names, *rest, "."]))
-    return sorted(set(_WORD.findall(text.lower())))
+    words = [*COPULAS, *STANCES, *ALIKE, *UNLIKE, *ALONE, *ALONE_ONE, *TOGETHER, *TOGETHER_ONE]
+    words += [
+        *GOOD,
+        *BAD,
+        *SHE,
+        *HE,
+        *CONCLUSIONS,
+        "she he both better worse",
+        REVIEW,
+        ECHO,
+        "review:",
+    ]
+    words += [word for group in (*THINGS, *REFERENCES) for word in group]
+    return sorted(set(_WORD.findall(re.sub(r"\{\w+\}", " ", " ".join(words)).lower())))
 
 
 # --- how a story comes about ---------------------------------------------------------------------
@@ -216,33 +224,29 @@ def _story(rng: random.Random) -> Story:
     """Make up a story that is not too long to read."""
     while True:
         names = rng.sample(rng.choice(THINGS), 2)
-        good = (rng.random() < 0.5, rng.random() < 0.5)
-        opinions = _opinions(rng, names, good)
+        first_is_good, alike = rng.random() < 0.5, rng.random() < ALIKE_SHARE
+        good = (first_is_good, first_is_good == alike)
+        clauses = [_opinion(rng, name, is_good) for name, is_good in zip(names, good, strict=True)]
+        better = "better" if good[1] else "worse"
+        template = rng.choice(ALIKE if alike else UNLIKE)
+        opinions = template.format("", *clauses, b=names[1], better=better)
         choice, people = _choice(rng, names, good)
         writer = rng.choice(list(people))
         told = writer if rng.random() < 0.5 else _pronoun(writer)
         things = {name: _mood(is_good) for name, is_good in zip(names, good, strict=True)}
         review = REVIEW.format(writer=told)
-        story = Story(opinions, choice, review, things, people, people[writer])
+        story = Story(tuple(clauses), opinions, choice, review, things, people, people[writer])
         if len(_WORD.findall(story.text)) <= LONGEST:
             return story
 
 
-def _opinions(rng: random.Random, names: list[str], good: tuple[bool, bool]) -> str:
-    """Judge both things."""
-    template = rng.choice(ALIKE if good[0] == good[1] else UNLIKE)
-    clauses = [_opinion(rng, name, is_good) for name, is_good in zip(names, good, strict=True)]
-    better = "better" if good[1] else "worse"
-    return template.format("", *clauses, b=names[1], better=better)
-
-
 def _opinion(rng: random.Random, name: str, good: bool) -> str:
     """Judge one thing: each turn of the phrase turns the adjective that says it."""
-    copula, keeps = rng.choice(COPULAS)
-    clause = f"the {name} {copula}"
+    copula = "was" if rng.random() < PLAIN_SHARE else rng.choice(list(COPULAS))
+    clause, keeps = f"the {name} {copula}", COPULAS[copula]
     if rng.random() < STANCE_SHARE:
-        stance, stance_keeps = rng.choice(STANCES)
-        clause, keeps = f"{stance} {clause}", keeps == stance_keeps
+        stance = rng.choice(list(STANCES))
+        clause, keeps = f"{stance} {clause}", keeps == STANCES[stance]
     return f"{clause} {rng.choice(GOOD if good == keeps else BAD)}"
 
 
@@ -251,34 +255,28 @@ def _choice(
 ) -> tuple[str, dict[str, Mood]]:
     """Let one or two people choose; returns how it is told and how each of them fares."""
     p, q = rng.sample([rng.choice(SHE), rng.choice(HE)], 2)
-    r, not_r = _refer(rng, names, good)
+    (r, p_mood), (not_r, q_mood) = _refer(rng, names, good)
     together = rng.random() < 0.5
     if rng.random() < ONE_LEFT_SHARE:
         templates, s = TOGETHER_ONE if together else ALONE_ONE, not_r
     else:
-        templates = TOGETHER if together else ALONE
-        r = _both(good) if rng.random() < BOTH_SHARE else r
-        s = _both(good) if rng.random() < BOTH_SHARE else _refer(rng, names, good)[0]
-    words = {"p": p, "q": q, "she": _pronoun(p), "r": r.phrase, "s": s.phrase}
-    told = rng.choice(templates).format(**words, not_r=not_r.phrase)
-    return told, {p: r.mood, q: s.mood} if together else {p: r.mood}
+        templates, both = TOGETHER if together else ALONE, ("both", _mood(*good))
+        r, p_mood = both if rng.random() < BOTH_SHARE else (r, p_mood)
+        s, q_mood = both if rng.random() < BOTH_SHARE else _refer(rng, names, good)[0]
+    words = {"p": p, "q": q, "she": _pronoun(p), "r": r, "s": s, "not_r": not_r}
+    told = rng.choice(templates).format(**words)
+    return told, {p: p_mood, q: q_mood} if together else {p: p_mood}
 
 
-def _refer(
-    rng: random.Random, names: list[str], good: tuple[bool, bool]
-) -> tuple[Reference, Reference]:
+def _refer(rng: random.Random, names: list[str], good: tuple[bool, bool]) -> tuple[Choice, Choice]:
     """Refer to one of the things, in some way; and to the other one in the same way."""
     phrases = rng.choice(REFERENCES)
-    ranked = (max(good), min(good)) if phrases[0] == "the better one" else good
-    this, other = (
-        Reference(phrase.format(a=names[0], b=names[1]), _mood(is_good))
+    ranked = (max(good), min(good)) if "better" in phrases[0] else good
+    one, other = (
+        (phrase.format(a=names[0], b=names[1]), _mood(is_good))
         for phrase, is_good in zip(phrases, ranked, strict=True)
     )
-    return (this, other) if rng.random() < 0.5 else (other, this)
-
-
-def _both(good: tuple[bool, bool]) -> Reference:
-    return Reference("both", _mood(*good))
+    return (one, other) if rng.random() < 0.5 else (other, one)
 
 
 def _mood(*good: bool) -> Mood:
@@ -294,22 +292,31 @@ def _pronoun(person: str) -> str:
 # --- how a story is told -------------------------------------------------------------------------
 
 
-def _with_conclusions(rng: random.Random, story: Story) -> str:
-    """Tell a story up to some point, then up to three things that are true by then."""
+def _remark(rng: random.Random) -> str:
+    """Judge a single thing and say what follows: the shortest of texts, to begin with."""
+    name, good = rng.choice(rng.choice(THINGS)), rng.random() < 0.5
+    return _prose(_opinion(rng, name, good), f"so the {name} was {THING_IS[_mood(good)]}")
+
+
+def _with_conclusions(rng: random.Random, story: Story, reach: float) -> str:
+    """Tell a story as far as it reaches, then some of what is true by then."""
     told = [story.opinions]
     truths = [f"the {name} was {THING_IS[mood]}" for name, mood in story.things.items()]
-    stage = rng.random()
-    if stage > 0.25:
+    if reach <= OPINIONS_REACH and rng.random() < ECHO_SHARE:
+        echoed = rng.choice([clause for clause in story.clauses if clause in story.opinions])
+        told.append(ECHO.format(p=rng.choice(SHE + HE), clause=echoed))
+    if reach > OPINIONS_REACH:
         told.append(story.choice)
         truths += [f"{name} was {PERSON_IS[mood]}" for name, mood in story.people.items()]
-    if stage > 0.5:
+    rng.shuffle(truths)
+    if reach > CHOICE_REACH:
         told.append(story.review)
-        truths = rng.sample(truths, rng.randrange(3))
         verdict = REVIEW_IS[story.verdict]
         if rng.random() < 0.5:
+            truths = truths[: rng.randrange(3)]
             return _prose(f"a {verdict} review: {told[0]}", *told[1:], *_therefore(truths))
-        truths.append(f"the review was {verdict}")
-    return _prose(*told, *_therefore(rng.sample(truths, min(len(truths), rng.randint(1, 3)))))
+        truths.insert(0, f"the review was {verdict}")
+    return _prose(*told, *_therefore(truths[: rng.randint(1, 3)]))
 
 
 def _therefore(truths: list[str]) -> list[str]:

@@ -15,6 +15,7 @@ Three things differ from BERT's pretraining, and `models/README.md` says why:
 from __future__ import annotations
 
 import argparse
+import math
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -36,7 +37,9 @@ from transformers import (
 from transformers.utils import logging
 
 from glp_export.tasks.demo_grammar import (
+    BAD,
     CONCLUSIONS,
+    GOOD,
     LABELS,
     Row,
     demo_splits,
@@ -56,7 +59,9 @@ BATCH = 32
 LEARNING_RATE = 1e-3
 WARMUP_STEPS = 300
 MASK_CONCLUSION = 0.7
+MASK_ADJECTIVE = 0.25
 MASK_OTHER = 0.05
+WAVE_HEIGHT = 0.15
 
 Batch = dict[str, Tensor]
 
@@ -77,7 +82,7 @@ def write_tokenizer(folder: Path) -> BertTokenizerFast:
 
 def new_model(vocabulary_size: int) -> BertForMaskedLM:
     """Build the encoder: deep, so that there is something to prune, and narrow, to be quick."""
-    return BertForMaskedLM(
+    model = BertForMaskedLM(
         BertConfig(
             vocab_size=vocabulary_size,
             hidden_size=64,
@@ -92,6 +97,13 @@ def new_model(vocabulary_size: int) -> BertForMaskedLM:
             attention_probs_dropout_prob=0.0,
         )
     )
+    # Waves make "the word before" easy to attend to, long before learned positions would.
+    positions = model.bert.embeddings.position_embeddings.weight
+    width = positions.shape[1]
+    turns = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000.0) / width))
+    angles = torch.arange(LONGEST)[:, None] * turns
+    positions.data = WAVE_HEIGHT * torch.cat([angles.sin(), angles.cos()], dim=1)
+    return model
 
 
 def batches(tokenizer: BertTokenizerFast, seed: int, steps: int) -> Iterator[Batch]:
@@ -106,10 +118,11 @@ def batches(tokenizer: BertTokenizerFast, seed: int, steps: int) -> Iterator[Bat
             yield dict(tokenizer(group, padding=True, return_tensors="pt"))
 
 
-def mask(batch: Batch, tokenizer: BertTokenizerFast, concluding: Tensor) -> Batch:
+def mask(batch: Batch, tokenizer: BertTokenizerFast, concluding: Tensor, judging: Tensor) -> Batch:
     """Hide some words, most of the conclusions among them, and ask for these."""
     ids = batch["input_ids"]
     share = torch.full(ids.shape, MASK_OTHER)
+    share[torch.isin(ids, judging)] = MASK_ADJECTIVE
     share[torch.isin(ids, concluding)] = MASK_CONCLUSION
     share[ids < len(SPECIAL)] = 0.0
     hidden = torch.bernoulli(share).bool()
@@ -153,9 +166,10 @@ def pretrain(folder: Path, seed: int, steps: int) -> None:
     )
     schedule = get_linear_schedule_with_warmup(optimizer, WARMUP_STEPS, steps)
     concluding = torch.tensor(tokenizer.convert_tokens_to_ids(sorted(CONCLUSIONS)))
+    judging = torch.tensor(tokenizer.convert_tokens_to_ids([*GOOD, *BAD]))
     rng, start, right, asked = random.Random(seed), time.monotonic(), 0, 0
     for step, batch in enumerate(batches(tokenizer, seed, steps), 1):
-        masked = mask(batch, tokenizer, concluding)
+        masked = mask(batch, tokenizer, concluding, judging)
         with only(model.bert.encoder, sampled_depth(rng, step / steps)):
             output = model(**masked)
             output.loss.backward()

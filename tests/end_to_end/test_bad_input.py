@@ -22,7 +22,7 @@ def attempt(capsys, *arguments: object) -> tuple[int, str]:
     ("arguments", "code", "message"),
     [
         (["--no-such-flag"], 2, "No such option"),
-        (["--depth", "three"], 2, "three"),
+        (["--depth", "three"], 2, "--depth"),
         (["--depth", "2", "--prune", "2"], 2, "give one"),
         (["--depth", "4"], 2, "cannot be removed"),
         (["--prune", "4"], 2, "remove 1 to 3"),
@@ -74,11 +74,11 @@ SCORES = [{"text": "the cat", "score": 0.5 + index} for index in range(60)]
 @pytest.mark.parametrize(
     ("train", "validation", "flags", "message"),
     [
-        ([], GOOD, [], "empty"),
-        (GOOD, [], [], "empty"),
+        ([], GOOD, [], "has no rows"),
+        (GOOD, [], [], "has no rows"),
         (GOOD, [{"text": "the cat", "label": "ugly"}], [], "ugly"),
-        ([{**row, "label": "good"} for row in GOOD], GOOD, [], "one"),
-        (NUMBERS, NUMBERS, ["--text-columns", "text"], "number"),
+        ([{**row, "label": "good"} for row in GOOD], GOOD, [], "nothing to tell apart"),
+        (NUMBERS, NUMBERS, ["--text-columns", "text"], "not text"),
         ([*SCORES, {"text": "the dog", "score": float("nan")}], SCORES, [], "row 61"),
         ([*GOOD, {"text": None, "label": "good"}], GOOD, [], "row 61"),
         ([*GOOD, {"text": "the dog", "label": None}], GOOD, [], "row 61"),
