@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,9 +41,13 @@ from glp_export.bench import (
 )
 from glp_export.config import RunConfig
 from glp_export.progress import Meter, Progress
+from glp_export.report import OtherScore
 from glp_export.setup import Place
 from glp_export.tasks import score, score_interval
 from glp_export.training_stages import Trained
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 AUTO, PLAIN = "auto", "none"
 OPTIMISED = "fp32-optimized"
@@ -112,23 +116,41 @@ def describe_choice(chosen: OnnxFile) -> str:
     return f"optimised at {chosen.optimisation}: {fused or 'nothing fused'}"
 
 
-def score_contender(place: Place, exported: Exported) -> tuple[MetricRow, NDArray[np.float32]]:
-    """The task's metric on the test set, by the very file that is timed; with its logits."""
-    trained, task = exported.trained, place.task
-    session = open_session(exported.chosen.path, provider=place.provider, threads=place.threads)
-    logits = predict_onnx(session, trained.test, trained.tokenizer)
-    labels = trained.test["labels"][:]
-    low, high = score_interval(task, logits, labels)
-    row = MetricRow(
-        contender=trained.contender,
-        precision=exported.chosen.precision,
-        layers=_pytorch(place, trained).layers,
-        value=score(task, logits, labels),
-        low=low,
-        high=high,
-        samples=len(labels),
+@dataclass(frozen=True)
+class Scored:
+    """What a contender's file answers on the test sets.
+
+    Attributes:
+        row: the metric on the test set, for benchmark.json.
+        logits: on the test set, (examples, labels).
+        others: the metric on further test sets.
+    """
+
+    row: MetricRow
+    logits: NDArray[np.float32]
+    others: tuple[OtherScore, ...]
+
+
+def score_contender(place: Place, exported: Exported) -> Scored:
+    """Compute the task's metric with the very file that is timed."""
+    trained, file = exported.trained, exported.chosen
+    session = open_session(file.path, provider=place.provider, threads=place.threads)
+
+    def measure(rows: Dataset) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        logits = predict_onnx(session, rows, trained.tokenizer)
+        labels = rows["labels"][:]
+        low, high = score_interval(place.task, logits, labels)
+        value = score(place.task, logits, labels)
+        return logits, {"value": value, "low": low, "high": high, "samples": len(labels)}
+
+    logits, values = measure(trained.test)
+    layers = _pytorch(place, trained).layers
+    row = MetricRow(contender=trained.contender, precision=file.precision, layers=layers, **values)
+    others = tuple(
+        OtherScore(name, trained.contender, **measure(rows)[1])
+        for name, rows in trained.other_tests.items()
     )
-    return row, logits
+    return Scored(row, logits, others)
 
 
 def time_contenders(
@@ -193,10 +215,10 @@ def _choose(
 
 
 def _choice_workloads(place: Place, trained: Trained) -> list[Workload]:
-    """The smallest batch at every length: what tells graphs apart without taking minutes."""
+    """Every shape that is reported: a graph may gain at one and lose at another."""
     contender = _pytorch(place, trained)
     lengths = [length for length in place.config.seq_lens if length <= contender.max_length]
-    return ladder([contender], [min(place.config.batch_sizes)], lengths or [contender.max_length])
+    return ladder([contender], place.config.batch_sizes, lengths or [contender.max_length])
 
 
 def _check(

@@ -22,6 +22,7 @@ from glp_export.estimate import Estimate, estimate_run
 from glp_export.machine import describe
 from glp_export.measuring_stages import (
     Exported,
+    Scored,
     export_contender,
     score_contender,
     time_contenders,
@@ -78,8 +79,8 @@ def prune_and_export(
         plan.save(layout.plan)
         trained = train_contenders(setup, plan, layout.work_dir, progress)
         exported = [_export(setup, contender, layout, progress) for contender in trained]
-        measured, differences = _measure(setup, exported, progress)
-        _write(setup, layout, plan, exported, measured, differences)
+        measured, scored = _measure(setup, exported, progress)
+        _write(setup, layout, plan, exported, measured, scored)
         commit(staging, output, overwrite=config.overwrite)
     return RunResult(output, plan, measured.file)
 
@@ -168,24 +169,29 @@ def _export(setup: Setup, trained: Trained, layout: ArtifactLayout, progress: Pr
 
 def _measure(
     setup: Setup, exported: Sequence[Exported], progress: Progress
-) -> tuple[Benchmark, list[MetricDifference]]:
+) -> tuple[Benchmark, list[Scored]]:
     """Score every contender on the test set, then time them side by side."""
+    scored = []
     with progress.stage("score on test", len(exported)) as meter:
-        rows, logits = {}, {}
         for one in exported:
-            name = one.trained.contender
-            rows[name], logits[name] = score_contender(setup.place, one)
-            meter.advance(name)
+            scored.append(score_contender(setup.place, one))
+            meter.advance(one.trained.contender)
+    rows = [one.row for one in scored]
+    return time_contenders(setup.place, exported, rows, progress), scored
+
+
+def _differences(setup: Setup, scored: Sequence[Scored]) -> list[MetricDifference]:
+    """How far the pruned model is from the others, on the same examples."""
+    (pruned,) = (one for one in scored if one.row.contender == "pruned")
     labels = setup.test["labels"][:]
-    differences = [
+    return [
         MetricDifference(
-            other,
-            *paired_difference_interval(setup.data.task, logits["pruned"], logits[other], labels),
+            other.row.contender,
+            *paired_difference_interval(setup.data.task, pruned.logits, other.logits, labels),
         )
-        for other in logits
-        if other != "pruned"
+        for other in scored
+        if other is not pruned
     ]
-    return time_contenders(setup.place, exported, list(rows.values()), progress), differences
 
 
 def _write(
@@ -194,7 +200,7 @@ def _write(
     plan: Plan,
     exported: Sequence[Exported],
     measured: Benchmark,
-    differences: Sequence[MetricDifference],
+    scored: Sequence[Scored],
 ) -> None:
     """Write everything that tells about the files; the checksums come last."""
     (pruned,) = (one for one in exported if one.trained.contender == "pruned")
@@ -207,14 +213,12 @@ def _write(
         plan=plan,
         benchmark=measured.file,
         parity=pruned.parity,
-        facts=_card_facts(setup, exported, differences),
+        facts=_card_facts(setup, exported, scored),
     )
     layout.write_checksums()
 
 
-def _card_facts(
-    setup: Setup, exported: Sequence[Exported], differences: Sequence[MetricDifference]
-) -> CardFacts:
+def _card_facts(setup: Setup, exported: Sequence[Exported], scored: Sequence[Scored]) -> CardFacts:
     kind = KINDS[setup.data.task.kind]
     return CardFacts(
         kind=kind.name,
@@ -228,7 +232,8 @@ def _card_facts(
         learning_rate=setup.final.learning_rate,
         train_examples=len(setup.train),
         origins={one.trained.contender: one.trained.origin for one in exported},
-        differences=tuple(differences),
+        differences=tuple(_differences(setup, scored)),
+        other_scores=tuple(score for one in scored for score in one.others),
         command=shlex.join(["glp-export", *sys.argv[1:]]),
         text_pair=len(setup.data.task.text_columns) == 2,
     )

@@ -6,8 +6,8 @@ Each keeps what it made in the run's work directory and takes it from there when
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,7 @@ class Trained:
         contender: `unpruned`, `pruned` or `distilled`.
         origin: the model that it comes from, for people.
         test: the test set, encoded by its own tokenizer.
+        other_tests: further test sets, likewise, by name.
     """
 
     contender: ContenderName
@@ -62,6 +63,7 @@ class Trained:
     checkpoint: Path
     tokenizer: PreTrainedTokenizerBase
     test: Dataset
+    other_tests: Mapping[str, Dataset] = field(default_factory=dict)
 
 
 def choose_layers(setup: Setup, work: Path, progress: Progress) -> Plan:
@@ -185,9 +187,12 @@ def _distilled_rival(
 
     title = f"{setup.config.recover} {Path(name).name}"
     checkpoint = _train(setup, work / "distilled", title, progress, make, tokenizer)
-    return Trained(
-        "distilled", name, checkpoint, tokenizer, encode(setup.data.test, task, tokenizer, length)
+    test, *others = (
+        encode(rows, task, tokenizer, length)
+        for rows in (setup.data.test, *setup.data.other_tests.values())
     )
+    others_by_name = dict(zip(setup.data.other_tests, others, strict=True))
+    return Trained("distilled", name, checkpoint, tokenizer, test, others_by_name)
 
 
 def _fine_tuned_unpruned(setup: Setup) -> Make:
@@ -240,7 +245,11 @@ def _saved_model(setup: Setup, checkpoint: Path) -> PreTrainedModel:
 
 
 def _own(setup: Setup, contender: ContenderName, origin: str, checkpoint: Path) -> Trained:
-    return Trained(contender, origin, checkpoint, setup.tokenizer, setup.test)
+    others = {
+        name: encode(rows, setup.data.task, setup.tokenizer, setup.config.max_length)
+        for name, rows in setup.data.other_tests.items()
+    }
+    return Trained(contender, origin, checkpoint, setup.tokenizer, setup.test, others)
 
 
 def _facts(setup: Setup) -> dict[str, Any]:

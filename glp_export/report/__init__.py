@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from glp_export.report.card import write_card
-from glp_export.report.card_facts import CardFacts, MetricDifference
+from glp_export.report.card_facts import CardFacts, MetricDifference, OtherScore
 from glp_export.report.inspect_view import artifact_view, plan_view
 from glp_export.report.machine_table import machine_table
 from glp_export.report.parity_table import parity_table
@@ -12,6 +12,7 @@ from glp_export.report.table import benchmark_table
 __all__ = [
     "CardFacts",
     "MetricDifference",
+    "OtherScore",
     "artifact_view",
     "benchmark_table",
     "machine_table",

@@ -10,6 +10,7 @@ from glp_export.report.card_facts import CardFacts
 from glp_export.report.card_tables import (
     latency_columns,
     latency_rows,
+    other_score_rows,
     parity_rows,
     score_rows,
     size_rows,
@@ -113,6 +114,7 @@ def _measured(plan: Plan, benchmark: BenchmarkFile, facts: CardFacts) -> dict[st
         "metric": metric_name(benchmark.metric),
         "summary": summary(plan, benchmark, facts),
         "scores": score_rows(benchmark, facts),
+        "other_scores": other_score_rows(facts),
         "samples": " or ".join(str(n) for n in sorted({row.samples for row in benchmark.metrics})),
         "columns": latency_columns(benchmark),
         "latencies": latency_rows(benchmark),

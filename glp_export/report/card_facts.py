@@ -23,6 +23,27 @@ class MetricDifference:
     high: float
 
 
+@dataclass(frozen=True)
+class OtherScore:
+    """A contender's score on a further test set, such as MNLI's mismatched one.
+
+    Attributes:
+        split: the set's name.
+        contender: `unpruned`, `pruned` or `distilled`.
+        value: the task's metric.
+        low: lower end of its 95 % bootstrap interval.
+        high: its upper end.
+        samples: examples in the set.
+    """
+
+    split: str
+    contender: str
+    value: float
+    low: float
+    high: float
+    samples: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class CardFacts:
     """How the artifact was made and how it is loaded.
@@ -40,6 +61,7 @@ class CardFacts:
         train_examples: that every contender was trained on.
         origins: contender to what it was made from, in words.
         differences: of the metric, pruned less the others.
+        other_scores: on further test sets, where the task has them.
         command: the command line that made the artifact.
         text_pair: whether the model reads two texts at a time.
         license: identifier for the card's metadata, None if it is not known.
@@ -57,6 +79,7 @@ class CardFacts:
     train_examples: int
     origins: Mapping[str, str] = field(default_factory=dict)
     differences: tuple[MetricDifference, ...] = ()
+    other_scores: tuple[OtherScore, ...] = ()
     command: str = ""
     text_pair: bool = False
     license: str | None = None

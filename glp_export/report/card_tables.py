@@ -98,6 +98,20 @@ def score_rows(benchmark: BenchmarkFile, facts: CardFacts) -> list[Cells]:
     ]
 
 
+def other_score_rows(facts: CardFacts) -> list[Cells]:
+    """One row a further test set and contender."""
+    return [
+        {
+            "split": score.split,
+            "contender": score.contender,
+            "value": numbers.metric(score.value),
+            "interval": numbers.span(score.low, score.high),
+            "samples": str(score.samples),
+        }
+        for score in facts.other_scores
+    ]
+
+
 def latency_columns(benchmark: BenchmarkFile) -> list[str]:
     """The columns of medians: every series, in words."""
     return [_title(series) for series in _series(benchmark)]

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import pytest
+
+from glp_export.artifact import ArtifactLayout, ParityReport, describe
+from glp_export.artifact_jobs import _config, _pruned
+from glp_export.bench import BenchmarkFile
+from glp_export.measuring_stages import Exported, score_contender
+from glp_export.setup import learning_rate_for
+from glp_export.training_stages import Trained
+
+
+def test_further_test_sets_are_scored_beside_the_first(artifact):
+    layout = ArtifactLayout(artifact)
+    place, pruned = _pruned(layout, _config(layout, {}))
+    further = pruned.test.select(range(10))
+    trained = Trained(
+        "pruned", "here", artifact, pruned.tokenizer, pruned.test, {"mismatched": further}
+    )
+    file = describe(layout.onnx_model)
+    scored = score_contender(place, Exported(trained, file, file, ParityReport(())))
+    (other,) = scored.others
+    assert (other.split, other.samples) == ("mismatched", 10)
+    assert other.low <= other.value <= other.high
+    (row,) = (r for r in BenchmarkFile.load(layout.benchmark).metrics if r.contender == "pruned")
+    assert scored.row.value == pytest.approx(row.value)
+
+
+@pytest.mark.parametrize(("width", "rate"), [(1024, 2e-5), (768, 2e-5), (384, 8e-5), (64, 5e-4)])
+def test_narrow_encoders_learn_faster_and_wide_ones_as_in_the_paper(width, rate):
+    assert learning_rate_for(width) == pytest.approx(rate)
