@@ -30,6 +30,7 @@ from glp_export.bench import (
     onnx_contender,
     pytorch_contender,
 )
+from glp_export.bench.runtimes import open_contender
 
 Table = list[list[str]]
 LONG_PAUSE = 0.15  # seconds; longer than any thread spins
@@ -71,7 +72,7 @@ def _idle_table(
     """CPU time burnt by idle threads: the process does nothing, so all of it is spinning."""
     table = [["contender", *(workload.shape.name for workload in workloads)]]
     for contender in contenders:
-        run = contender.open()
+        run = open_contender(contender)
         cells = []
         for workload in workloads:
             burnt = []
@@ -87,7 +88,7 @@ def _idle_table(
 
 def _successor_table(contenders: Sequence[Contender], workload: Workload, repeats: int) -> Table:
     """Rows: who is timed; columns: who ran just before."""
-    runners = [contender.open() for contender in contenders]
+    runners = [open_contender(contender) for contender in contenders]
     feeds = workload.batches[0]
 
     def timed(run: Callable[..., object]) -> float:

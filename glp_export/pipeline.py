@@ -6,7 +6,8 @@ import json
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -70,19 +71,14 @@ def prune_and_export(
             done so far is kept beside it for `resume`.
     """
     progress = progress or Progress()
-    output = _output(config)
-    staging = prepare(output, overwrite=config.overwrite, resume=config.resume)
-    layout = ArtifactLayout(staging)
-    with writing(staging):
-        setup = _set_up(config, layout, progress, confirm)
+    with _staged(config, progress, confirm) as (setup, layout):
         plan = choose_layers(setup, layout.work_dir, progress)
         plan.save(layout.plan)
         trained = train_contenders(setup, plan, layout.work_dir, progress)
         exported = [_export(setup, contender, layout, progress) for contender in trained]
         measured, scored = _measure(setup, exported, progress)
         _write(setup, layout, plan, exported, measured, scored)
-        commit(staging, output, overwrite=config.overwrite)
-    return RunResult(output, plan, measured.file)
+    return RunResult(_output(config), plan, measured.file)
 
 
 def search_only(
@@ -97,17 +93,11 @@ def search_only(
         GlpError: as `prune_and_export`.
     """
     progress = progress or Progress()
-    output = _output(config)
-    staging = prepare(output, overwrite=config.overwrite, resume=config.resume)
-    layout = ArtifactLayout(staging)
-    with writing(staging):
-        setup = _set_up(config, layout, progress, confirm)
+    with _staged(config, progress, confirm) as (setup, layout):
         plan = choose_layers(setup, layout.work_dir, progress)
         plan.save(layout.plan)
         config.save(layout.run_config)
-        layout.write_checksums()
-        commit(staging, output, overwrite=config.overwrite)
-    return plan, ArtifactLayout(output).plan
+    return plan, ArtifactLayout(_output(config)).plan
 
 
 def estimate(config: RunConfig, progress: Progress | None = None) -> Estimate:
@@ -129,6 +119,20 @@ def interrupted_config(settings: Mapping[str, Any]) -> Path | None:
         return None
     kept = _kept_config(ArtifactLayout(staging_path(Path(settings["output"]))))
     return kept if kept.is_file() else None
+
+
+@contextmanager
+def _staged(
+    config: RunConfig, progress: Progress, confirm: Confirm
+) -> Iterator[tuple[Setup, ArtifactLayout]]:
+    """Work beside the output directory, and move everything into place if the block ends well."""
+    output = _output(config)
+    staging = prepare(output, overwrite=config.overwrite, resume=config.resume)
+    layout = ArtifactLayout(staging)
+    with writing(staging):
+        yield _set_up(config, layout, progress, confirm), layout
+        layout.write_checksums()
+        commit(staging, output, overwrite=config.overwrite)
 
 
 def _set_up(
@@ -202,7 +206,7 @@ def _write(
     measured: Benchmark,
     scored: Sequence[Scored],
 ) -> None:
-    """Write everything that tells about the files; the checksums come last."""
+    """Write everything that tells about the files."""
     (pruned,) = (one for one in exported if one.trained.contender == "pruned")
     setup.config.save(layout.run_config)
     layout.parity.write_text(pruned.parity.to_json())
@@ -215,7 +219,6 @@ def _write(
         parity=pruned.parity,
         facts=_card_facts(setup, exported, scored),
     )
-    layout.write_checksums()
 
 
 def _card_facts(setup: Setup, exported: Sequence[Exported], scored: Sequence[Scored]) -> CardFacts:

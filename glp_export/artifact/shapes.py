@@ -45,11 +45,12 @@ def try_shapes(path: Path, checkpoint: Path, *, threads: int) -> None:
 def longest_sequence(config: dict[str, Any]) -> int:
     """Tokens that a model of this configuration surely takes, at most `LONGEST`.
 
-    RoBERTa and its kin count positions from the padding id on; leaving that many out is right for
-    them and harmless for the others.
+    RoBERTa and its kin count positions from the padding id on, MPNet from 2; leaving that many out
+    is right for them and harmless for the others.
     """
     positions = config.get("max_position_embeddings") or LONGEST
-    return min(LONGEST, int(positions) - int(config.get("pad_token_id") or 0) - 1)
+    unused = max(2, int(config.get("pad_token_id") or 0) + 1)
+    return min(LONGEST, int(positions) - unused)
 
 
 def _frozen(checkpoint: Path, batch: int, length: int, reason: str) -> ParityError:

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export import machine
-from glp_export.bench.runtimes import RUNTIMES
 from glp_export.errors import ModelError
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ Runner = Callable[[Feeds], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Contender:
-    """One model in one runtime: plain data until `open` loads it, so it travels to a subprocess.
+    """One model in one runtime: plain data, so it travels to a subprocess.
 
     Attributes:
         contender: `unpruned`, `pruned` or `distilled`.
@@ -67,15 +66,6 @@ class Contender:
     def label(self) -> str:
         """What tells it from the others, for progress lines and errors."""
         return f"{self.contender} ({self.layers} layers, {self.runtime}, {self.variant})"
-
-    def open(self) -> Runner:
-        """Load it.
-
-        Raises:
-            DeviceError: the provider is not there, or the session fell back to another.
-            ModelError: the checkpoint or the file cannot be loaded.
-        """
-        return RUNTIMES[self.runtime](self)
 
     def to_json(self) -> str:
         """The contender as one line, for another process."""

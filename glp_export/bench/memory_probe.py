@@ -9,6 +9,7 @@ from pathlib import Path
 
 from glp_export import machine
 from glp_export.bench.contenders import Contender
+from glp_export.bench.runtimes import open_contender
 from glp_export.bench.shapes import ladder
 
 
@@ -16,13 +17,13 @@ def peak_of(contender: Contender, batch_size: int, sequence_length: int) -> floa
     """Run one batch in this process and say what it took, in MiB."""
     [workload] = ladder([contender], [batch_size], [sequence_length])
     if contender.provider != machine.CUDA:
-        contender.open()(workload.batches[0])
+        open_contender(contender)(workload.batches[0])
         return peak_resident_mb()
     import torch
 
     # The arenas of PyTorch and ONNX Runtime do not shrink, so what is gone afterwards is the peak.
     free_before, _ = torch.cuda.mem_get_info()
-    run = contender.open()
+    run = open_contender(contender)
     run(workload.batches[0])
     free_after, _ = torch.cuda.mem_get_info()
     return (free_before - free_after) / 2**20

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
+from glp_export.bench.runtimes import open_contender
 from glp_export.errors import UsageError
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def measure(
     runners: list[Runner] = []
     for number, contender in enumerate(contenders):
         progress("load the contenders", number, len(contenders))
-        runners.append(contender.open())
+        runners.append(open_contender(contender))
     progress("load the contenders", len(contenders), len(contenders))
     measured = []
     for workload in workloads:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from glp_export.bench import Contender, ladder, pytorch_contender
+from glp_export.bench.runtimes import open_contender
 from glp_export.errors import DeviceError, ModelError
 from glp_export.machine import CPU, CUDA
 from tests.tiny import make_checkpoint
@@ -33,7 +34,7 @@ def test_facts_are_those_of_the_model(tiny_contenders: list[Contender]) -> None:
 def test_both_runtimes_compute_the_same_logits(tiny_contenders: list[Contender]) -> None:
     [workload] = ladder(tiny_contenders, [3], [11])
     logits = {
-        (contender.contender, contender.runtime): contender.open()(workload.batches[0])
+        (contender.contender, contender.runtime): open_contender(contender)(workload.batches[0])
         for contender in tiny_contenders
     }
     for role in ("unpruned", "pruned", "distilled"):
@@ -47,7 +48,7 @@ def test_padding_reaches_both_runtimes_alike(tiny_contenders: list[Contender]) -
     [workload] = ladder(tiny_contenders, [2], [9])
     feeds = {name: array.copy() for name, array in workload.batches[0].items()}
     feeds["attention_mask"][1, 5:] = 0
-    in_pytorch, in_onnx = (contender.open()(feeds) for contender in tiny_contenders[:2])
+    in_pytorch, in_onnx = (open_contender(contender)(feeds) for contender in tiny_contenders[:2])
     np.testing.assert_allclose(in_pytorch, in_onnx, atol=1e-5)
 
 
@@ -62,7 +63,7 @@ def test_families_run_with_the_best_attention_that_they_have(tmp_path: Path, fam
         "unpruned", make_checkpoint(tmp_path, family, num_labels=2), "cpu", 1
     )
     [workload] = ladder([contender], [2], [contender.max_length])
-    assert np.isfinite(contender.open()(workload.batches[0])).all()
+    assert np.isfinite(open_contender(contender)(workload.batches[0])).all()
 
 
 def test_positions_of_fairseq_families_start_after_the_padding_id(tmp_path: Path) -> None:
@@ -83,7 +84,7 @@ def test_a_provider_that_is_not_there_is_exit_6(tiny_contenders: list[Contender]
         pytest.skip("there is a CUDA device")
     for contender in tiny_contenders[:2]:
         with pytest.raises(DeviceError) as caught:
-            replace(contender, provider=CUDA).open()
+            open_contender(replace(contender, provider=CUDA))
         assert caught.value.exit_code == 6
 
 
@@ -98,9 +99,9 @@ def test_a_broken_checkpoint_is_named(tmp_path: Path, tiny_contenders: list[Cont
     with pytest.raises(ModelError, match="no safetensors"):
         pytorch_contender("pruned", checkpoint, "cpu", 1)
     with pytest.raises(ModelError):
-        replace(tiny_contenders[1], path=tmp_path / "gone.onnx").open()
+        open_contender(replace(tiny_contenders[1], path=tmp_path / "gone.onnx"))
     with pytest.raises(ModelError, match="cannot be loaded"):
-        replace(tiny_contenders[0], path=checkpoint).open()
+        open_contender(replace(tiny_contenders[0], path=checkpoint))
 
 
 def test_a_graph_with_foreign_inputs_is_refused(
@@ -116,4 +117,4 @@ def test_a_graph_with_foreign_inputs_is_refused(
         node.input[:] = ["pixels" if name == old else name for name in node.input]
     onnx.save(model, str(tmp_path / "odd.onnx"))
     with pytest.raises(ModelError, match="pixels"):
-        replace(tiny_contenders[1], path=tmp_path / "odd.onnx").open()
+        open_contender(replace(tiny_contenders[1], path=tmp_path / "odd.onnx"))

@@ -16,4 +16,15 @@ RUNTIMES: dict[str, Callable[[Contender], Runner]] = {
     "onnxruntime": open_onnx,
 }
 
-__all__ = ["RUNTIMES", "open_onnx", "open_pytorch"]
+
+def open_contender(contender: Contender) -> Runner:
+    """Load a contender.
+
+    Raises:
+        DeviceError: the provider is not there, or the session fell back to another.
+        ModelError: the checkpoint or the file cannot be loaded.
+    """
+    return RUNTIMES[contender.runtime](contender)
+
+
+__all__ = ["RUNTIMES", "open_contender", "open_onnx", "open_pytorch"]
