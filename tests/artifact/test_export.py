@@ -193,9 +193,9 @@ def test_operator_outside_the_standard_is_named(bert: Exported) -> None:
     ("config", "length"),
     [
         ({"max_position_embeddings": 514, "pad_token_id": 1}, 512),  # RoBERTa
-        ({"max_position_embeddings": 80, "pad_token_id": 0}, 79),
+        ({"max_position_embeddings": 80, "pad_token_id": 0}, 78),  # MPNet starts at 2
         ({"max_position_embeddings": 8192, "pad_token_id": 3}, 512),  # ModernBERT: long enough
-        ({}, 511),
+        ({}, 510),
     ],
 )
 def test_longest_sequence_stays_inside_the_positions(config: dict[str, int], length: int) -> None:
