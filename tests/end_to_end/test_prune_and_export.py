@@ -206,7 +206,9 @@ def test_a_regression_task(encoder, tmp_path):
     assert benchmark.metric == "spearman"
 
 
-@pytest.mark.parametrize("family", ["roberta", "distilbert", "mpnet", "electra"])
+@pytest.mark.parametrize(
+    "family", ["roberta", "distilbert", "mpnet", "electra", "deberta-v2", "modernbert"]
+)
 def test_other_families_go_through_the_whole_job(family, data, tmp_path: Path):
     from tests.end_to_end.conftest import SMALL
 
