@@ -244,7 +244,8 @@ def _removals(config: RunConfig, stack: LayerStack) -> int:
     most = min(len(stack.removable), stack.num_layers - 1)
     if not 1 <= wanted <= most:
         raise UsageError(
-            f"{wanted} of {stack.num_layers} layers cannot be removed",
+            f"a model of {stack.num_layers} layers cannot be pruned to "
+            f"{max(0, stack.num_layers - wanted)}",
             where=flag,
             fix=f"remove 1 to {most}, which keeps {stack.num_layers - 1} to "
             f"{stack.num_layers - most}",

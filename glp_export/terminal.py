@@ -27,7 +27,6 @@ class TerminalProgress(Progress):
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._started = time.perf_counter()
 
     @contextmanager
     def stage(self, title: str, total: int | None = None) -> Iterator[Meter]:

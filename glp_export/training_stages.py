@@ -171,7 +171,8 @@ def _distilled_rival(
     """Train another model on the same examples, in the same way, by its own tokenizer."""
     source = model_source(setup.config, name)
     tokenizer = load_tokenizer(source)
-    match_inputs(tokenizer, load_seeded(source, setup.data, setup.config.seed))
+    model = load_seeded(source, setup.data, setup.config.seed)
+    match_inputs(tokenizer, model)
     task, length = setup.data.task, setup.config.max_length
     own_lesson = Lesson(
         examples=encode(setup.data.train, task, tokenizer, length),
@@ -182,7 +183,6 @@ def _distilled_rival(
     )
 
     def make(report: Callable[[int, int], None]) -> PreTrainedModel:
-        model = load_seeded(source, setup.data, setup.config.seed)
         return RECOVERIES[setup.config.recover].teach(model, own_lesson, report)
 
     title = f"{setup.config.recover} {Path(name).name}"

@@ -24,7 +24,7 @@ def attempt(capsys, *arguments: object) -> tuple[int, str]:
         (["--no-such-flag"], 2, "No such option"),
         (["--depth", "three"], 2, "--depth"),
         (["--depth", "2", "--prune", "2"], 2, "give one"),
-        (["--depth", "4"], 2, "cannot be removed"),
+        (["--depth", "4"], 2, "a model of 4 layers cannot be pruned to 4"),
         (["--prune", "4"], 2, "remove 1 to 3"),
         (["--prune", "40"], 2, "remove 1 to 3"),
         (["--search", "random"], 2, "choose from greedy"),
