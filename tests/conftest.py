@@ -14,6 +14,14 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 from tests.tiny import make_checkpoint, make_data
 
 
+@pytest.fixture(autouse=True)
+def _log_levels_of_their_own():
+    """The command sets the package's log level; other tests must not inherit it."""
+    import logging
+
+    logging.getLogger("glp_export").setLevel(logging.NOTSET)
+
+
 @pytest.fixture(scope="session")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pretrained-looking 4-layer BERT without a head."""
