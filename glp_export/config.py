@@ -78,7 +78,11 @@ class RunConfig(BaseModel):
 
     depth: int | None = _option(None, "Keep so many layers.", SEARCH, gt=0)
     prune: int | None = _option(None, "Remove so many layers.", SEARCH, gt=0)
-    search: str = _option("greedy", "greedy, top, bottom, alternate, symmetric, optimal.", SEARCH)
+    search: str = _option(
+        "fast-greedy",
+        "fast-greedy, greedy (the paper), top, bottom, alternate, symmetric, optimal.",
+        SEARCH,
+    )
     plan: str | None = _option(
         None, "Skip the search: plan.json, a layer file, or paper:bert-base-uncased/rte.", SEARCH
     )
@@ -87,6 +91,12 @@ class RunConfig(BaseModel):
     )
     max_search_samples: int | None = _option(
         None, "Train candidates on so many rows only.", SEARCH, gt=0
+    )
+    workers: str = _option("serial", "Where candidates are tried: serial or ray.", SEARCH)
+    cache: str | None = _option(
+        None,
+        "Where trained teachers and scored candidates are kept; `none` keeps nothing.",
+        SEARCH,
     )
 
     recover: str = _option(
@@ -104,7 +114,10 @@ class RunConfig(BaseModel):
     batch_size: int = _option(32, "Examples a training step.", TRAINING, gt=0)
     temperature: float = _option(2.0, "Softening of the teacher's answers.", TRAINING, gt=0)
     distill_weight: float = _option(
-        0.9, "Share of the teacher's answers in the loss.", TRAINING, ge=0, le=1
+        0.5, "Share of the teacher's answers in the loss.", TRAINING, ge=0, le=1
+    )
+    distill_rate: float = _option(
+        4.0, "Learning rate of distilling over that of fine-tuning.", TRAINING, gt=0
     )
     seed: int = _option(41, "Seed of splits, heads, data order and dropout.", TRAINING, ge=0)
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from glp_export.encoder import finetune
-from glp_export.search import STRATEGIES
+from glp_export.search import STRATEGIES, Effort
 from glp_export.setup import Setup
 
 PROBE_STEPS = 6
@@ -56,9 +56,9 @@ def estimate_run(setup: Setup) -> Estimate:
     """Train the unpruned model for a few steps and reckon from there."""
     depth = setup.stack.num_layers - setup.problem.cuts
     searched = not setup.config.plan
-    trainings = STRATEGIES[setup.config.search].trainings(setup.problem) if searched else 0
+    effort = STRATEGIES[setup.config.search].effort(setup.problem) if searched else Effort()
     final = 2 + (setup.config.distilled != "none")
-    search_samples = trainings * round(len(setup.fit) * setup.candidate.epochs)
+    search_samples = round(effort.trainings) * round(len(setup.fit) * setup.candidate.epochs)
     final_samples = round(len(setup.train) * setup.final.epochs)
     mean_depth = (setup.stack.num_layers + depth) / 2
     per_sample_layer = _probe(setup) / setup.stack.num_layers
@@ -71,7 +71,7 @@ def estimate_run(setup: Setup) -> Estimate:
         strategy=setup.config.search if searched else f"plan {setup.config.plan}",
         layers=setup.stack.num_layers,
         depth=depth,
-        trainings=trainings,
+        trainings=effort.trials,
         final_trainings=final,
         samples=search_samples + final * final_samples,
         seconds=sample_layers * per_sample_layer,

@@ -31,9 +31,10 @@ from glp_export.measuring_stages import (
 from glp_export.progress import Progress
 from glp_export.report import CardFacts, MetricDifference, write_card
 from glp_export.search import Plan
+from glp_export.search_stage import choose_layers, confirm_cost
 from glp_export.setup import Setup, set_up
 from glp_export.tasks import KINDS, paired_difference_interval
-from glp_export.training_stages import Trained, choose_layers, confirm_cost, train_contenders
+from glp_export.training_stages import Trained, train_contenders
 
 Confirm = Callable[[str], bool]
 

@@ -21,7 +21,7 @@ from glp_export.encoder import (
 )
 from glp_export.errors import UsageError
 from glp_export.machine import provider_for, resolve_device, usable_cores
-from glp_export.search import STRATEGIES, Problem
+from glp_export.search import STRATEGIES, WORKERS, Problem
 from glp_export.tasks import (
     KINDS,
     DataSpec,
@@ -148,7 +148,9 @@ def set_up(config: RunConfig) -> Setup:
         test=_encode(config, data, tokenizer, data.test),
         final=final,
         candidate=replace(final, epochs=config.search_epochs or config.epochs),
-        distillation=DistillSettings(config.temperature, config.distill_weight),
+        distillation=DistillSettings(
+            config.temperature, config.distill_weight, config.distill_rate
+        ),
         model_checksum=checksum(source),
     )
 
@@ -218,6 +220,7 @@ def _require_choices(config: RunConfig) -> None:
     for flag, value, table in (
         ("--search", config.search, STRATEGIES),
         ("--recover", config.recover, RECOVERIES),
+        ("--workers", config.workers, WORKERS),
     ):
         if value not in table:
             raise UsageError(f"there is no {flag} {value}", fix=f"choose from {', '.join(table)}")

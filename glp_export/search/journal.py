@@ -11,12 +11,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from glp_export.errors import UsageError
 from glp_export.search.plan import Candidate
+from glp_export.search.trial import Trial
 
 
 class Journal:
-    """Scores of candidates by the layers that they lack.
+    """Candidates by what was tried, and the distances that they are compared by.
 
     The first line holds the settings that the scores depend on. A journal of other settings is
     not continued.
@@ -28,21 +32,32 @@ class Journal:
     def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
         self.path = path
         self._settings = json.loads(json.dumps(dict(settings)))
-        self._candidates: dict[tuple[int, ...], Candidate] = {}
+        self._candidates: dict[Trial, Candidate] = {}
         if path.exists():
             self._read()
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._append({"settings": self._settings})
 
-    def get(self, removed: tuple[int, ...]) -> Candidate | None:
-        """The candidate that lacks these layers, if it was scored before."""
-        return self._candidates.get(removed)
+    def get(self, trial: Trial) -> Candidate | None:
+        """What came of a trial, if it was carried out before."""
+        return self._candidates.get(trial)
 
-    def add(self, candidate: Candidate) -> None:
-        """Keep a candidate; it is on the disk when this returns."""
+    def known(self, trial: Trial) -> Candidate:
+        """What came of a trial that was carried out."""
+        return self._candidates[trial]
+
+    def add(self, candidate: Candidate, distances: NDArray[np.float32] | None = None) -> None:
+        """Keep a candidate and its distances (rows,); they are on the disk when this returns."""
+        if distances is not None:
+            _write_array(self._distances_path(candidate.trial), distances)
         self._append(candidate.model_dump(mode="json"))
-        self._candidates[candidate.removed] = candidate
+        self._candidates[candidate.trial] = candidate
+
+    def distances(self, trial: Trial) -> NDArray[np.float32]:
+        """The distances (rows,) of a trial that was carried out."""
+        distances: NDArray[np.float32] = np.load(self._distances_path(trial))
+        return distances
 
     def __len__(self) -> int:
         return len(self._candidates)
@@ -72,7 +87,22 @@ class Journal:
             )
         for line in lines[1:]:
             candidate = Candidate.model_validate_json(line)
-            self._candidates[candidate.removed] = candidate
+            self._candidates[candidate.trial] = candidate
+
+    def _distances_path(self, trial: Trial) -> Path:
+        layers = "-".join(map(str, trial.removed))
+        return self.path.parent / "distances" / f"{layers}_{trial.share:.6g}_{trial.repeat}.npy"
+
+
+def _write_array(path: Path, values: NDArray[np.float32]) -> None:
+    """Write an array so that a reader finds it whole or not at all."""
+    path.parent.mkdir(exist_ok=True)
+    unfinished = path.with_suffix(f".{os.getpid()}")
+    with unfinished.open("wb") as stream:
+        np.save(stream, values)
+        stream.flush()
+        os.fsync(stream.fileno())
+    unfinished.replace(path)
 
 
 def _complete_lines(path: Path) -> list[str]:
