@@ -15,12 +15,16 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from glp_export.errors import UsageError
+from glp_export.targets import Targets
 
 MODEL, DATA, SEARCH, TRAINING = "Model", "Task and data", "Search", "Training"
 EXPORT, BENCHMARK, OUTPUT = "Export", "Benchmark", "Output"
 
 NOT_RECORDED = frozenset({"token", "resume", "overwrite", "dry_run", "yes"})
 """How a run was started, not what it was asked to do: left out of `glp/run.yaml`."""
+
+SIZES = (("depth",), ("prune",), ("target_speedup", "latency_budget", "max_drop"))
+"""The ways to say how much goes; one on the command line replaces another in the file."""
 
 
 def _option(default: Any, text: str, panel: str, short: str | None = None, **limits: Any) -> Any:
@@ -35,6 +39,12 @@ def _split(value: Any) -> Any:
     return [piece for part in parts for piece in str(part).replace(",", " ").split()]
 
 
+def _written(value: Any) -> Any:
+    """Take the number 2.0, as YAML and Python have it, for the text."""
+    return str(value) if isinstance(value, int | float) else value
+
+
+Written = Annotated[str, BeforeValidator(_written)]
 Numbers = Annotated[tuple[Annotated[int, Field(gt=0)], ...], BeforeValidator(_split)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
@@ -78,6 +88,15 @@ class RunConfig(BaseModel):
 
     depth: int | None = _option(None, "Keep so many layers.", SEARCH, gt=0)
     prune: int | None = _option(None, "Remove so many layers.", SEARCH, gt=0)
+    target_speedup: Written | None = _option(
+        None, "Be so much faster than unpruned in ONNX Runtime: 2.0, or 2.0@8x128.", SEARCH
+    )
+    latency_budget: Written | None = _option(
+        None, "Longest median batch in ONNX Runtime: 10ms, or 10ms@1x128.", SEARCH
+    )
+    max_drop: float | None = _option(
+        None, "Lose so many metric points on select at most: 0.01.", SEARCH, ge=0
+    )
     search: str = _option(
         "fast-greedy",
         "fast-greedy, greedy (the paper), top, bottom, alternate, symmetric, optimal.",
@@ -154,9 +173,20 @@ class RunConfig(BaseModel):
     def _fits_together(self) -> RunConfig:
         if self.depth is not None and self.prune is not None:
             raise ValueError("--depth and --prune say the same thing twice; give one")
+        if self.targets.any and (self.depth is not None or self.prune is not None):
+            raise ValueError("targets find the depth by themselves; leave --depth and --prune out")
         if self.overwrite and self.resume:
             raise ValueError("--overwrite starts anew and --resume goes on; give one")
         return self
+
+    @property
+    def targets(self) -> Targets:
+        """What the pruned model shall reach, where no number of layers is asked for.
+
+        Raises:
+            UsageError: a target is not written as it should be.
+        """
+        return Targets.parse(self.target_speedup, self.latency_budget, self.max_drop)
 
     def recorded(self) -> dict[str, Any]:
         """The fields that `glp/run.yaml` keeps, as plain values."""
@@ -190,9 +220,10 @@ def resolve(flags: Mapping[str, Any], file: Path | None = None) -> RunConfig:
     """
     given = {name: value for name, value in flags.items() if value is not None}
     values = {**(read_file(file) if file else {}), **given}
-    for one, other in (("depth", "prune"), ("prune", "depth")):
-        if one in given and other not in given:
-            values.pop(other, None)
+    chosen = [way for way in SIZES if not given.keys().isdisjoint(way)]
+    for way in SIZES:
+        if chosen and way not in chosen:
+            values = {name: value for name, value in values.items() if name not in way}
     try:
         return RunConfig(**values)
     except ValidationError as error:

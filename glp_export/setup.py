@@ -235,16 +235,20 @@ def _require_choices(config: RunConfig) -> None:
 def _removals(config: RunConfig, stack: LayerStack) -> int:
     """How many layers go: what was asked for, else half of them; with a plan, all of its order.
 
+    With targets it is the most that may have to go.
+
     Raises:
         UsageError: more than the stack can lose, or none.
     """
+    most = min(len(stack.removable), stack.num_layers - 1)
     if config.prune is not None:
         wanted, flag = config.prune, f"--prune {config.prune}"
     elif config.depth is not None:
         wanted, flag = stack.num_layers - config.depth, f"--depth {config.depth}"
+    elif config.targets.any and not config.plan:
+        wanted, flag = max(1, most), "a target"
     else:
         return 0 if config.plan else len(stack.removable) // 2
-    most = min(len(stack.removable), stack.num_layers - 1)
     if not 1 <= wanted <= most:
         raise UsageError(
             f"a model of {stack.num_layers} layers cannot be pruned to "

@@ -17,6 +17,7 @@ from glp_export.bench.contenders import (
     onnx_contender,
     pytorch_contender,
 )
+from glp_export.bench.depth_latency import DepthTiming, measure_depth
 from glp_export.bench.memory import peak_memory_mb
 from glp_export.bench.run import Benchmark, benchmark
 from glp_export.bench.samples_file import SamplesFile
@@ -32,6 +33,7 @@ __all__ = [
     "Choice",
     "Contender",
     "ContenderName",
+    "DepthTiming",
     "Interval",
     "MetricRow",
     "Progress",
@@ -48,6 +50,7 @@ __all__ = [
     "fastest",
     "ladder",
     "measure",
+    "measure_depth",
     "onnx_contender",
     "paired_ratio",
     "peak_memory_mb",
