@@ -100,16 +100,15 @@ def _ground(
 ) -> tuple[Ground, Cost]:
     """What candidates are tried on, and what their teacher has cost."""
     if strategy.needs_teacher:
-        recovery = RECOVERIES["distill"]
         ancestor, cost = _teacher(setup, cache, progress)
-        logits, answers = (
-            predict(ancestor, rows, setup.tokenizer, device=setup.place.device)
-            for rows in (setup.fit, setup.select)
-        )
     else:
-        recovery = RECOVERIES["finetune"]
         ancestor, cost = setup.pretrained(), Cost()
-        logits = answers = None
+    logits, answers = (
+        predict(ancestor, rows, setup.tokenizer, device=setup.place.device)
+        if strategy.needs_teacher
+        else None
+        for rows in (setup.fit, setup.select)
+    )
     lesson = Lesson(
         examples=setup.fit,
         tokenizer=setup.tokenizer,
@@ -120,7 +119,7 @@ def _ground(
     ground = Ground(
         ancestor=ancestor,
         lesson=lesson,
-        recovery=recovery,
+        recovery=RECOVERIES["distill" if strategy.needs_teacher else "finetune"],
         task=setup.data.task,
         select=setup.select,
         answers=answers,
@@ -201,7 +200,7 @@ def _training_facts(setup: Setup) -> dict[str, Any]:
 
 def _candidate_facts(setup: Setup, ground: Ground) -> dict[str, Any]:
     """All that a candidate's score depends on, besides what it lacks and how long it is taught."""
-    taught = {"recovery": ground.recovery.name}
+    taught: dict[str, Any] = {"recovery": ground.recovery.name}
     if ground.recovery.inherits:
         taught |= {"distillation": asdict(setup.distillation)}
     return _training_facts(setup) | taught
