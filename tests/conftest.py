@@ -22,6 +22,12 @@ def _log_levels_of_their_own():
     logging.getLogger("glp_export").setLevel(logging.NOTSET)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _a_cache_of_their_own(tmp_path_factory: pytest.TempPathFactory):
+    """Tests neither fill the user's cache nor find anything in it."""
+    os.environ["GLP_EXPORT_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pretrained-looking 4-layer BERT without a head."""

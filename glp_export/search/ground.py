@@ -48,18 +48,34 @@ class Ground:
         """Training examples of a whole teaching, every pass counted."""
         return round(len(self.lesson.examples) * self.lesson.settings.epochs)
 
+    def distances(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """How far answers on `select` are from the teacher's, example by example.
+
+        Args:
+            logits: (rows, labels).
+
+        Returns:
+            (rows,) float32.
+
+        Raises:
+            ValueError: there is no teacher here.
+        """
+        if self.answers is None:
+            raise ValueError("candidates of this search have no teacher")
+        problem_type = KINDS[self.task.kind].problem_type
+        return divergence(logits, self.answers, problem_type, self.lesson.distillation.temperature)
+
 
 @dataclass(frozen=True)
 class Outcome:
     """What came of a trial.
 
     Attributes:
-        distances: how far each `select` example's answer is from the teacher's, (rows,) float32:
-            what candidates are compared by; None without a teacher.
+        logits: on `select`, (rows, labels) float32: what candidates are compared by.
     """
 
     candidate: Candidate
-    distances: NDArray[np.float32] | None
+    logits: NDArray[np.float32]
 
 
 def carry_out(ground: Ground, trial: Trial) -> Outcome:
@@ -79,22 +95,14 @@ def carry_out(ground: Ground, trial: Trial) -> Outcome:
         )
         ground.recovery.teach(model, replace(ground.lesson, settings=part), None)
     logits = predict(model, ground.select, ground.lesson.tokenizer, device=settings.device)
-    distances = _distances(ground, logits)
     finite = bool(np.isfinite(logits).all())
+    near = ground.answers is not None and finite
     candidate = Candidate(
         removed=trial.removed,
         share=trial.share,
         repeat=trial.repeat,
         score=score(ground.task, logits, ground.select["labels"][:]) if finite else DIVERGED,
-        distance=float(distances.mean()) if finite and distances is not None else None,
+        distance=float(ground.distances(logits).mean()) if near else None,
         seconds=time.perf_counter() - start,
     )
-    return Outcome(candidate, distances)
-
-
-def _distances(ground: Ground, logits: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    if ground.answers is None:
-        return None
-    problem_type = KINDS[ground.task.kind].problem_type
-    temperature = ground.lesson.distillation.temperature
-    return divergence(logits, ground.answers, problem_type, temperature)
+    return Outcome(candidate, logits)

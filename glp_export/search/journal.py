@@ -23,7 +23,7 @@ from glp_export.search.trial import Trial
 
 
 class Journal:
-    """Candidates by what was tried, and the distances that they are compared by.
+    """Candidates by what was tried, and the answers that they are compared by.
 
     The first line holds the settings that the scores depend on. A journal of other settings is
     not continued. The lock beside the file is held for every look and every line.
@@ -53,19 +53,21 @@ class Journal:
         """What came of a trial that was carried out."""
         return self._candidates[trial]
 
-    def add(self, candidate: Candidate, distances: NDArray[np.float32] | None = None) -> None:
-        """Keep a candidate and its distances (rows,); they are on the disk when this returns."""
-        if distances is not None:
-            _write_array(self._distances_path(candidate.trial), distances)
+    def add(self, candidate: Candidate, logits: NDArray[np.float32]) -> None:
+        """Keep a candidate and its logits (rows, labels); they are on the disk when this returns.
+
+        The logits are written first: a candidate that is known has them.
+        """
+        _write_array(self._logits_path(candidate.trial), logits)
         with self._lock:
             self._settle()
             self._append(candidate.model_dump(mode="json"))
         self._candidates[candidate.trial] = candidate
 
-    def distances(self, trial: Trial) -> NDArray[np.float32]:
-        """The distances (rows,) of a trial that was carried out."""
-        distances: NDArray[np.float32] = np.load(self._distances_path(trial))
-        return distances
+    def logits(self, trial: Trial) -> NDArray[np.float32]:
+        """The logits (rows, labels) of a trial that was carried out."""
+        logits: NDArray[np.float32] = np.load(self._logits_path(trial))
+        return logits
 
     def __len__(self) -> int:
         return len(self._candidates)
@@ -124,9 +126,9 @@ class Journal:
     def _size(self) -> int:
         return self.path.stat().st_size if self.path.exists() else 0
 
-    def _distances_path(self, trial: Trial) -> Path:
+    def _logits_path(self, trial: Trial) -> Path:
         layers = "-".join(map(str, trial.removed))
-        return self.path.parent / "distances" / f"{layers}_{trial.share:.6g}_{trial.repeat}.npy"
+        return self.path.parent / "logits" / f"{layers}_{trial.share:.6g}_{trial.repeat}.npy"
 
 
 def _write_array(path: Path, values: NDArray[np.float32]) -> None:

@@ -74,13 +74,13 @@ class TrialBench:
                 self.announce(self.journal.known(trial))
         if unknown:
             for outcome in self.workers.outcomes(self.ground, unknown):
-                self.journal.add(outcome.candidate, outcome.distances)
+                self.journal.add(outcome.candidate, outcome.logits)
                 self.announce(outcome.candidate)
         return [self._asked(trial) for trial in trials]
 
     def distances(self, trial: Trial) -> NDArray[np.float32]:
-        """From the journal."""
-        return self.journal.distances(trial)
+        """From what the journal keeps."""
+        return self.ground.distances(self.journal.logits(trial))
 
     def _asked(self, trial: Trial) -> Candidate:
         candidate = self.journal.known(trial)

@@ -7,7 +7,12 @@ from glp_export.tasks.glue import GLUE_TASKS, GlueTask
 from glp_export.tasks.kinds import KINDS, TaskKind
 from glp_export.tasks.load import load_task_data, require_enough
 from glp_export.tasks.metrics import METRICS, Metric
-from glp_export.tasks.scoring import paired_difference_interval, score, score_interval
+from glp_export.tasks.scoring import (
+    paired_difference_interval,
+    probability_at_most,
+    score,
+    score_interval,
+)
 from glp_export.tasks.spec import DataSpec
 from glp_export.tasks.task import Task, TaskData
 
@@ -24,6 +29,7 @@ __all__ = [
     "encode",
     "load_task_data",
     "paired_difference_interval",
+    "probability_at_most",
     "require_enough",
     "score",
     "score_interval",

@@ -102,9 +102,51 @@ def paired_difference_interval(
     metric = METRICS[task.metric]
     a, truth = _answers(task, logits_a, labels)
     b, _ = _answers(task, logits_b, labels)
-    values = _resample(metric, np.stack([a, b]), truth, resamples, seed)
+    differences = _resample_differences(metric, a, b, truth, resamples, seed)
     difference = metric.compute(a, truth) - metric.compute(b, truth)
-    return difference, *_ends(values[0] - values[1], confidence)
+    return difference, *_ends(differences, confidence)
+
+
+def probability_at_most(
+    bound: float,
+    task: Task,
+    logits_a: ArrayLike,
+    logits_b: ArrayLike,
+    labels: ArrayLike,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> float:
+    """Share of the resamples in which A's score exceeds B's by `bound` at most.
+
+    Args:
+        bound: metric points.
+        task: as in `score`.
+        logits_a: ``(rows, num_labels)``.
+        logits_b: ``(rows, num_labels)``.
+        labels: ``(rows,)``.
+        resamples: as in `paired_difference_interval`, and the same ones.
+        seed: of the drawing.
+
+    Raises:
+        ModelError: logits that are not finite.
+    """
+    a, truth = _answers(task, logits_a, labels)
+    b, _ = _answers(task, logits_b, labels)
+    differences = _resample_differences(METRICS[task.metric], a, b, truth, resamples, seed)
+    return float((differences <= bound).mean())
+
+
+def _resample_differences(
+    metric: Metric,
+    a: NDArray[Any],
+    b: NDArray[Any],
+    labels: NDArray[Any],
+    resamples: int,
+    seed: int,
+) -> NDArray[np.float64]:
+    values = _resample(metric, np.stack([a, b]), labels, resamples, seed)
+    return values[0] - values[1]
 
 
 def _answers(task: Task, logits: ArrayLike, labels: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -6,33 +6,47 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from glp_export.errors import UsageError
-from glp_export.search import Candidate, Journal
+from glp_export.search import Candidate, Journal, Trial
 
 SETTINGS = {"epochs": 1.0, "seed": 41}
 SPAWN = multiprocessing.get_context("spawn")
 PATIENCE = 60
+LOGITS = np.zeros((3, 2), dtype=np.float32)
 
 
 def test_candidates_are_there_after_reopening(tmp_path):
     journal = Journal(tmp_path / "journal.jsonl", SETTINGS)
-    journal.add(Candidate(removed=(1, 4), score=0.75, seconds=2.0))
+    journal.add(Candidate(removed=(1, 4), score=0.75, seconds=2.0), LOGITS)
     again = Journal(tmp_path / "journal.jsonl", SETTINGS)
-    assert again.get((1, 4)) == Candidate(removed=(1, 4), score=0.75, seconds=2.0)
-    assert again.get((1,)) is None
+    assert again.get(Trial((1, 4))) == Candidate(removed=(1, 4), score=0.75, seconds=2.0)
+    assert again.get(Trial((1,))) is None
+
+
+def test_trials_of_one_set_of_layers_are_kept_apart_with_their_answers(tmp_path):
+    journal = Journal(tmp_path / "journal.jsonl", SETTINGS)
+    for number, trial in enumerate((Trial((1,)), Trial((1,), 0.25), Trial((1,), 0.25, 1))):
+        candidate = Candidate(
+            removed=trial.removed, share=trial.share, repeat=trial.repeat, score=number
+        )
+        journal.add(candidate, LOGITS + number)
+    again = Journal(tmp_path / "journal.jsonl", SETTINGS)
+    assert again.known(Trial((1,), 0.25)).score == 1
+    assert again.logits(Trial((1,), 0.25, 1)).tolist() == (LOGITS + 2).tolist()
 
 
 @pytest.mark.parametrize("torn", [b'{"removed": [2], "sco', b"{", b"\xff\xfe"])
 def test_a_line_torn_by_a_kill_is_forgotten_and_the_rest_kept(tmp_path, torn):
     path = tmp_path / "journal.jsonl"
-    Journal(path, SETTINGS).add(Candidate(removed=(1,), score=0.5))
+    Journal(path, SETTINGS).add(Candidate(removed=(1,), score=0.5), LOGITS)
     with path.open("ab") as stream:
         stream.write(torn)
     again = Journal(path, SETTINGS)
     assert len(again) == 1
-    again.add(Candidate(removed=(2,), score=0.6))
+    again.add(Candidate(removed=(2,), score=0.6), LOGITS)
     assert len(Journal(path, SETTINGS)) == 2
 
 
@@ -55,12 +69,12 @@ def add_many(path: Path, writer: int, count: int, ready: Any) -> None:
     journal = Journal(path, SETTINGS)
     ready.wait(PATIENCE)
     for number in range(count):
-        journal.add(Candidate(removed=(writer, *range(100, 100 + 7 * number)), score=0.5))
+        journal.add(Candidate(removed=(writer, *range(100, 100 + 7 * number)), score=0.5), LOGITS)
 
 
 def die_within_a_line(path: Path) -> None:
     journal = Journal(path, SETTINGS)
-    journal.add(Candidate(removed=(7,), score=0.5))
+    journal.add(Candidate(removed=(7,), score=0.5), LOGITS)
     with journal._lock, path.open("ab", buffering=0) as stream:
         stream.write(b'{"removed": [8], "sco')
         os._exit(9)
@@ -83,11 +97,11 @@ def test_two_processes_lose_and_tear_no_line(tmp_path):
 def test_what_another_has_scored_is_known_at_the_next_question(tmp_path):
     first = Journal(tmp_path / "journal.jsonl", SETTINGS)
     second = Journal(tmp_path / "journal.jsonl", SETTINGS)
-    assert first.get((3,)) is None
-    second.add(Candidate(removed=(3,), score=0.25))
-    assert first.get((3,)) == Candidate(removed=(3,), score=0.25)
-    first.add(Candidate(removed=(4,), score=0.5))
-    assert second.get((4,)) == Candidate(removed=(4,), score=0.5)
+    assert first.get(Trial((3,))) is None
+    second.add(Candidate(removed=(3,), score=0.25), LOGITS)
+    assert first.get(Trial((3,))) == Candidate(removed=(3,), score=0.25)
+    first.add(Candidate(removed=(4,), score=0.5), LOGITS)
+    assert second.get(Trial((4,))) == Candidate(removed=(4,), score=0.5)
 
 
 def test_a_line_torn_by_another_process_is_not_joined_to_the_next(tmp_path):
@@ -97,19 +111,19 @@ def test_a_line_torn_by_another_process_is_not_joined_to_the_next(tmp_path):
     killed.start()
     killed.join(PATIENCE)
     assert killed.exitcode == 9
-    assert journal.get((8,)) is None
-    journal.add(Candidate(removed=(9,), score=0.75))
+    assert journal.get(Trial((8,))) is None
+    journal.add(Candidate(removed=(9,), score=0.75), LOGITS)
     again = Journal(path, SETTINGS)
-    assert [bool(again.get((layer,))) for layer in (7, 8, 9)] == [True, False, True]
+    assert [bool(again.get(Trial((layer,)))) for layer in (7, 8, 9)] == [True, False, True]
 
 
 def test_a_journal_that_was_deleted_is_begun_anew(tmp_path):
     path = tmp_path / "journal.jsonl"
     journal = Journal(path, SETTINGS)
-    journal.add(Candidate(removed=(1,), score=0.5))
+    journal.add(Candidate(removed=(1,), score=0.5), LOGITS)
     path.unlink()
-    journal.add(Candidate(removed=(2,), score=0.5))
-    assert journal.get((1,)) is not None
+    journal.add(Candidate(removed=(2,), score=0.5), LOGITS)
+    assert journal.get(Trial((1,))) is not None
     again = Journal(path, SETTINGS)
     assert len(again) == 1
-    assert again.get((2,)) is not None
+    assert again.get(Trial((2,))) is not None

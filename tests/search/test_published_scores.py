@@ -8,15 +8,16 @@ contradicts the rule: all 18 replay to their layer file.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from glp_export.errors import DataError
-from glp_export.search import Plan, published_plan, published_plans, read_plan
-from glp_export.search.strategies import Problem, Removed
+from glp_export.search import Candidate, Plan, Trial, published_plan, published_plans, read_plan
+from glp_export.search.strategies import Problem
 from glp_export.search.strategies.greedy import GREEDY
+from glp_export.search.trial import Removed
 
 PLANS = Path(__file__).parents[2] / "models" / "plans"
 
@@ -76,25 +77,29 @@ FIRST_STEPS = {
 
 
 class PublishedScores:
-    """Scores candidates from a log; a candidate that the log lacks is an error."""
+    """A workbench that takes scores from a log; a candidate that the log lacks is an error."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.scores = {
-            candidate.removed: candidate.score
-            for step in plan.steps
-            for candidate in step.candidates
-        }
+    whole = 1
+
+    def __init__(self, scores: Mapping[Removed, float]) -> None:
+        self.scores = scores
         self.asked: list[Removed] = []
 
-    def __call__(self, candidates: Sequence[Removed]) -> list[float]:
-        self.asked.extend(candidates)
-        return [self.scores[removed] for removed in candidates]
+    def outcomes(self, trials: Sequence[Trial]) -> list[Candidate]:
+        self.asked.extend(trial.removed for trial in trials)
+        return [Candidate(removed=t.removed, score=self.scores[t.removed]) for t in trials]
+
+
+def scores_of(plan: Plan) -> dict[Removed, float]:
+    return {
+        candidate.removed: candidate.score for step in plan.steps for candidate in step.candidates
+    }
 
 
 @pytest.mark.parametrize("name", ORDERS)
 def test_the_published_scores_lead_to_the_published_picks(name: str) -> None:
     plan = published_plan(f"paper:{name}")
-    published = PublishedScores(plan)
+    published = PublishedScores(scores_of(plan))
     choices = GREEDY.choose(Problem(tuple(range(12)), cuts=6), published)
     assert tuple(layer for choice in choices for layer in choice.removed) == ORDERS[name]
     assert len(published.asked) == 12 + 11 + 10 + 9 + 8 + 7
@@ -107,9 +112,8 @@ def test_first_steps_are_those_of_the_logs(name: str) -> None:
     first = published_plan(f"paper:{name}").steps[0]
     assert tuple(candidate.score for candidate in first.candidates) == scores
     assert [candidate.removed for candidate in first.candidates] == [(n,) for n in range(12)]
-    (choice,) = GREEDY.choose(
-        Problem(tuple(range(12)), cuts=1), lambda asked: [scores[layer] for (layer,) in asked]
-    )
+    published = PublishedScores({(layer,): score for layer, score in enumerate(scores)})
+    (choice,) = GREEDY.choose(Problem(tuple(range(12)), cuts=1), published)
     assert choice.removed == first.removed == (pick,)
 
 
@@ -124,9 +128,7 @@ def test_on_a_tie_the_highest_layer_goes() -> None:
 
 def test_a_difference_below_the_third_digit_is_a_tie() -> None:
     scores = {(0,): 0.9014, (1,): 0.9006, (2,): 0.8}
-    (choice,) = GREEDY.choose(
-        Problem((0, 1, 2), cuts=1), lambda asked: [scores[removed] for removed in asked]
-    )
+    (choice,) = GREEDY.choose(Problem((0, 1, 2), cuts=1), PublishedScores(scores))
     assert choice.removed == (1,)
 
 
