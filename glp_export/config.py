@@ -35,6 +35,9 @@ def _split(value: Any) -> Any:
     return [piece for part in parts for piece in str(part).replace(",", " ").split()]
 
 
+HOW_DEEP = ("depth", "prune", "depths", "ladder")
+"""Settings that say how many layers stay: a run has one of them at most."""
+
 Numbers = Annotated[tuple[Annotated[int, Field(gt=0)], ...], BeforeValidator(_split)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
@@ -78,6 +81,12 @@ class RunConfig(BaseModel):
 
     depth: int | None = _option(None, "Keep so many layers.", SEARCH, gt=0)
     prune: int | None = _option(None, "Remove so many layers.", SEARCH, gt=0)
+    depths: Numbers | None = _option(
+        None, "Make a model of each of these depths from one search.", SEARCH
+    )
+    ladder: bool = _option(
+        False, "As --depths: two layers fewer each time, down to a quarter of them.", SEARCH
+    )
     search: str = _option("greedy", "greedy, top, bottom, alternate, symmetric, optimal.", SEARCH)
     plan: str | None = _option(
         None, "Skip the search: plan.json, a layer file, or paper:bert-base-uncased/rte.", SEARCH
@@ -139,8 +148,10 @@ class RunConfig(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> RunConfig:
-        if self.depth is not None and self.prune is not None:
-            raise ValueError("--depth and --prune say the same thing twice; give one")
+        asked = [name for name in HOW_DEEP if getattr(self, name) not in (None, False)]
+        if len(asked) > 1:
+            flags = " and ".join(f"--{name}" for name in asked)
+            raise ValueError(f"{flags} say how deep in more than one way; give one")
         if self.overwrite and self.resume:
             raise ValueError("--overwrite starts anew and --resume goes on; give one")
         return self
@@ -177,9 +188,9 @@ def resolve(flags: Mapping[str, Any], file: Path | None = None) -> RunConfig:
     """
     given = {name: value for name, value in flags.items() if value is not None}
     values = {**(read_file(file) if file else {}), **given}
-    for one, other in (("depth", "prune"), ("prune", "depth")):
-        if one in given and other not in given:
-            values.pop(other, None)
+    if any(name in given for name in HOW_DEEP):
+        for name in set(HOW_DEEP) - set(given):
+            values.pop(name, None)
     try:
         return RunConfig(**values)
     except ValidationError as error:

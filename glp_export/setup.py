@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glp_export.config import RunConfig
+from glp_export.depths import wanted_depths
 from glp_export.encoder import (
     RECOVERIES,
     DistillSettings,
@@ -75,7 +76,8 @@ class Setup:
         place: the wishes, the task and the machine.
         source: the model to prune.
         stack: its layers.
-        problem: which layers may go, and how many shall.
+        depths: layers of each model that is made, deepest first; () for the depth of the plan.
+        problem: which layers may go, and how many shall at most.
         fit: encoded; trains the candidates.
         select: encoded; chooses between them.
         train: encoded; both of them, for the final training.
@@ -90,6 +92,7 @@ class Setup:
     source: ModelSource
     tokenizer: PreTrainedTokenizerBase
     stack: LayerStack
+    depths: tuple[int, ...]
     problem: Problem
     fit: Dataset
     select: Dataset
@@ -133,6 +136,7 @@ def set_up(config: RunConfig) -> Setup:
     model = load_seeded(source, data, config.seed)
     match_inputs(tokenizer, model)
     stack = find_layer_stack(model)
+    depths = wanted_depths(config, stack)
     final = _train_settings(config, model, device)
     fit, select = (_encode(config, data, tokenizer, part) for part in (data.fit, data.select))
     return Setup(
@@ -141,7 +145,8 @@ def set_up(config: RunConfig) -> Setup:
         source=source,
         tokenizer=tokenizer,
         stack=stack,
-        problem=Problem(stack.removable, _removals(config, stack)),
+        depths=depths,
+        problem=Problem(stack.removable, stack.num_layers - min(depths) if depths else 0),
         fit=_first(fit, config.max_search_samples),
         select=select,
         train=_encode(config, data, tokenizer, data.train),
@@ -227,30 +232,6 @@ def _require_choices(config: RunConfig) -> None:
             where="--model",
             fix="give a directory or hub id, or `--model demo --task demo` for a first look",
         )
-
-
-def _removals(config: RunConfig, stack: LayerStack) -> int:
-    """How many layers go: what was asked for, else half of them; with a plan, all of its order.
-
-    Raises:
-        UsageError: more than the stack can lose, or none.
-    """
-    if config.prune is not None:
-        wanted, flag = config.prune, f"--prune {config.prune}"
-    elif config.depth is not None:
-        wanted, flag = stack.num_layers - config.depth, f"--depth {config.depth}"
-    else:
-        return 0 if config.plan else len(stack.removable) // 2
-    most = min(len(stack.removable), stack.num_layers - 1)
-    if not 1 <= wanted <= most:
-        raise UsageError(
-            f"a model of {stack.num_layers} layers cannot be pruned to "
-            f"{max(0, stack.num_layers - wanted)}",
-            where=flag,
-            fix=f"remove 1 to {most}, which keeps {stack.num_layers - 1} to "
-            f"{stack.num_layers - most}",
-        )
-    return wanted
 
 
 def _train_settings(config: RunConfig, model: PreTrainedModel, device: str) -> TrainSettings:

@@ -8,6 +8,7 @@ from glp_export.bench.benchmark_file import (
     Interval,
     MetricRow,
     Row,
+    of_depth,
 )
 from glp_export.bench.choice import CandidateTiming, Choice, fastest
 from glp_export.bench.contenders import (
@@ -17,6 +18,7 @@ from glp_export.bench.contenders import (
     onnx_contender,
     pytorch_contender,
 )
+from glp_export.bench.frontier import Frontier, FrontierDifference, FrontierLatency, FrontierPoint
 from glp_export.bench.memory import peak_memory_mb
 from glp_export.bench.run import Benchmark, benchmark
 from glp_export.bench.samples_file import SamplesFile
@@ -32,6 +34,10 @@ __all__ = [
     "Choice",
     "Contender",
     "ContenderName",
+    "Frontier",
+    "FrontierDifference",
+    "FrontierLatency",
+    "FrontierPoint",
     "Interval",
     "MetricRow",
     "Progress",
@@ -48,6 +54,7 @@ __all__ = [
     "fastest",
     "ladder",
     "measure",
+    "of_depth",
     "onnx_contender",
     "paired_ratio",
     "peak_memory_mb",
