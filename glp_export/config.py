@@ -15,12 +15,17 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from glp_export.errors import UsageError
+from glp_export.targets import Targets
 
 MODEL, DATA, SEARCH, TRAINING = "Model", "Task and data", "Search", "Training"
 EXPORT, BENCHMARK, OUTPUT = "Export", "Benchmark", "Output"
 
 NOT_RECORDED = frozenset({"token", "resume", "overwrite", "dry_run", "yes"})
 """How a run was started, not what it was asked to do: left out of `glp/run.yaml`."""
+
+COUNTS = ("depth", "prune", "depths", "ladder")
+SIZES = (*((name,) for name in COUNTS), ("target_speedup", "latency_budget", "max_drop"))
+"""The ways to say how much goes; one on the command line replaces another in the file."""
 
 
 def _option(default: Any, text: str, panel: str, short: str | None = None, **limits: Any) -> Any:
@@ -35,9 +40,12 @@ def _split(value: Any) -> Any:
     return [piece for part in parts for piece in str(part).replace(",", " ").split()]
 
 
-HOW_DEEP = ("depth", "prune", "depths", "ladder")
-"""Settings that say how many layers stay: a run has one of them at most."""
+def _written(value: Any) -> Any:
+    """Take the number 2.0, as YAML and Python have it, for the text."""
+    return str(value) if isinstance(value, int | float) else value
 
+
+Written = Annotated[str, BeforeValidator(_written)]
 Numbers = Annotated[tuple[Annotated[int, Field(gt=0)], ...], BeforeValidator(_split)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
@@ -87,7 +95,20 @@ class RunConfig(BaseModel):
     ladder: bool = _option(
         False, "As --depths: two layers fewer each time, down to a quarter of them.", SEARCH
     )
-    search: str = _option("greedy", "greedy, top, bottom, alternate, symmetric, optimal.", SEARCH)
+    target_speedup: Written | None = _option(
+        None, "Be so much faster than unpruned in ONNX Runtime: 2.0, or 2.0@8x128.", SEARCH
+    )
+    latency_budget: Written | None = _option(
+        None, "Longest median batch in ONNX Runtime: 10ms, or 10ms@1x128.", SEARCH
+    )
+    max_drop: float | None = _option(
+        None, "Lose so many metric points on select at most: 0.01.", SEARCH, ge=0
+    )
+    search: str = _option(
+        "fast-greedy",
+        "fast-greedy, greedy (the paper), top, bottom, alternate, symmetric, optimal.",
+        SEARCH,
+    )
     plan: str | None = _option(
         None, "Skip the search: plan.json, a layer file, or paper:bert-base-uncased/rte.", SEARCH
     )
@@ -96,6 +117,12 @@ class RunConfig(BaseModel):
     )
     max_search_samples: int | None = _option(
         None, "Train candidates on so many rows only.", SEARCH, gt=0
+    )
+    workers: str = _option("serial", "Where candidates are tried: serial or ray.", SEARCH)
+    cache: str | None = _option(
+        None,
+        "Where trained teachers and scored candidates are kept; `none` keeps nothing.",
+        SEARCH,
     )
 
     recover: str = _option(
@@ -113,7 +140,10 @@ class RunConfig(BaseModel):
     batch_size: int = _option(32, "Examples a training step.", TRAINING, gt=0)
     temperature: float = _option(2.0, "Softening of the teacher's answers.", TRAINING, gt=0)
     distill_weight: float = _option(
-        0.9, "Share of the teacher's answers in the loss.", TRAINING, ge=0, le=1
+        0.5, "Share of the teacher's answers in the loss.", TRAINING, ge=0, le=1
+    )
+    distill_rate: float = _option(
+        4.0, "Learning rate of distilling over that of fine-tuning.", TRAINING, gt=0
     )
     seed: int = _option(41, "Seed of splits, heads, data order and dropout.", TRAINING, ge=0)
 
@@ -148,13 +178,24 @@ class RunConfig(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> RunConfig:
-        asked = [name for name in HOW_DEEP if getattr(self, name) not in (None, False)]
-        if len(asked) > 1:
-            flags = " and ".join(f"--{name}" for name in asked)
-            raise ValueError(f"{flags} say how deep in more than one way; give one")
+        counts = [name for name in COUNTS if getattr(self, name) not in (None, False)]
+        flags = " and ".join(f"--{name}" for name in counts)
+        if len(counts) > 1:
+            raise ValueError(f"{flags} say in more than one way how much goes; give one")
+        if self.targets.any and counts:
+            raise ValueError(f"targets find the depth by themselves; leave {flags} out")
         if self.overwrite and self.resume:
             raise ValueError("--overwrite starts anew and --resume goes on; give one")
         return self
+
+    @property
+    def targets(self) -> Targets:
+        """What the pruned model shall reach, where no number of layers is asked for.
+
+        Raises:
+            UsageError: a target is not written as it should be.
+        """
+        return Targets.parse(self.target_speedup, self.latency_budget, self.max_drop)
 
     def recorded(self) -> dict[str, Any]:
         """The fields that `glp/run.yaml` keeps, as plain values."""
@@ -188,9 +229,10 @@ def resolve(flags: Mapping[str, Any], file: Path | None = None) -> RunConfig:
     """
     given = {name: value for name, value in flags.items() if value is not None}
     values = {**(read_file(file) if file else {}), **given}
-    if any(name in given for name in HOW_DEEP):
-        for name in set(HOW_DEEP) - set(given):
-            values.pop(name, None)
+    chosen = [way for way in SIZES if not given.keys().isdisjoint(way)]
+    for way in SIZES:
+        if chosen and way not in chosen:
+            values = {name: value for name, value in values.items() if name not in way}
     try:
         return RunConfig(**values)
     except ValidationError as error:

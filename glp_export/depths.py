@@ -20,7 +20,7 @@ def wanted_depths(config: RunConfig, stack: LayerStack) -> tuple[int, ...]:
     """The depths that are asked for, deepest first, each once.
 
     Without a wish it is half of the layers that may go; () with a plan, whose whole order counts
-    then.
+    then, and with targets, which the depth is found for later.
 
     Raises:
         UsageError: the stack cannot have one of the depths, or the search serves one depth only.
@@ -34,13 +34,31 @@ def wanted_depths(config: RunConfig, stack: LayerStack) -> tuple[int, ...]:
         depths, flag = (total - config.prune,), "--prune"
     elif config.depth is not None:
         depths, flag = (config.depth,), "--depth"
+    elif config.plan or config.targets.any:
+        return ()
     else:
-        return () if config.plan else (total - len(stack.removable) // 2,)
+        return (total - len(stack.removable) // 2,)
     for depth in depths:
         _require_possible(stack, depth, flag)
     if not config.plan:
         _require_nested(config.search, depths, flag)
     return tuple(sorted(set(depths), reverse=True))
+
+
+def most_cuts(config: RunConfig, stack: LayerStack) -> int:
+    """How many layers a search may have to choose; 0 with a plan that is taken whole.
+
+    Raises:
+        UsageError: as `wanted_depths`, or no layer can go.
+    """
+    depths = wanted_depths(config, stack)
+    if depths:
+        return stack.num_layers - min(depths)
+    if config.plan:
+        return 0
+    most = _most(stack)
+    _require_possible(stack, stack.num_layers - max(1, most), "a target")
+    return most
 
 
 def ladder_depths(stack: LayerStack) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from glp_export.encoder import finetune
-from glp_export.search import STRATEGIES
+from glp_export.search import STRATEGIES, Effort
 from glp_export.setup import Setup
 
 PROBE_STEPS = 6
@@ -58,10 +58,10 @@ def estimate_run(setup: Setup) -> Estimate:
     """Train the unpruned model for a few steps and reckon from there."""
     depths = setup.depths or (setup.stack.num_layers,)  # a plan that was not read yet
     searched = not setup.config.plan
-    trainings = STRATEGIES[setup.config.search].trainings(setup.problem) if searched else 0
+    effort = STRATEGIES[setup.config.search].effort(setup.problem) if searched else Effort()
     rivals = {"none": (), "student": depths}.get(setup.config.distilled, depths[-1:])
     final = (setup.stack.num_layers, *depths, *rivals)
-    search_samples = trainings * round(len(setup.fit) * setup.candidate.epochs)
+    search_samples = round(effort.trainings) * round(len(setup.fit) * setup.candidate.epochs)
     final_samples = round(len(setup.train) * setup.final.epochs)
     mean_depth = (setup.stack.num_layers + depths[-1]) / 2
     per_sample_layer = _probe(setup) / setup.stack.num_layers
@@ -72,7 +72,7 @@ def estimate_run(setup: Setup) -> Estimate:
         strategy=setup.config.search if searched else f"plan {setup.config.plan}",
         layers=setup.stack.num_layers,
         depths=depths,
-        trainings=trainings,
+        trainings=effort.trials,
         final_trainings=len(final),
         samples=search_samples + len(final) * final_samples,
         seconds=sample_layers * per_sample_layer,

@@ -186,11 +186,11 @@ def time_contenders(
         for one in exported
         if one.trained.tokenizer is not first.tokenizer
     }
-    lengths = [length for length in config.seq_lens if length <= _longest(contenders)]
-    for length in set(config.seq_lens) - set(lengths):
+    wanted = {*config.seq_lens, *(shape.sequence_length for shape in config.targets.shapes)}
+    for length in sorted(length for length in wanted if length > _longest(contenders)):
         progress.say(f"length {length} is left out: a contender reads {_longest(contenders)}")
     workloads = [
-        *ladder(contenders, config.batch_sizes, lengths or [_longest(contenders)]),
+        *_fixed_shapes(contenders, config),
         *task_workloads(first.test, first.tokenizer, config.batch_sizes, own=own),
     ]
     with progress.stage("benchmark") as meter:
@@ -230,9 +230,19 @@ def _choose(
 
 def _choice_workloads(place: Place, trained: Trained) -> list[Workload]:
     """Every shape that is reported: a graph may gain at one and lose at another."""
-    contender = _pytorch(place, trained)
-    lengths = [length for length in place.config.seq_lens if length <= contender.max_length]
-    return ladder([contender], place.config.batch_sizes, lengths or [contender.max_length])
+    return _fixed_shapes([_pytorch(place, trained)], place.config)
+
+
+def _fixed_shapes(contenders: Sequence[Contender], config: RunConfig) -> list[Workload]:
+    """The ladder of batch sizes and lengths, and what targets are measured on beside it."""
+    longest = _longest(contenders)
+    lengths = [length for length in config.seq_lens if length <= longest]
+    workloads = ladder(contenders, config.batch_sizes, lengths or [longest])
+    named = {workload.shape.name for workload in workloads}
+    for shape in config.targets.shapes:
+        if shape.name not in named and shape.sequence_length <= longest:
+            workloads += ladder(contenders, [shape.batch_size], [shape.sequence_length])
+    return workloads
 
 
 def _check(
@@ -281,8 +291,7 @@ def _onnx(place: Place, exported: Exported) -> list[Contender]:
 
 
 def _timing(seconds: float, config: RunConfig) -> Timing:
-    rounds = config.bench_rounds
-    return Timing(rounds, max(4 * rounds, 40), seconds, seed=config.seed)
+    return Timing.lasting(seconds, config.bench_rounds, config.seed)
 
 
 def _levels(wanted: str) -> list[str]:

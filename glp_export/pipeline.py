@@ -27,8 +27,9 @@ from glp_export.measuring_stages import (
 )
 from glp_export.progress import Progress
 from glp_export.search import Plan
+from glp_export.search_stage import choose_layers, confirm_cost
 from glp_export.setup import Setup, set_up
-from glp_export.training_stages import Trained, choose_layers, confirm_cost, train_contenders
+from glp_export.training_stages import Trained, train_contenders
 from glp_export.writing_stages import Rung, rungs_of, write_output
 
 Confirm = Callable[[str], bool]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glp_export.config import RunConfig
-from glp_export.depths import wanted_depths
+from glp_export.depths import most_cuts, wanted_depths
 from glp_export.encoder import (
     RECOVERIES,
     DistillSettings,
@@ -22,7 +22,7 @@ from glp_export.encoder import (
 )
 from glp_export.errors import UsageError
 from glp_export.machine import provider_for, resolve_device, usable_cores
-from glp_export.search import STRATEGIES, Problem
+from glp_export.search import STRATEGIES, WORKERS, Problem
 from glp_export.tasks import (
     KINDS,
     DataSpec,
@@ -76,7 +76,8 @@ class Setup:
         place: the wishes, the task and the machine.
         source: the model to prune.
         stack: its layers.
-        depths: layers of each model that is made, deepest first; () for the depth of the plan.
+        depths: layers of each model that is made, deepest first; () where a
+            plan or a target says it.
         problem: which layers may go, and how many shall at most.
         fit: encoded; trains the candidates.
         select: encoded; chooses between them.
@@ -136,7 +137,6 @@ def set_up(config: RunConfig) -> Setup:
     model = load_seeded(source, data, config.seed)
     match_inputs(tokenizer, model)
     stack = find_layer_stack(model)
-    depths = wanted_depths(config, stack)
     final = _train_settings(config, model, device)
     fit, select = (_encode(config, data, tokenizer, part) for part in (data.fit, data.select))
     return Setup(
@@ -145,15 +145,17 @@ def set_up(config: RunConfig) -> Setup:
         source=source,
         tokenizer=tokenizer,
         stack=stack,
-        depths=depths,
-        problem=Problem(stack.removable, stack.num_layers - min(depths) if depths else 0),
+        depths=wanted_depths(config, stack),
+        problem=Problem(stack.removable, most_cuts(config, stack)),
         fit=_first(fit, config.max_search_samples),
         select=select,
         train=_encode(config, data, tokenizer, data.train),
         test=_encode(config, data, tokenizer, data.test),
         final=final,
         candidate=replace(final, epochs=config.search_epochs or config.epochs),
-        distillation=DistillSettings(config.temperature, config.distill_weight),
+        distillation=DistillSettings(
+            config.temperature, config.distill_weight, config.distill_rate
+        ),
         model_checksum=checksum(source),
     )
 
@@ -223,6 +225,7 @@ def _require_choices(config: RunConfig) -> None:
     for flag, value, table in (
         ("--search", config.search, STRATEGIES),
         ("--recover", config.recover, RECOVERIES),
+        ("--workers", config.workers, WORKERS),
     ):
         if value not in table:
             raise UsageError(f"there is no {flag} {value}", fix=f"choose from {', '.join(table)}")

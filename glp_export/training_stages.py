@@ -1,4 +1,4 @@
-"""The stages that train: choosing the layers, then bringing every contender to its best.
+"""The stage that trains: every contender is brought to its best.
 
 Each keeps what it made in the run's work directory and takes it from there when resumed.
 """
@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from glp_export.bench import ContenderName
 from glp_export.encoder import (
@@ -24,20 +24,9 @@ from glp_export.encoder import (
     remove_layers,
     save_checkpoint,
 )
-from glp_export.errors import UsageError
-from glp_export.machine import describe
 from glp_export.progress import Progress
 from glp_export.report.numbers import layers_in_words
-from glp_export.search import (
-    STRATEGIES,
-    Candidate,
-    FineTunedCandidates,
-    Journal,
-    Plan,
-    Problem,
-    read_plan,
-    search,
-)
+from glp_export.search import Plan, Problem, order_by_rule
 from glp_export.setup import Setup, load_seeded, model_source
 from glp_export.tasks import encode
 
@@ -78,43 +67,6 @@ class Trained:
     def label(self) -> str:
         """What tells it from the others: `pruned, 6 layers`."""
         return f"{self.contender}, {layers_in_words(self.layers)}"
-
-
-def choose_layers(setup: Setup, work: Path, progress: Progress) -> Plan:
-    """Find which layers go: read the plan that was named, or search.
-
-    Raises:
-        DataError: the plan cannot be read.
-        UsageError: the plan does not fit, or the journal belongs to other settings.
-    """
-    facts = _facts(setup)
-    if setup.config.plan:
-        plan = read_plan(setup.config.plan, setup.stack.num_layers, facts)
-        plan = plan.cut(setup.problem.cuts) if setup.problem.cuts else plan
-        setup.stack.check(plan.order)
-        return plan
-    strategy = STRATEGIES[setup.config.search]
-    total = strategy.trainings(setup.problem)
-    with progress.stage(f"search ({strategy.name})", total or None) as meter:
-        leader: list[Candidate] = []
-
-        def announce(candidate: Candidate) -> None:
-            same = [other for other in leader if len(other.removed) == len(candidate.removed)]
-            leader[:] = [max([*same, candidate], key=lambda c: c.score)]
-            best = leader[0]
-            meter.advance(f"best without {list(best.removed)}: {best.score:.3f}")
-
-        candidates = FineTunedCandidates(
-            pretrained=setup.pretrained(),
-            tokenizer=setup.tokenizer,
-            task=setup.data.task,
-            fit=setup.fit,
-            select=setup.select,
-            settings=setup.candidate,
-            journal=Journal(work / "journal.jsonl", _journal_settings(setup)),
-            announce=announce,
-        )
-        return search(strategy.name, setup.problem, candidates, facts)
 
 
 def train_contenders(
@@ -191,20 +143,13 @@ def _distilled(school: _School, plans: Sequence[Plan]) -> list[Trained]:
 
 def _made_student(school: _School, plan: Plan) -> Trained:
     setup = school.setup
-    problem = Problem(setup.stack.removable, len(plan.order))
-    alternate = [
-        layer
-        for choice in STRATEGIES["alternate"].choose(problem, lambda _: [])
-        for layer in choice.removed
-    ]
+    alternate = order_by_rule("alternate", Problem(setup.stack.removable, len(plan.order)))
     if set(alternate) == set(plan.order):
         school.progress.say(
             f"at {layers_in_words(plan.depth)} the plan removes alternate layers: "
             "pruned and distilled start alike"
         )
-    checkpoint = school.train(
-        "distilled", "distill the student", RECOVERIES["distill"], tuple(alternate)
-    )
+    checkpoint = school.train("distilled", "distill the student", RECOVERIES["distill"], alternate)
     return _own(setup, "distilled", f"alternate layers of {setup.source.name}", checkpoint)
 
 
@@ -278,48 +223,3 @@ def _own(setup: Setup, contender: ContenderName, origin: str, checkpoint: Path) 
         for name, rows in setup.data.other_tests.items()
     }
     return Trained(contender, origin, checkpoint, setup.tokenizer, setup.test, others)
-
-
-def _facts(setup: Setup) -> dict[str, Any]:
-    """The fields of a plan that are known before the search."""
-    return {
-        "task": setup.data.task.name,
-        "metric": setup.data.task.metric,
-        "base_model": setup.source.name,
-        "revision": setup.source.revision,
-        "checksum": setup.model_checksum,
-        "num_layers": setup.stack.num_layers,
-        "data_checksum": setup.data.checksum,
-        "versions": describe().versions,
-    }
-
-
-def _journal_settings(setup: Setup) -> dict[str, Any]:
-    """All that a candidate's score depends on."""
-    return {
-        "model": setup.source.name,
-        "revision": setup.source.revision,
-        "model_checksum": setup.model_checksum,
-        "data_checksum": setup.data.checksum,
-        "max_length": setup.max_length,
-        "fit_rows": len(setup.fit),
-        "training": asdict(setup.candidate),
-        "threads": setup.place.threads,
-    }
-
-
-def confirm_cost(setup: Setup, confirm: Callable[[str], bool]) -> None:
-    """Ask before a search of more than 100 trainings.
-
-    Raises:
-        UsageError: the answer is no.
-    """
-    count = STRATEGIES[setup.config.search].trainings(setup.problem)
-    if setup.config.plan or setup.config.yes or count <= 100:
-        return
-    if not confirm(f"{setup.config.search} search trains {count} candidates. Go on?"):
-        raise UsageError(
-            f"{setup.config.search} search would train {count} candidates",
-            where=f"--search {setup.config.search}",
-            fix="say --yes to do it, or remove fewer layers, or choose --search greedy",
-        )

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 from glp_export.artifact import ArtifactLayout
 from glp_export.bench import Benchmark, Frontier, FrontierDifference, of_depth
-from glp_export.config import HOW_DEEP, RunConfig
+from glp_export.config import COUNTS, RunConfig
 from glp_export.machine import describe
 from glp_export.measuring_stages import Scored
 from glp_export.report import CardFacts, MetricDifference, write_card, write_ladder_readme
@@ -115,7 +115,7 @@ def _config_of(rung: Rung, config: RunConfig) -> RunConfig:
     """The configuration that makes one artifact alone: of a ladder, with its own depth."""
     if not rung.of_several:
         return config
-    nothing: dict[str, object] = {name: RunConfig.model_fields[name].default for name in HOW_DEEP}
+    nothing: dict[str, object] = {name: RunConfig.model_fields[name].default for name in COUNTS}
     output = config.output and config.output / rung.layout.root.name
     return config.model_copy(update={**nothing, "depth": rung.plan.depth, "output": output})
 

@@ -28,6 +28,26 @@ def test_one_way_to_say_how_deep_on_the_command_line_replaces_those_in_the_file(
     assert resolve({"ladder": True}, file).depths is None
 
 
+@pytest.mark.parametrize("given", ["2.0", 2.0, 2])
+def test_targets_replace_a_depth_in_the_file_and_the_other_way_round(tmp_path, given):
+    file = tmp_path / "run.yaml"
+    file.write_text("depth: 3\n")
+    config = resolve({"target_speedup": given}, file)
+    assert config.depth is None
+    assert config.targets.speedup.value == 2
+    file.write_text("target-speedup: 2.0\nmax_drop: 0.01\n")
+    assert resolve({"max_drop": 0}, file).targets.fast_enough_asked
+    assert not resolve({"prune": 3}, file).targets.any
+
+
+def test_targets_are_recorded_as_they_were_given(tmp_path):
+    given = {"target_speedup": "2.0@8x64", "latency_budget": "10ms", "max_drop": 0.0}
+    config = resolve(given)
+    assert resolve(read_file(config.save(tmp_path / "run.yaml"))) == config
+    without = resolve({})
+    assert resolve(read_file(without.save(tmp_path / "run.yaml"))).targets.any is False
+
+
 def test_what_is_recorded_is_read_back(tmp_path):
     given = {"model": "a", "batch_sizes": "1,8", "depths": "4,2", "output": "out"}
     config = resolve({**given, "token": "secret"})
@@ -58,6 +78,13 @@ def test_a_misspelt_key_is_answered_with_the_right_one(tmp_path):
         ({"prune": 1, "ladder": True}, "give one"),
         ({"depths": "0,3"}, "--depths"),
         ({"overwrite": True, "resume": True}, "give one"),
+        ({"depth": 3, "max_drop": 0.01}, "leave --depth out"),
+        ({"ladder": True, "max_drop": 0.01}, "leave --ladder out"),
+        ({"prune": 3, "target_speedup": "2.0"}, "leave --prune out"),
+        ({"target_speedup": "twice"}, "--target-speedup"),
+        ({"latency_budget": 10}, "--latency-budget"),
+        ({"max_drop": -0.1}, "--max-drop"),
+        ({"max_drop": float("nan")}, "--max-drop"),
         ({"epochs": -1}, "--epochs"),
         ({"batch_sizes": "0"}, "--batch-sizes"),
         ({"batch_sizes": "many"}, "--batch-sizes"),

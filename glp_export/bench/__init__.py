@@ -18,6 +18,7 @@ from glp_export.bench.contenders import (
     onnx_contender,
     pytorch_contender,
 )
+from glp_export.bench.depth_latency import DepthTiming, measure_depth
 from glp_export.bench.frontier import Frontier, FrontierDifference, FrontierLatency, FrontierPoint
 from glp_export.bench.memory import peak_memory_mb
 from glp_export.bench.run import Benchmark, benchmark
@@ -34,6 +35,7 @@ __all__ = [
     "Choice",
     "Contender",
     "ContenderName",
+    "DepthTiming",
     "Frontier",
     "FrontierDifference",
     "FrontierLatency",
@@ -54,6 +56,7 @@ __all__ = [
     "fastest",
     "ladder",
     "measure",
+    "measure_depth",
     "of_depth",
     "onnx_contender",
     "paired_ratio",

@@ -70,6 +70,11 @@ class Timing:
                 fix="an interval needs at least 3 rounds",
             )
 
+    @classmethod
+    def lasting(cls, seconds: float, min_rounds: int, seed: int) -> Timing:
+        """So many seconds a shape, with room for four times the least rounds."""
+        return cls(min_rounds, max(4 * min_rounds, 40), seconds, seed=seed)
+
 
 @dataclass(frozen=True)
 class Samples:

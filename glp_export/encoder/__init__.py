@@ -8,7 +8,7 @@ from glp_export.encoder.checkpoint import (
     match_inputs,
     save_checkpoint,
 )
-from glp_export.encoder.distillation import DistillSettings, distill
+from glp_export.encoder.distillation import DistillSettings, distill, divergence
 from glp_export.encoder.layer_stack import (
     FAMILIES,
     Family,
@@ -33,6 +33,7 @@ __all__ = [
     "TrainSettings",
     "checksum",
     "distill",
+    "divergence",
     "find_layer_stack",
     "finetune",
     "load_model",

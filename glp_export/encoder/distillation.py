@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,15 +19,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DistillSettings:
-    """What the student imitates.
+    """What the student imitates, and how fast.
 
     Attributes:
         temperature: both distributions are softened by it; 1 leaves them as they are.
         weight: share of the imitation in the loss, the rest is the task's own loss.
+        rate: the student's highest learning rate over that of fine-tuning. It starts from layers
+            that know the task and has a gap to bridge, which takes longer strides.
+        warmup_ratio: share of the steps in which the learning rate rises to that.
     """
 
     temperature: float = 2.0
-    weight: float = 0.9
+    weight: float = 0.5
+    rate: float = 4.0
+    warmup_ratio: float = 0.1
 
 
 def distill(
@@ -42,15 +47,48 @@ def distill(
     """Train `student` in place on the teacher's logits and the labels; return it in eval mode.
 
     The teacher sees every example once, without dropout, so its logits are taken as given
-    rather than computed anew in every epoch.
+    rather than computed anew in every epoch. The student has no dropout either: what it imitates
+    is free of noise, and in the few steps of a recovery noise only slows it down
+    (benchmarks/results/search_cost.md has both).
 
     Args:
         teacher_logits: (examples, labels) float32, in the order of `examples`.
     """
     with_logits = examples.add_column("teacher_logits", list(teacher_logits))
-    return run_trainer(
-        _distiller_class(distillation), student, with_logits, tokenizer, settings, progress
+    faster = replace(
+        settings,
+        learning_rate=settings.learning_rate * distillation.rate,
+        warmup_ratio=distillation.warmup_ratio,
     )
+    return run_trainer(
+        _distiller_class(distillation), student, with_logits, tokenizer, faster, progress
+    )
+
+
+def divergence(
+    student: NDArray[np.float32],
+    teacher: NDArray[np.float32],
+    problem_type: str,
+    temperature: float,
+) -> NDArray[np.float32]:
+    """How far a student's answers are from its teacher's, example by example.
+
+    Args:
+        student: logits (rows, labels).
+        teacher: logits (rows, labels).
+        problem_type: as the model's configuration calls it; a key of `IMITATION_LOSSES`.
+        temperature: the softening.
+
+    Returns:
+        (rows,) float32; infinite where the student's answer is no number.
+    """
+    import torch
+
+    rows = IMITATION_LOSSES[problem_type](
+        torch.from_numpy(student), torch.from_numpy(teacher), temperature
+    )
+    distances: NDArray[np.float32] = rows.nan_to_num(nan=np.inf).numpy()
+    return distances
 
 
 def soft_cross_entropy(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
@@ -60,30 +98,31 @@ def soft_cross_entropy(student: Tensor, teacher: Tensor, temperature: float) -> 
         student: logits (batch, labels).
         teacher: logits (batch, labels).
         temperature: the softening.
+
+    Returns:
+        (batch,).
     """
     import torch.nn.functional as functional
 
-    divergence = functional.kl_div(
+    divergences = functional.kl_div(
         functional.log_softmax(student / temperature, dim=-1),
         functional.log_softmax(teacher / temperature, dim=-1),
         log_target=True,
-        reduction="batchmean",
+        reduction="none",
     )
-    return divergence * temperature**2
+    return divergences.sum(dim=-1) * temperature**2
 
 
 def squared_error(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """Mean squared difference, for scores that are no distribution; takes no temperature."""
-    import torch.nn.functional as functional
-
-    return functional.mse_loss(student, teacher)
+    """Squared difference (batch,), for scores that are no distribution; takes no temperature."""
+    return ((student - teacher) ** 2).mean(dim=-1)
 
 
 IMITATION_LOSSES: dict[str | None, Callable[[Any, Any, float], Any]] = {
     "single_label_classification": soft_cross_entropy,
     "regression": squared_error,
 }
-"""The loss between logits for each of transformers' problem types."""
+"""The loss of each example between logits, for each of transformers' problem types."""
 
 
 def _distiller_class(distillation: DistillSettings) -> Any:
@@ -94,11 +133,11 @@ def _distiller_class(distillation: DistillSettings) -> Any:
             self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any
         ) -> Any:
             teacher_logits = inputs.pop("teacher_logits")
-            outputs = model(**inputs)
+            outputs = model.eval()(**inputs)  # of dropout alone: gradients flow as in training
             imitation_loss = IMITATION_LOSSES[model.config.problem_type]
-            imitation = imitation_loss(outputs.logits, teacher_logits, distillation.temperature)
+            distances = imitation_loss(outputs.logits, teacher_logits, distillation.temperature)
             share = distillation.weight
-            loss = share * imitation + (1 - share) * outputs.loss
+            loss = share * distances.mean() + (1 - share) * outputs.loss
             return (loss, outputs) if return_outputs else loss
 
     return Distiller

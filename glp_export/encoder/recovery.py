@@ -23,12 +23,13 @@ class Lesson:
 
     Attributes:
         examples: encoded training examples with labels.
-        teacher_logits: the unpruned model's answers to them, (examples, labels) float32.
+        teacher_logits: the unpruned model's answers to them, (examples, labels) float32; None
+            where labels alone are learned.
     """
 
     examples: Dataset
     tokenizer: PreTrainedTokenizerBase
-    teacher_logits: NDArray[np.float32]
+    teacher_logits: NDArray[np.float32] | None
     settings: TrainSettings
     distillation: DistillSettings
 
@@ -54,6 +55,8 @@ class Recovery:
 def _imitate(
     student: PreTrainedModel, lesson: Lesson, progress: Progress | None
 ) -> PreTrainedModel:
+    if lesson.teacher_logits is None:
+        raise ValueError("imitation needs the teacher's logits")
     return distill(
         student,
         lesson.teacher_logits,

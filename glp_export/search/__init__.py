@@ -1,23 +1,33 @@
-"""Which layers go: plans, strategies, the journal, and where candidates are scored."""
+"""Which layers go: plans, strategies, the journal, and where candidates are tried."""
 
-from glp_export.search.candidates import FineTunedCandidates
+from glp_export.search.ground import Ground
 from glp_export.search.journal import Journal
 from glp_export.search.layer_file import read_layer_file, read_log, write_layer_file
 from glp_export.search.plan import Candidate, Cost, Plan, Step
 from glp_export.search.published import published_plan, published_plans
-from glp_export.search.search import read_plan, search
-from glp_export.search.strategies import STRATEGIES, Problem, Strategy
+from glp_export.search.search import order_by_rule, read_plan, search
+from glp_export.search.strategies import STRATEGIES, Effort, Problem, Strategy
+from glp_export.search.trial import Trial
+from glp_export.search.workbench import TrialBench, Workbench
+from glp_export.search.workers import WORKERS, Workers
 
 __all__ = [
     "STRATEGIES",
+    "WORKERS",
     "Candidate",
     "Cost",
-    "FineTunedCandidates",
+    "Effort",
+    "Ground",
     "Journal",
     "Plan",
     "Problem",
     "Step",
     "Strategy",
+    "Trial",
+    "TrialBench",
+    "Workbench",
+    "Workers",
+    "order_by_rule",
     "published_plan",
     "published_plans",
     "read_layer_file",

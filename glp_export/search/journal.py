@@ -1,25 +1,32 @@
 """The search's memory on disk: one line for every candidate, written when it is known.
 
-A killed search loses the candidate in hand and nothing else.
+A killed search loses the candidate in hand and nothing else. Several searches may share a
+journal: each sees what the others have scored.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
 from glp_export.errors import UsageError
 from glp_export.search.plan import Candidate
+from glp_export.search.trial import Trial
 
 
 class Journal:
-    """Scores of candidates by the layers that they lack.
+    """Candidates by what was tried, and the distances that they are compared by.
 
     The first line holds the settings that the scores depend on. A journal of other settings is
-    not continued.
+    not continued. The lock beside the file is held for every look and every line.
 
     Raises:
         UsageError: the journal at `path` belongs to other settings; the message names them.
@@ -28,37 +35,80 @@ class Journal:
     def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
         self.path = path
         self._settings = json.loads(json.dumps(dict(settings)))
-        self._candidates: dict[tuple[int, ...], Candidate] = {}
-        if path.exists():
-            self._read()
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._append({"settings": self._settings})
+        self._candidates: dict[Trial, Candidate] = {}
+        self._bytes_read = 0
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(f"{path}.lock")
+        with self._lock:
+            self._settle()
 
-    def get(self, removed: tuple[int, ...]) -> Candidate | None:
-        """The candidate that lacks these layers, if it was scored before."""
-        return self._candidates.get(removed)
+    def get(self, trial: Trial) -> Candidate | None:
+        """What came of a trial, if it was carried out before, here or elsewhere."""
+        if trial not in self._candidates:
+            with self._lock:
+                self._read_new_lines()
+        return self._candidates.get(trial)
 
-    def add(self, candidate: Candidate) -> None:
-        """Keep a candidate; it is on the disk when this returns."""
-        self._append(candidate.model_dump(mode="json"))
-        self._candidates[candidate.removed] = candidate
+    def known(self, trial: Trial) -> Candidate:
+        """What came of a trial that was carried out."""
+        return self._candidates[trial]
+
+    def add(self, candidate: Candidate, distances: NDArray[np.float32] | None = None) -> None:
+        """Keep a candidate and its distances (rows,); they are on the disk when this returns."""
+        if distances is not None:
+            _write_array(self._distances_path(candidate.trial), distances)
+        with self._lock:
+            self._settle()
+            self._append(candidate.model_dump(mode="json"))
+        self._candidates[candidate.trial] = candidate
+
+    def distances(self, trial: Trial) -> NDArray[np.float32]:
+        """The distances (rows,) of a trial that was carried out."""
+        distances: NDArray[np.float32] = np.load(self._distances_path(trial))
+        return distances
 
     def __len__(self) -> int:
         return len(self._candidates)
 
-    def _append(self, record: Mapping[str, Any]) -> None:
-        with self.path.open("a") as stream:
-            stream.write(json.dumps(record) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
+    def _settle(self) -> None:
+        """Make the file one that can be appended to: a torn last line goes, a first line is there.
 
-    def _read(self) -> None:
-        lines = _complete_lines(self.path)
-        if not lines:
-            self.path.unlink()
+        Whoever began a torn line is dead: the lock is ours.
+        """
+        self._read_new_lines()
+        if self._size() > self._bytes_read:
+            os.truncate(self.path, self._bytes_read)
+        if not self._bytes_read:
+            self._append({"settings": self._settings})
+
+    def _append(self, record: Mapping[str, Any]) -> None:
+        line = (json.dumps(record) + "\n").encode()
+        with self.path.open("ab", buffering=0) as stream:
+            if stream.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+            os.fsync(stream.fileno())
+        self._bytes_read += len(line)
+
+    def _read_new_lines(self) -> None:
+        """Learn what was added since the last look, as far as it was written whole."""
+        size = self._size()
+        if size < self._bytes_read:  # someone deleted it: what stands there now is another file
+            self._bytes_read = 0
+        if size == self._bytes_read:
             return
-        kept = json.loads(lines[0])["settings"]
+        with self.path.open("rb") as stream:
+            stream.seek(self._bytes_read)
+            content = stream.read()
+        whole = content[: content.rfind(b"\n") + 1]
+        lines = whole.splitlines()
+        if lines and not self._bytes_read:
+            self._require_same(json.loads(lines.pop(0))["settings"])
+        for line in lines:
+            candidate = Candidate.model_validate_json(line)
+            self._candidates[candidate.trial] = candidate
+        self._bytes_read += len(whole)
+
+    def _require_same(self, kept: Mapping[str, Any]) -> None:
         changed = sorted(
             name
             for name in kept.keys() | self._settings.keys()
@@ -70,16 +120,21 @@ class Journal:
                 where=str(self.path),
                 fix="resume with the same settings, or start anew with --overwrite",
             )
-        for line in lines[1:]:
-            candidate = Candidate.model_validate_json(line)
-            self._candidates[candidate.removed] = candidate
+
+    def _size(self) -> int:
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def _distances_path(self, trial: Trial) -> Path:
+        layers = "-".join(map(str, trial.removed))
+        return self.path.parent / "distances" / f"{layers}_{trial.share:.6g}_{trial.repeat}.npy"
 
 
-def _complete_lines(path: Path) -> list[str]:
-    """The lines that were written whole; a torn last one is cut off the file."""
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        with path.open("r+b") as stream:
-            stream.truncate(len(whole))
-    return whole.decode().splitlines()
+def _write_array(path: Path, values: NDArray[np.float32]) -> None:
+    """Write an array so that a reader finds it whole or not at all."""
+    path.parent.mkdir(exist_ok=True)
+    unfinished = path.with_suffix(f".{os.getpid()}")
+    with unfinished.open("wb") as stream:
+        np.save(stream, values)
+        stream.flush()
+        os.fsync(stream.fileno())
+    unfinished.replace(path)

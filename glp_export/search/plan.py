@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from glp_export.errors import DataError, UsageError
+from glp_export.search.trial import Trial
 
 SCHEMA_VERSION = 1
 
@@ -21,33 +22,52 @@ class _Record(BaseModel):
 class Candidate(_Record):
     """One shallower model that was tried: the layers it lacks and how it scored on `select`.
 
-    Layers are numbered as in the base model, from 0 at the input.
+    Layers are numbered as in the base model, from 0 at the input. `share` is how much of the
+    whole teaching it had had (0: none), `distance` how far its answers on `select` are from the
+    teacher's on average, and `repeat` tells seeds apart.
     """
 
     removed: tuple[int, ...]
     score: float
+    share: float = 1.0
+    repeat: int = 0
+    distance: float | None = None
     seconds: float = 0.0
+
+    @property
+    def trial(self) -> Trial:
+        """What was tried."""
+        return Trial(self.removed, self.share, self.repeat)
 
 
 class Step(_Record):
-    """One choice: the candidates that were compared and the layers that went for good."""
+    """One choice: the candidates that were compared and the layers that went for good.
+
+    `lead` is how much nearer the winner came to the teacher than the runner-up, and `probability`
+    how surely it is nearer on other examples of this kind; both are null for a choice that
+    had no teacher.
+    """
 
     kind: str = "layer"
     removed: tuple[int, ...]
     score: float
     sample_size: int
     candidates: tuple[Candidate, ...]
+    lead: float | None = None
+    probability: float | None = None
 
 
 class Cost(_Record):
     """What the search spent.
 
     `sample_layers` counts every training example once for each layer it passed through, the
-    measure that machines do not change.
+    measure that machines do not change; `scored_sample_layers` counts the examples that were
+    only scored, a third of the work. The teacher's training is part of both cost and seconds.
     """
 
     trainings: int = 0
     sample_layers: int = 0
+    scored_sample_layers: int = 0
     seconds: float = 0.0
 
 

@@ -4,40 +4,57 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from glp_export.errors import UsageError
 from glp_export.search.layer_file import read_layer_file
-from glp_export.search.plan import Candidate, Cost, Plan, Step
+from glp_export.search.plan import Cost, Plan, Step
 from glp_export.search.published import PREFIX, published_plan
 from glp_export.search.strategies import STRATEGIES, Choice, Problem
+from glp_export.search.workbench import NO_BENCH, TrialBench
 
-if TYPE_CHECKING:
-    from glp_export.search.candidates import FineTunedCandidates
+NOTHING = Cost()
 
 
 def search(
-    strategy: str, problem: Problem, candidates: FineTunedCandidates, facts: dict[str, Any]
+    strategy: str,
+    problem: Problem,
+    bench: TrialBench,
+    facts: dict[str, Any],
+    teacher: Cost = NOTHING,
 ) -> Plan:
     """Choose the layers to remove.
 
     Args:
         strategy: a key of `STRATEGIES`.
         problem: the layers that may go, and how many shall.
-        candidates: scores what the strategy asks for.
+        bench: carries out what the strategy asks for.
         facts: the plan's fields that no search changes (base model, task, versions, …).
+        teacher: what the model that candidates inherit from has cost.
     """
-    choices = STRATEGIES[strategy].choose(problem, candidates)
-    steps = tuple(_step(choice, candidates) for choice in choices)
+    choices = STRATEGIES[strategy].choose(problem, bench)
+    steps = tuple(_step(choice, len(bench.ground.select)) for choice in choices)
     return Plan(
         **facts,
         strategy=strategy,
-        seed=candidates.settings.seed,
-        settings=asdict(candidates.settings),
+        seed=bench.ground.lesson.settings.seed,
+        settings=asdict(bench.ground.lesson.settings),
         order=tuple(layer for choice in choices for layer in choice.removed),
         steps=steps if any(step.candidates for step in steps) else (),
-        cost=_cost(steps, candidates, facts["num_layers"]),
+        cost=_cost(bench, facts["num_layers"], teacher),
     )
+
+
+def order_by_rule(strategy: str, problem: Problem) -> tuple[int, ...]:
+    """The order of a strategy that looks at no candidate: top, alternate, ….
+
+    Raises:
+        ValueError: the strategy tries candidates.
+    """
+    if STRATEGIES[strategy].effort(problem).trials:
+        raise ValueError(f"{strategy} is no rule: it tries candidates")
+    choices = STRATEGIES[strategy].choose(problem, NO_BENCH)
+    return tuple(layer for choice in choices for layer in choice.removed)
 
 
 def read_plan(name: str, num_layers: int, facts: dict[str, Any]) -> Plan:
@@ -73,28 +90,25 @@ def _other_depth(name: str, expected: int, num_layers: int) -> UsageError:
     )
 
 
-def _step(choice: Choice, candidates: FineTunedCandidates) -> Step:
-    tried = tuple(_known(candidates, removed) for removed in choice.scores)
-    after = [candidate for candidate in tried if set(choice.removed) <= set(candidate.removed)]
+def _step(choice: Choice, rows: int) -> Step:
     return Step(
         removed=choice.removed,
-        score=max((candidate.score for candidate in after), default=float("nan")),
-        sample_size=len(candidates.select),
-        candidates=tried,
+        score=choice.winner.score if choice.winner else float("nan"),
+        sample_size=rows,
+        candidates=tuple(choice.candidates),
+        lead=choice.lead,
+        probability=choice.probability,
     )
 
 
-def _known(candidates: FineTunedCandidates, removed: tuple[int, ...]) -> Candidate:
-    candidate = candidates.journal.get(removed)
-    assert candidate is not None, f"{removed} was chosen among but never scored"
-    return candidate
-
-
-def _cost(steps: tuple[Step, ...], candidates: FineTunedCandidates, num_layers: int) -> Cost:
-    tried = [candidate for step in steps for candidate in step.candidates]
-    samples = round(len(candidates.fit) * candidates.settings.epochs)
+def _cost(bench: TrialBench, num_layers: int, teacher: Cost) -> Cost:
+    asked = bench.asked.values()
+    rows, whole = len(bench.ground.select), bench.ground.whole
     return Cost(
-        trainings=len(tried),
-        sample_layers=sum((num_layers - len(c.removed)) * samples for c in tried),
-        seconds=round(sum(candidate.seconds for candidate in tried), 1),
+        trainings=teacher.trainings + sum(candidate.share > 0 for candidate in asked),
+        sample_layers=teacher.sample_layers
+        + sum((num_layers - len(c.removed)) * round(c.share * whole) for c in asked),
+        scored_sample_layers=teacher.scored_sample_layers
+        + sum((num_layers - len(c.removed)) * rows for c in asked),
+        seconds=round(teacher.seconds + sum(candidate.seconds for candidate in asked), 1),
     )

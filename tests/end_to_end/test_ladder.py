@@ -25,6 +25,7 @@ QUICK = (
     "--epochs", "1", "--learning-rate", "1e-3", "--batch-size", "16", "--max-length", "32",
     "--seq-lens", "8", "--batch-sizes", "1", "--bench-seconds", "0.1", "--bench-rounds", "3",
     "--device", "cpu", "--threads", "1", "--offline", "--skip-memory", "--optimize", "none",
+    "--cache", "none",
 )  # fmt: skip
 ABOVE = {
     "README.md",

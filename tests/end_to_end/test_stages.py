@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from glp_export.artifact import ArtifactLayout, ParityReport, describe
 from glp_export.artifact_jobs import _config, _pruned
 from glp_export.bench import BenchmarkFile
-from glp_export.measuring_stages import Exported, score_contender
+from glp_export.measuring_stages import Exported, score_contender, time_contenders
+from glp_export.progress import Progress
 from glp_export.setup import learning_rate_for
 from glp_export.training_stages import Trained
 
@@ -24,6 +27,18 @@ def test_further_test_sets_are_scored_beside_the_first(artifact):
     assert other.low <= other.value <= other.high
     (row,) = (r for r in BenchmarkFile.load(layout.benchmark).metrics if r.contender == "pruned")
     assert scored.row.value == pytest.approx(row.value)
+
+
+def test_the_shapes_of_targets_are_measured_too(artifact):
+    layout = ArtifactLayout(artifact)
+    place, pruned = _pruned(layout, _config(layout, {}))
+    wanted = {"depth": None, "target_speedup": "1.1@2x24", "latency_budget": "1s@4x16"}
+    place = replace(place, config=place.config.model_copy(update=wanted))
+    file = describe(layout.onnx_model)
+    alone = Exported(replace(pruned, contender="unpruned"), file, file, ParityReport(()))
+    measured = time_contenders(place, [alone], [], Progress()).file
+    names = [row.shape for row in measured.rows if row.runtime == "onnxruntime"]
+    assert sorted(names) == sorted({"2x24", *("1x8", "1x16", "4x8", "4x16"), "1xtask", "4xtask"})
 
 
 @pytest.mark.parametrize(("width", "rate"), [(1024, 2e-5), (768, 2e-5), (384, 8e-5), (64, 5e-4)])

@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+import json
+import multiprocessing
+import os
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from glp_export.errors import UsageError
 from glp_export.search import Candidate, Journal
 
 SETTINGS = {"epochs": 1.0, "seed": 41}
+SPAWN = multiprocessing.get_context("spawn")
+PATIENCE = 60
 
 
 def test_candidates_are_there_after_reopening(tmp_path):
@@ -40,3 +48,68 @@ def test_other_settings_are_named(tmp_path):
     with pytest.raises(UsageError, match="seed") as caught:
         Journal(tmp_path / "journal.jsonl", {**SETTINGS, "seed": 42})
     assert "epochs" not in caught.value.what
+
+
+def add_many(path: Path, writer: int, count: int, ready: Any) -> None:
+    """What another process does: score candidates of its own, the lines of many lengths."""
+    journal = Journal(path, SETTINGS)
+    ready.wait(PATIENCE)
+    for number in range(count):
+        journal.add(Candidate(removed=(writer, *range(100, 100 + 7 * number)), score=0.5))
+
+
+def die_within_a_line(path: Path) -> None:
+    journal = Journal(path, SETTINGS)
+    journal.add(Candidate(removed=(7,), score=0.5))
+    with journal._lock, path.open("ab", buffering=0) as stream:
+        stream.write(b'{"removed": [8], "sco')
+        os._exit(9)
+
+
+def test_two_processes_lose_and_tear_no_line(tmp_path):
+    path, ready, count = tmp_path / "journal.jsonl", SPAWN.Event(), 60
+    writers = [SPAWN.Process(target=add_many, args=(path, w, count, ready)) for w in (1, 2)]
+    for writer in writers:
+        writer.start()
+    ready.set()
+    for writer in writers:
+        writer.join(PATIENCE)
+    assert [writer.exitcode for writer in writers] == [0, 0]
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line for line in lines if "settings" in line] == [{"settings": SETTINGS}]
+    assert len(Journal(path, SETTINGS)) == 2 * count == len(lines) - 1
+
+
+def test_what_another_has_scored_is_known_at_the_next_question(tmp_path):
+    first = Journal(tmp_path / "journal.jsonl", SETTINGS)
+    second = Journal(tmp_path / "journal.jsonl", SETTINGS)
+    assert first.get((3,)) is None
+    second.add(Candidate(removed=(3,), score=0.25))
+    assert first.get((3,)) == Candidate(removed=(3,), score=0.25)
+    first.add(Candidate(removed=(4,), score=0.5))
+    assert second.get((4,)) == Candidate(removed=(4,), score=0.5)
+
+
+def test_a_line_torn_by_another_process_is_not_joined_to_the_next(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path, SETTINGS)
+    killed = SPAWN.Process(target=die_within_a_line, args=(path,))
+    killed.start()
+    killed.join(PATIENCE)
+    assert killed.exitcode == 9
+    assert journal.get((8,)) is None
+    journal.add(Candidate(removed=(9,), score=0.75))
+    again = Journal(path, SETTINGS)
+    assert [bool(again.get((layer,))) for layer in (7, 8, 9)] == [True, False, True]
+
+
+def test_a_journal_that_was_deleted_is_begun_anew(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path, SETTINGS)
+    journal.add(Candidate(removed=(1,), score=0.5))
+    path.unlink()
+    journal.add(Candidate(removed=(2,), score=0.5))
+    assert journal.get((1,)) is not None
+    again = Journal(path, SETTINGS)
+    assert len(again) == 1
+    assert again.get((2,)) is not None

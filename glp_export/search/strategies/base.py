@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-Removed = tuple[int, ...]
-"""The layers that a candidate lacks, sorted, numbered as in the base model."""
-
-ScoreAll = Callable[[Sequence[Removed]], Sequence[float]]
-"""Scores candidates that do not depend on one another, in their order; higher is better."""
+from glp_export.search.plan import Candidate
+from glp_export.search.trial import Removed
+from glp_export.search.workbench import Workbench
 
 
 @dataclass(frozen=True)
@@ -27,10 +25,32 @@ class Problem:
 
 @dataclass(frozen=True)
 class Choice:
-    """One step: the layers that go for good, and the scores that said so."""
+    """One step: the layers that go for good, and the candidates that said so.
+
+    Attributes:
+        winner: the candidate that was taken, None where none was tried.
+        lead: how much nearer it is to the teacher than the runner-up, None without a teacher.
+        probability: how surely it is nearer on other examples.
+    """
 
     removed: Removed
-    scores: Mapping[Removed, float] = field(default_factory=dict)
+    candidates: Sequence[Candidate] = ()
+    winner: Candidate | None = None
+    lead: float | None = None
+    probability: float | None = None
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What a strategy may spend on a problem, at most.
+
+    Attributes:
+        trials: candidates that are carried out.
+        trainings: whole trainings that those amount to.
+    """
+
+    trials: int = 0
+    trainings: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -40,14 +60,17 @@ class Strategy:
     Attributes:
         name: as given to `--search`.
         summary: one line for people.
-        trainings: how many candidates are trained for a problem.
-        choose: makes the choices, asking for scores as it goes.
+        effort: what it may spend on a problem.
+        choose: makes the choices, asking for trials as it goes.
+        needs_teacher: candidates inherit the fine-tuned model's layers and imitate it; else they
+            inherit the pretrained ones and learn the labels, as in the paper.
     """
 
     name: str
     summary: str
-    trainings: Callable[[Problem], int]
-    choose: Callable[[Problem, ScoreAll], list[Choice]]
+    effort: Callable[[Problem], Effort]
+    choose: Callable[[Problem, Workbench], list[Choice]]
+    needs_teacher: bool = False
 
 
 def best(scores: Mapping[Removed, float]) -> Removed:

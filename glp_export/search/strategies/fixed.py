@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from glp_export.search.strategies.base import Choice, Problem, ScoreAll, Strategy
+from glp_export.search.strategies.base import Choice, Effort, Problem, Strategy
+from glp_export.search.workbench import Workbench
 
 Layers = tuple[int, ...]
 
@@ -31,10 +32,10 @@ def symmetric(layers: Layers) -> Layers:
 
 
 def _rule(order: Callable[[Layers], Layers], summary: str) -> Strategy:
-    def choose(problem: Problem, score_all: ScoreAll) -> list[Choice]:
+    def choose(problem: Problem, bench: Workbench) -> list[Choice]:
         return [Choice((layer,)) for layer in order(problem.layers)[: problem.cuts]]
 
-    return Strategy(order.__name__, summary, lambda problem: 0, choose)
+    return Strategy(order.__name__, summary, lambda problem: Effort(), choose)
 
 
 TOP = _rule(top, "drop the top layers, no training")

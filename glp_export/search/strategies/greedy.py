@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from glp_export.search.strategies.base import Choice, Problem, ScoreAll, Strategy, best
+from glp_export.search.strategies.base import Choice, Effort, Problem, Strategy, best
+from glp_export.search.trial import Trial
+from glp_export.search.workbench import Workbench
 
 
-def choose(problem: Problem, score_all: ScoreAll) -> list[Choice]:
+def choose(problem: Problem, bench: Workbench) -> list[Choice]:
     """Take away, again and again, the layer whose absence scores best."""
     choices: list[Choice] = []
     gone: tuple[int, ...] = ()
     for _ in range(problem.cuts):
-        candidates = {
-            layer: tuple(sorted((*gone, layer))) for layer in problem.layers if layer not in gone
-        }
-        scores = dict(zip(candidates, score_all(list(candidates.values())), strict=True))
-        (layer,) = best({(layer,): score for layer, score in scores.items()})
+        left = [layer for layer in problem.layers if layer not in gone]
+        tried = bench.outcomes([Trial(tuple(sorted((*gone, layer)))) for layer in left])
+        by_layer = dict(zip(left, tried, strict=True))
+        (layer,) = best({(layer,): candidate.score for layer, candidate in by_layer.items()})
+        choices.append(Choice((layer,), tried, by_layer[layer]))
         gone = (*gone, layer)
-        by_removed = {candidates[layer]: score for layer, score in scores.items()}
-        choices.append(Choice((layer,), by_removed))
     return choices
 
 
-def trainings(problem: Problem) -> int:
-    """L + (L-1) + … + (L-n+1) for L layers and n cuts."""
-    return sum(len(problem.layers) - step for step in range(problem.cuts))
+def effort(problem: Problem) -> Effort:
+    """L + (L-1) + … + (L-n+1) trainings for L layers and n cuts."""
+    trainings = sum(len(problem.layers) - step for step in range(problem.cuts))
+    return Effort(trainings, trainings)
 
 
 GREEDY = Strategy(
     "greedy",
     "the paper's: every candidate fine-tuned from the pretrained weights",
-    trainings,
+    effort,
     choose,
 )

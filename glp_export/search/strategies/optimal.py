@@ -5,19 +5,28 @@ from __future__ import annotations
 from itertools import combinations
 from math import comb
 
-from glp_export.search.strategies.base import Choice, Problem, ScoreAll, Strategy, best
+from glp_export.search.strategies.base import Choice, Effort, Problem, Strategy, best
+from glp_export.search.trial import Trial
+from glp_export.search.workbench import Workbench
 
 
-def choose(problem: Problem, score_all: ScoreAll) -> list[Choice]:
+def choose(problem: Problem, bench: Workbench) -> list[Choice]:
     """Score all sets of the wanted size and keep the best; the order within it says nothing."""
-    candidates = list(combinations(problem.layers, problem.cuts))
-    scores = dict(zip(candidates, score_all(candidates), strict=True))
-    return [Choice(best(scores), scores)]
+    tried = bench.outcomes([Trial(gone) for gone in combinations(problem.layers, problem.cuts)])
+    by_removed = {candidate.removed: candidate for candidate in tried}
+    removed = best({gone: candidate.score for gone, candidate in by_removed.items()})
+    return [Choice(removed, tried, by_removed[removed])]
+
+
+def effort(problem: Problem) -> Effort:
+    """One training for each combination."""
+    trainings = comb(len(problem.layers), problem.cuts)
+    return Effort(trainings, trainings)
 
 
 OPTIMAL = Strategy(
     "optimal",
     "every combination of layers (the paper's comparison for two cuts)",
-    lambda problem: comb(len(problem.layers), problem.cuts),
+    effort,
     choose,
 )

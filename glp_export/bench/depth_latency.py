@@ -1,0 +1,73 @@
+"""How much faster a shallower model is than the unpruned one, both as ONNX files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from glp_export.bench.contenders import Contender
+from glp_export.bench.shapes import Shape, Workload
+from glp_export.bench.statistics import Ratio, median_interval, paired_ratio, summarise
+from glp_export.bench.timing import Progress, Samples, Timing, measure
+
+
+@dataclass(frozen=True)
+class DepthTiming:
+    """A depth at one shape.
+
+    Attributes:
+        layers: of the shallower model.
+        shape: that both ran on.
+        p50_ms: its median milliseconds a batch, as a row of benchmark.json has it.
+        p50_high_ms: upper end of the 95 % interval of the rounds' median.
+        speedup: over the unpruned model, round by round.
+    """
+
+    layers: int
+    shape: Shape
+    p50_ms: float
+    p50_high_ms: float
+    speedup: Ratio
+
+
+def measure_depth(
+    unpruned: Contender,
+    shallower: Contender,
+    workloads: Sequence[Workload],
+    *,
+    timing: Timing | None = None,
+    progress: Progress | None = None,
+) -> list[DepthTiming]:
+    """Time a shallower model beside the unpruned one, in alternating turns.
+
+    Args:
+        unpruned: what the speedup is over.
+        shallower: what is asked about.
+        workloads: what both run, from `ladder`.
+        timing: how long and how carefully.
+        progress: called with a stage, units done and units in all.
+
+    Returns:
+        One for each workload.
+
+    Raises:
+        DeviceError: a provider is missing or fell back.
+        ModelError: a file cannot be opened.
+    """
+    samples = measure([unpruned, shallower], workloads, timing=timing, progress=progress)
+    return [
+        _timing(reference, own) for reference, own in zip(samples[::2], samples[1::2], strict=True)
+    ]
+
+
+def _timing(reference: Samples, own: Samples) -> DepthTiming:
+    _, high = median_interval(np.array(own.round_medians))
+    return DepthTiming(
+        layers=own.contender.layers,
+        shape=own.shape,
+        p50_ms=summarise(own.milliseconds).p50_ms,
+        p50_high_ms=high,
+        speedup=paired_ratio(reference.round_medians, own.round_medians),
+    )

@@ -1,0 +1,68 @@
+"""What the cache keeps, on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from glp_export.report import numbers
+from glp_export.report.tables import titled_table
+
+if TYPE_CHECKING:
+    from glp_export.cache import Entry
+
+WIDTH = 79
+
+_UNITS = (("d", 86400), ("h", 3600), ("min", 60))
+
+
+def cache_table(
+    entries: Sequence[Entry], title: str, now: datetime | None = None
+) -> RenderableType:
+    """One row an entry: what it is, which model and task it belongs to, its size and age."""
+    now = now or datetime.now(UTC)
+    table = titled_table(title)
+    table.width = WIDTH
+    table.add_column("kind", overflow="fold", max_width=14)
+    table.add_column("model", ratio=3, overflow="fold")
+    table.add_column("task", ratio=2, overflow="fold")
+    table.add_column("size", justify="right", no_wrap=True)
+    table.add_column("last used", justify="right", no_wrap=True)
+    for entry in entries:
+        table.add_row(
+            Text(entry.kind),
+            Text(_name(entry.facts, "model") or entry.key[:8]),
+            Text(_name(entry.facts, "task") or numbers.MISSING),
+            Text(numbers.file_size(entry.bytes)),
+            Text(age((now - entry.last_used).total_seconds())),
+        )
+    return Group(table, Text(f"{total(entries)} in all", style="dim"))
+
+
+def total(entries: Sequence[Entry]) -> str:
+    """How many entries, and their size: `3 entries, 1.2 GB`."""
+    noun = "entry" if len(entries) == 1 else "entries"
+    size = numbers.file_size(sum(entry.bytes for entry in entries))
+    return f"{len(entries)} {noun}, {size}"
+
+
+def age(seconds: float) -> str:
+    """How long ago: `just now`, `5 min ago`, `3 h ago`, `12 d ago`."""
+    for unit, length in _UNITS:
+        if seconds >= length:
+            return f"{seconds // length:.0f} {unit} ago"
+    return "just now"
+
+
+def _name(facts: Mapping[str, Any], what: str) -> str:
+    """The name of a model or task among the facts; of a path its last part."""
+    value = facts.get(what)
+    if isinstance(value, Mapping):
+        value = value.get("name")
+    name = str(value or "")
+    return PurePath(name).name if PurePath(name).is_absolute() else name

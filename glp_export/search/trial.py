@@ -1,0 +1,23 @@
+"""A trial: one shallower model, taught for a while or not at all, and then scored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Removed = tuple[int, ...]
+"""The layers that a model lacks, sorted, numbered as in the base model."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is to be tried.
+
+    Attributes:
+        removed: the layers that the model lacks.
+        share: of the whole teaching that it gets before it is scored; 0 is none.
+        repeat: 0 for the run's own seed, 1, 2, … for the ones after it.
+    """
+
+    removed: Removed
+    share: float = 1.0
+    repeat: int = 0

@@ -1,0 +1,88 @@
+"""What a strategy works with: it asks for trials and comparisons, and knows nothing of models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glp_export.search.ground import Ground
+from glp_export.search.journal import Journal
+from glp_export.search.plan import Candidate
+from glp_export.search.trial import Trial
+from glp_export.search.workers import Workers
+
+Announce = Callable[[Candidate], None]
+
+
+class Workbench(Protocol):
+    """What strategies ask for."""
+
+    @property
+    def whole(self) -> int:
+        """Training examples of a whole teaching, every pass counted."""
+
+    def outcomes(self, trials: Sequence[Trial]) -> list[Candidate]:
+        """Carry out trials that do not depend on one another; known ones cost nothing."""
+
+    def distances(self, trial: Trial) -> NDArray[np.float32]:
+        """How far a known candidate is from the teacher on each example all are scored on."""
+
+
+class _NoBench:
+    whole = 0
+
+    def outcomes(self, trials: Sequence[Trial]) -> list[Candidate]:
+        raise ValueError("a rule tries no candidate")
+
+    def distances(self, trial: Trial) -> NDArray[np.float32]:
+        raise ValueError("a rule compares no candidates")
+
+
+NO_BENCH: Workbench = _NoBench()
+"""The workbench of rules, which ask for nothing."""
+
+
+@dataclass
+class TrialBench:
+    """The workbench of a real search: trials go to workers, and each outcome into the journal.
+
+    Attributes:
+        announce: told of every candidate, known or new.
+        asked: all that was asked for, in that order: what the search's cost is counted from.
+    """
+
+    ground: Ground
+    workers: Workers
+    journal: Journal
+    announce: Announce = lambda candidate: None
+    asked: dict[Trial, Candidate] = field(default_factory=dict)
+
+    @property
+    def whole(self) -> int:
+        """As the ground has it."""
+        return self.ground.whole
+
+    def outcomes(self, trials: Sequence[Trial]) -> list[Candidate]:
+        """Carry out those trials that the journal does not know."""
+        unknown = [trial for trial in trials if self.journal.get(trial) is None]
+        for trial in trials:
+            if trial not in unknown:
+                self.announce(self.journal.known(trial))
+        if unknown:
+            for outcome in self.workers.outcomes(self.ground, unknown):
+                self.journal.add(outcome.candidate, outcome.distances)
+                self.announce(outcome.candidate)
+        return [self._asked(trial) for trial in trials]
+
+    def distances(self, trial: Trial) -> NDArray[np.float32]:
+        """From the journal."""
+        return self.journal.distances(trial)
+
+    def _asked(self, trial: Trial) -> Candidate:
+        candidate = self.journal.known(trial)
+        self.asked[trial] = candidate
+        return candidate
