@@ -22,7 +22,7 @@ from glp_export.artifact import (
     prepare,
     writing,
 )
-from glp_export.bench import BenchmarkFile
+from glp_export.bench import BenchmarkFile, Frontier
 from glp_export.config import RunConfig, read_file, resolve
 from glp_export.encoder import (
     ModelSource,
@@ -138,14 +138,10 @@ def inspect(path: Path) -> tuple[RenderableType, Any]:
     if name.startswith(PREFIX):
         plan = published_plan(name)
     elif path.is_dir():
-        layout = _layout(path)
+        layout = _finished(path)
         content = {
             "files": {str(file.relative_to(path)): file.stat().st_size for file in layout.files()},
-            **{
-                file.stem: json.loads(file.read_text())
-                for file in (layout.plan, layout.parity, layout.benchmark, layout.environment)
-                if file.is_file()
-            },
+            **{file.stem: json.loads(file.read_text()) for file in _told(layout)},
         }
         return artifact_view(path), content
     elif path.suffix == ".json":
@@ -156,7 +152,27 @@ def inspect(path: Path) -> tuple[RenderableType, Any]:
     return plan_view(plan), plan.model_dump(mode="json")
 
 
+def _told(layout: ArtifactLayout) -> tuple[Path, ...]:
+    """The JSON files that say what an artifact is."""
+    known = (layout.plan, layout.parity, layout.benchmark, layout.frontier, layout.environment)
+    return tuple(file for file in known if file.is_file())
+
+
 def _layout(artifact: Path) -> ArtifactLayout:
+    """One artifact; a ladder holds several."""
+    layout = _finished(artifact)
+    if layout.frontier.is_file():
+        points = Frontier.load(layout.frontier).points
+        rungs = ", ".join(str(artifact / p.directory) for p in points if p.directory)
+        raise UsageError(
+            "this directory holds the artifacts of several depths",
+            where=str(artifact),
+            fix=f"name one of them: {rungs}",
+        )
+    return layout
+
+
+def _finished(artifact: Path) -> ArtifactLayout:
     layout = ArtifactLayout(artifact)
     if not layout.checksums.is_file():
         raise ModelError(

@@ -126,7 +126,7 @@ def prune_and_export_command(
     Example: glp-export prune-and-export -m bert-dir --dataset data/trec --depth 6 -o out/trec
     """
     from glp_export import pipeline
-    from glp_export.report import benchmark_table
+    from glp_export.report import benchmark_table, frontier_table
 
     _, progress = _listen(verbose, quiet)
     run_config = resolve(settings, config or pipeline.interrupted_config(settings))
@@ -136,7 +136,12 @@ def prune_and_export_command(
         return
     result = pipeline.prune_and_export(run_config, progress=progress, confirm=_confirm)
     if json_output:
-        _print_json({"output": result.output, **result.benchmark.model_dump(mode="json")})
+        extra = {"frontier": result.frontier.model_dump(mode="json")} if result.frontier else {}
+        measured = result.benchmark.model_dump(mode="json")
+        _print_json({"output": result.output, **measured, **extra})
+    elif result.frontier:
+        Console().print(frontier_table(result.frontier))
+        print(f"\nartifacts: {result.output}")
     else:
         Console().print(benchmark_table(result.benchmark))
         print(f"\nartifact: {result.output}")

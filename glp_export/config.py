@@ -23,7 +23,8 @@ EXPORT, BENCHMARK, OUTPUT = "Export", "Benchmark", "Output"
 NOT_RECORDED = frozenset({"token", "resume", "overwrite", "dry_run", "yes"})
 """How a run was started, not what it was asked to do: left out of `glp/run.yaml`."""
 
-SIZES = (("depth",), ("prune",), ("target_speedup", "latency_budget", "max_drop"))
+COUNTS = ("depth", "prune", "depths", "ladder")
+SIZES = (*((name,) for name in COUNTS), ("target_speedup", "latency_budget", "max_drop"))
 """The ways to say how much goes; one on the command line replaces another in the file."""
 
 
@@ -88,6 +89,12 @@ class RunConfig(BaseModel):
 
     depth: int | None = _option(None, "Keep so many layers.", SEARCH, gt=0)
     prune: int | None = _option(None, "Remove so many layers.", SEARCH, gt=0)
+    depths: Numbers | None = _option(
+        None, "Make a model of each of these depths from one search.", SEARCH
+    )
+    ladder: bool = _option(
+        False, "As --depths: two layers fewer each time, down to a quarter of them.", SEARCH
+    )
     target_speedup: Written | None = _option(
         None, "Be so much faster than unpruned in ONNX Runtime: 2.0, or 2.0@8x128.", SEARCH
     )
@@ -171,10 +178,12 @@ class RunConfig(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> RunConfig:
-        if self.depth is not None and self.prune is not None:
-            raise ValueError("--depth and --prune say the same thing twice; give one")
-        if self.targets.any and (self.depth is not None or self.prune is not None):
-            raise ValueError("targets find the depth by themselves; leave --depth and --prune out")
+        counts = [name for name in COUNTS if getattr(self, name) not in (None, False)]
+        flags = " and ".join(f"--{name}" for name in counts)
+        if len(counts) > 1:
+            raise ValueError(f"{flags} say in more than one way how much goes; give one")
+        if self.targets.any and counts:
+            raise ValueError(f"targets find the depth by themselves; leave {flags} out")
         if self.overwrite and self.resume:
             raise ValueError("--overwrite starts anew and --resume goes on; give one")
         return self

@@ -18,9 +18,10 @@ class Estimate:
     """The cost of a run.
 
     Attributes:
+        depths: layers of the models that are made.
         strategy: how layers are chosen.
         trainings: fine-tunings of the search.
-        final_trainings: trainings after it: unpruned, pruned and distilled.
+        final_trainings: trainings after it: unpruned, and pruned and distilled of every depth.
         samples: training examples that pass through a model, in all.
         seconds: of training, from the probe; export and benchmark come on top.
     """
@@ -29,7 +30,7 @@ class Estimate:
     task: str
     strategy: str
     layers: int
-    depth: int
+    depths: tuple[int, ...]
     trainings: int
     final_trainings: int
     samples: int
@@ -41,8 +42,9 @@ class Estimate:
 
     def __str__(self) -> str:
         minutes = self.seconds / 60
+        depths = ", ".join(map(str, self.depths))
         return (
-            f"{self.model} on {self.task}: {self.layers} layers to {self.depth}\n"
+            f"{self.model} on {self.task}: {self.layers} layers to {depths}\n"
             f"search:   {self.strategy}, {self.trainings} trainings\n"
             f"final:    {self.final_trainings} trainings\n"
             f"examples: {self.samples:,} in all\n"
@@ -54,26 +56,25 @@ class Estimate:
 
 def estimate_run(setup: Setup) -> Estimate:
     """Train the unpruned model for a few steps and reckon from there."""
-    depth = setup.stack.num_layers - setup.problem.cuts
+    depths = setup.depths or (setup.stack.num_layers,)  # a plan that was not read yet
     searched = not setup.config.plan
     effort = STRATEGIES[setup.config.search].effort(setup.problem) if searched else Effort()
-    final = 2 + (setup.config.distilled != "none")
+    rivals = {"none": (), "student": depths}.get(setup.config.distilled, depths[-1:])
+    final = (setup.stack.num_layers, *depths, *rivals)
     search_samples = round(effort.trainings) * round(len(setup.fit) * setup.candidate.epochs)
     final_samples = round(len(setup.train) * setup.final.epochs)
-    mean_depth = (setup.stack.num_layers + depth) / 2
+    mean_depth = (setup.stack.num_layers + depths[-1]) / 2
     per_sample_layer = _probe(setup) / setup.stack.num_layers
-    sample_layers = search_samples * mean_depth + final_samples * (
-        setup.stack.num_layers + (final - 1) * depth
-    )
+    sample_layers = search_samples * mean_depth + final_samples * sum(final)
     return Estimate(
         model=setup.source.name,
         task=setup.data.task.name,
         strategy=setup.config.search if searched else f"plan {setup.config.plan}",
         layers=setup.stack.num_layers,
-        depth=depth,
+        depths=depths,
         trainings=effort.trials,
-        final_trainings=final,
-        samples=search_samples + final * final_samples,
+        final_trainings=len(final),
+        samples=search_samples + len(final) * final_samples,
         seconds=sample_layers * per_sample_layer,
     )
 

@@ -11,7 +11,7 @@ import typer
 
 from glp_export.config import RunConfig
 
-SEVERAL_VALUES = ("--batch-sizes", "--seq-lens", "--text-columns")
+SEVERAL_VALUES = ("--batch-sizes", "--seq-lens", "--depths", "--text-columns")
 """Flags that take more than one value after them."""
 
 

@@ -29,6 +29,7 @@ from glp_export.artifact import (
 from glp_export.bench import (
     Benchmark,
     Contender,
+    ContenderName,
     MetricRow,
     Timing,
     Workload,
@@ -86,7 +87,7 @@ def export_contender(
         ModelError: its architecture cannot be exported.
         ParityError: the plain file, or the level that was asked for, computes something else.
     """
-    with progress.stage(f"export {trained.contender}") as meter:
+    with progress.stage(f"export {trained.label}") as meter:
         plain = export_onnx(
             trained.checkpoint,
             layout.onnx_model,
@@ -121,14 +122,26 @@ class Scored:
     """What a contender's file answers on the test sets.
 
     Attributes:
+        exported: the contender with its files.
         row: the metric on the test set, for benchmark.json.
         logits: on the test set, (examples, labels).
         others: the metric on further test sets.
     """
 
+    exported: Exported
     row: MetricRow
     logits: NDArray[np.float32]
     others: tuple[OtherScore, ...]
+
+    @property
+    def contender(self) -> ContenderName:
+        """`unpruned`, `pruned` or `distilled`."""
+        return self.row.contender
+
+    @property
+    def layers(self) -> int:
+        """How many it has."""
+        return self.row.layers
 
 
 def score_contender(place: Place, exported: Exported) -> Scored:
@@ -144,13 +157,14 @@ def score_contender(place: Place, exported: Exported) -> Scored:
         return logits, {"value": value, "low": low, "high": high, "samples": len(labels)}
 
     logits, values = measure(trained.test)
-    layers = _pytorch(place, trained).layers
-    row = MetricRow(contender=trained.contender, precision=file.precision, layers=layers, **values)
+    row = MetricRow(
+        contender=trained.contender, precision=file.precision, layers=trained.layers, **values
+    )
     others = tuple(
         OtherScore(name, trained.contender, **measure(rows)[1])
         for name, rows in trained.other_tests.items()
     )
-    return Scored(row, logits, others)
+    return Scored(exported, row, logits, others)
 
 
 def time_contenders(

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +13,11 @@ import yaml
 
 from glp_export.artifact import ArtifactLayout, commit, prepare, writing
 from glp_export.artifact.staging import staging_path
-from glp_export.bench import Benchmark, BenchmarkFile
+from glp_export.bench import Benchmark, BenchmarkFile, Frontier
 from glp_export.config import NOT_THE_MODEL, RunConfig
+from glp_export.depths import plans_at
 from glp_export.errors import UsageError
 from glp_export.estimate import Estimate, estimate_run
-from glp_export.machine import describe
 from glp_export.measuring_stages import (
     Exported,
     Scored,
@@ -29,12 +26,11 @@ from glp_export.measuring_stages import (
     time_contenders,
 )
 from glp_export.progress import Progress
-from glp_export.report import CardFacts, MetricDifference, write_card
 from glp_export.search import Plan
 from glp_export.search_stage import choose_layers, confirm_cost
 from glp_export.setup import Setup, set_up
-from glp_export.tasks import KINDS, paired_difference_interval
 from glp_export.training_stages import Trained, train_contenders
+from glp_export.writing_stages import Rung, rungs_of, write_output
 
 Confirm = Callable[[str], bool]
 
@@ -44,14 +40,16 @@ class RunResult:
     """A finished run.
 
     Attributes:
-        output: the artifact's directory.
-        plan: what was removed.
-        benchmark: what was measured.
+        output: the artifact's directory; of a ladder, the one above its artifacts.
+        plan: what was removed; of a ladder, for the shallowest model.
+        benchmark: what was measured, of all depths.
+        frontier: of a ladder, accuracy against latency; None for one depth.
     """
 
     output: Path
     plan: Plan
     benchmark: BenchmarkFile
+    frontier: Frontier | None = None
 
 
 def prune_and_export(
@@ -61,6 +59,9 @@ def prune_and_export(
     confirm: Confirm = lambda question: False,
 ) -> RunResult:
     """Prune an encoder for a task, export it, prove the files right and measure them.
+
+    Several depths come from one search and are measured side by side; one depth is a ladder of
+    one rung.
 
     Args:
         config: what to do.
@@ -75,11 +76,13 @@ def prune_and_export(
     with _staged(config, progress, confirm) as (setup, layout):
         plan = choose_layers(setup, layout.work_dir, progress)
         plan.save(layout.plan)
-        trained = train_contenders(setup, plan, layout.work_dir, progress)
-        exported = [_export(setup, contender, layout, progress) for contender in trained]
+        rungs = rungs_of(plans_at(plan, setup.depths), layout)
+        plans = [rung.plan for rung in rungs]
+        trained = train_contenders(setup, plans, layout.work_dir, progress)
+        exported = [_export(setup, one, rungs, layout, progress) for one in trained]
         measured, scored = _measure(setup, exported, progress)
-        _write(setup, layout, plan, exported, measured, scored)
-    return RunResult(_output(config), plan, measured.file)
+        frontier = write_output(setup, layout, rungs, measured, scored)
+    return RunResult(_output(config), plan, measured.file, frontier)
 
 
 def search_only(
@@ -163,13 +166,22 @@ def _set_up(
     return setup
 
 
-def _export(setup: Setup, trained: Trained, layout: ArtifactLayout, progress: Progress) -> Exported:
-    """Export a contender: the pruned one into the artifact, its rivals into scratch."""
-    scratch = layout.work_dir / "onnx" / trained.contender
-    if trained.contender == "pruned":
-        shutil.copytree(trained.checkpoint, layout.root, dirs_exist_ok=True)
-        return export_contender(setup.place, trained, layout, scratch, progress)
-    return export_contender(setup.place, trained, ArtifactLayout(scratch), scratch, progress)
+def _export(
+    setup: Setup,
+    trained: Trained,
+    rungs: Sequence[Rung],
+    layout: ArtifactLayout,
+    progress: Progress,
+) -> Exported:
+    """Export a contender: a pruned one into its artifact, its rivals into scratch."""
+    scratch = layout.work_dir / "onnx" / trained.checkpoint.name
+    if trained.contender != "pruned":
+        return export_contender(setup.place, trained, ArtifactLayout(scratch), scratch, progress)
+    (own,) = (rung.layout for rung in rungs if rung.plan.depth == trained.layers)
+    # An interrupted run may have left a file here that is not chosen this time.
+    shutil.rmtree(own.onnx_dir, ignore_errors=True)
+    shutil.copytree(trained.checkpoint, own.root, dirs_exist_ok=True)
+    return export_contender(setup.place, trained, own, scratch, progress)
 
 
 def _measure(
@@ -180,67 +192,9 @@ def _measure(
     with progress.stage("score on test", len(exported)) as meter:
         for one in exported:
             scored.append(score_contender(setup.place, one))
-            meter.advance(one.trained.contender)
+            meter.advance(one.trained.label)
     rows = [one.row for one in scored]
     return time_contenders(setup.place, exported, rows, progress), scored
-
-
-def _differences(setup: Setup, scored: Sequence[Scored]) -> list[MetricDifference]:
-    """How far the pruned model is from the others, on the same examples."""
-    (pruned,) = (one for one in scored if one.row.contender == "pruned")
-    labels = setup.test["labels"][:]
-    return [
-        MetricDifference(
-            other.row.contender,
-            *paired_difference_interval(setup.data.task, pruned.logits, other.logits, labels),
-        )
-        for other in scored
-        if other is not pruned
-    ]
-
-
-def _write(
-    setup: Setup,
-    layout: ArtifactLayout,
-    plan: Plan,
-    exported: Sequence[Exported],
-    measured: Benchmark,
-    scored: Sequence[Scored],
-) -> None:
-    """Write everything that tells about the files."""
-    (pruned,) = (one for one in exported if one.trained.contender == "pruned")
-    setup.config.save(layout.run_config)
-    layout.parity.write_text(pruned.parity.to_json())
-    measured.save(layout.benchmark)
-    layout.environment.write_text(json.dumps(asdict(describe()), indent=2) + "\n")
-    write_card(
-        layout.card,
-        plan=plan,
-        benchmark=measured.file,
-        parity=pruned.parity,
-        facts=_card_facts(setup, exported, scored),
-    )
-
-
-def _card_facts(setup: Setup, exported: Sequence[Exported], scored: Sequence[Scored]) -> CardFacts:
-    kind = KINDS[setup.data.task.kind]
-    return CardFacts(
-        kind=kind.name,
-        auto_class=kind.auto_class,
-        ort_class=kind.ort_class,
-        labels=setup.data.task.labels,
-        max_length=setup.max_length,
-        data=setup.data.source,
-        recover=setup.config.recover,
-        epochs=setup.config.epochs,
-        learning_rate=setup.final.learning_rate,
-        train_examples=len(setup.train),
-        origins={one.trained.contender: one.trained.origin for one in exported},
-        differences=tuple(_differences(setup, scored)),
-        other_scores=tuple(score for one in scored for score in one.others),
-        command=shlex.join(["glp-export", *sys.argv[1:]]),
-        text_pair=len(setup.data.task.text_columns) == 2,
-    )
 
 
 def _output(config: RunConfig) -> Path:

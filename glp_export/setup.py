@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glp_export.config import RunConfig
+from glp_export.depths import most_cuts, wanted_depths
 from glp_export.encoder import (
     RECOVERIES,
     DistillSettings,
@@ -75,7 +76,9 @@ class Setup:
         place: the wishes, the task and the machine.
         source: the model to prune.
         stack: its layers.
-        problem: which layers may go, and how many shall.
+        depths: layers of each model that is made, deepest first; () where a
+            plan or a target says it.
+        problem: which layers may go, and how many shall at most.
         fit: encoded; trains the candidates.
         select: encoded; chooses between them.
         train: encoded; both of them, for the final training.
@@ -90,6 +93,7 @@ class Setup:
     source: ModelSource
     tokenizer: PreTrainedTokenizerBase
     stack: LayerStack
+    depths: tuple[int, ...]
     problem: Problem
     fit: Dataset
     select: Dataset
@@ -141,7 +145,8 @@ def set_up(config: RunConfig) -> Setup:
         source=source,
         tokenizer=tokenizer,
         stack=stack,
-        problem=Problem(stack.removable, _removals(config, stack)),
+        depths=wanted_depths(config, stack),
+        problem=Problem(stack.removable, most_cuts(config, stack)),
         fit=_first(fit, config.max_search_samples),
         select=select,
         train=_encode(config, data, tokenizer, data.train),
@@ -230,34 +235,6 @@ def _require_choices(config: RunConfig) -> None:
             where="--model",
             fix="give a directory or hub id, or `--model demo --task demo` for a first look",
         )
-
-
-def _removals(config: RunConfig, stack: LayerStack) -> int:
-    """How many layers go: what was asked for, else half of them; with a plan, all of its order.
-
-    With targets it is the most that may have to go.
-
-    Raises:
-        UsageError: more than the stack can lose, or none.
-    """
-    most = min(len(stack.removable), stack.num_layers - 1)
-    if config.prune is not None:
-        wanted, flag = config.prune, f"--prune {config.prune}"
-    elif config.depth is not None:
-        wanted, flag = stack.num_layers - config.depth, f"--depth {config.depth}"
-    elif config.targets.any and not config.plan:
-        wanted, flag = max(1, most), "a target"
-    else:
-        return 0 if config.plan else len(stack.removable) // 2
-    if not 1 <= wanted <= most:
-        raise UsageError(
-            f"a model of {stack.num_layers} layers cannot be pruned to "
-            f"{max(0, stack.num_layers - wanted)}",
-            where=flag,
-            fix=f"remove 1 to {most}, which keeps {stack.num_layers - 1} to "
-            f"{stack.num_layers - most}",
-        )
-    return wanted
 
 
 def _train_settings(config: RunConfig, model: PreTrainedModel, device: str) -> TrainSettings:

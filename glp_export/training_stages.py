@@ -6,7 +6,7 @@ Each keeps what it made in the run's work directory and takes it from there when
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ from glp_export.encoder import (
     save_checkpoint,
 )
 from glp_export.progress import Progress
+from glp_export.report.numbers import layers_in_words
 from glp_export.search import Plan, Problem, order_by_rule
 from glp_export.setup import Setup, load_seeded, model_source
 from glp_export.tasks import encode
@@ -54,14 +55,31 @@ class Trained:
     test: Dataset
     other_tests: Mapping[str, Dataset] = field(default_factory=dict)
 
+    @property
+    def layers(self) -> int:
+        """How many it has; read from its checkpoint."""
+        from transformers import AutoConfig
 
-def train_contenders(setup: Setup, plan: Plan, work: Path, progress: Progress) -> list[Trained]:
-    """Train the unpruned, the pruned and the distilled model on the same examples.
+        config = AutoConfig.from_pretrained(self.checkpoint, local_files_only=True)
+        return int(config.num_hidden_layers)
 
-    The unpruned model is the teacher as well. The made student lacks alternate layers, as
-    DistilBERT does, and imitates the same teacher for as many steps.
+    @property
+    def label(self) -> str:
+        """What tells it from the others: `pruned, 6 layers`."""
+        return f"{self.contender}, {layers_in_words(self.layers)}"
+
+
+def train_contenders(
+    setup: Setup, plans: Sequence[Plan], work: Path, progress: Progress
+) -> list[Trained]:
+    """Train the unpruned, the pruned and the distilled models on the same examples.
+
+    The unpruned model is the teacher as well, of every depth. A made student lacks alternate
+    layers, as DistilBERT does, and imitates the same teacher for as many steps.
+
+    Args:
+        plans: one for each depth.
     """
-    recovery = RECOVERIES[setup.config.recover]
     teacher = _train(
         setup, work / "unpruned", "fine-tune the unpruned", progress, _fine_tuned_unpruned(setup)
     )
@@ -73,49 +91,71 @@ def train_contenders(setup: Setup, plan: Plan, work: Path, progress: Progress) -
         settings=setup.final,
         distillation=setup.distillation,
     )
-    pruned = _train(
-        setup,
-        work / "pruned",
-        f"{recovery.name} the pruned",
-        progress,
-        _student(setup, recovery, unpruned, plan.order, lesson),
-    )
-    contenders = [
+    school = _School(setup, unpruned, lesson, work, progress)
+    return [
         _own(setup, "unpruned", setup.source.name, teacher),
-        _own(setup, "pruned", setup.source.name, pruned),
+        *(_pruned(school, plan) for plan in plans),
+        *_distilled(school, plans),
     ]
-    return [*contenders, *_distilled(setup, plan, unpruned, lesson, work, progress)]
 
 
 Make = Callable[[Callable[[int, int], None]], "PreTrainedModel"]
 """Trains a model, reporting its steps."""
 
 
-def _distilled(
-    setup: Setup,
-    plan: Plan,
-    unpruned: PreTrainedModel,
-    lesson: Lesson,
-    work: Path,
-    progress: Progress,
-) -> list[Trained]:
-    wanted = setup.config.distilled
+@dataclass(frozen=True)
+class _School:
+    """What all shallower models are trained with."""
+
+    setup: Setup
+    unpruned: PreTrainedModel
+    lesson: Lesson
+    work: Path
+    progress: Progress
+
+    def train(self, name: str, title: str, recovery: Recovery, removed: tuple[int, ...]) -> Path:
+        """Train the model without these layers; it is kept under its name and depth."""
+        depth = self.setup.stack.num_layers - len(removed)
+
+        def make(report: Callable[[int, int], None]) -> PreTrainedModel:
+            ancestor = self.unpruned if recovery.inherits else self.setup.pretrained()
+            return recovery.teach(remove_layers(ancestor, removed), self.lesson, report)
+
+        title = f"{title}, {layers_in_words(depth)}"
+        return _train(self.setup, self.work / f"{name}-{depth}", title, self.progress, make)
+
+
+def _pruned(school: _School, plan: Plan) -> Trained:
+    setup, recovery = school.setup, RECOVERIES[school.setup.config.recover]
+    checkpoint = school.train("pruned", f"{recovery.name} the pruned", recovery, plan.order)
+    return _own(setup, "pruned", setup.source.name, checkpoint)
+
+
+def _distilled(school: _School, plans: Sequence[Plan]) -> list[Trained]:
+    """A student for each plan, or the one rival that was named."""
+    wanted = school.setup.config.distilled
     if wanted == NONE:
         return []
     if wanted != STUDENT:
-        return [_distilled_rival(setup, wanted, lesson, work, progress)]
+        return [_distilled_rival(school, wanted)]
+    return [_made_student(school, plan) for plan in plans]
+
+
+def _made_student(school: _School, plan: Plan) -> Trained:
+    setup = school.setup
     alternate = order_by_rule("alternate", Problem(setup.stack.removable, len(plan.order)))
     if set(alternate) == set(plan.order):
-        progress.say("the plan removes alternate layers: pruned and distilled start alike")
-    student = _student(setup, RECOVERIES["distill"], unpruned, alternate, lesson)
-    checkpoint = _train(setup, work / "distilled", "distill the student", progress, student)
-    return [_own(setup, "distilled", f"alternate layers of {setup.source.name}", checkpoint)]
+        school.progress.say(
+            f"at {layers_in_words(plan.depth)} the plan removes alternate layers: "
+            "pruned and distilled start alike"
+        )
+    checkpoint = school.train("distilled", "distill the student", RECOVERIES["distill"], alternate)
+    return _own(setup, "distilled", f"alternate layers of {setup.source.name}", checkpoint)
 
 
-def _distilled_rival(
-    setup: Setup, name: str, lesson: Lesson, work: Path, progress: Progress
-) -> Trained:
+def _distilled_rival(school: _School, name: str) -> Trained:
     """Train another model on the same examples, in the same way, by its own tokenizer."""
+    setup, lesson = school.setup, school.lesson
     source = model_source(setup.config, name)
     tokenizer = load_tokenizer(source)
     model = load_seeded(source, setup.data, setup.config.seed)
@@ -133,7 +173,7 @@ def _distilled_rival(
         return RECOVERIES[setup.config.recover].teach(model, own_lesson, report)
 
     title = f"{setup.config.recover} {Path(name).name}"
-    checkpoint = _train(setup, work / "distilled", title, progress, make, tokenizer)
+    checkpoint = _train(setup, school.work / "distilled", title, school.progress, make, tokenizer)
     test, *others = (
         encode(rows, task, tokenizer, length)
         for rows in (setup.data.test, *setup.data.other_tests.values())
@@ -145,20 +185,6 @@ def _distilled_rival(
 def _fine_tuned_unpruned(setup: Setup) -> Make:
     def make(report: Callable[[int, int], None]) -> PreTrainedModel:
         return finetune(setup.pretrained(), setup.train, setup.tokenizer, setup.final, report)
-
-    return make
-
-
-def _student(
-    setup: Setup,
-    recovery: Recovery,
-    unpruned: PreTrainedModel,
-    removed: tuple[int, ...],
-    lesson: Lesson,
-) -> Make:
-    def make(report: Callable[[int, int], None]) -> PreTrainedModel:
-        ancestor = unpruned if recovery.inherits else setup.pretrained()
-        return recovery.teach(remove_layers(ancestor, removed), lesson, report)
 
     return make
 

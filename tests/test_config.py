@@ -20,6 +20,14 @@ def test_depth_on_the_command_line_replaces_prune_in_the_file(tmp_path):
     assert resolve({"depth": 6}, file).prune is None
 
 
+def test_one_way_to_say_how_deep_on_the_command_line_replaces_those_in_the_file(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("depths: [8, 6]\nladder: false\n")
+    assert resolve({}, file).depths == (8, 6)
+    assert resolve({"prune": 2}, file).depths is None
+    assert resolve({"ladder": True}, file).depths is None
+
+
 @pytest.mark.parametrize("given", ["2.0", 2.0, 2])
 def test_targets_replace_a_depth_in_the_file_and_the_other_way_round(tmp_path, given):
     file = tmp_path / "run.yaml"
@@ -41,7 +49,8 @@ def test_targets_are_recorded_as_they_were_given(tmp_path):
 
 
 def test_what_is_recorded_is_read_back(tmp_path):
-    config = resolve({"model": "a", "batch_sizes": "1,8", "token": "secret", "output": "out"})
+    given = {"model": "a", "batch_sizes": "1,8", "depths": "4,2", "output": "out"}
+    config = resolve({**given, "token": "secret"})
     path = config.save(tmp_path / "run.yaml")
     assert resolve(read_file(path)) == config.model_copy(update={"token": None})
     assert "secret" not in path.read_text()
@@ -64,9 +73,14 @@ def test_a_misspelt_key_is_answered_with_the_right_one(tmp_path):
     ("settings", "message"),
     [
         ({"depth": 3, "prune": 3}, "give one"),
+        ({"depth": 3, "depths": "4 3"}, "--depth and --depths"),
+        ({"depths": "4,3", "ladder": True}, "give one"),
+        ({"prune": 1, "ladder": True}, "give one"),
+        ({"depths": "0,3"}, "--depths"),
         ({"overwrite": True, "resume": True}, "give one"),
-        ({"depth": 3, "max_drop": 0.01}, "leave --depth and --prune out"),
-        ({"prune": 3, "target_speedup": "2.0"}, "leave --depth and --prune out"),
+        ({"depth": 3, "max_drop": 0.01}, "leave --depth out"),
+        ({"ladder": True, "max_drop": 0.01}, "leave --ladder out"),
+        ({"prune": 3, "target_speedup": "2.0"}, "leave --prune out"),
         ({"target_speedup": "twice"}, "--target-speedup"),
         ({"latency_budget": 10}, "--latency-budget"),
         ({"max_drop": -0.1}, "--max-drop"),

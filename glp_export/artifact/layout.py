@@ -69,6 +69,11 @@ class ArtifactLayout:
         return self.glp_dir / "benchmark.json"
 
     @property
+    def frontier(self) -> Path:
+        """Accuracy against latency of all depths; only above the artifacts of a ladder."""
+        return self.glp_dir / "frontier.json"
+
+    @property
     def environment(self) -> Path:
         """The machine and the versions it was made with."""
         return self.glp_dir / "environment.json"
@@ -92,6 +97,10 @@ class ArtifactLayout:
     def work_dir(self) -> Path:
         """Journal, teacher and candidates of a run under way; gone from a finished artifact."""
         return self.root / "work"
+
+    def rung(self, depth: int) -> ArtifactLayout:
+        """The artifact of one depth below a ladder's root."""
+        return ArtifactLayout(self.root / rung_name(depth))
 
     def variant(self, name: str) -> Path:
         """The path of an ONNX file by the name of its variant.
@@ -172,6 +181,11 @@ class ArtifactLayout:
                 )
             listed[name] = digest
         return listed
+
+
+def rung_name(depth: int) -> str:
+    """The directory of one depth's artifact in a ladder, `6-layers`."""
+    return f"{depth}-layers"
 
 
 def file_sha256(path: Path) -> str:

@@ -8,6 +8,7 @@ from glp_export.bench.benchmark_file import (
     Interval,
     MetricRow,
     Row,
+    of_depth,
 )
 from glp_export.bench.choice import CandidateTiming, Choice, fastest
 from glp_export.bench.contenders import (
@@ -18,6 +19,7 @@ from glp_export.bench.contenders import (
     pytorch_contender,
 )
 from glp_export.bench.depth_latency import DepthTiming, measure_depth
+from glp_export.bench.frontier import Frontier, FrontierDifference, FrontierLatency, FrontierPoint
 from glp_export.bench.memory import peak_memory_mb
 from glp_export.bench.run import Benchmark, benchmark
 from glp_export.bench.samples_file import SamplesFile
@@ -34,6 +36,10 @@ __all__ = [
     "Contender",
     "ContenderName",
     "DepthTiming",
+    "Frontier",
+    "FrontierDifference",
+    "FrontierLatency",
+    "FrontierPoint",
     "Interval",
     "MetricRow",
     "Progress",
@@ -51,6 +57,7 @@ __all__ = [
     "ladder",
     "measure",
     "measure_depth",
+    "of_depth",
     "onnx_contender",
     "paired_ratio",
     "peak_memory_mb",

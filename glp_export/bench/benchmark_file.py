@@ -7,13 +7,14 @@ The models here are the contract; `benchmark.schema.json` beside them is made fr
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from glp_export.bench.contenders import ContenderName, RuntimeName
-from glp_export.errors import DataError
+from glp_export.errors import DataError, UsageError
 from glp_export.machine import Machine
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -114,6 +115,21 @@ class BenchmarkFile(_Record):
     metrics: tuple[MetricRow, ...]
     rows: tuple[Row, ...] = Field(min_length=1)
 
+    def at_depth(self, depth: int) -> BenchmarkFile:
+        """The part that belongs to one pruned model: itself and what it is compared with.
+
+        Raises:
+            UsageError: no pruned model of that depth was measured.
+        """
+        there = sorted({row.layers for row in self.rows if row.contender == "pruned"})
+        if depth not in there:
+            raise UsageError(
+                f"no pruned model of {depth} layers was measured",
+                fix=f"there are {', '.join(map(str, there)) or 'none'}",
+            )
+        part = {"metrics": of_depth(self.metrics, depth), "rows": of_depth(self.rows, depth)}
+        return self.model_copy(update=part)
+
     def save(self, path: Path) -> Path:
         """Write it as JSON."""
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -147,6 +163,38 @@ class BenchmarkFile(_Record):
                 where=str(path),
                 fix="measure again with glp-export benchmark",
             ) from error
+
+
+class HasDepth(Protocol):
+    """Something that is known of one contender."""
+
+    @property
+    def contender(self) -> str:
+        """`unpruned`, `pruned` or `distilled`."""
+
+    @property
+    def layers(self) -> int:
+        """How many it has."""
+
+
+Known = TypeVar("Known", bound=HasDepth)
+
+
+def of_depth(known: Sequence[Known], depth: int) -> tuple[Known, ...]:
+    """What belongs to the pruned model of one depth, in the order given.
+
+    That is all of the unpruned model, of the pruned one, and of the distilled model of the same
+    depth. Where there is none of that depth the distilled rival came from elsewhere, with a depth
+    of its own, and belongs to every pruned model.
+    """
+    own_student = any(one.contender == "distilled" and one.layers == depth for one in known)
+    return tuple(
+        one
+        for one in known
+        if one.contender == "unpruned"
+        or one.layers == depth
+        or (one.contender == "distilled" and not own_student)
+    )
 
 
 def _require_version(content: Any, path: Path) -> None:

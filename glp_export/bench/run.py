@@ -35,6 +35,14 @@ class Benchmark:
     file: BenchmarkFile
     samples: SamplesFile
 
+    def at_depth(self, depth: int) -> Benchmark:
+        """The part that belongs to the pruned model of one depth.
+
+        Raises:
+            UsageError: no pruned model of that depth was measured.
+        """
+        return Benchmark(self.file.at_depth(depth), self.samples.at_depth(depth))
+
     def save(self, path: Path) -> Path:
         """Write `benchmark.json` and, beside it, `benchmark_samples.json`."""
         self.samples.save(path.with_name(f"{path.stem}_samples.json"))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from glp_export.bench.benchmark_file import of_depth
 from glp_export.errors import DataError
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ class SamplesFile(_Record):
     def of(cls, samples: Sequence[Samples], timing: Timing) -> SamplesFile:
         """The file of a measurement; times are rounded to a tenth of a microsecond."""
         return cls(timing=asdict(timing), rows=tuple(_row(sample) for sample in samples))
+
+    def at_depth(self, depth: int) -> SamplesFile:
+        """The part that belongs to the pruned model of one depth, as in benchmark.json."""
+        return self.model_copy(update={"rows": of_depth(self.rows, depth)})
 
     def save(self, path: Path) -> Path:
         """Write it as JSON."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from glp_export.report.card import write_card
 from glp_export.report.card_facts import CardFacts, MetricDifference, OtherScore
+from glp_export.report.frontier import frontier_table, write_ladder_readme
 from glp_export.report.inspect_view import artifact_view, plan_view
 from glp_export.report.machine_table import machine_table
 from glp_export.report.parity_table import parity_table
@@ -15,8 +16,10 @@ __all__ = [
     "OtherScore",
     "artifact_view",
     "benchmark_table",
+    "frontier_table",
     "machine_table",
     "parity_table",
     "plan_view",
     "write_card",
+    "write_ladder_readme",
 ]

@@ -68,6 +68,22 @@ def write_card(
 
 def card_text(plan: Plan, benchmark: BenchmarkFile, parity: ParityReport, facts: CardFacts) -> str:
     """The card as Markdown with its YAML front matter."""
+    return render(
+        "card.md.jinja",
+        facts=facts,
+        plan=plan,
+        metadata=_metadata(plan, benchmark, facts),
+        warnings=findings(benchmark, facts.differences),
+        parity=parity_rows(parity),
+        optimised=len(parity.files) > 1,
+        **_removal(plan),
+        **_measured(plan, benchmark, facts),
+        **snippets.of(facts),
+    )
+
+
+def render(name: str, **values: Any) -> str:
+    """The text of a template with these values."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -79,18 +95,7 @@ def card_text(plan: Plan, benchmark: BenchmarkFile, parity: ParityReport, facts:
     )
     environment.filters["cell"] = _cell
     environment.filters["code"] = _code
-    template = environment.get_template("card.md.jinja")
-    return template.render(
-        facts=facts,
-        plan=plan,
-        metadata=_metadata(plan, benchmark, facts),
-        warnings=findings(benchmark, facts.differences),
-        parity=parity_rows(parity),
-        optimised=len(parity.files) > 1,
-        **_removal(plan),
-        **_measured(plan, benchmark, facts),
-        **snippets.of(facts),
-    )
+    return environment.get_template(name).render(**values)
 
 
 def _removal(plan: Plan) -> dict[str, Any]:

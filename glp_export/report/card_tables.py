@@ -221,7 +221,11 @@ def _name(row: MetricRow) -> str:
 
 
 def _parameters(benchmark: BenchmarkFile, metric: MetricRow) -> str:
-    counts = {row.parameters for row in benchmark.rows if row.contender == metric.contender}
+    counts = {
+        row.parameters
+        for row in benchmark.rows
+        if (row.contender, row.layers) == (metric.contender, metric.layers)
+    }
     return " / ".join(numbers.count(count) for count in sorted(counts)) or numbers.MISSING
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from glp_export.report import numbers
 from glp_export.report.card_facts import MetricDifference
-from glp_export.report.series import all_series, metric_of, shape_title
+from glp_export.report.series import Series, all_series, metric_of, model_name, shape_title
 
 if TYPE_CHECKING:
     from glp_export.bench.benchmark_file import BenchmarkFile, Interval, MetricRow, Row
@@ -66,10 +66,16 @@ def _slow_shapes(benchmark: BenchmarkFile) -> list[str]:
         ]
         if doubtful:
             found.append(
-                f"{series.any.variant} is not surely faster than the unpruned model in ONNX "
+                f"{_file(benchmark, series)} is not surely faster than the unpruned model in ONNX "
                 f"Runtime at {', '.join(doubtful)}: the interval does not lie above 1"
             )
     return found
+
+
+def _file(benchmark: BenchmarkFile, series: Series) -> str:
+    """A pruned file's name, with its depth where there are several."""
+    name = model_name(benchmark, series.any)
+    return series.any.variant if name == "pruned" else f"{name} {series.any.variant}"
 
 
 def _own_runtime(row: Row) -> Interval | None:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from glp_export.report import numbers
 from glp_export.report.findings import metric_name
+from glp_export.report.frontier import frontier_table
 from glp_export.report.parity_table import parity_table
 from glp_export.report.table import benchmark_table
 from glp_export.report.tables import facts_table, titled_table
@@ -31,18 +32,23 @@ def plan_view(plan: Plan) -> RenderableType:
 def artifact_view(root: Path) -> RenderableType:
     """An artifact: its files, its plan in short, what was measured, and the parity verdict.
 
+    Of a ladder, which holds several, the frontier and the plan that reaches the shallowest.
     Shows what is there: an exported checkpoint has no plan, an unfinished search no benchmark.
 
     Raises:
-        DataError: the plan or the benchmark cannot be read.
+        DataError: the plan, the benchmark or the frontier cannot be read.
         ModelError: the parity report cannot be read.
     """
     from glp_export.artifact.layout import ArtifactLayout
     from glp_export.artifact.parity_report import ParityReport
     from glp_export.bench.benchmark_file import BenchmarkFile
+    from glp_export.bench.frontier import Frontier
     from glp_export.search.plan import Plan
 
     layout = ArtifactLayout(root)
+    if layout.frontier.is_file():
+        frontier = frontier_table(Frontier.load(layout.frontier))
+        return Group(frontier, "", _facts(Plan.load(layout.plan)))
     parts: list[RenderableType] = [_files(layout.files(), root)]
     if layout.plan.is_file():
         parts += ["", _facts(Plan.load(layout.plan))]

@@ -51,6 +51,11 @@ def count(number: int) -> str:
     return f"{number / 1e6:.1f} M" if number >= 1_000_000 else f"{number / 1e3:.0f} k"
 
 
+def layers_in_words(number: int) -> str:
+    """`6 layers`, `1 layer`."""
+    return f"{number} layer{'s' * (number != 1)}"
+
+
 def megabytes(size: int) -> str:
     """Bytes as MB (10^6), `45.2`; below 10 MB with one digit more."""
     return f"{size / 1e6:.1f}" if size >= 10_000_000 else f"{size / 1e6:.2f}"

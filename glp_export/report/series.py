@@ -38,7 +38,7 @@ class Series:
 
 
 def all_series(benchmark: BenchmarkFile, provider: str) -> list[Series]:
-    """The series of one provider: unpruned, distilled, pruned; of each PyTorch first."""
+    """The series of one provider: unpruned, distilled, pruned; deepest and PyTorch first."""
     groups: dict[tuple[object, ...], dict[str, Row]] = {}
     for row in benchmark.rows:
         if row.provider == provider:
@@ -50,6 +50,12 @@ def all_series(benchmark: BenchmarkFile, provider: str) -> list[Series]:
 def providers(benchmark: BenchmarkFile) -> list[str]:
     """The execution providers that were measured, in the order of the file."""
     return list(dict.fromkeys(row.provider for row in benchmark.rows))
+
+
+def model_name(benchmark: BenchmarkFile, row: Row) -> str:
+    """`pruned`; `pruned 6` where it was measured at several depths."""
+    depths = {other.layers for other in benchmark.rows if other.contender == row.contender}
+    return row.contender if len(depths) == 1 else f"{row.contender} {row.layers}"
 
 
 def shapes(benchmark: BenchmarkFile) -> list[str]:
@@ -83,10 +89,15 @@ def shape_words(benchmark: BenchmarkFile, name: str) -> str:
     return f"batch {row.batch_size}, {row.sequence_length} tokens"
 
 
-def metric_of(benchmark: BenchmarkFile, contender: str, precision: str) -> MetricRow | None:
-    """The score of a contender at a precision, if it was taken."""
+def metric_of(
+    benchmark: BenchmarkFile, contender: str, precision: str, layers: int | None = None
+) -> MetricRow | None:
+    """The score of a contender at a precision, if it was taken; the first of any depth."""
     for row in benchmark.metrics:
-        if row.contender == contender and row.precision == precision:
+        if (row.contender, row.precision) == (contender, precision) and layers in (
+            None,
+            row.layers,
+        ):
             return row
     return None
 
@@ -104,10 +115,11 @@ def recommended(benchmark: BenchmarkFile) -> Series | None:
     return min(files, key=lambda series: series.rows[shape].p50_ms, default=None)
 
 
-def _place(series: Series) -> tuple[int, int, str, str]:
+def _place(series: Series) -> tuple[int, int, int, str, str]:
     row = series.any
     return (
         CONTENDERS.index(row.contender),
+        -row.layers,
         list(RUNTIMES).index(row.runtime),
         "" if row.precision == "fp32" else row.precision,
         row.variant,

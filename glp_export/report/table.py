@@ -15,6 +15,7 @@ from glp_export.report.series import (
     all_series,
     headline_shape,
     metric_of,
+    model_name,
     providers,
     shape_title,
     shape_words,
@@ -50,13 +51,13 @@ def _main_table(benchmark: BenchmarkFile, provider: str) -> Table:
     table.add_column("model", no_wrap=True)
     table.add_column("runtime", overflow="fold")
     for name in (
-        *("layers", _short(benchmark.metric), "MB", f"p50 ms\n{shape_title(shape)}"),
+        *("layers", short_metric(benchmark.metric), "MB", f"p50 ms\n{shape_title(shape)}"),
         *("over\nPyTorch", "over\nORT"),
     ):
         table.add_column(name, justify="right", no_wrap=True)
     previous = ""
     for series in all_series(benchmark, provider):
-        row, name = series.rows.get(shape, series.any), series.any.contender
+        row, name = series.rows.get(shape, series.any), model_name(benchmark, series.any)
         if previous and name != previous:
             table.add_section()
         table.add_row(
@@ -68,7 +69,7 @@ def _main_table(benchmark: BenchmarkFile, provider: str) -> Table:
             numbers.milliseconds(row.p50_ms) if row.shape == shape else numbers.MISSING,
             _speedup(row.speedup.vs_pytorch_unpruned),
             _speedup(row.speedup.vs_onnxruntime_unpruned),
-            style="bold" if name == "pruned" else "",
+            style="bold" if series.any.contender == "pruned" else "",
         )
         previous = name
     return table
@@ -82,7 +83,7 @@ def _latency_table(benchmark: BenchmarkFile, provider: str) -> Table:
         table.add_column(shape_title(name), justify="right")
     previous = ""
     for series in all_series(benchmark, provider):
-        name = series.any.contender
+        name = model_name(benchmark, series.any)
         cells = [
             numbers.milliseconds(series.rows[shape].p50_ms)
             if shape in series.rows
@@ -93,7 +94,7 @@ def _latency_table(benchmark: BenchmarkFile, provider: str) -> Table:
             name if name != previous else "",
             _runtime(series, one_line=True),
             *cells,
-            style="bold" if name == "pruned" else "",
+            style="bold" if series.any.contender == "pruned" else "",
         )
         previous = name
     return table
@@ -101,9 +102,14 @@ def _latency_table(benchmark: BenchmarkFile, provider: str) -> Table:
 
 def device_name(benchmark: BenchmarkFile, provider: str) -> str:
     """`CPU (2 threads)`, or the GPU's name."""
-    if provider == "CUDAExecutionProvider":
-        return benchmark.machine.gpu or "GPU"
     threads = sorted({row.threads for row in benchmark.rows if row.provider == provider})
+    return device_words(provider, threads, benchmark.machine.gpu)
+
+
+def device_words(provider: str, threads: list[int], gpu: str | None) -> str:
+    """A provider's device with its threads, or the GPU's name."""
+    if provider == "CUDAExecutionProvider":
+        return gpu or "GPU"
     counted = " or ".join(map(str, threads))
     return f"{_DEVICES.get(provider, provider)} ({counted} thread{'s' * (threads != [1])})"
 
@@ -114,12 +120,13 @@ def _runtime(series: Series, *, one_line: bool = False) -> str:
     return joint.join(part for part in (SHORT_RUNTIMES[series.any.runtime], series.kind) if part)
 
 
-def _short(metric: str) -> str:
+def short_metric(metric: str) -> str:
+    """A metric's name for the head of a narrow column."""
     return {"matthews_correlation": "Matthews"}.get(metric, metric_name(metric))
 
 
 def _score(benchmark: BenchmarkFile, series: Series) -> str:
-    row = metric_of(benchmark, series.any.contender, series.any.precision)
+    row = metric_of(benchmark, series.any.contender, series.any.precision, series.any.layers)
     if row is None:
         return numbers.MISSING
     digits = 3 if row.low >= 0 else 2  # two minus signs more would not fit

@@ -11,7 +11,8 @@ import pytest
 
 from glp_export.bench import BenchmarkFile
 from glp_export.bench.schema import SCHEMA_FILE, schema, schema_text
-from glp_export.errors import DataError
+from glp_export.errors import DataError, UsageError
+from tests.report.helpers import make_ladder
 
 INTERVAL = {"value": 2.0, "low": 1.9, "high": 2.1}
 NAMES = {
@@ -136,6 +137,44 @@ def test_a_field_that_is_wrong_is_named(tmp_path: Path, path: str, value: Any, n
 def test_a_file_that_is_no_benchmark_is_refused(tmp_path: Path, content: str) -> None:
     with pytest.raises(DataError):
         BenchmarkFile.load(write(tmp_path / "benchmark.json", content))
+
+
+def models(rows: Any) -> set[tuple[str, int]]:
+    return {(row.contender, row.layers) for row in rows}
+
+
+def test_the_part_of_one_depth_is_that_model_and_what_it_is_compared_with() -> None:
+    whole = make_ladder((4, 3, 2))
+    part = whole.at_depth(3)
+    assert (
+        models(part.rows)
+        == models(part.metrics)
+        == {
+            ("unpruned", 6),
+            ("pruned", 3),
+            ("distilled", 3),
+        }
+    )
+    assert part.machine == whole.machine
+    assert [row for row in whole.rows if row in part.rows] == list(part.rows)
+    assert part.at_depth(3) == part
+
+
+def test_a_rival_from_elsewhere_belongs_to_every_depth() -> None:
+    whole = make_ladder((4, 3))
+    own = [row for row in whole.rows if (row.contender, row.layers) != ("distilled", 4)]
+    scores = [row for row in whole.metrics if (row.contender, row.layers) != ("distilled", 4)]
+    rival = whole.model_copy(update={"rows": tuple(own), "metrics": tuple(scores)})
+    for depth in (4, 3):
+        part = rival.at_depth(depth)
+        expected = {("unpruned", 6), ("pruned", depth), ("distilled", 3)}
+        assert models(part.rows) == models(part.metrics) == expected
+
+
+def test_a_depth_that_was_not_measured_is_refused() -> None:
+    with pytest.raises(UsageError, match="no pruned model of 5 layers") as caught:
+        make_ladder((4, 3)).at_depth(5)
+    assert "3, 4" in str(caught.value)
 
 
 def test_a_missing_or_binary_file_is_refused(tmp_path: Path) -> None:

@@ -108,6 +108,36 @@ def make_benchmark(**changes: Any) -> BenchmarkFile:
     return BenchmarkFile(**{**fields, **changes})
 
 
+def make_ladder(depths: tuple[int, ...] = (4, 3, 2), **changes: Any) -> BenchmarkFile:
+    """One unpruned model of 6 layers, and a pruned and a distilled one of every depth."""
+    series = [*SERIES[3:5]]
+    scores = {("unpruned", 6): 0.924}
+    for depth in depths:
+        token = 0.20 * depth / 6
+        series += [
+            ("pruned", "pytorch", "model.safetensors", depth, 2 * token),
+            ("pruned", "onnxruntime", "model.onnx", depth, token),
+            ("pruned", "onnxruntime", "model_optimized.onnx", depth, 0.95 * token),
+            ("distilled", "onnxruntime", "model.onnx", depth, token),
+        ]
+        scores["pruned", depth] = 0.9 + 0.005 * depth
+        scores["distilled", depth] = 0.8
+    metrics = tuple(
+        MetricRow(
+            contender=name,  # type: ignore[arg-type]
+            precision="fp32",
+            layers=layers,
+            value=value,
+            low=value - 0.01,
+            high=value + 0.01,
+            samples=500,
+        )
+        for (name, layers), value in scores.items()
+    )
+    rows = tuple(make_row(*each, shape) for each in series for shape in SHAPES)
+    return make_benchmark(**{"rows": rows, "metrics": metrics, **changes})
+
+
 def make_plan(**changes: Any) -> Plan:
     def step(gone: tuple[int, ...], layer: int, scores: dict[int, float]) -> Step:
         candidates = tuple(

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from glp_export.report import MetricDifference
 from glp_export.report.findings import difference_in_words, findings
-from tests.report.helpers import MACHINE, interval, make_benchmark
+from tests.report.helpers import MACHINE, interval, make_benchmark, make_ladder
 
 
 def test_a_small_test_set_is_said() -> None:
@@ -40,6 +40,20 @@ def test_a_speedup_whose_interval_reaches_one_is_said_with_its_shape() -> None:
     lines = findings(make_benchmark(rows=rows))
     assert sum("is not surely faster" in line for line in lines) == 2  # both files
     assert any("model_optimized.onnx" in line and "1×32 (1.01×" in line for line in lines)
+
+
+def test_of_several_depths_a_slow_file_is_named_with_its_own() -> None:
+    benchmark = make_ladder((4, 2))
+    slow = benchmark.rows[0].speedup.model_copy(update={"vs_onnxruntime_unpruned": interval(0.9)})
+    rows = tuple(
+        row.model_copy(update={"speedup": slow}) if row.layers == 4 else row
+        for row in benchmark.rows
+    )
+    lines = [line for line in findings(make_ladder((4, 2), rows=rows)) if "not surely" in line]
+    assert [line.split(" is not")[0] for line in lines] == [
+        "pruned 4 model.onnx",
+        "pruned 4 model_optimized.onnx",
+    ]
 
 
 def test_what_the_machine_complained_of_is_repeated() -> None:

@@ -1,0 +1,257 @@
+"""`glp/frontier.json`: accuracy against latency of every depth, and which no other beats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from glp_export.artifact.layout import rung_name
+from glp_export.bench.benchmark_file import BenchmarkFile, Interval, MetricRow, Row
+from glp_export.bench.contenders import ContenderName
+from glp_export.errors import DataError, UsageError
+from glp_export.machine import Machine
+
+SCHEMA_VERSION: Literal[1] = 1
+
+RIVAL: ContenderName = "distilled"
+"""Shown beside the others and compared with none: no artifact of the run holds it."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class FrontierLatency(_Record):
+    """A model's latency in ONNX Runtime on one shape; milliseconds a batch."""
+
+    shape: str
+    p50_ms: float = Field(gt=0)
+    speedup: Interval | None = Field(
+        description="over the unpruned model in ONNX Runtime; null if that was not measured"
+    )
+
+
+class FrontierDifference(_Record):
+    """A metric less the unpruned model's, on the same test examples, with its paired interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def surely_worse(self) -> bool:
+        """Whether the interval lies below 0."""
+        return self.high < 0
+
+
+class FrontierPoint(_Record):
+    """One model at one depth, by its fastest ONNX file at the frontier's shape."""
+
+    contender: ContenderName
+    layers: int = Field(ge=1)
+    directory: str | None = Field(description="of its artifact; null for what is not shipped")
+    variant: str = Field(description="name of the file that was run")
+    parameters: int = Field(ge=1)
+    bytes: int = Field(ge=1, description="of the file, with its sidecar")
+    value: float = Field(description="the task's metric")
+    low: float = Field(description="lower end of its 95 % interval")
+    high: float = Field(description="upper end of its 95 % interval")
+    less_unpruned: FrontierDifference | None = Field(
+        default=None, description="of a pruned model, where the answers were at hand"
+    )
+    latencies: tuple[FrontierLatency, ...] = Field(
+        min_length=1, description="all shapes, the frontier's own first"
+    )
+    on_frontier: bool | None = Field(
+        default=None,
+        description="no other model of the run is as good in metric and latency and better in "
+        "one; null for a rival, which is shown beside",
+    )
+    beaten_by: tuple[int, ...] = Field(
+        default=(), description="layers of the models that are; empty on the frontier"
+    )
+    surely_beaten_by: tuple[int, ...] = Field(
+        default=(), description="those of them that are better in both by intervals that lie apart"
+    )
+
+    @property
+    def p50_ms(self) -> float:
+        """Median latency at the frontier's shape."""
+        return self.latencies[0].p50_ms
+
+    @property
+    def speedup(self) -> Interval | None:
+        """Over the unpruned model in ONNX Runtime, at the frontier's shape."""
+        return self.latencies[0].speedup
+
+
+class Frontier(_Record):
+    """All models of a ladder, the deepest first.
+
+    `shape` is the smallest that was measured: the fewest tokens in a batch.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    machine: Machine
+    task: str
+    metric: str
+    samples: int = Field(ge=1, description="examples of the test set")
+    provider: str
+    threads: int = Field(ge=1)
+    shape: str
+    batch_size: int = Field(ge=1)
+    sequence_length: int = Field(ge=1)
+    points: tuple[FrontierPoint, ...] = Field(min_length=1)
+
+    @classmethod
+    def of(
+        cls,
+        benchmark: BenchmarkFile,
+        differences: Mapping[int, FrontierDifference] | None = None,
+    ) -> Frontier:
+        """Place every model that was scored and timed in ONNX Runtime, and compare them.
+
+        Args:
+            benchmark: of all depths.
+            differences: of the pruned models from the unpruned one, by their layers.
+
+        Raises:
+            UsageError: none was.
+        """
+        rows = [
+            row
+            for row in benchmark.rows
+            if row.runtime == "onnxruntime" and row.provider == benchmark.baseline.provider
+        ]
+        if not rows or not benchmark.metrics:
+            raise UsageError("no model was both scored and timed in ONNX Runtime")
+        smallest = min(rows, key=_tokens)
+        placed = [
+            point
+            for metric in benchmark.metrics
+            if (point := _point(metric, rows, smallest.shape, differences or {})) is not None
+        ]
+        return cls(
+            machine=benchmark.machine,
+            task=benchmark.task,
+            metric=benchmark.metric,
+            samples=benchmark.metrics[0].samples,
+            provider=smallest.provider,
+            threads=smallest.threads,
+            shape=smallest.shape,
+            batch_size=smallest.batch_size,
+            sequence_length=smallest.sequence_length,
+            points=tuple(compare(placed)),
+        )
+
+    @property
+    def best(self) -> list[FrontierPoint]:
+        """The models that no other beats, the most accurate and slowest first."""
+        return sorted(
+            (point for point in self.points if point.on_frontier),
+            key=lambda point: (-point.value, point.p50_ms),
+        )
+
+    def save(self, path: Path) -> Path:
+        """Write it as JSON."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        return path
+
+    @classmethod
+    def load(cls, path: Path) -> Frontier:
+        """Read what `save` wrote.
+
+        Raises:
+            DataError: there is no such file, or it is another's or broken.
+        """
+        try:
+            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, ValidationError) as error:
+            raise DataError(
+                f"the frontier cannot be read: {error}",
+                where=str(path),
+                fix="make the ladder again with glp-export prune-and-export",
+            ) from error
+
+
+def compare(points: Sequence[FrontierPoint]) -> list[FrontierPoint]:
+    """Mark the points that no other beats, and say of the rest what beats them and how surely.
+
+    Deepest first, the rivals last of their depth; rivals neither beat nor are marked.
+    """
+    ours = [point for point in points if point.contender != RIVAL]
+    marked = [point if point.contender == RIVAL else _marked(point, ours) for point in points]
+    return sorted(marked, key=lambda point: (-point.layers, point.contender == RIVAL))
+
+
+def _marked(point: FrontierPoint, others: Sequence[FrontierPoint]) -> FrontierPoint:
+    winners = [other for other in others if _beats(other, point)]
+    return point.model_copy(
+        update={
+            "on_frontier": not winners,
+            "beaten_by": tuple(other.layers for other in winners),
+            "surely_beaten_by": tuple(o.layers for o in winners if _surely(o, point)),
+        }
+    )
+
+
+def _beats(one: FrontierPoint, other: FrontierPoint) -> bool:
+    """Whether one is as good in both and better in one, by the numbers as they were measured."""
+    as_good = one.value >= other.value and one.p50_ms <= other.p50_ms
+    return as_good and (one.value > other.value or one.p50_ms < other.p50_ms)
+
+
+def _surely(one: FrontierPoint, other: FrontierPoint) -> bool:
+    """Whether the intervals of both metric and speedup lie apart, one's above the other's."""
+    if one.speedup is None or other.speedup is None:
+        return False
+    return one.low > other.high and one.speedup.low > other.speedup.high
+
+
+def _point(
+    metric: MetricRow,
+    rows: Sequence[Row],
+    shape: str,
+    differences: Mapping[int, FrontierDifference],
+) -> FrontierPoint | None:
+    """A contender's point, None if it was not timed on the shape."""
+    own = [row for row in rows if _model(row) == _model(metric)]
+    here = [row for row in own if row.shape == shape]
+    if not here:
+        return None
+    best = min(here, key=lambda row: row.p50_ms)
+    file = sorted(
+        (row for row in own if row.variant == best.variant), key=lambda row: row is not best
+    )
+    pruned = best.contender == "pruned"
+    return FrontierPoint(
+        contender=best.contender,
+        layers=best.layers,
+        directory=rung_name(best.layers) if pruned else None,
+        variant=best.variant,
+        parameters=best.parameters,
+        bytes=best.bytes,
+        value=metric.value,
+        low=metric.low,
+        high=metric.high,
+        less_unpruned=differences.get(best.layers) if pruned else None,
+        latencies=tuple(
+            FrontierLatency(
+                shape=row.shape, p50_ms=row.p50_ms, speedup=row.speedup.vs_onnxruntime_unpruned
+            )
+            for row in file
+        ),
+    )
+
+
+def _model(row: Row | MetricRow) -> tuple[str, int, str]:
+    return row.contender, row.layers, row.precision
+
+
+def _tokens(row: Row) -> tuple[int, bool]:
+    """What a shape's size is; of two alike the one of fixed length."""
+    return row.batch_size * row.sequence_length, row.shape.endswith("task")

@@ -1,0 +1,254 @@
+"""Several depths from one search, in one run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from glp_export.artifact import ArtifactLayout
+from glp_export.bench import BenchmarkFile, Frontier, SamplesFile
+from glp_export.cli import run
+from glp_export.config import read_file
+from glp_export.search import Plan
+from tests.end_to_end.test_prune_and_export import STANDARD
+from tests.tiny import make_checkpoint
+
+QUICK = (
+    "--epochs", "1", "--learning-rate", "1e-3", "--batch-size", "16", "--max-length", "32",
+    "--seq-lens", "8", "--batch-sizes", "1", "--bench-seconds", "0.1", "--bench-rounds", "3",
+    "--device", "cpu", "--threads", "1", "--offline", "--skip-memory", "--optimize", "none",
+    "--cache", "none",
+)  # fmt: skip
+ABOVE = {
+    "README.md",
+    "glp/plan.json",
+    "glp/benchmark.json",
+    "glp/benchmark_samples.json",
+    "glp/frontier.json",
+    "glp/run.yaml",
+    "glp/environment.json",
+    "glp/SHA256SUMS",
+}
+DEPTHS = (3, 2, 1)
+
+
+@pytest.fixture(scope="module")
+def small_ladder(encoder: Path, data: Path) -> tuple[str, ...]:
+    """The arguments of a small ladder, all but `--output`."""
+    given = ("prune-and-export", "-m", str(encoder), "--dataset", str(data), "--search", "top")
+    return (*given, "--depths", "3,2,1", *QUICK)
+
+
+@pytest.fixture(scope="module")
+def ladder(small_ladder: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a small ladder leaves."""
+    output = tmp_path_factory.mktemp("ladder") / "out"
+    assert run([*small_ladder, "-o", str(output), "-q"]) == 0
+    return output
+
+
+def names(root: Path) -> set[str]:
+    return {str(file.relative_to(root)) for file in root.rglob("*") if file.is_file()}
+
+
+def weights(root: Path) -> dict[int, bytes]:
+    return {depth: ArtifactLayout(root).rung(depth).weights.read_bytes() for depth in DEPTHS}
+
+
+def test_every_depth_is_a_complete_artifact_and_nothing_else_is_left(ladder):
+    below = {name for name in names(ladder) if "-layers/" in name}
+    assert names(ladder) - below == ABOVE
+    assert {name.split("/")[0] for name in below} == {"3-layers", "2-layers", "1-layers"}
+    for depth in DEPTHS:
+        layout = ArtifactLayout(ladder).rung(depth)
+        assert names(layout.root) >= STANDARD
+        layout.verify_checksums()
+    ArtifactLayout(ladder).verify_checksums()
+    assert not ladder.with_name("out.partial").exists()
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_onnx_runtime_and_transformers_load_each(ladder, depth):
+    import numpy as np
+    import onnxruntime
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    layout = ArtifactLayout(ladder).rung(depth)
+    batch = AutoTokenizer.from_pretrained(layout.root)(["the cat is not good"], return_tensors="np")
+    session = onnxruntime.InferenceSession(layout.onnx_model)
+    wanted = {node.name for node in session.get_inputs()}
+    (logits,) = session.run(["logits"], {k: v for k, v in batch.items() if k in wanted})
+    model = AutoModelForSequenceClassification.from_pretrained(layout.root).eval()
+    assert model.config.num_hidden_layers == depth
+    with torch.inference_mode():
+        expected = model(**{k: torch.from_numpy(v) for k, v in batch.items()}).logits.numpy()
+    # fp32 sums in another order.
+    np.testing.assert_allclose(logits, expected, atol=1e-4)
+
+
+def test_the_plans_are_the_beginnings_of_one_order(ladder):
+    layout = ArtifactLayout(ladder)
+    assert Plan.load(layout.plan).order == (3, 2, 1)
+    assert [Plan.load(layout.rung(depth).plan).order for depth in DEPTHS] == [
+        (3,),
+        (3, 2),
+        (3, 2, 1),
+    ]
+
+
+def test_all_depths_are_timed_in_one_run_and_each_artifact_has_its_part(ladder):
+    layout = ArtifactLayout(ladder)
+    whole = BenchmarkFile.load(layout.benchmark)
+    models = {("unpruned", 4), *((name, n) for name in ("pruned", "distilled") for n in DEPTHS)}
+    assert {(row.contender, row.layers, row.runtime) for row in whole.rows} == {
+        (*model, runtime) for model in models for runtime in ("pytorch", "onnxruntime")
+    }
+    assert {(row.contender, row.layers) for row in whole.metrics} == models
+    for depth in DEPTHS:
+        own = layout.rung(depth)
+        part = BenchmarkFile.load(own.benchmark)
+        assert part == whole.at_depth(depth)
+        samples = SamplesFile.load(own.benchmark.with_name("benchmark_samples.json"))
+        assert len(samples.rows) == len(part.rows)
+        assert f"{depth} of 4 layers" in own.card.read_text()
+
+
+def test_the_frontier_holds_every_model(ladder):
+    frontier = Frontier.load(ArtifactLayout(ladder).frontier)
+    assert [(p.contender, p.layers) for p in frontier.points] == [
+        ("unpruned", 4),
+        *((name, depth) for depth in DEPTHS for name in ("pruned", "distilled")),
+    ]
+    assert frontier.best
+    for point in frontier.points:
+        assert point.low <= point.value <= point.high
+        assert {each.shape for each in point.latencies} == {"1x8", "1xtask"}
+        if point.directory:
+            file = ladder / point.directory / "onnx" / point.variant
+            assert file.stat().st_size == point.bytes
+            assert point.less_unpruned is not None
+    assert "`2-layers/`" in (ladder / "README.md").read_text()
+
+
+def test_the_settings_of_one_depth_make_it_alone(ladder, tmp_path):
+    layout = ArtifactLayout(ladder).rung(2)
+    kept = read_file(layout.run_config)
+    assert (kept["depth"], kept["depths"], kept["ladder"]) == (2, None, False)
+    output = tmp_path / "again"
+    assert run(["search", "--config", str(layout.run_config), "-o", str(output), "-q"]) == 0
+    assert Plan.load(ArtifactLayout(output).plan).order == Plan.load(layout.plan).order
+
+
+def test_one_depths_artifact_is_like_any_other(ladder, tmp_path, capsys):
+    alone = shutil.copytree(ladder / "2-layers", tmp_path / "alone")
+    assert run(["verify", str(alone), "-q", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["passed"]
+    assert run(["benchmark", str(alone), "--bench-seconds", "0.1", "-q", "--json"]) == 0
+    measured = BenchmarkFile.model_validate_json(capsys.readouterr().out)
+    assert {row.contender: row.layers for row in measured.rows} == {"unpruned": 4, "pruned": 2}
+    assert run(["inspect", str(alone)]) == 0
+    assert "2 of 4, in this order: 3 2" in capsys.readouterr().out
+
+
+def test_inspect_of_the_ladder_shows_the_frontier(ladder, capsys):
+    assert run(["inspect", str(ladder)]) == 0
+    shown = capsys.readouterr().out
+    assert "● on the frontier" in shown
+    assert "3 of 4, in this order: 3 2 1" in shown
+    assert run(["inspect", str(ladder), "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert len(content["frontier"]["points"]) == 7
+    assert "2-layers/onnx/model.onnx" in content["files"]
+
+
+@pytest.mark.parametrize("command", ["verify", "benchmark"])
+def test_the_ladder_itself_is_no_single_artifact(command, ladder, capsys):
+    assert run([command, str(ladder), "-q"]) == 2
+    assert str(ladder / "2-layers") in capsys.readouterr().err.replace("\n", "")
+
+
+def test_a_killed_ladder_resumes_and_ends_in_the_same_files(ladder, small_ladder, tmp_path):
+    output = tmp_path / "killed"
+    first = tmp_path / "killed.partial" / "work" / "pruned-3"
+    command = [sys.executable, "-m", "glp_export.cli", *small_ladder, "-o", str(output), "-q"]
+    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.getcwd()})
+    deadline = time.monotonic() + 120  # only a hang reaches it
+    while time.monotonic() < deadline and process.poll() is None and not first.exists():
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    kept = (first / "model.safetensors").stat().st_mtime_ns
+    assert not output.exists()
+    resumed = ["prune-and-export", "-o", str(output), "--resume", "-q"]
+    assert run([*resumed, "--depths", "3,2"]) == 2
+    assert run(resumed) == 0
+    # Copied with its time: the model was not trained again.
+    assert ArtifactLayout(output).rung(3).weights.stat().st_mtime_ns == kept
+    assert names(output) == names(ladder)
+    assert weights(output) == weights(ladder)
+
+
+def test_one_depth_in_a_list_is_an_artifact_as_ever(small_ladder, tmp_path, capsys):
+    output = tmp_path / "out"
+    arguments = [*small_ladder, "--distilled", "none", "--depths", "2", "-o", str(output), "-q"]
+    arguments.remove("3,2,1")
+    arguments.remove("--depths")
+    assert run(arguments) == 0
+    assert names(output) >= STANDARD
+    assert not list(output.glob("*-layers"))
+    assert "frontier" not in capsys.readouterr().out
+
+
+def test_a_rival_from_elsewhere_is_trained_once_and_stands_beside_every_depth(
+    small_ladder, tmp_path, capsys
+):
+    rival = make_checkpoint(tmp_path / "rival", "distilbert", layers=2)
+    output = tmp_path / "out"
+    assert run([*small_ladder, "--distilled", str(rival), "-o", str(output), "-q", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert [row["contender"] for row in answer["metrics"]].count("distilled") == 1
+    assert len(answer["frontier"]["points"]) == 5
+    for depth in DEPTHS:
+        part = BenchmarkFile.load(ArtifactLayout(output).rung(depth).benchmark)
+        assert {(row.contender, row.layers) for row in part.metrics} == {
+            ("unpruned", 4),
+            ("pruned", depth),
+            ("distilled", 2),
+        }
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--depths", "3,4"], "remove 1 to 3, which keeps 3 to 1"),
+        (["--depths", "3", "9"], "cannot be pruned to 9"),
+        (["--depths", "0,2"], "--depths"),
+        (["--depths", "3,2", "--depth", "2"], "give one"),
+        (["--ladder", "--prune", "2"], "give one"),
+        (["--depths", "3,2", "--search", "optimal"], "no order of removal"),
+    ],
+)
+def test_depths_that_cannot_be(flags, message, encoder, data, tmp_path, capsys):
+    given = ["prune-and-export", "-m", str(encoder), "--dataset", str(data), "-q", "--offline"]
+    assert run([*given, *flags, "-o", str(tmp_path / "out")]) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert not list(tmp_path.iterdir())
+
+
+def test_dry_run_counts_the_trainings_of_every_depth(small_ladder, tmp_path, capsys):
+    arguments = [*small_ladder, "-o", str(tmp_path / "none"), "--dry-run", "-q"]
+    assert run([*arguments, "--json"]) == 0
+    estimate = json.loads(capsys.readouterr().out)
+    assert estimate["depths"] == [3, 2, 1]
+    assert estimate["final_trainings"] == 7
+    assert run(arguments) == 0
+    assert "4 layers to 3, 2, 1" in capsys.readouterr().out

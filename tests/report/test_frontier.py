@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from glp_export.bench import BenchmarkFile, Frontier, FrontierDifference
+from glp_export.report import frontier_table, write_ladder_readme
+from glp_export.report.frontier import verdict
+from tests.report.helpers import make_ladder, printed
+
+WORSE = FrontierDifference(value=-0.02, low=-0.03, high=-0.01)
+OPEN = FrontierDifference(value=-0.01, low=-0.02, high=0.001)
+
+
+def lowered(depth: int, value: float) -> BenchmarkFile:
+    """A ladder in which the pruned model of one depth scores otherwise."""
+    scores = [
+        row.model_copy(update={"value": value, "low": value - 0.01, "high": value + 0.01})
+        if (row.contender, row.layers) == ("pruned", depth)
+        else row
+        for row in make_ladder().metrics
+    ]
+    return make_ladder(metrics=tuple(scores))
+
+
+def test_every_model_has_its_line_and_its_verdict() -> None:
+    text = printed(frontier_table(Frontier.of(lowered(4, 0.5))), width=79)
+    assert max(map(len, text.splitlines())) <= 79
+    assert "trec on CPU (2 threads)" in text
+    assert text.count("● on the frontier") == 4  # unpruned, 3 and 2 layers, and the legend
+    assert "beaten by 3, 2" in text
+    assert text.count("beside") == 4
+    assert "0.490–0.510" in text
+    assert "…" not in text
+
+
+def test_an_overlap_is_not_called_beaten() -> None:
+    frontier = Frontier.of(lowered(4, 0.905))
+    words = {each.layers: verdict(each) for each in frontier.points if each.directory}
+    assert words[4] == "not distinguishable from 3, 2"
+    assert words[3] == words[2] == "on the frontier"
+    assert "not\n" in printed(frontier_table(frontier)).replace(" ", "")
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "matthews_correlation"])
+def test_long_names_and_slow_models_fit(metric: str) -> None:
+    made = lowered(4, -0.02)
+    slow = tuple(
+        row.model_copy(update={"p50_ms": row.p50_ms * 20_000, "bytes": 1_340_000_000})
+        for row in made.rows
+    )
+    frontier = Frontier.of(made.model_copy(update={"metric": metric, "rows": slow}))
+    text = printed(frontier_table(frontier), width=79)
+    assert max(map(len, text.splitlines())) <= 79
+    assert "…" not in text
+
+
+def test_the_readme_names_the_directories_and_how_to_pick(tmp_path: Path) -> None:
+    frontier = Frontier.of(make_ladder(), {4: OPEN, 3: OPEN, 2: WORSE})
+    write_ladder_readme(tmp_path / "README.md", frontier, command="glp-export … --ladder")
+    text = (tmp_path / "README.md").read_text()
+    assert "| **`3-layers/`** | 3 | 0.915 |" in text
+    assert "−0.020 (−0.030 to −0.010)" in text
+    assert "`3-layers/` is the fastest that these test examples do not" in text
+    assert "glp-export … --ladder" in text
+    assert "| distilled | 2 |" in text
+
+
+def test_the_readme_says_when_every_depth_costs_something(tmp_path: Path) -> None:
+    worse = Frontier.of(make_ladder(), dict.fromkeys((4, 3, 2), WORSE))
+    write_ladder_readme(tmp_path / "README.md", worse)
+    assert "none. Each depth costs accuracy beyond chance" in (tmp_path / "README.md").read_text()
+    unknown = Frontier.of(make_ladder())
+    write_ladder_readme(tmp_path / "README.md", unknown)
+    assert "As accurate as the unpruned" not in (tmp_path / "README.md").read_text()
