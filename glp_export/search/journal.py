@@ -7,6 +7,7 @@ journal: each sees what the others have scored.
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -127,8 +128,8 @@ class Journal:
         return self.path.stat().st_size if self.path.exists() else 0
 
     def _logits_path(self, trial: Trial) -> Path:
-        layers = "-".join(map(str, trial.removed))
-        return self.path.parent / "logits" / f"{layers}_{trial.share:.6g}_{trial.repeat}.npy"
+        name = hashlib.sha256(repr(trial).encode()).hexdigest()[:32]
+        return self.path.parent / "logits" / f"{name}.npy"
 
 
 def _write_array(path: Path, values: NDArray[np.float32]) -> None:

@@ -115,12 +115,15 @@ class Plan(_Record):
     def digest(self) -> str:
         """SHA-256 of everything that the search decided: all but times and versions.
 
-        Two runs that chose alike from the same scores have the same digest.
+        Two runs that chose alike from the same scores have the same digest. Fields that hold their
+        default are left out, so that a field that is added later changes no old plan.
         """
-        decided = self.model_dump(mode="json", exclude={"versions": True, "cost": {"seconds"}})
-        for step in decided["steps"]:
+        decided = self.model_dump(
+            mode="json", exclude={"versions": True, "cost": {"seconds"}}, exclude_defaults=True
+        )
+        for step in decided.get("steps", ()):
             for candidate in step["candidates"]:
-                del candidate["seconds"]
+                candidate.pop("seconds", None)
         return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()
 
     def cut(self, removals: int) -> Plan:
