@@ -195,7 +195,7 @@ def _bench(setup: Setup, recovery: Recovery, teacher: _Teacher | None, cache: Ca
         recovery=recovery,
         task=setup.data.task,
         select=setup.select,
-        answers=teacher.answers if teacher else None,
+        refit=teacher is not None,
         threads=setup.place.threads,
     )
     facts = _candidate_facts(setup, recovery)
@@ -209,12 +209,14 @@ def _predict(setup: Setup, model: PreTrainedModel, rows: Dataset) -> NDArray[np.
 
 def _leaderboard(advance: Callable[[str], None]) -> Callable[[Candidate], None]:
     """Tell of each candidate beside the best one of its step so far."""
-    leaders: dict[tuple[int, float], Candidate] = {}
+    leaders: dict[tuple[int, int | None], Candidate] = {}
+
+    def merit(candidate: Candidate) -> float:
+        return candidate.score if candidate.loss is None else -candidate.loss
 
     def announce(candidate: Candidate) -> None:
-        step = (len(candidate.removed), candidate.share)
-        leader = max((leaders.get(step, candidate), candidate), key=lambda one: one.score)
-        leaders[step] = leader
+        step = (len(candidate.removed), candidate.examples)
+        leader = leaders[step] = max((leaders.get(step, candidate), candidate), key=merit)
         advance(f"best without {list(leader.removed)}: {leader.score:.3f}")
 
     return announce

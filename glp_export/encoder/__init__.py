@@ -8,7 +8,7 @@ from glp_export.encoder.checkpoint import (
     match_inputs,
     save_checkpoint,
 )
-from glp_export.encoder.distillation import DistillSettings, distill, divergence
+from glp_export.encoder.distillation import DistillSettings, distill
 from glp_export.encoder.layer_stack import (
     FAMILIES,
     Family,
@@ -17,7 +17,7 @@ from glp_export.encoder.layer_stack import (
     remove_layers,
 )
 from glp_export.encoder.recovery import RECOVERIES, Lesson, Recovery
-from glp_export.encoder.scoring import predict
+from glp_export.encoder.scoring import features, predict
 from glp_export.encoder.stand_ins import random_rows, task_of_model, unpruned_twin
 from glp_export.encoder.training import TrainSettings, finetune
 
@@ -33,7 +33,7 @@ __all__ = [
     "TrainSettings",
     "checksum",
     "distill",
-    "divergence",
+    "features",
     "find_layer_stack",
     "finetune",
     "load_model",

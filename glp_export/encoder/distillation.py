@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.encoder.training import Progress, TrainSettings, run_trainer
+from glp_export.tasks.encoding import quiet_datasets
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -54,7 +55,8 @@ def distill(
     Args:
         teacher_logits: (examples, labels) float32, in the order of `examples`.
     """
-    with_logits = examples.add_column("teacher_logits", list(teacher_logits))
+    with quiet_datasets():
+        with_logits = examples.add_column("teacher_logits", list(teacher_logits))
     faster = replace(
         settings,
         learning_rate=settings.learning_rate * distillation.rate,
@@ -63,32 +65,6 @@ def distill(
     return run_trainer(
         _distiller_class(distillation), student, with_logits, tokenizer, faster, progress
     )
-
-
-def divergence(
-    student: NDArray[np.float32],
-    teacher: NDArray[np.float32],
-    problem_type: str,
-    temperature: float,
-) -> NDArray[np.float32]:
-    """How far a student's answers are from its teacher's, example by example.
-
-    Args:
-        student: logits (rows, labels).
-        teacher: logits (rows, labels).
-        problem_type: as the model's configuration calls it; a key of `IMITATION_LOSSES`.
-        temperature: the softening.
-
-    Returns:
-        (rows,) float32; infinite where the student's answer is no number.
-    """
-    import torch
-
-    rows = IMITATION_LOSSES[problem_type](
-        torch.from_numpy(student), torch.from_numpy(teacher), temperature
-    )
-    distances: NDArray[np.float32] = rows.nan_to_num(nan=np.inf).numpy()
-    return distances
 
 
 def soft_cross_entropy(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:

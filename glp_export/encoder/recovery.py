@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +32,26 @@ class Lesson:
     teacher_logits: NDArray[np.float32] | None
     settings: TrainSettings
     distillation: DistillSettings
+
+    def part(self, examples: int | None, repeat: int = 0) -> Lesson | None:
+        """A lesson of so many of the examples, once each; all of it for None, None for 0.
+
+        Every part of one lesson with the same `repeat` begins with the same examples, drawn at
+        random by the seed. Where there are fewer than asked for, they are gone through again.
+        """
+        if examples == 0:
+            return None
+        settings = replace(self.settings, seed=self.settings.seed + repeat)
+        if examples is None:
+            return replace(self, settings=settings)
+        order = np.random.default_rng(settings.seed).permutation(len(self.examples))
+        rows = order[: min(examples, len(order))]
+        return replace(
+            self,
+            examples=self.examples.select(rows),
+            teacher_logits=None if self.teacher_logits is None else self.teacher_logits[rows],
+            settings=replace(settings, epochs=examples / len(rows)),
+        )
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,27 +25,68 @@ def predict(
 ) -> NDArray[np.float32]:
     """Compute the logits of every example, in the order of `examples`.
 
-    Batches hold examples of like length, so little of them is padding.
-
     Args:
         examples: encoded, see `glp_export.tasks.encode`.
 
     Returns:
         (examples, labels) float32.
     """
+
+    def logits(batch: dict[str, Any]) -> Any:
+        return model(**batch).logits
+
+    return _in_batches(model, logits, examples, tokenizer, batch_size, device)
+
+
+def features(
+    model: PreTrainedModel,
+    examples: Dataset,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    batch_size: int = 64,
+    device: str = "cpu",
+) -> NDArray[np.float32]:
+    """What the encoder knows of every example, before any head: its first token, and the mean.
+
+    Args:
+        examples: encoded, see `glp_export.tasks.encode`.
+
+    Returns:
+        (examples, 2 x width) float32, of the last hidden states.
+    """
+    import torch
+
+    def summaries(batch: dict[str, Any]) -> Any:
+        hidden_states = model.base_model(**batch)[0]
+        mask = batch["attention_mask"].unsqueeze(-1).to(hidden_states.dtype)
+        mean = (hidden_states * mask).sum(dim=1) / mask.sum(dim=1)
+        return torch.cat([hidden_states[:, 0], mean], dim=-1)
+
+    return _in_batches(model, summaries, examples, tokenizer, batch_size, device)
+
+
+def _in_batches(
+    model: PreTrainedModel,
+    compute: Callable[[dict[str, Any]], Any],
+    examples: Dataset,
+    tokenizer: PreTrainedTokenizerBase,
+    batch_size: int,
+    device: str,
+) -> NDArray[np.float32]:
+    """Compute a row for every example; batches hold examples of like length, to pad little."""
     import torch
 
     collate = Collator(tokenizer)
     order = np.argsort(np.asarray(examples["length"][:]), kind="stable")
     inputs_only = examples.remove_columns(["labels"])
-    model = model.eval().to(device)
+    model.eval().to(device)
     answers: list[NDArray[np.float32]] = []
     with torch.inference_mode():
         for start in range(0, len(order), batch_size):
             rows = inputs_only.select(order[start : start + batch_size])
             batch = {name: tensor.to(device) for name, tensor in collate(list(rows)).items()}
-            answers.append(model(**batch).logits.float().cpu().numpy())
-    logits = np.concatenate(answers)
-    restored = np.empty_like(logits)
-    restored[order] = logits
+            answers.append(compute(batch).float().cpu().numpy())
+    computed = np.concatenate(answers)
+    restored = np.empty_like(computed)
+    restored[order] = computed
     return restored

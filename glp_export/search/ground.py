@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.encoder import Lesson, Recovery, divergence, predict, remove_layers
+from glp_export.encoder import Lesson, Recovery, features, predict, remove_layers
 from glp_export.search.plan import Candidate
 from glp_export.search.trial import Trial
 from glp_export.tasks import KINDS, Task, score
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 DIVERGED = -1.0
 """The score of a candidate whose training diverged: no metric is worse."""
 
+PROBE_ROWS = 512
+"""Examples that a candidate's head is refitted on, at most."""
+
 
 @dataclass(frozen=True)
 class Ground:
@@ -31,7 +34,7 @@ class Ground:
         lesson: what a candidate is taught from: the `fit` examples, and for how long.
         recovery: how it is taught.
         select: encoded examples that it is scored on.
-        answers: the teacher's logits on `select`, (rows, labels) float32; None without a teacher.
+        refit: judge a candidate by the loss of a head refitted to it, besides its score.
         threads: of PyTorch; the same number gives the same numbers.
     """
 
@@ -40,7 +43,7 @@ class Ground:
     recovery: Recovery
     task: Task
     select: Dataset
-    answers: NDArray[np.float32] | None
+    refit: bool
     threads: int
 
     @property
@@ -48,34 +51,19 @@ class Ground:
         """Training examples of a whole teaching, every pass counted."""
         return round(len(self.lesson.examples) * self.lesson.settings.epochs)
 
-    def distances(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """How far answers on `select` are from the teacher's, example by example.
-
-        Args:
-            logits: (rows, labels).
-
-        Returns:
-            (rows,) float32.
-
-        Raises:
-            ValueError: there is no teacher here.
-        """
-        if self.answers is None:
-            raise ValueError("candidates of this search have no teacher")
-        problem_type = KINDS[self.task.kind].problem_type
-        return divergence(logits, self.answers, problem_type, self.lesson.distillation.temperature)
-
 
 @dataclass(frozen=True)
 class Outcome:
     """What came of a trial.
 
     Attributes:
-        logits: on `select`, (rows, labels) float32: what candidates are compared by.
+        logits: on `select`, (rows, labels) float32.
+        losses: of the refitted head on `select`, (rows,) float32, or None.
     """
 
     candidate: Candidate
     logits: NDArray[np.float32]
+    losses: NDArray[np.float32] | None = None
 
 
 def carry_out(ground: Ground, trial: Trial) -> Outcome:
@@ -88,21 +76,38 @@ def carry_out(ground: Ground, trial: Trial) -> Outcome:
     torch.set_num_threads(ground.threads)
     start = time.perf_counter()
     model = remove_layers(ground.ancestor, trial.removed)
-    settings = ground.lesson.settings
-    if trial.share:
-        part = replace(
-            settings, epochs=settings.epochs * trial.share, seed=settings.seed + trial.repeat
-        )
-        ground.recovery.teach(model, replace(ground.lesson, settings=part), None)
-    logits = predict(model, ground.select, ground.lesson.tokenizer, device=settings.device)
+    lesson = ground.lesson.part(trial.examples, trial.repeat)
+    if lesson is not None:
+        ground.recovery.teach(model, lesson, None)
+    tokenizer, device = ground.lesson.tokenizer, ground.lesson.settings.device
+    logits = predict(model, ground.select, tokenizer, device=device)
     finite = bool(np.isfinite(logits).all())
-    near = ground.answers is not None and finite
+    losses = _refit(ground, model) if ground.refit and finite else None
     candidate = Candidate(
         removed=trial.removed,
-        share=trial.share,
+        examples=trial.examples,
         repeat=trial.repeat,
         score=score(ground.task, logits, ground.select["labels"][:]) if finite else DIVERGED,
-        distance=float(ground.distances(logits).mean()) if near else None,
+        loss=None if losses is None else float(losses.mean()),
         seconds=time.perf_counter() - start,
     )
-    return Outcome(candidate, logits)
+    return Outcome(candidate, logits, losses)
+
+
+def _refit(ground: Ground, model: PreTrainedModel) -> NDArray[np.float32]:
+    """Losses (rows,) on `select` of a head that was fitted to what this candidate computes.
+
+    A candidate's own head was trained behind the layers that went. How badly it fits says more
+    about the head than about what the remaining layers know, and the head is mended in no time.
+    """
+    examples = ground.lesson.examples
+    order = np.random.default_rng(ground.lesson.settings.seed).permutation(len(examples))
+    fit = examples.select(order[:PROBE_ROWS])
+    (seen, known), (new, wanted) = (
+        (
+            features(model, rows, ground.lesson.tokenizer, device=ground.lesson.settings.device),
+            np.asarray(rows["labels"][:]),
+        )
+        for rows in (fit, ground.select)
+    )
+    return KINDS[ground.task.kind].refit(seen, known, new, wanted)

@@ -54,12 +54,18 @@ class Journal:
         """What came of a trial that was carried out."""
         return self._candidates[trial]
 
-    def add(self, candidate: Candidate, logits: NDArray[np.float32]) -> None:
-        """Keep a candidate and its logits (rows, labels); they are on the disk when this returns.
+    def add(
+        self,
+        candidate: Candidate,
+        logits: NDArray[np.float32],
+        losses: NDArray[np.float32] | None = None,
+    ) -> None:
+        """Keep a candidate, its logits (rows, labels) and losses (rows,) on the disk.
 
-        The logits are written first: a candidate that is known has them.
+        The arrays are written first: a candidate that is known has them.
         """
-        _write_array(self._logits_path(candidate.trial), logits)
+        arrays = {"logits": logits} | ({} if losses is None else {"losses": losses})
+        _write_arrays(self._answers(candidate.trial), arrays)
         with self._lock:
             self._settle()
             self._append(candidate.model_dump(mode="json"))
@@ -67,8 +73,11 @@ class Journal:
 
     def logits(self, trial: Trial) -> NDArray[np.float32]:
         """The logits (rows, labels) of a trial that was carried out."""
-        logits: NDArray[np.float32] = np.load(self._logits_path(trial))
-        return logits
+        return self._array(trial, "logits")
+
+    def losses(self, trial: Trial) -> NDArray[np.float32]:
+        """The losses (rows,) of a trial that was carried out with a refitted head."""
+        return self._array(trial, "losses")
 
     def __len__(self) -> int:
         return len(self._candidates)
@@ -127,17 +136,22 @@ class Journal:
     def _size(self) -> int:
         return self.path.stat().st_size if self.path.exists() else 0
 
-    def _logits_path(self, trial: Trial) -> Path:
+    def _answers(self, trial: Trial) -> Path:
         name = hashlib.sha256(repr(trial).encode()).hexdigest()[:32]
-        return self.path.parent / "logits" / f"{name}.npy"
+        return self.path.parent / "answers" / f"{name}.npz"
+
+    def _array(self, trial: Trial, name: str) -> NDArray[np.float32]:
+        with np.load(self._answers(trial)) as arrays:
+            array: NDArray[np.float32] = arrays[name]
+        return array
 
 
-def _write_array(path: Path, values: NDArray[np.float32]) -> None:
-    """Write an array so that a reader finds it whole or not at all."""
+def _write_arrays(path: Path, arrays: Mapping[str, NDArray[np.float32]]) -> None:
+    """Write arrays so that a reader finds them whole or not at all."""
     path.parent.mkdir(exist_ok=True)
     unfinished = path.with_suffix(f".{os.getpid()}")
     with unfinished.open("wb") as stream:
-        np.save(stream, values)
+        np.savez(stream, allow_pickle=False, **arrays)
         stream.flush()
         os.fsync(stream.fileno())
     unfinished.replace(path)

@@ -22,30 +22,29 @@ class _Record(BaseModel):
 class Candidate(_Record):
     """One shallower model that was tried: the layers it lacks and how it scored on `select`.
 
-    Layers are numbered as in the base model, from 0 at the input. `share` is how much of the
-    whole teaching it had had (0: none), `distance` how far its answers on `select` are from the
-    teacher's on average, and `repeat` tells seeds apart.
+    Layers are numbered as in the base model, from 0 at the input. `examples` is how many it was
+    taught from before that, null for the whole teaching. `loss` is that of a head refitted to its
+    features, null where none was. `repeat` tells seeds apart.
     """
 
     removed: tuple[int, ...]
     score: float
-    share: float = 1.0
+    examples: int | None = None
     repeat: int = 0
-    distance: float | None = None
+    loss: float | None = None
     seconds: float = 0.0
 
     @property
     def trial(self) -> Trial:
         """What was tried."""
-        return Trial(self.removed, self.share, self.repeat)
+        return Trial(self.removed, self.examples, self.repeat)
 
 
 class Step(_Record):
     """One choice: the candidates that were compared and the layers that went for good.
 
-    `lead` is how much nearer the winner came to the teacher than the runner-up, and `probability`
-    how surely it is nearer on other examples of this kind; both are null for a choice that
-    had no teacher.
+    `lead` is by how much the winner's loss was smaller than the runner-up's, and `probability` how
+    surely it is on other examples of this kind; both are null for a choice by score.
     """
 
     kind: str = "layer"

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from glp_export.errors import UsageError
+from glp_export.search.ground import PROBE_ROWS
 from glp_export.search.layer_file import read_layer_file
-from glp_export.search.plan import Cost, Plan, Step
+from glp_export.search.plan import Candidate, Cost, Plan, Step
 from glp_export.search.published import PREFIX, published_plan
 from glp_export.search.strategies import STRATEGIES, Choice, Problem
 from glp_export.search.workbench import NO_BENCH, TrialBench
@@ -102,13 +103,18 @@ def _step(choice: Choice, rows: int) -> Step:
 
 
 def _cost(bench: TrialBench, num_layers: int, teacher: Cost) -> Cost:
-    asked = bench.asked.values()
-    rows, whole = len(bench.ground.select), bench.ground.whole
+    ground, asked = bench.ground, bench.asked.values()
+    refitted = min(PROBE_ROWS, len(ground.lesson.examples)) + len(ground.select)
+    scored = len(ground.select) + refitted * ground.refit
+
+    def taught(candidate: Candidate) -> int:
+        return ground.whole if candidate.examples is None else candidate.examples
+
     return Cost(
-        trainings=teacher.trainings + sum(candidate.share > 0 for candidate in asked),
+        trainings=teacher.trainings + sum(taught(candidate) > 0 for candidate in asked),
         sample_layers=teacher.sample_layers
-        + sum((num_layers - len(c.removed)) * round(c.share * whole) for c in asked),
+        + sum((num_layers - len(one.removed)) * taught(one) for one in asked),
         scored_sample_layers=teacher.scored_sample_layers
-        + sum((num_layers - len(c.removed)) * rows for c in asked),
-        seconds=round(teacher.seconds + sum(candidate.seconds for candidate in asked), 1),
+        + sum((num_layers - len(one.removed)) * scored for one in asked),
+        seconds=round(teacher.seconds + sum(one.seconds for one in asked), 1),
     )

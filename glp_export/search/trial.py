@@ -14,10 +14,11 @@ class Trial:
 
     Attributes:
         removed: the layers that the model lacks.
-        share: of the whole teaching that it gets before it is scored; 0 is none.
+        examples: so many examples it is taught from before it is scored, once each; None is the
+            whole teaching, 0 none.
         repeat: 0 for the run's own seed, 1, 2, … for the ones after it.
     """
 
     removed: Removed
-    share: float = 1.0
+    examples: int | None = None
     repeat: int = 0

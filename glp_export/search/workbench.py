@@ -21,24 +21,18 @@ Announce = Callable[[Candidate], None]
 class Workbench(Protocol):
     """What strategies ask for."""
 
-    @property
-    def whole(self) -> int:
-        """Training examples of a whole teaching, every pass counted."""
-
     def outcomes(self, trials: Sequence[Trial]) -> list[Candidate]:
         """Carry out trials that do not depend on one another; known ones cost nothing."""
 
-    def distances(self, trial: Trial) -> NDArray[np.float32]:
-        """How far a known candidate is from the teacher on each example all are scored on."""
+    def losses(self, trial: Trial) -> NDArray[np.float32]:
+        """The refitted head's loss (rows,) of a known candidate, on the examples all share."""
 
 
 class _NoBench:
-    whole = 0
-
     def outcomes(self, trials: Sequence[Trial]) -> list[Candidate]:
         raise ValueError("a rule tries no candidate")
 
-    def distances(self, trial: Trial) -> NDArray[np.float32]:
+    def losses(self, trial: Trial) -> NDArray[np.float32]:
         raise ValueError("a rule compares no candidates")
 
 
@@ -61,11 +55,6 @@ class TrialBench:
     announce: Announce = lambda candidate: None
     asked: dict[Trial, Candidate] = field(default_factory=dict)
 
-    @property
-    def whole(self) -> int:
-        """As the ground has it."""
-        return self.ground.whole
-
     def outcomes(self, trials: Sequence[Trial]) -> list[Candidate]:
         """Carry out those trials that the journal does not know."""
         unknown = [trial for trial in trials if self.journal.get(trial) is None]
@@ -74,13 +63,13 @@ class TrialBench:
                 self.announce(self.journal.known(trial))
         if unknown:
             for outcome in self.workers.outcomes(self.ground, unknown):
-                self.journal.add(outcome.candidate, outcome.logits)
+                self.journal.add(outcome.candidate, outcome.logits, outcome.losses)
                 self.announce(outcome.candidate)
         return [self._asked(trial) for trial in trials]
 
-    def distances(self, trial: Trial) -> NDArray[np.float32]:
-        """From what the journal keeps."""
-        return self.ground.distances(self.journal.logits(trial))
+    def losses(self, trial: Trial) -> NDArray[np.float32]:
+        """From the journal."""
+        return self.journal.losses(trial)
 
     def _asked(self, trial: Trial) -> Candidate:
         candidate = self.journal.known(trial)

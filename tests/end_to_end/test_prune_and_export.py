@@ -68,7 +68,7 @@ def test_onnx_runtime_and_pytorch_agree_on_a_sentence(artifact):
 
 def test_the_plan_tells_every_candidates_score(artifact):
     plan = Plan.load(ArtifactLayout(artifact).plan)
-    assert plan.strategy == "greedy"
+    assert plan.strategy == "fast-greedy"
     assert plan.depth == 2
     assert [len(step.candidates) for step in plan.steps] == [4, 3]
     assert plan.cost.trainings == 7

@@ -28,14 +28,15 @@ def test_candidates_are_there_after_reopening(tmp_path):
 
 def test_trials_of_one_set_of_layers_are_kept_apart_with_their_answers(tmp_path):
     journal = Journal(tmp_path / "journal.jsonl", SETTINGS)
-    for number, trial in enumerate((Trial((1,)), Trial((1,), 0.25), Trial((1,), 0.25, 1))):
+    for number, trial in enumerate((Trial((1,)), Trial((1,), 256), Trial((1,), 256, 1))):
         candidate = Candidate(
-            removed=trial.removed, share=trial.share, repeat=trial.repeat, score=number
+            removed=trial.removed, examples=trial.examples, repeat=trial.repeat, score=number
         )
-        journal.add(candidate, LOGITS + number)
+        journal.add(candidate, LOGITS + number, LOGITS[:, 0] - number)
     again = Journal(tmp_path / "journal.jsonl", SETTINGS)
-    assert again.known(Trial((1,), 0.25)).score == 1
-    assert again.logits(Trial((1,), 0.25, 1)).tolist() == (LOGITS + 2).tolist()
+    assert again.known(Trial((1,), 256)).score == 1
+    assert again.logits(Trial((1,), 256, 1)).tolist() == (LOGITS + 2).tolist()
+    assert again.losses(Trial((1,))).tolist() == LOGITS[:, 0].tolist()
 
 
 @pytest.mark.parametrize("torn", [b'{"removed": [2], "sco', b"{", b"\xff\xfe"])

@@ -16,7 +16,6 @@ class Table:
     """A workbench over a table: how good a set of layers is, and how noisy each look at it."""
 
     def __init__(self, quality=lambda removed: 0.0, noise: float = 0.0) -> None:
-        self.whole = 3400
         self.asked: list[list[Trial]] = []
         self._quality, self._noise = quality, noise
 
@@ -25,16 +24,15 @@ class Table:
         return [
             Candidate(
                 removed=trial.removed,
-                share=trial.share,
+                examples=trial.examples,
                 score=self._quality(trial.removed),
-                distance=float(self.distances(trial).mean()),
+                loss=float(self.losses(trial).mean()),
             )
             for trial in trials
         ]
 
-    def distances(self, trial):
-        seed = [*trial.removed, 99, round(1000 * trial.share)]
-        spread = np.random.default_rng(seed).normal(0, self._noise, ROWS)
+    def losses(self, trial):
+        spread = np.random.default_rng([*trial.removed, 99]).normal(0, self._noise, ROWS)
         return (1 - self._quality(trial.removed) + spread).astype(np.float32)
 
 
@@ -96,3 +94,47 @@ def test_optimal_finds_a_pair_that_greedy_misses():
     assert order("optimal", problem, score) == (0, 1)
     assert 3 in order("greedy", problem, score)
     assert STRATEGIES["optimal"].effort(problem).trials == comb(4, 2)
+
+
+def without(*worth: float):
+    """A quality that falls by the worth of each layer that is gone."""
+    return lambda removed: 1 - sum(worth[layer] for layer in removed)
+
+
+def test_fast_greedy_takes_the_layers_of_least_worth_in_their_order():
+    quality = without(0.5, 0.03, 0.4, 0.01, 0.3, 0.02)
+    assert order("fast-greedy", Problem(tuple(range(6)), 3), quality) == (3, 5, 1)
+
+
+def test_fast_greedy_gives_second_lessons_only_where_it_is_unsure():
+    layers = Problem(tuple(range(4)), 1)
+    sure = Table(without(0.5, 0.1, 0.5, 0.5), noise=0.1)
+    (choice,) = STRATEGIES["fast-greedy"].choose(layers, sure)
+    assert len(sure.asked) == 1
+    assert choice.probability > 0.95
+    unsure = Table(without(0.5, 0.1, 0.1001, 0.5), noise=0.05)
+    STRATEGIES["fast-greedy"].choose(layers, unsure)
+    assert [trial.removed for trial in unsure.asked[1]] in ([(1,), (2,)], [(2,), (1,)])
+    assert unsure.asked[1][0].examples > unsure.asked[0][0].examples
+
+
+def test_fast_greedy_says_how_far_ahead_the_winner_was_and_how_surely():
+    (choice,) = STRATEGIES["fast-greedy"].choose(
+        Problem((0, 1, 2), 1), Table(without(0.2, 0.1, 0.3), noise=0.05)
+    )
+    assert choice.winner.removed == (1,)
+    assert choice.lead > 0
+    assert 0.5 < choice.probability <= 1
+
+
+def test_a_candidate_that_diverged_is_never_taken():
+    class OneDiverges(Table):
+        def outcomes(self, trials):
+            return [
+                one.model_copy(update={"loss": None}) if one.removed == (1,) else one
+                for one in super().outcomes(trials)
+            ]
+
+    problem = Problem((0, 1, 2), 1)
+    (choice,) = STRATEGIES["fast-greedy"].choose(problem, OneDiverges(without(0.2, 0.1, 0.3)))
+    assert choice.removed == (0,)

@@ -29,8 +29,8 @@ class Choice:
 
     Attributes:
         winner: the candidate that was taken, None where none was tried.
-        lead: how much nearer it is to the teacher than the runner-up, None without a teacher.
-        probability: how surely it is nearer on other examples.
+        lead: by how much its loss was smaller than the runner-up's, None for a choice by score.
+        probability: how surely it is on other examples.
     """
 
     removed: Removed

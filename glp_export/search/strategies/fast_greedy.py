@@ -1,8 +1,9 @@
-"""Greedy pruning from the fine-tuned model, with short lessons instead of whole trainings.
+"""Greedy pruning from the fine-tuned model, by short lessons and a refitted head.
 
-Every candidate inherits the layers of one fine-tuned teacher, is taught by it for a few steps, and
-is judged by how near its answers come to the teacher's: a number that moves smoothly where a
-metric on a few hundred examples jumps. Those that cannot be told from the best get a longer
+Every candidate inherits the layers of one fine-tuned teacher, gets a short lesson from it, and is
+judged by what a fresh linear head makes of its features: the loss of a few hundred examples moves
+smoothly where a metric jumps, and a head that was trained behind the missing layer would mislead
+(benchmarks/results/search_evidence.md). Candidates that cannot be told from the best get a longer
 lesson; the others cost no more.
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf
 
-from glp_export.search.confidence import probability_nearer
+from glp_export.search.confidence import probability_smaller
 from glp_export.search.plan import Candidate
 from glp_export.search.strategies.base import Choice, Effort, Problem, Strategy
 from glp_export.search.trial import Removed, Trial
@@ -28,7 +29,7 @@ SURE = 0.95
 
 
 def choose(problem: Problem, bench: Workbench) -> list[Choice]:
-    """Take away, again and again, the layer without which the answers change least."""
+    """Take away, again and again, the layer without which a fresh head does best."""
     choices: list[Choice] = []
     gone: Removed = ()
     for _ in range(problem.cuts):
@@ -39,43 +40,34 @@ def choose(problem: Problem, bench: Workbench) -> list[Choice]:
 
 
 def _choose_one(gone: Removed, candidates: Sequence[Removed], bench: Workbench) -> Choice:
-    tried = _teach(candidates, FIRST_LESSON, bench)
-    finalists = [tried[0], *(one for one in tried[1:FINALISTS] if _close(tried[0], one, bench))]
-    ranked = tried
-    if len(finalists) > 1:
-        ranked = _teach([one.removed for one in finalists], SECOND_LESSON, bench)
+    tried = ranked = _teach(candidates, FIRST_LESSON, bench)
+    rivals = [one for one in tried[1:FINALISTS] if _surely(tried[0], one, bench) < SURE]
+    if rivals:
+        ranked = _teach([one.removed for one in (tried[0], *rivals)], SECOND_LESSON, bench)
         tried = [*ranked, *tried]
-    winner = ranked[0]
-    removed = tuple(set(winner.removed) - set(gone))
+    removed = tuple(set(ranked[0].removed) - set(gone))
     if len(ranked) == 1:
-        return Choice(removed, tried, winner)
-    runner_up = ranked[1]
-    return Choice(
-        removed,
-        tried,
-        winner,
-        lead=_distance(runner_up) - _distance(winner),
-        probability=_surely_nearer(winner, runner_up, bench),
-    )
+        return Choice(removed, tried, ranked[0])
+    winner, runner_up = ranked[:2]
+    lead, probability = _loss(runner_up) - _loss(winner), _surely(winner, runner_up, bench)
+    return Choice(removed, tried, winner, lead, probability)
 
 
 def _teach(candidates: Sequence[Removed], examples: int, bench: Workbench) -> list[Candidate]:
-    """Teach each candidate for so many examples; the nearest to the teacher comes first."""
-    share = min(1.0, examples / bench.whole)
-    tried = bench.outcomes([Trial(removed, share) for removed in candidates])
-    return sorted(tried, key=lambda one: (_distance(one), tuple(-layer for layer in one.removed)))
+    """Teach each candidate from so many examples; the best comes first."""
+    tried = bench.outcomes([Trial(removed, examples) for removed in candidates])
+    return sorted(tried, key=lambda one: (_loss(one), tuple(-layer for layer in one.removed)))
 
 
-def _close(leader: Candidate, other: Candidate, bench: Workbench) -> bool:
-    return _surely_nearer(leader, other, bench) < SURE
+def _surely(one: Candidate, other: Candidate, bench: Workbench) -> float:
+    """How surely the first of two is better; a candidate that diverged has no loss."""
+    if one.loss is None or other.loss is None:
+        return 1.0
+    return probability_smaller(bench.losses(one.trial), bench.losses(other.trial))
 
 
-def _surely_nearer(one: Candidate, other: Candidate, bench: Workbench) -> float:
-    return probability_nearer(bench.distances(one.trial), bench.distances(other.trial))
-
-
-def _distance(candidate: Candidate) -> float:
-    return inf if candidate.distance is None else candidate.distance
+def _loss(candidate: Candidate) -> float:
+    return inf if candidate.loss is None else candidate.loss
 
 
 def effort(problem: Problem) -> Effort:
@@ -86,7 +78,7 @@ def effort(problem: Problem) -> Effort:
 
 FAST_GREEDY = Strategy(
     "fast-greedy",
-    "from the fine-tuned model, with short lessons; longer ones where candidates are close",
+    "from the fine-tuned model, by short lessons; longer ones where candidates are close",
     effort,
     choose,
     needs_teacher=True,

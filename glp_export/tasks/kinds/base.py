@@ -68,6 +68,8 @@ class TaskKind:
         strata: ``(rows,)`` group numbers that a sample keeps the proportions of, from the targets.
         encode: one batch of normalised columns to model inputs, ``labels`` and ``length``.
         predictions: logits ``(rows, num_labels)`` to ``(rows,)`` ids or numbers.
+        refit: fits a linear head to features ``(rows, width)`` and their targets, and gives its
+            loss ``(rows,) float32`` on each of other features and theirs.
     """
 
     name: str
@@ -82,6 +84,17 @@ class TaskKind:
     strata: Callable[[NDArray[Any]], NDArray[np.int64]]
     encode: Callable[[Mapping[str, Any], PreTrainedTokenizerBase, int], dict[str, Any]]
     predictions: Callable[[NDArray[Any]], NDArray[Any]]
+    refit: Callable[[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]], NDArray[np.float32]]
+
+
+def standardise(
+    seen: NDArray[Any], new: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Scale features to mean 0 and deviation 1 over the rows that are fitted."""
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(seen)
+    return scaler.transform(seen), scaler.transform(new)
 
 
 def is_missing(value: Any) -> bool:

@@ -12,7 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.errors import DataError
-from glp_export.tasks.kinds.base import LabelColumn, TaskKind, encode_text, is_missing
+from glp_export.tasks.kinds.base import (
+    LabelColumn,
+    TaskKind,
+    encode_text,
+    is_missing,
+    standardise,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -145,6 +151,24 @@ def _predictions(logits: NDArray[Any]) -> NDArray[np.int64]:
     return np.asarray(np.argmax(logits, axis=-1), dtype=np.int64)
 
 
+def _refit(
+    seen: NDArray[Any], known: NDArray[Any], new: NDArray[Any], wanted: NDArray[Any]
+) -> NDArray[np.float32]:
+    """Cross-entropy of a logistic regression, strongly regularised: features outnumber rows."""
+    from sklearn.linear_model import LogisticRegression
+
+    seen, new = standardise(seen, new)
+    head = LogisticRegression(C=0.01, max_iter=300).fit(seen, known)
+    log_probabilities = head.predict_log_proba(new)
+    column = {label: index for index, label in enumerate(head.classes_)}
+    # A class that the fitted rows lack cannot be foreseen: it costs what the least likely does.
+    losses = [
+        -(row[column[label]] if label in column else row.min())
+        for row, label in zip(log_probabilities, wanted, strict=True)
+    ]
+    return np.asarray(losses, dtype=np.float32)
+
+
 TEXT_CLASSIFICATION = TaskKind(
     name="text-classification",
     auto_class="AutoModelForSequenceClassification",
@@ -158,4 +182,5 @@ TEXT_CLASSIFICATION = TaskKind(
     strata=lambda targets: targets,
     encode=_encode,
     predictions=_predictions,
+    refit=_refit,
 )
