@@ -29,6 +29,7 @@ from glp_export.search import (
     Ground,
     Journal,
     Plan,
+    Share,
     Strategy,
     TrialBench,
     read_plan,
@@ -63,10 +64,10 @@ def choose_layers(setup: Setup, work: Path, progress: Progress) -> Plan:
     journal = Journal(cache.open("candidates", learned) / "journal.jsonl", learned)
     trials = strategy.effort(setup.problem).trials
     with progress.stage(f"search ({strategy.name})", trials or None) as meter:
-        bench = TrialBench(
-            ground, WORKERS[setup.config.workers], journal, _leaderboard(meter.advance)
-        )
-        return search(strategy.name, setup.problem, bench, facts, teacher)
+        workers = WORKERS[setup.config.workers]
+        with workers.open(ground, _share(setup), progress.say) as carry_out:
+            bench = TrialBench(ground, carry_out, journal, _leaderboard(meter.advance))
+            return search(strategy.name, setup.problem, bench, facts, teacher)
 
 
 def confirm_cost(setup: Setup, confirm: Callable[[str], bool]) -> None:
@@ -123,9 +124,16 @@ def _ground(
         task=setup.data.task,
         select=setup.select,
         answers=answers,
-        threads=setup.place.threads,
+        threads=setup.config.worker_cpus or setup.place.threads,
     )
     return ground, cost
+
+
+def _share(setup: Setup) -> Share:
+    """A whole GPU for each trial unless less is said; on the CPU none."""
+    if setup.place.device == "cpu":
+        return Share()
+    return Share(gpus=setup.config.worker_gpus or 1.0)
 
 
 def _teacher(setup: Setup, cache: Cache, progress: Progress) -> tuple[PreTrainedModel, Cost]:
@@ -200,7 +208,10 @@ def _training_facts(setup: Setup) -> dict[str, Any]:
 
 def _candidate_facts(setup: Setup, ground: Ground) -> dict[str, Any]:
     """All that a candidate's score depends on, besides what it lacks and how long it is taught."""
-    taught: dict[str, Any] = {"recovery": ground.recovery.name}
+    taught: dict[str, Any] = {
+        "recovery": ground.recovery.name,
+        "candidate_threads": ground.threads,
+    }
     if ground.recovery.inherits:
         taught |= {"distillation": asdict(setup.distillation)}
     return _training_facts(setup) | taught

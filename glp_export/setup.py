@@ -216,7 +216,7 @@ def data_spec(config: RunConfig) -> DataSpec:
 
 
 def _require_choices(config: RunConfig) -> None:
-    """Check the names that tables hold, with the names that would do."""
+    """Check the names that tables hold, with the names that would do, and what they need."""
     for flag, value, table in (
         ("--search", config.search, STRATEGIES),
         ("--recover", config.recover, RECOVERIES),
@@ -224,6 +224,7 @@ def _require_choices(config: RunConfig) -> None:
     ):
         if value not in table:
             raise UsageError(f"there is no {flag} {value}", fix=f"choose from {', '.join(table)}")
+    WORKERS[config.workers].require()
     if not config.model:
         raise UsageError(
             "no model was named",
