@@ -25,6 +25,9 @@ from glp_export.search.workers.base import CarryOut, Say, Share, Workers
 RETRIES = 3
 """How often a trial is begun again after its worker or machine was lost."""
 
+CANCELS = 10
+"""How often a trial that is given up is cancelled, a second apart, until it ends."""
+
 
 def require_ray() -> None:
     """Check that Ray is installed.
@@ -104,9 +107,7 @@ class _Cluster:
                     yield _outcome(tasks[0])
                     tasks.popleft()
         finally:
-            for task in tasks:
-                # A mere interrupt is lost on a worker that is still importing its libraries.
-                ray.cancel(task, force=True)
+            _give_up(list(tasks))
 
     def _require_room(self) -> None:
         """Refuse what Ray would wait for without an end."""
@@ -164,6 +165,22 @@ def _outcome(task: Any) -> Outcome:
             fix="see Ray's logs; the same command goes on from the candidates that are known",
         ) from error
     return outcome
+
+
+def _give_up(tasks: list[Any]) -> None:
+    """End trials, begun or not.
+
+    By force, as a mere interrupt is lost on a worker that is still importing; and more than once,
+    as Ray passes over a task that is on its way to its worker.
+    """
+    import ray
+
+    for _ in range(CANCELS):
+        if not tasks:
+            return
+        for task in tasks:
+            ray.cancel(task, force=True)
+        _, tasks = ray.wait(tasks, num_returns=len(tasks), timeout=1.0)
 
 
 @contextmanager
