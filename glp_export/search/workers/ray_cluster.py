@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import socket
+import sys
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -191,21 +193,39 @@ def _connected(say: Say) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    address = os.environ.get("RAY_ADDRESS", "")
     quiet = {"log_to_driver": False, "logging_level": "warning"}
     try:
         try:
+            _require_answer(address)
             ray.init(address="auto", **quiet)
         except ConnectionError as error:
-            if address := os.environ.get("RAY_ADDRESS"):
-                raise DeviceError(
-                    f"there is no Ray cluster at {address}",
-                    where="RAY_ADDRESS",
-                    fix="start it, or unset RAY_ADDRESS to use this machine alone",
-                ) from error
+            if address:
+                raise _nobody_at(address) from error
             _start(say, quiet)
-        yield
+        with redirect_stdout(sys.stderr):  # Ray tells of lost workers where results belong
+            yield
     finally:
         ray.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """Knock at host:port or ray://host:port; Ray itself would try for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except OSError as error:
+        raise _nobody_at(address) from error
+
+
+def _nobody_at(address: str) -> DeviceError:
+    return DeviceError(
+        f"there is no Ray cluster at {address}",
+        where="RAY_ADDRESS",
+        fix="start it, or unset RAY_ADDRESS to use this machine alone",
+    )
 
 
 def _start(say: Say, quiet: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import time
 from dataclasses import replace
@@ -114,6 +115,17 @@ def endless(directory, student, lesson, progress):
         (Path(directory) / str(os.getpid())).touch()
         time.sleep(3600)
     return student
+
+
+def test_an_address_where_nobody_answers_is_told_at_once(ground, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    monkeypatch.setenv("RAY_ADDRESS", address)  # before the cluster below: Ray has one at a time
+    with (
+        WORKERS["ray"].open(ground, Share(), print) as carry_out,
+        pytest.raises(DeviceError, match=f"no Ray cluster at {address}"),
+    ):
+        carry_out(TRIALS)
 
 
 def test_candidates_are_those_of_the_serial_workers_bit_for_bit(cluster, ground):
