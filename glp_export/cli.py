@@ -148,7 +148,7 @@ def prune_and_export_command(
 
 
 @app.command("search")
-@flags_of(MODEL, DATA, SEARCH, TRAINING, OUTPUT)
+@flags_of(MODEL, DATA, SEARCH, TRAINING, BENCHMARK, OUTPUT)
 def search_command(
     settings: dict[str, Any],
     config: ConfigFile = None,

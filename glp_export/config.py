@@ -119,6 +119,12 @@ class RunConfig(BaseModel):
         None, "Train candidates on so many rows only.", SEARCH, gt=0
     )
     workers: str = _option("serial", "Where candidates are tried: serial or ray.", SEARCH)
+    worker_cpus: int | None = _option(
+        None, "CPUs and PyTorch threads of each candidate; else as --threads.", SEARCH, gt=0
+    )
+    worker_gpus: float | None = _option(
+        None, "Share of a GPU for each candidate with --workers ray: 0.25.", SEARCH, gt=0, le=1
+    )
     cache: str | None = _option(
         None,
         "Where trained teachers and scored candidates are kept; `none` keeps nothing.",
@@ -212,7 +218,10 @@ NOT_THE_MODEL = frozenset(
     name
     for name, field in RunConfig.model_fields.items()
     if isinstance(field.json_schema_extra, dict)
-    and field.json_schema_extra["panel"] in (EXPORT, BENCHMARK, OUTPUT)
+    and (
+        field.json_schema_extra["panel"] in (EXPORT, BENCHMARK, OUTPUT)
+        or name in ("workers", "worker_gpus")
+    )
 )
 """Settings that a resumed run may change: no trained weight depends on them."""
 

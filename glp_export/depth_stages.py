@@ -6,6 +6,7 @@ Latency does not depend on what the weights have learned, so each depth is expor
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -19,6 +20,23 @@ from glp_export.errors import UsageError
 from glp_export.progress import Meter, Progress
 from glp_export.setup import Setup
 from glp_export.targets import DepthLatency, LatencyBudget, Shape, SpeedupTarget
+
+
+def keep_within_time(setup: Setup, work: Path, progress: Progress) -> Setup:
+    """Settle how many layers may stay at most, if a target of speed asks for it.
+
+    Without an accuracy budget that many stay: the deepest model is the most accurate one.
+
+    Raises:
+        LatencyError: not even the shallowest is fast enough.
+    """
+    if not setup.config.targets.fast_enough_asked or setup.config.plan:
+        return setup
+    depth, _ = fast_enough_depth(setup, work, progress)
+    if setup.config.max_drop is not None:
+        return replace(setup, deepest=depth)
+    fewer = replace(setup.problem, cuts=setup.stack.num_layers - depth)
+    return replace(setup, problem=fewer, deepest=depth)
 
 
 def fast_enough_depth(

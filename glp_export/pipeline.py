@@ -15,6 +15,7 @@ from glp_export.artifact import ArtifactLayout, commit, prepare, writing
 from glp_export.artifact.staging import staging_path
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier
 from glp_export.config import NOT_THE_MODEL, RunConfig
+from glp_export.depth_stages import keep_within_time
 from glp_export.depths import plans_at
 from glp_export.errors import UsageError
 from glp_export.estimate import Estimate, estimate_run
@@ -27,8 +28,9 @@ from glp_export.measuring_stages import (
 )
 from glp_export.progress import Progress
 from glp_export.search import Plan
-from glp_export.search_stage import choose_layers, confirm_cost
+from glp_export.search_stage import choose_layers, confirm_cost, keep_within_budget
 from glp_export.setup import Setup, set_up
+from glp_export.targets import check_shipped
 from glp_export.training_stages import Trained, train_contenders
 from glp_export.writing_stages import Rung, rungs_of, write_output
 
@@ -74,13 +76,16 @@ def prune_and_export(
     """
     progress = progress or Progress()
     with _staged(config, progress, confirm) as (setup, layout):
+        setup = keep_within_time(setup, layout.work_dir, progress)
         plan = choose_layers(setup, layout.work_dir, progress)
+        plan = keep_within_budget(setup, plan, layout.work_dir, progress)
         plan.save(layout.plan)
         rungs = rungs_of(plans_at(plan, setup.depths), layout)
         plans = [rung.plan for rung in rungs]
         trained = train_contenders(setup, plans, layout.work_dir, progress)
         exported = [_export(setup, one, rungs, layout, progress) for one in trained]
         measured, scored = _measure(setup, exported, progress)
+        check_shipped(config.targets, measured.file)
         frontier = write_output(setup, layout, rungs, measured, scored)
     return RunResult(_output(config), plan, measured.file, frontier)
 
@@ -98,7 +103,9 @@ def search_only(
     """
     progress = progress or Progress()
     with _staged(config, progress, confirm) as (setup, layout):
+        setup = keep_within_time(setup, layout.work_dir, progress)
         plan = choose_layers(setup, layout.work_dir, progress)
+        plan = keep_within_budget(setup, plan, layout.work_dir, progress)
         plan.save(layout.plan)
         config.save(layout.run_config)
     return plan, ArtifactLayout(_output(config)).plan

@@ -86,6 +86,7 @@ class Setup:
         final: how every contender is trained in the end.
         candidate: how a candidate of the search is trained.
         model_checksum: of a local model, None for one on the hub.
+        deepest: the most layers that may stay, where a target of speed says so.
     """
 
     place: Place
@@ -103,6 +104,7 @@ class Setup:
     candidate: TrainSettings
     distillation: DistillSettings
     model_checksum: str | None
+    deepest: int | None = None
 
     @property
     def config(self) -> RunConfig:
@@ -221,7 +223,7 @@ def data_spec(config: RunConfig) -> DataSpec:
 
 
 def _require_choices(config: RunConfig) -> None:
-    """Check the names that tables hold, with the names that would do."""
+    """Check the names that tables hold, with the names that would do, and what they need."""
     for flag, value, table in (
         ("--search", config.search, STRATEGIES),
         ("--recover", config.recover, RECOVERIES),
@@ -229,6 +231,7 @@ def _require_choices(config: RunConfig) -> None:
     ):
         if value not in table:
             raise UsageError(f"there is no {flag} {value}", fix=f"choose from {', '.join(table)}")
+    WORKERS[config.workers].require()
     if not config.model:
         raise UsageError(
             "no model was named",

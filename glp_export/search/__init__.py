@@ -9,7 +9,7 @@ from glp_export.search.search import order_by_rule, read_plan, search
 from glp_export.search.strategies import STRATEGIES, Effort, Problem, Strategy
 from glp_export.search.trial import Trial
 from glp_export.search.workbench import TrialBench, Workbench
-from glp_export.search.workers import WORKERS, Workers
+from glp_export.search.workers import WORKERS, Share, Workers
 
 __all__ = [
     "STRATEGIES",
@@ -21,6 +21,7 @@ __all__ = [
     "Journal",
     "Plan",
     "Problem",
+    "Share",
     "Step",
     "Strategy",
     "Trial",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -71,9 +74,33 @@ def carry_out(ground: Ground, trial: Trial) -> Outcome:
 
     The same trial on the same ground gives the same outcome, its seconds excepted.
     """
-    import torch
+    with _threads(ground.threads):
+        return _carry_out(ground, trial)
 
-    torch.set_num_threads(ground.threads)
+
+def portable(ground: Ground) -> Ground:
+    """The same ground without a file or a device of this machine, to be sent to another.
+
+    Encoded examples lie in memory-mapped files, of which a pickle keeps the path alone; here
+    they are taken into memory, and the ancestor's weights with them. What is sent is about the
+    ancestor's float32 weights (440 MB for BERT base) and the token ids, a few bytes a token.
+    """
+    lesson = replace(ground.lesson, examples=_in_memory(ground.lesson.examples))
+    ancestor = ground.ancestor
+    if ancestor.device.type != "cpu":
+        ancestor = copy.deepcopy(ancestor).cpu()
+    return replace(ground, ancestor=ancestor, lesson=lesson, select=_in_memory(ground.select))
+
+
+def _in_memory(examples: Dataset) -> Dataset:
+    from datasets import Dataset
+    from datasets.table import InMemoryTable
+
+    table = examples.with_format("arrow")[:]  # the rows that were selected, no others
+    return Dataset(InMemoryTable(table.combine_chunks()), info=examples.info)
+
+
+def _carry_out(ground: Ground, trial: Trial) -> Outcome:
     start = time.perf_counter()
     model = remove_layers(ground.ancestor, trial.removed)
     lesson = ground.lesson.part(trial.examples, trial.repeat)
@@ -111,3 +138,16 @@ def _refit(ground: Ground, model: PreTrainedModel) -> NDArray[np.float32]:
         for rows in (fit, ground.select)
     )
     return KINDS[ground.task.kind].refit(seen, known, new, wanted)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Let PyTorch compute with so many threads; what comes after has its own number again."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

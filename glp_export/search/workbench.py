@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -13,7 +14,7 @@ from glp_export.search.ground import Ground
 from glp_export.search.journal import Journal
 from glp_export.search.plan import Candidate
 from glp_export.search.trial import Trial
-from glp_export.search.workers import Workers
+from glp_export.search.workers import CarryOut
 
 Announce = Callable[[Candidate], None]
 
@@ -45,12 +46,13 @@ class TrialBench:
     """The workbench of a real search: trials go to workers, and each outcome into the journal.
 
     Attributes:
+        carry_out: what `Workers.open` gave for this ground.
         announce: told of every candidate, known or new.
         asked: all that was asked for, in that order: what the search's cost is counted from.
     """
 
     ground: Ground
-    workers: Workers
+    carry_out: CarryOut
     journal: Journal
     announce: Announce = lambda candidate: None
     asked: dict[Trial, Candidate] = field(default_factory=dict)
@@ -62,9 +64,10 @@ class TrialBench:
             if trial not in unknown:
                 self.announce(self.journal.known(trial))
         if unknown:
-            for outcome in self.workers.outcomes(self.ground, unknown):
-                self.journal.add(outcome.candidate, outcome.logits, outcome.losses)
-                self.announce(outcome.candidate)
+            with closing(self.carry_out(unknown)) as outcomes:
+                for outcome in outcomes:
+                    self.journal.add(outcome.candidate, outcome.logits, outcome.losses)
+                    self.announce(outcome.candidate)
         return [self._asked(trial) for trial in trials]
 
     def losses(self, trial: Trial) -> NDArray[np.float32]:

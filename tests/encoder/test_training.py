@@ -69,7 +69,7 @@ def test_a_distilled_student_imitates_its_teacher(encoder, room):
     wanted = predict(teacher, train, tokenizer)
     student = fresh(encoder, data.task)
     before = np.abs(predict(student, train, tokenizer) - wanted).mean()
-    distill(student, wanted, train, tokenizer, SETTINGS, DistillSettings(weight=1.0))
+    distill(student, wanted, train, tokenizer, SETTINGS, DistillSettings(weight=1.0, rate=1.0))
     assert np.abs(predict(student, train, tokenizer) - wanted).mean() < before / 2
 
 

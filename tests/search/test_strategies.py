@@ -32,7 +32,7 @@ class Table:
         ]
 
     def losses(self, trial):
-        spread = np.random.default_rng([*trial.removed, 99]).normal(0, self._noise, ROWS)
+        spread = np.random.default_rng([7, *trial.removed]).normal(0, self._noise, ROWS)
         return (1 - self._quality(trial.removed) + spread).astype(np.float32)
 
 

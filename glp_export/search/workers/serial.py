@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 
 from glp_export.search.ground import Ground, Outcome, carry_out
 from glp_export.search.trial import Trial
-from glp_export.search.workers.base import Workers
+from glp_export.search.workers.base import CarryOut, Say, Share, Workers
 
 
-def outcomes(ground: Ground, trials: Sequence[Trial]) -> Iterator[Outcome]:
-    """Carry the trials out as they are asked for."""
-    return (carry_out(ground, trial) for trial in trials)
+@contextmanager
+def open_here(ground: Ground, share: Share, say: Say) -> Iterator[CarryOut]:
+    """Carry trials out as their outcomes are asked for."""
+
+    def outcomes(trials: Sequence[Trial]) -> Generator[Outcome, None, None]:
+        return (carry_out(ground, trial) for trial in trials)
+
+    yield outcomes
 
 
-SERIAL = Workers("serial", "one after the other, in this process", outcomes)
+SERIAL = Workers("serial", "one after the other, in this process", open_here)
