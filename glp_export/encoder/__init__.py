@@ -17,7 +17,7 @@ from glp_export.encoder.layer_stack import (
     remove_layers,
 )
 from glp_export.encoder.recovery import RECOVERIES, Lesson, Recovery
-from glp_export.encoder.scoring import features, predict
+from glp_export.encoder.scoring import predict, predict_with_features
 from glp_export.encoder.stand_ins import random_rows, task_of_model, unpruned_twin
 from glp_export.encoder.training import TrainSettings, finetune
 
@@ -33,13 +33,13 @@ __all__ = [
     "TrainSettings",
     "checksum",
     "distill",
-    "features",
     "find_layer_stack",
     "finetune",
     "load_model",
     "load_tokenizer",
     "match_inputs",
     "predict",
+    "predict_with_features",
     "random_rows",
     "remove_layers",
     "save_checkpoint",

@@ -38,31 +38,35 @@ def predict(
     return _in_batches(model, logits, examples, tokenizer, batch_size, device)
 
 
-def features(
+def predict_with_features(
     model: PreTrainedModel,
     examples: Dataset,
     tokenizer: PreTrainedTokenizerBase,
     *,
     batch_size: int = 64,
     device: str = "cpu",
-) -> NDArray[np.float32]:
-    """What the encoder knows of every example, before any head: its first token, and the mean.
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Compute the logits of every example, and what the encoder knows of it before any head.
 
     Args:
         examples: encoded, see `glp_export.tasks.encode`.
 
     Returns:
-        (examples, 2 x width) float32, of the last hidden states.
+        Logits (examples, labels) float32, and features (examples, 2 x width) float32: the first
+        token of the last hidden states, and their mean.
     """
     import torch
 
-    def summaries(batch: dict[str, Any]) -> Any:
-        hidden_states = model.base_model(**batch)[0]
+    def both(batch: dict[str, Any]) -> Any:
+        output = model(**batch, output_hidden_states=True)
+        hidden_states = output.hidden_states[-1]
         mask = batch["attention_mask"].unsqueeze(-1).to(hidden_states.dtype)
         mean = (hidden_states * mask).sum(dim=1) / mask.sum(dim=1)
-        return torch.cat([hidden_states[:, 0], mean], dim=-1)
+        return torch.cat([output.logits, hidden_states[:, 0], mean], dim=-1)
 
-    return _in_batches(model, summaries, examples, tokenizer, batch_size, device)
+    computed = _in_batches(model, both, examples, tokenizer, batch_size, device)
+    labels = model.config.num_labels
+    return computed[:, :labels], computed[:, labels:]
 
 
 def _in_batches(

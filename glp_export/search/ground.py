@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.encoder import Lesson, Recovery, features, predict, remove_layers
+from glp_export.encoder import Lesson, Recovery, predict_with_features, remove_layers
 from glp_export.search.plan import Candidate
 from glp_export.search.trial import Trial
 from glp_export.tasks import KINDS, Task, score
@@ -106,10 +106,9 @@ def _carry_out(ground: Ground, trial: Trial) -> Outcome:
     lesson = ground.lesson.part(trial.examples, trial.repeat)
     if lesson is not None:
         ground.recovery.teach(model, lesson, None)
-    tokenizer, device = ground.lesson.tokenizer, ground.lesson.settings.device
-    logits = predict(model, ground.select, tokenizer, device=device)
+    logits, features = _read(ground, model, ground.select)
     finite = bool(np.isfinite(logits).all())
-    losses = _refit(ground, model) if ground.refit and finite else None
+    losses = _refit(ground, model, features) if ground.refit and finite else None
     candidate = Candidate(
         removed=trial.removed,
         examples=trial.examples,
@@ -121,7 +120,9 @@ def _carry_out(ground: Ground, trial: Trial) -> Outcome:
     return Outcome(candidate, logits, losses)
 
 
-def _refit(ground: Ground, model: PreTrainedModel) -> NDArray[np.float32]:
+def _refit(
+    ground: Ground, model: PreTrainedModel, features: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """Losses (rows,) on `select` of a head that was fitted to what this candidate computes.
 
     A candidate's own head was trained behind the layers that went. How badly it fits says more
@@ -129,15 +130,17 @@ def _refit(ground: Ground, model: PreTrainedModel) -> NDArray[np.float32]:
     """
     examples = ground.lesson.examples
     order = np.random.default_rng(ground.lesson.settings.seed).permutation(len(examples))
-    fit = examples.select(order[:PROBE_ROWS])
-    (seen, known), (new, wanted) = (
-        (
-            features(model, rows, ground.lesson.tokenizer, device=ground.lesson.settings.device),
-            np.asarray(rows["labels"][:]),
-        )
-        for rows in (fit, ground.select)
-    )
-    return KINDS[ground.task.kind].refit(seen, known, new, wanted)
+    seen = examples.select(order[:PROBE_ROWS])
+    _, known = _read(ground, model, seen)
+    labels, wanted = (np.asarray(rows["labels"][:]) for rows in (seen, ground.select))
+    return KINDS[ground.task.kind].refit(known, labels, features, wanted)
+
+
+def _read(
+    ground: Ground, model: PreTrainedModel, rows: Dataset
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    lesson = ground.lesson
+    return predict_with_features(model, rows, lesson.tokenizer, device=lesson.settings.device)
 
 
 @contextmanager

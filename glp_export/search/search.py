@@ -104,8 +104,8 @@ def _step(choice: Choice, rows: int) -> Step:
 
 def _cost(bench: TrialBench, num_layers: int, teacher: Cost) -> Cost:
     ground, asked = bench.ground, bench.asked.values()
-    refitted = min(PROBE_ROWS, len(ground.lesson.examples)) + len(ground.select)
-    scored = len(ground.select) + refitted * ground.refit
+    refitted = min(PROBE_ROWS, len(ground.lesson.examples)) if ground.refit else 0
+    scored = len(ground.select) + refitted
 
     def taught(candidate: Candidate) -> int:
         return ground.whole if candidate.examples is None else candidate.examples
