@@ -148,7 +148,7 @@ def set_up(config: RunConfig) -> Setup:
         tokenizer=tokenizer,
         stack=stack,
         depths=wanted_depths(config, stack),
-        problem=Problem(stack.removable, most_cuts(config, stack)),
+        problem=Problem(stack.removable, most_cuts(config, stack), config.seeds),
         fit=_first(fit, config.max_search_samples),
         select=select,
         train=_encode(config, data, tokenizer, data.train),

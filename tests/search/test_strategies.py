@@ -138,3 +138,13 @@ def test_a_candidate_that_diverged_is_never_taken():
     problem = Problem((0, 1, 2), 1)
     (choice,) = STRATEGIES["fast-greedy"].choose(problem, OneDiverges(without(0.2, 0.1, 0.3)))
     assert choice.removed == (0,)
+
+
+def test_several_seeds_are_asked_only_of_the_finalists():
+    table = Table(without(0.5, 0.1, 0.1001, 0.5), noise=0.05)
+    STRATEGIES["fast-greedy"].choose(Problem(tuple(range(4)), 1, seeds=3), table)
+    first, second = table.asked
+    assert {trial.repeat for trial in first} == {0}
+    assert sorted((t.removed, t.repeat) for t in second) == [
+        ((layer,), repeat) for layer in (1, 2) for repeat in (0, 1, 2)
+    ]

@@ -17,10 +17,12 @@ class Problem:
     Attributes:
         layers: the layers that may go, bottom first.
         cuts: how many of them go.
+        seeds: how many trainings a close decision rests on.
     """
 
     layers: tuple[int, ...]
     cuts: int
+    seeds: int = 1
 
 
 @dataclass(frozen=True)

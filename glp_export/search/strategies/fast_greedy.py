@@ -10,7 +10,11 @@ lesson; the others cost no more.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import inf
+
+import numpy as np
+from numpy.typing import NDArray
 
 from glp_export.search.confidence import probability_smaller
 from glp_export.search.plan import Candidate
@@ -18,68 +22,101 @@ from glp_export.search.strategies.base import Choice, Effort, Problem, Strategy
 from glp_export.search.trial import Removed, Trial
 from glp_export.search.workbench import Workbench
 
-FIRST_LESSON, SECOND_LESSON = 256, 768
-"""Training examples of the lesson that every candidate gets, and of the one for the best."""
 
-FINALISTS = 2
-"""Candidates that get the second lesson, at most."""
+@dataclass(frozen=True)
+class FastGreedy:
+    """The procedure, and what it is generous with.
 
-SURE = 0.95
-"""A candidate that is worse with this probability gets no second lesson."""
+    Attributes:
+        first_lesson: training examples that every candidate is taught from.
+        second_lesson: those of the finalists, once for each of the problem's seeds.
+        finalists: candidates that get the second lesson, at most; 1 for none.
+        sure: a candidate that is worse with this probability gets no second lesson.
+    """
+
+    first_lesson: int = 256
+    second_lesson: int = 768
+    finalists: int = 2
+    sure: float = 0.95
+
+    def choose(self, problem: Problem, bench: Workbench) -> list[Choice]:
+        """Take away, again and again, the layer without which a fresh head does best."""
+        choices: list[Choice] = []
+        gone: Removed = ()
+        for _ in range(problem.cuts):
+            left = [tuple(sorted((*gone, one))) for one in problem.layers if one not in gone]
+            choices.append(self._choose_one(gone, left, problem.seeds, bench))
+            gone = tuple(sorted((*gone, *choices[-1].removed)))
+        return choices
+
+    def effort(self, problem: Problem) -> Effort:
+        """The teacher, a first lesson for every candidate, a second one for the finalists."""
+        firsts = sum(len(problem.layers) - step for step in range(problem.cuts))
+        return Effort(firsts + self.finalists * problem.seeds * problem.cuts, 1.0)
+
+    def _choose_one(
+        self, gone: Removed, candidates: Sequence[Removed], seeds: int, bench: Workbench
+    ) -> Choice:
+        ranked = _teach(candidates, self.first_lesson, 1, bench)
+        tried = [one for taught in ranked for one in taught.candidates]
+        first = ranked[0]
+        rivals = [one for one in ranked[1 : self.finalists] if first.surely(one) < self.sure]
+        if rivals:
+            finalists = [one.removed for one in (first, *rivals)]
+            ranked = _teach(finalists, self.second_lesson, seeds, bench)
+            tried = [one for taught in ranked for one in taught.candidates] + tried
+        removed = tuple(set(ranked[0].removed) - set(gone))
+        winner = ranked[0].candidates[0]
+        if len(ranked) == 1:
+            return Choice(removed, tried, winner)
+        lead = ranked[1].loss - ranked[0].loss
+        return Choice(removed, tried, winner, lead, ranked[0].surely(ranked[1]))
 
 
-def choose(problem: Problem, bench: Workbench) -> list[Choice]:
-    """Take away, again and again, the layer without which a fresh head does best."""
-    choices: list[Choice] = []
-    gone: Removed = ()
-    for _ in range(problem.cuts):
-        candidates = [tuple(sorted((*gone, one))) for one in problem.layers if one not in gone]
-        choices.append(_choose_one(gone, candidates, bench))
-        gone = tuple(sorted((*gone, *choices[-1].removed)))
-    return choices
+@dataclass(frozen=True)
+class _Taught:
+    """One set of layers gone, taught with one or several seeds.
+
+    Attributes:
+        losses: mean over the seeds of each example's loss, (rows,); None if a training diverged.
+    """
+
+    removed: Removed
+    candidates: tuple[Candidate, ...]
+    losses: NDArray[np.float32] | None
+
+    @property
+    def loss(self) -> float:
+        return inf if self.losses is None else float(self.losses.mean())
+
+    def surely(self, other: _Taught) -> float:
+        """How surely this one is the better of two."""
+        if self.losses is None or other.losses is None:
+            return 1.0
+        return probability_smaller(self.losses, other.losses)
 
 
-def _choose_one(gone: Removed, candidates: Sequence[Removed], bench: Workbench) -> Choice:
-    tried = ranked = _teach(candidates, FIRST_LESSON, bench)
-    rivals = [one for one in tried[1:FINALISTS] if _surely(tried[0], one, bench) < SURE]
-    if rivals:
-        ranked = _teach([one.removed for one in (tried[0], *rivals)], SECOND_LESSON, bench)
-        tried = [*ranked, *tried]
-    removed = tuple(set(ranked[0].removed) - set(gone))
-    if len(ranked) == 1:
-        return Choice(removed, tried, ranked[0])
-    winner, runner_up = ranked[:2]
-    lead, probability = _loss(runner_up) - _loss(winner), _surely(winner, runner_up, bench)
-    return Choice(removed, tried, winner, lead, probability)
+def _teach(
+    candidates: Sequence[Removed], examples: int, seeds: int, bench: Workbench
+) -> list[_Taught]:
+    """Teach each candidate from so many examples; the best comes first, the highest on a tie."""
+    trials = [Trial(gone, examples, seed) for gone in candidates for seed in range(seeds)]
+    outcomes = dict(zip(trials, bench.outcomes(trials), strict=True))
+    taught = []
+    for gone in candidates:
+        own = {trial: one for trial, one in outcomes.items() if trial.removed == gone}
+        diverged = any(one.loss is None for one in own.values())
+        losses = None if diverged else np.mean([bench.losses(trial) for trial in own], axis=0)
+        taught.append(_Taught(gone, tuple(own.values()), losses))
+    return sorted(taught, key=lambda one: (one.loss, tuple(-layer for layer in one.removed)))
 
 
-def _teach(candidates: Sequence[Removed], examples: int, bench: Workbench) -> list[Candidate]:
-    """Teach each candidate from so many examples; the best comes first."""
-    tried = bench.outcomes([Trial(removed, examples) for removed in candidates])
-    return sorted(tried, key=lambda one: (_loss(one), tuple(-layer for layer in one.removed)))
-
-
-def _surely(one: Candidate, other: Candidate, bench: Workbench) -> float:
-    """How surely the first of two is better; a candidate that diverged has no loss."""
-    if one.loss is None or other.loss is None:
-        return 1.0
-    return probability_smaller(bench.losses(one.trial), bench.losses(other.trial))
-
-
-def _loss(candidate: Candidate) -> float:
-    return inf if candidate.loss is None else candidate.loss
-
-
-def effort(problem: Problem) -> Effort:
-    """The teacher, a first lesson for every candidate, a second one for the finalists."""
-    firsts = sum(len(problem.layers) - step for step in range(problem.cuts))
-    return Effort(firsts + FINALISTS * problem.cuts, 1.0)
-
+_DEFAULT = FastGreedy()
 
 FAST_GREEDY = Strategy(
     "fast-greedy",
     "from the fine-tuned model, by short lessons; longer ones where candidates are close",
-    effort,
-    choose,
+    _DEFAULT.effort,
+    _DEFAULT.choose,
     needs_teacher=True,
 )

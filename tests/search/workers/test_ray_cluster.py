@@ -55,7 +55,7 @@ def cluster(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def ground(encoder, data, tmp_path_factory):
-    """A tiny BERT that imitates itself; examples in memory-mapped files, as those of the hub are."""
+    """A tiny BERT that imitates itself; examples in memory-mapped files, as the hub's are."""
     loaded = load_task_data(DataSpec(dataset=str(data)))
     source = ModelSource(str(encoder))
     tokenizer, ancestor = load_tokenizer(source), load_model(source, loaded.task)
