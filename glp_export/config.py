@@ -73,6 +73,9 @@ class RunConfig(BaseModel):
     dataset_config: str | None = _option(None, "Configuration of a hub dataset.", DATA)
     train_file: Path | None = _option(None, "Training rows: jsonl, csv, tsv or parquet.", DATA)
     validation_file: Path | None = _option(None, "Rows that the report is made on.", DATA)
+    unlabeled: Path | None = _option(
+        None, "More texts, without labels, to distill on: a table, or .txt lines.", DATA
+    )
     text_columns: Names | None = _option(None, "One or two text columns.", DATA)
     label_column: str | None = _option(None, "The label's column.", DATA)
     kind: str | None = _option(None, "text-classification or regression.", DATA)
@@ -193,6 +196,8 @@ class RunConfig(BaseModel):
             raise ValueError(f"{flags} say in more than one way how much goes; give one")
         if self.targets.any and counts:
             raise ValueError(f"targets find the depth by themselves; leave {flags} out")
+        if self.unlabeled is not None and self.recover == "finetune":
+            raise ValueError("--unlabeled needs a teacher's answers: leave out --recover finetune")
         if self.overwrite and self.resume:
             raise ValueError("--overwrite starts anew and --resume goes on; give one")
         return self

@@ -31,6 +31,7 @@ from glp_export.tasks import (
     TaskKind,
     encode,
     load_task_data,
+    read_unlabeled,
     require_enough,
 )
 
@@ -83,6 +84,7 @@ class Setup:
         select: encoded; chooses between them.
         train: encoded; both of them, for the final training.
         test: encoded; read once, for the report.
+        unlabeled: texts that students imitate their teacher on besides, None for none.
         final: how every contender is trained in the end.
         candidate: how a candidate of the search is trained.
         model_checksum: of a local model, None for one on the hub.
@@ -100,6 +102,7 @@ class Setup:
     select: Dataset
     train: Dataset
     test: Dataset
+    unlabeled: Dataset | None
     final: TrainSettings
     candidate: TrainSettings
     distillation: DistillSettings
@@ -153,6 +156,7 @@ def set_up(config: RunConfig) -> Setup:
         select=select,
         train=_encode(config, data, tokenizer, data.train),
         test=_encode(config, data, tokenizer, data.test),
+        unlabeled=read_unlabeled(config.unlabeled, data.task) if config.unlabeled else None,
         final=final,
         candidate=replace(final, epochs=config.search_epochs or config.epochs),
         distillation=DistillSettings(

@@ -28,7 +28,7 @@ from glp_export.progress import Progress
 from glp_export.report.numbers import layers_in_words
 from glp_export.search import Plan, Problem, order_by_rule
 from glp_export.setup import Setup, load_seeded, model_source
-from glp_export.tasks import encode
+from glp_export.tasks import KINDS, blank_labels, encode, with_labels
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -84,14 +84,16 @@ def train_contenders(
         setup, work / "unpruned", "fine-tune the unpruned", progress, _fine_tuned_unpruned(setup)
     )
     unpruned = _saved_model(setup, teacher)
+    rows = _lesson_rows(setup, unpruned)
+    examples = setup.train if rows is setup.data.train else _encode(setup, rows)
     lesson = Lesson(
-        examples=setup.train,
+        examples=examples,
         tokenizer=setup.tokenizer,
-        teacher_logits=predict(unpruned, setup.train, setup.tokenizer, device=setup.place.device),
+        teacher_logits=predict(unpruned, examples, setup.tokenizer, device=setup.place.device),
         settings=setup.final,
         distillation=setup.distillation,
     )
-    school = _School(setup, unpruned, lesson, work, progress)
+    school = _School(setup, unpruned, rows, lesson, work, progress)
     return [
         _own(setup, "unpruned", setup.source.name, teacher),
         *(_pruned(school, plan) for plan in plans),
@@ -103,12 +105,30 @@ Make = Callable[[Callable[[int, int], None]], "PreTrainedModel"]
 """Trains a model, reporting its steps."""
 
 
+def _lesson_rows(setup: Setup, unpruned: PreTrainedModel) -> Dataset:
+    """The training rows, and after them the unlabelled texts with the labels the teacher gives."""
+    from datasets import concatenate_datasets
+
+    texts, task = setup.unlabeled, setup.data.task
+    if texts is None:
+        return setup.data.train
+    unknown = _encode(setup, with_labels(texts, blank_labels(texts), task))
+    logits = predict(unpruned, unknown, setup.tokenizer, device=setup.place.device)
+    found = KINDS[task.kind].predictions(logits)
+    return concatenate_datasets([setup.data.train, with_labels(texts, found, task)])
+
+
+def _encode(setup: Setup, rows: Dataset) -> Dataset:
+    return encode(rows, setup.data.task, setup.tokenizer, setup.config.max_length)
+
+
 @dataclass(frozen=True)
 class _School:
-    """What all shallower models are trained with."""
+    """What all shallower models are trained with; `rows` is what the lesson is encoded from."""
 
     setup: Setup
     unpruned: PreTrainedModel
+    rows: Dataset
     lesson: Lesson
     work: Path
     progress: Progress
@@ -162,7 +182,7 @@ def _distilled_rival(school: _School, name: str) -> Trained:
     match_inputs(tokenizer, model)
     task, length = setup.data.task, setup.config.max_length
     own_lesson = Lesson(
-        examples=encode(setup.data.train, task, tokenizer, length),
+        examples=encode(school.rows, task, tokenizer, length),
         tokenizer=tokenizer,
         teacher_logits=lesson.teacher_logits,
         settings=lesson.settings,

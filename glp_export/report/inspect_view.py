@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,14 +74,35 @@ def stack_line(plan: Plan) -> Text:
 
 
 def candidate_names(plan: Plan, number: int) -> dict[str, Candidate]:
-    """The candidates of a step, best first, by the layers they lack beyond the steps before."""
+    """The candidates of a step, best first, by the layers they lack beyond the steps before.
+
+    Of one that was taught more than once the longest lesson counts. What chose is what ranks: the
+    loss where there is one, the score otherwise.
+    """
     gone = {layer for step in plan.steps[:number] for layer in step.removed}
-    ranked = sorted(
-        plan.steps[number].candidates,
-        key=lambda candidate: (round(candidate.score, 3), candidate.removed),
-        reverse=True,
-    )
+    longest: dict[tuple[int, ...], Candidate] = {}
+    for candidate in plan.steps[number].candidates:
+        known = longest.get(candidate.removed)
+        if known is None or _lesson(candidate) > _lesson(known):
+            longest[candidate.removed] = candidate
+    ranked = sorted(longest.values(), key=_merit, reverse=True)
     return {_name(set(candidate.removed) - gone): candidate for candidate in ranked}
+
+
+def sureness(step: Step) -> str:
+    """How surely the winner is the best: `0.87`, or nothing for a choice by score."""
+    return "" if step.probability is None else f"{min(step.probability, 0.999):.2f}"
+
+
+def _lesson(candidate: Candidate) -> float:
+    return inf if candidate.examples is None else candidate.examples
+
+
+def _merit(candidate: Candidate) -> tuple[float, float, tuple[int, ...]]:
+    by_loss = 0.0 if candidate.loss is None else -candidate.loss
+    lesson = 0.0 if candidate.loss is None else _lesson(candidate)
+    score = round(candidate.score, 3) if candidate.loss is None else by_loss
+    return lesson, score, candidate.removed
 
 
 def cost_words(plan: Plan) -> str:
@@ -119,6 +141,7 @@ def _steps(plan: Plan) -> Table:
     table.add_column("step", justify="right")
     table.add_column("goes", justify="right")
     table.add_column("score", justify="right")
+    table.add_column("sure", justify="right")
     table.add_column("rows", justify="right")
     table.add_column("candidates")
     for number, step in enumerate(plan.steps):
@@ -126,6 +149,7 @@ def _steps(plan: Plan) -> Table:
             str(number + 1),
             _name(set(step.removed)),
             numbers.metric(step.score),
+            sureness(step),
             str(step.sample_size),
             _ranking(plan, number, step),
         )
@@ -136,10 +160,17 @@ def _ranking(plan: Plan, number: int, step: Step) -> Text:
     """Every candidate with its score, the chosen one and those that tied with it in bold."""
     text = Text()
     for name, candidate in candidate_names(plan, number).items():
-        tied = round(candidate.score, 3) == round(step.score, 3)
+        tied = _tied(candidate, step)
         text.append(f"{name}:{numbers.metric(candidate.score)}", "bold" if tied else "")
         text.append("  ")
     return text
+
+
+def _tied(candidate: Candidate, step: Step) -> bool:
+    """Whether a candidate is the chosen one, or scored as well where scores choose."""
+    if candidate.loss is None:
+        return round(candidate.score, 3) == round(step.score, 3)
+    return set(step.removed) <= set(candidate.removed)
 
 
 def _name(layers: set[int]) -> str:

@@ -15,6 +15,7 @@ from glp_export.tasks.scoring import (
 )
 from glp_export.tasks.spec import DataSpec
 from glp_export.tasks.task import Task, TaskData
+from glp_export.tasks.unlabeled import blank_labels, read_unlabeled, with_labels
 
 __all__ = [
     "GLUE_TASKS",
@@ -26,11 +27,14 @@ __all__ = [
     "Task",
     "TaskData",
     "TaskKind",
+    "blank_labels",
     "encode",
     "load_task_data",
     "paired_difference_interval",
     "probability_at_most",
+    "read_unlabeled",
     "require_enough",
     "score",
     "score_interval",
+    "with_labels",
 ]

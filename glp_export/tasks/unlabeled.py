@@ -1,0 +1,80 @@
+"""Texts without labels: a student can imitate its teacher on any text of the task's kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glp_export.errors import DataError
+from glp_export.tasks.encoding import quiet_datasets
+from glp_export.tasks.formats import FORMATS, read_rows
+from glp_export.tasks.kinds import KINDS
+from glp_export.tasks.task import Task
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+TEXT_COLUMNS = ("text", "text_pair")
+
+
+def read_unlabeled(path: Path, task: Task) -> Dataset:
+    """Read texts: a table with the task's text columns, or for one column a text a line (.txt).
+
+    Returns:
+        Columns ``text``[, ``text_pair``].
+
+    Raises:
+        DataError: the file cannot be read, lacks a text column or a row's text, or is empty.
+    """
+    if not path.is_file():
+        raise DataError("There is no such file.", where=f"--unlabeled {path}")
+    rows = _lines(path, task) if path.suffix.lower() == ".txt" else read_rows(path)
+    missing = [name for name in task.text_columns if name not in rows.column_names]
+    if missing or not len(rows):
+        raise DataError(
+            f"The file has no column '{missing[0]}'." if missing else "The file has no rows.",
+            where=str(path),
+            fix=f"the texts of this task stand in {' and '.join(task.text_columns)}",
+        )
+    for name in task.text_columns:
+        if any(not isinstance(text, str) for text in rows[name][:]):
+            row = next(r for r, text in enumerate(rows[name][:]) if not isinstance(text, str))
+            raise DataError("A row has no text.", where=f"{path}, row {row + 1}, column '{name}'")
+    kept = rows.select_columns(list(task.text_columns))
+    names = dict(zip(task.text_columns, TEXT_COLUMNS, strict=False))
+    return kept.rename_columns({old: new for old, new in names.items() if old != new})
+
+
+def with_labels(texts: Dataset, labels: NDArray[Any], task: Task) -> Dataset:
+    """Give texts the labels that a teacher found for them, as the task's own rows have them."""
+    from datasets import Value
+
+    kind = KINDS[task.kind]
+    with quiet_datasets():
+        return texts.add_column(
+            "label", labels.astype(kind.label_dtype), feature=Value(kind.label_dtype)
+        )
+
+
+def blank_labels(texts: Dataset) -> NDArray[np.int64]:
+    """Labels that stand for none, for a model that only answers."""
+    return np.zeros(len(texts), dtype=np.int64)
+
+
+def _lines(path: Path, task: Task) -> Dataset:
+    from datasets import Dataset
+
+    if len(task.text_columns) > 1:
+        raise DataError(
+            "A file of lines holds one text a row, and this task reads two.",
+            where=str(path),
+            fix=f"write it as one of {', '.join(FORMATS)} with {' and '.join(task.text_columns)}",
+        )
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError("The file is not UTF-8 text.", where=str(path)) from error
+    return Dataset.from_dict({task.text_columns[0]: [line for line in lines if line.strip()]})

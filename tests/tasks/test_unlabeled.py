@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from glp_export.errors import DataError
+from glp_export.tasks import Task, read_unlabeled, with_labels
+from tests.tiny import write_jsonl
+
+ONE = Task("reviews", "text-classification", ("sentence",), "label", ("bad", "good"), "accuracy")
+PAIR = Task("pairs", "regression", ("first", "second"), "score", (), "spearman")
+
+
+def test_a_table_gives_its_text_columns_alone(tmp_path):
+    rows = [{"first": "a", "second": "b", "more": 1}, {"first": "c", "second": "d", "more": 2}]
+    texts = read_unlabeled(write_jsonl(tmp_path / "texts.jsonl", rows), PAIR)
+    assert texts[:] == {"text": ["a", "c"], "text_pair": ["b", "d"]}
+
+
+def test_lines_are_texts_and_empty_ones_are_none(tmp_path):
+    path = tmp_path / "texts.txt"
+    path.write_text("one\n\n  \ntwo\n", encoding="utf-8")
+    assert read_unlabeled(path, ONE)[:] == {"text": ["one", "two"]}
+
+
+def test_labels_have_the_type_of_the_tasks_own_rows(tmp_path):
+    path = tmp_path / "texts.txt"
+    path.write_text("one\ntwo\n")
+    labelled = with_labels(read_unlabeled(path, ONE), np.array([1, 0], dtype=np.int32), ONE)
+    assert labelled.features["label"].dtype == "int64"
+    assert labelled["label"][:] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "task", "message"),
+    [
+        ("x.jsonl", '{"text": "a"}\n', ONE, "no column 'sentence'"),
+        ("x.jsonl", '{"sentence": "a"}\n{"sentence": null}\n', ONE, "row 2"),
+        ("x.txt", "\n", ONE, "no rows"),
+        ("x.txt", "a\n", PAIR, "reads two"),
+        ("x.pdf", "a\n", ONE, "not understood"),
+    ],
+)
+def test_files_that_will_not_do(tmp_path, name, content, task, message):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError) as caught:
+        read_unlabeled(tmp_path / name, task)
+    assert message in str(caught.value)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(DataError, match="no such file"):
+        read_unlabeled(tmp_path / "none.txt", ONE)
