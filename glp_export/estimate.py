@@ -61,7 +61,9 @@ def estimate_run(setup: Setup) -> Estimate:
     effort = STRATEGIES[setup.config.search].effort(setup.problem) if searched else Effort()
     rivals = {"none": (), "student": depths}.get(setup.config.distilled, depths[-1:])
     final = (setup.stack.num_layers, *depths, *rivals)
-    search_samples = round(effort.trainings) * round(len(setup.fit) * setup.candidate.epochs)
+    search_samples = effort.examples + effort.trainings * round(
+        len(setup.fit) * setup.candidate.epochs
+    )
     final_samples = round(len(setup.train) * setup.final.epochs)
     mean_depth = (setup.stack.num_layers + depths[-1]) / 2
     per_sample_layer = _probe(setup) / setup.stack.num_layers

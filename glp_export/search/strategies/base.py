@@ -48,11 +48,13 @@ class Effort:
 
     Attributes:
         trials: candidates that are carried out.
-        trainings: whole trainings that those amount to.
+        trainings: whole trainings, the teacher's included.
+        examples: of the shorter lessons, all together.
     """
 
     trials: int = 0
-    trainings: float = 0.0
+    trainings: int = 0
+    examples: int = 0
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,9 @@ class FastGreedy:
     def effort(self, problem: Problem) -> Effort:
         """The teacher, a first lesson for every candidate, a second one for the finalists."""
         firsts = sum(len(problem.layers) - step for step in range(problem.cuts))
-        return Effort(firsts + self.finalists * problem.seeds * problem.cuts, 1.0)
+        seconds = self.finalists * problem.seeds * problem.cuts if self.finalists > 1 else 0
+        lessons = firsts * self.first_lesson + seconds * self.second_lesson
+        return Effort(firsts + seconds, trainings=1, examples=lessons)
 
     def _choose_one(
         self, gone: Removed, candidates: Sequence[Removed], seeds: int, bench: Workbench
