@@ -90,7 +90,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     STRATEGIES.update(
         {
-            name: replace(FAST_GREEDY, choose=v.choose, effort=v.effort)
+            name: replace(FAST_GREEDY, name=name, choose=v.choose, effort=v.effort)
             for name, v in VARIANTS.items()
         }
     )
