@@ -32,8 +32,9 @@ from glp_export.encoder import (
     unpruned_twin,
 )
 from glp_export.errors import ModelError, UsageError
+from glp_export.export_stages import Exported, export_contender
 from glp_export.machine import describe as describe_machine
-from glp_export.measuring_stages import Exported, export_contender, time_contenders
+from glp_export.measuring_stages import time_contenders
 from glp_export.progress import Progress
 from glp_export.report import artifact_view, plan_view
 from glp_export.search import Plan, read_layer_file

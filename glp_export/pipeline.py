@@ -19,13 +19,8 @@ from glp_export.depth_stages import keep_within_time
 from glp_export.depths import plans_at
 from glp_export.errors import UsageError
 from glp_export.estimate import Estimate, estimate_run
-from glp_export.measuring_stages import (
-    Exported,
-    Scored,
-    export_contender,
-    score_contender,
-    time_contenders,
-)
+from glp_export.export_stages import Exported, export_contender
+from glp_export.measuring_stages import Scored, score_contender, time_contenders
 from glp_export.progress import Progress
 from glp_export.search import Plan
 from glp_export.search_stage import choose_layers, confirm_cost, keep_within_budget

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact.quiet import quiet
+from glp_export.encoder.threads import torch_threads
 from glp_export.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Reference:
         tensors = {
             name: torch.from_numpy(values) for name, values in batch.items() if name in self.inputs
         }
-        with torch.inference_mode(), _threads(self._threads):
+        with torch.inference_mode(), torch_threads(self._threads):
             try:
                 output = self._model(**tensors)
             except IndexError as error:  # RoBERTa, which takes two tokens fewer than it says
@@ -104,16 +104,3 @@ def _load(checkpoint: Path, auto_class: str) -> Any:
             fix="Train the model on the task and save it, head included.",
         )
     return model.eval()
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Set PyTorch's threads, which are global, and set them back."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

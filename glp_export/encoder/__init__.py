@@ -19,6 +19,7 @@ from glp_export.encoder.layer_stack import (
 from glp_export.encoder.recovery import RECOVERIES, Lesson, Recovery
 from glp_export.encoder.scoring import predict, predict_with_features
 from glp_export.encoder.stand_ins import random_rows, task_of_model, unpruned_twin
+from glp_export.encoder.threads import torch_threads
 from glp_export.encoder.training import TrainSettings, finetune
 
 __all__ = [
@@ -44,5 +45,6 @@ __all__ = [
     "remove_layers",
     "save_checkpoint",
     "task_of_model",
+    "torch_threads",
     "unpruned_twin",
 ]

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.encoder import Lesson, Recovery, predict_with_features, remove_layers
+from glp_export.encoder import (
+    Lesson,
+    Recovery,
+    predict_with_features,
+    remove_layers,
+    torch_threads,
+)
 from glp_export.search.plan import Candidate
 from glp_export.search.trial import Trial
 from glp_export.tasks import KINDS, Task, score
@@ -74,7 +78,7 @@ def carry_out(ground: Ground, trial: Trial) -> Outcome:
 
     The same trial on the same ground gives the same outcome, its seconds excepted.
     """
-    with _threads(ground.threads):
+    with torch_threads(ground.threads):
         return _carry_out(ground, trial)
 
 
@@ -141,16 +145,3 @@ def _read(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     lesson = ground.lesson
     return predict_with_features(model, rows, lesson.tokenizer, device=lesson.settings.device)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Let PyTorch compute with so many threads; what comes after has its own number again."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

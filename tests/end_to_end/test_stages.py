@@ -7,7 +7,8 @@ import pytest
 from glp_export.artifact import ArtifactLayout, ParityReport, describe
 from glp_export.artifact_jobs import _config, _pruned
 from glp_export.bench import BenchmarkFile
-from glp_export.measuring_stages import Exported, score_contender, time_contenders
+from glp_export.export_stages import Exported
+from glp_export.measuring_stages import score_contender, time_contenders
 from glp_export.progress import Progress
 from glp_export.setup import learning_rate_for
 from glp_export.training_stages import Trained

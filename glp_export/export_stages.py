@@ -1,0 +1,178 @@
+"""The stage that exports: each contender's plain graph, its fastest correct one, and the proof.
+
+All contenders get the same care: the same exporter, the same optimisations tried, the same choice
+among them, the same check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from glp_export.artifact import (
+    LEVELS,
+    ArtifactLayout,
+    OnnxFile,
+    ParityReport,
+    candidates,
+    check_parity,
+    export_onnx,
+    relocate,
+)
+from glp_export.bench import Contender, Timing, Workload, fastest, ladder, pytorch_contender
+from glp_export.config import RunConfig
+from glp_export.progress import Meter, Progress
+from glp_export.setup import Place
+from glp_export.training_stages import Trained
+
+AUTO, PLAIN = "auto", "none"
+OPTIMISED = "fp32-optimized"
+
+SHIPPED_SAMPLES, QUICK_SAMPLES = 256, 64
+"""Real rows in the parity check of a file that ships, and of one that may."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A contender's ONNX files.
+
+    Attributes:
+        plain: standard operators, for every consumer.
+        chosen: the fastest that passed; the plain one unless an optimised one beat it.
+        parity: of the files above.
+    """
+
+    trained: Trained
+    plain: OnnxFile
+    chosen: OnnxFile
+    parity: ParityReport
+
+    @property
+    def files(self) -> tuple[OnnxFile, ...]:
+        """The files that ship: one or two."""
+        return (self.plain,) if self.chosen == self.plain else (self.plain, self.chosen)
+
+
+def export_contender(
+    place: Place, trained: Trained, layout: ArtifactLayout, work: Path, progress: Progress
+) -> Exported:
+    """Export one contender below `layout`, keep its fastest correct file and prove both right.
+
+    Raises:
+        ModelError: its architecture cannot be exported.
+        ParityError: the plain file, or the level that was asked for, computes something else.
+    """
+    with progress.stage(f"export {trained.label}") as meter:
+        plain = export_onnx(
+            trained.checkpoint,
+            layout.onnx_model,
+            export_task=place.kind.export_task,
+            opset=place.config.opset,
+            exporter=place.config.exporter,
+            threads=place.threads,
+        )
+        levels = _levels(place.config.optimize)
+        work.mkdir(parents=True, exist_ok=True)
+        built = candidates(plain, levels, work, trained.checkpoint)
+        chosen = _choose(place, trained, plain, built, meter)
+        if chosen != plain:
+            chosen = relocate(chosen, layout.variant(OPTIMISED))
+        shipped = (plain,) if chosen == plain else (plain, chosen)
+        parity = _check(place, trained, shipped)
+        parity.require()
+    progress.say(describe_choice(chosen))
+    return Exported(trained, plain, chosen, parity)
+
+
+def describe_choice(chosen: OnnxFile) -> str:
+    """One line on the file that is deployed, with the fusions that fired."""
+    if chosen.optimisation == PLAIN:
+        return "plain graph kept: no optimised one passed parity and was surely faster"
+    fused = ", ".join(f"{count} {name}" for name, count in chosen.fusions.items())
+    return f"optimised at {chosen.optimisation}: {fused or 'nothing fused'}"
+
+
+def fixed_shapes(contenders: Sequence[Contender], config: RunConfig) -> list[Workload]:
+    """The ladder of batch sizes and lengths, and what targets are measured on beside it."""
+    longest = longest_input(contenders)
+    lengths = [length for length in config.seq_lens if length <= longest]
+    workloads = ladder(contenders, config.batch_sizes, lengths or [longest])
+    named = {workload.shape.name for workload in workloads}
+    for shape in config.targets.shapes:
+        if shape.name not in named and shape.sequence_length <= longest:
+            workloads += ladder(contenders, [shape.batch_size], [shape.sequence_length])
+    return workloads
+
+
+def as_pytorch(place: Place, trained: Trained) -> Contender:
+    """A contender as PyTorch runs it."""
+    return pytorch_contender(
+        trained.contender,
+        trained.checkpoint,
+        place.device,
+        place.threads,
+        auto_class=place.kind.auto_class,
+    )
+
+
+def timing_of(seconds: float, config: RunConfig) -> Timing:
+    """At least so many seconds a shape, and the rounds that the run asks for."""
+    return Timing.lasting(seconds, config.bench_rounds, config.seed)
+
+
+def longest_input(contenders: Sequence[Contender]) -> int:
+    """How many tokens all of them read."""
+    return min(contender.max_length for contender in contenders)
+
+
+def _choose(
+    place: Place, trained: Trained, plain: OnnxFile, built: Sequence[OnnxFile], meter: Meter
+) -> OnnxFile:
+    """The level that was asked for, or the fastest of those that pass parity."""
+    if not built:
+        return plain
+    if place.config.optimize != AUTO:
+        return built[0]
+    report = _check(place, trained, built, samples=QUICK_SAMPLES)
+    passing = [file for file, found in zip(built, report.files, strict=True) if found.passed]
+    choice = fastest(
+        [plain, *passing],
+        trained.checkpoint,
+        _choice_workloads(place, trained),
+        provider=place.provider,
+        threads=place.threads,
+        timing=timing_of(min(3.0, place.config.bench_seconds), place.config),
+        progress=lambda stage, done, total: meter.update(done, total, stage),
+    )
+    return choice.winner
+
+
+def _choice_workloads(place: Place, trained: Trained) -> list[Workload]:
+    """Every shape that is reported: a graph may gain at one and lose at another."""
+    return fixed_shapes([as_pytorch(place, trained)], place.config)
+
+
+def _check(
+    place: Place, trained: Trained, files: Sequence[OnnxFile], samples: int = SHIPPED_SAMPLES
+) -> ParityReport:
+    longest = as_pytorch(place, trained).max_length
+    return check_parity(
+        files,
+        trained.checkpoint,
+        trained.test,
+        trained.tokenizer,
+        auto_class=place.kind.auto_class,
+        max_length=min(place.config.max_length, longest, trained.tokenizer.model_max_length),
+        threads=place.threads,
+        provider=place.provider,
+        atol=place.config.atol,
+        rtol=place.config.rtol,
+        samples=samples,
+    )
+
+
+def _levels(wanted: str) -> list[str]:
+    if wanted == PLAIN:
+        return []
+    return list(LEVELS) if wanted == AUTO else [wanted]
