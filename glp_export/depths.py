@@ -10,10 +10,7 @@ from collections.abc import Sequence
 from glp_export.config import RunConfig
 from glp_export.encoder import LayerStack
 from glp_export.errors import UsageError
-from glp_export.search import Plan
-
-NOT_NESTED = ("optimal",)
-"""Searches that find one set of layers and no order in which they go."""
+from glp_export.search import STRATEGIES, Plan
 
 
 def wanted_depths(config: RunConfig, stack: LayerStack) -> tuple[int, ...]:
@@ -99,9 +96,10 @@ def _require_possible(stack: LayerStack, depth: int, flag: str) -> None:
 
 
 def _require_nested(strategy: str, depths: Sequence[int], flag: str) -> None:
-    if strategy in NOT_NESTED and len(set(depths)) > 1:
+    known = STRATEGIES.get(strategy)  # a plan may come from elsewhere
+    if known and not known.nested and len(set(depths)) > 1:
         raise UsageError(
             f"the {strategy} search finds the layers of one depth, and no order of removal",
             where=flag,
-            fix="give one --depth, or choose --search greedy",
+            fix="give one --depth, or choose --search fast-greedy",
         )

@@ -68,6 +68,7 @@ class Strategy:
         choose: makes the choices, asking for trials as it goes.
         needs_teacher: candidates inherit the fine-tuned model's layers and imitate it; else they
             inherit the pretrained ones and learn the labels, as in the paper.
+        nested: the choices are an order of removal, of which a prefix serves a deeper model.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Strategy:
     effort: Callable[[Problem], Effort]
     choose: Callable[[Problem, Workbench], list[Choice]]
     needs_teacher: bool = False
+    nested: bool = True
 
 
 def best(scores: Mapping[Removed, float]) -> Removed:

@@ -29,4 +29,5 @@ OPTIMAL = Strategy(
     "every combination of layers (the paper's comparison for two cuts)",
     effort,
     choose,
+    nested=False,
 )
