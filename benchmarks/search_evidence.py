@@ -36,7 +36,7 @@ from glp_export.search.trial import Removed, Trial
 from glp_export.setup import Setup, set_up
 from glp_export.tasks import score
 
-LESSONS = (0, 256, 768)
+LESSONS = (0, 128, 384, 768)
 
 
 @dataclass(frozen=True)

@@ -150,7 +150,7 @@ def test_dry_run_says_what_it_would_cost_and_does_nothing(small_run, tmp_path, c
     estimate = json.loads(capsys.readouterr().out)
     assert estimate["trainings"] == 7 + 4
     assert estimate["final_trainings"] == 3
-    assert estimate["samples"] == 102 + 7 * 256 + 4 * 768 + 3 * 120
+    assert estimate["samples"] == 102 + 7 * 128 + 4 * 384 + 3 * 120
     assert not list(tmp_path.iterdir())
 
 

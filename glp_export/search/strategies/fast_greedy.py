@@ -34,8 +34,8 @@ class FastGreedy:
         sure: a candidate that is worse with this probability gets no second lesson.
     """
 
-    first_lesson: int = 256
-    second_lesson: int = 768
+    first_lesson: int = 128
+    second_lesson: int = 384
     finalists: int = 2
     sure: float = 0.95
 
