@@ -58,13 +58,13 @@ ROWS = (
     Row("top, distilled", "top"),
     Row("fast-greedy, fine-tuned", "fast-greedy", "finetune", ablation=True),
     Row("fast-greedy, distilled slowly", "fast-greedy", "slowly", ablation=True),
-    Row("one lesson, distilled", "one-lesson", ablation=True),
-    Row("no lesson, distilled", "no-lesson", ablation=True),
+    Row("without lessons, distilled", "no-lesson", ablation=True),
+    Row("a lesson for every candidate, distilled", "all-lessons", ablation=True),
 )
 
 VARIANTS = {
-    "one-lesson": FastGreedy(finalists=1),
-    "no-lesson": FastGreedy(first_lesson=0, finalists=1),
+    "no-lesson": FastGreedy(finalists=1),
+    "all-lessons": FastGreedy(first_lesson=256),
 }
 
 SLOWLY = DistillSettings(weight=0.9, rate=1.0, warmup_ratio=0.0)

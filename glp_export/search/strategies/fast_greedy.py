@@ -1,10 +1,10 @@
-"""Greedy pruning from the fine-tuned model, by short lessons and a refitted head.
+"""Greedy pruning from the fine-tuned model, by refitted heads, and lessons where they are needed.
 
-Every candidate inherits the layers of one fine-tuned teacher, gets a short lesson from it, and is
-judged by what a fresh linear head makes of its features: the loss of a few hundred examples moves
-smoothly where a metric jumps, and a head that was trained behind the missing layer would mislead
-(benchmarks/results/search_evidence.md). Candidates that cannot be told from the best get a longer
-lesson; the others cost no more.
+Every candidate inherits the layers of one fine-tuned teacher and is judged by what a fresh linear
+head makes of its features: the loss of a few hundred examples moves smoothly where a metric jumps,
+and a head that was trained behind the missing layer would mislead
+(benchmarks/results/search_evidence.md). That needs no training. Only candidates that cannot be told
+from the best get a lesson from the teacher, and are judged again.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ class FastGreedy:
     """The procedure, and what it is generous with.
 
     Attributes:
-        first_lesson: training examples that every candidate is taught from.
+        first_lesson: training examples that every candidate is taught from; 0 for none.
         second_lesson: those of the finalists, once for each of the problem's seeds.
         finalists: candidates that get the second lesson, at most; 1 for none.
-        sure: a candidate that is worse with this probability gets no second lesson.
+        sure: a candidate that is worse with this probability is no finalist.
     """
 
-    first_lesson: int = 128
-    second_lesson: int = 384
+    first_lesson: int = 0
+    second_lesson: int = 768
     finalists: int = 2
     sure: float = 0.95
 
@@ -50,7 +50,7 @@ class FastGreedy:
         return choices
 
     def effort(self, problem: Problem) -> Effort:
-        """The teacher, a first lesson for every candidate, a second one for the finalists."""
+        """The teacher, a look at every candidate, and a lesson for the finalists."""
         firsts = sum(len(problem.layers) - step for step in range(problem.cuts))
         seconds = self.finalists * problem.seeds * problem.cuts if self.finalists > 1 else 0
         lessons = firsts * self.first_lesson + seconds * self.second_lesson
@@ -117,7 +117,7 @@ _DEFAULT = FastGreedy()
 
 FAST_GREEDY = Strategy(
     "fast-greedy",
-    "from the fine-tuned model, by short lessons; longer ones where candidates are close",
+    "from the fine-tuned model, by refitted heads; short lessons where candidates are close",
     _DEFAULT.effort,
     _DEFAULT.choose,
     needs_teacher=True,
