@@ -2,8 +2,8 @@
 
 Every candidate inherits the layers of one fine-tuned teacher and is judged by what a fresh linear
 head makes of its features: the loss of a few hundred examples moves smoothly where a metric jumps,
-and a head that was trained behind the missing layer would mislead
-(benchmarks/results/search_evidence.md). That needs no training. Only candidates that cannot be told
+and a head that was trained behind the missing layer would mislead (benchmarks/search_evidence.py
+measures how much). That needs no training. Only candidates that cannot be told
 from the best get a lesson from the teacher, and are judged again.
 """
 
