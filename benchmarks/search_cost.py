@@ -58,13 +58,13 @@ ROWS = (
     Row("top, distilled", "top"),
     Row("fast-greedy, fine-tuned", "fast-greedy", "finetune", ablation=True),
     Row("fast-greedy, distilled slowly", "fast-greedy", "slowly", ablation=True),
-    Row("without lessons, distilled", "no-lesson", ablation=True),
-    Row("a lesson for every candidate, distilled", "all-lessons", ablation=True),
+    Row("without lessons and play-off, distilled", "no-lesson", ablation=True),
+    Row("without play-off, distilled", "no-play-off", ablation=True),
 )
 
 VARIANTS = {
-    "no-lesson": FastGreedy(finalists=1),
-    "all-lessons": FastGreedy(first_lesson=256),
+    "no-lesson": FastGreedy(lesson=0, play_off=()),
+    "no-play-off": FastGreedy(play_off=()),
 }
 
 SLOWLY = DistillSettings(weight=0.9, rate=1.0, warmup_ratio=0.0)

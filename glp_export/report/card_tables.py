@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from glp_export.report import numbers
 from glp_export.report.card_facts import CardFacts
 from glp_export.report.findings import metric_name
-from glp_export.report.inspect_view import candidate_names, sureness
+from glp_export.report.inspect_view import candidate_names, score_words, sureness
 from glp_export.report.parity_table import agreement, worst_shape
 from glp_export.report.series import (
     CONTENDERS,
@@ -71,7 +71,7 @@ def step_rows(plan: Plan) -> list[Cells]:
         rows.append(
             {
                 "layers": chosen,
-                "score": numbers.metric(step.score),
+                "score": score_words(step),
                 "runner_up": f"{numbers.metric(others[0][1].score)} (layer {others[0][0]})"
                 if others
                 else numbers.MISSING,

@@ -89,6 +89,11 @@ def candidate_names(plan: Plan, number: int) -> dict[str, Candidate]:
     return {_name(set(candidate.removed) - gone): candidate for candidate in ranked}
 
 
+def score_words(step: Step) -> str:
+    """The winner's score, or a dash for a step that a rule prescribed."""
+    return numbers.MISSING if step.score is None else numbers.metric(step.score)
+
+
 def sureness(step: Step) -> str:
     """How surely the winner is the best: `0.87`, or nothing for a choice by score."""
     return "" if step.probability is None else f"{min(step.probability, 0.999):.2f}"
@@ -148,7 +153,7 @@ def _steps(plan: Plan) -> Table:
         table.add_row(
             str(number + 1),
             _name(set(step.removed)),
-            numbers.metric(step.score),
+            score_words(step),
             sureness(step),
             str(step.sample_size),
             _ranking(plan, number, step),
@@ -169,7 +174,7 @@ def _ranking(plan: Plan, number: int, step: Step) -> Text:
 def _tied(candidate: Candidate, step: Step) -> bool:
     """Whether a candidate is the chosen one, or scored as well where scores choose."""
     if candidate.loss is None:
-        return round(candidate.score, 3) == round(step.score, 3)
+        return step.score is not None and round(candidate.score, 3) == round(step.score, 3)
     return set(step.removed) <= set(candidate.removed)
 
 

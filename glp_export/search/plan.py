@@ -43,13 +43,13 @@ class Candidate(_Record):
 class Step(_Record):
     """One choice: the candidates that were compared and the layers that went for good.
 
-    `lead` is by how much the winner's loss was smaller than the runner-up's, and `probability` how
+    A step that a rule prescribed has no score and no candidates. `lead` is by how much the winner's loss was smaller than the runner-up's, and `probability` how
     surely it is on other examples of this kind; both are null for a choice by score.
     """
 
     kind: str = "layer"
     removed: tuple[int, ...]
-    score: float
+    score: float | None
     sample_size: int
     candidates: tuple[Candidate, ...]
     lead: float | None = None

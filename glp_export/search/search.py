@@ -94,7 +94,7 @@ def _other_depth(name: str, expected: int, num_layers: int) -> UsageError:
 def _step(choice: Choice, rows: int) -> Step:
     return Step(
         removed=choice.removed,
-        score=choice.winner.score if choice.winner else float("nan"),
+        score=choice.winner.score if choice.winner else None,
         sample_size=rows,
         candidates=tuple(choice.candidates),
         lead=choice.lead,

@@ -70,8 +70,8 @@ def test_the_plan_tells_every_candidates_score(artifact):
     plan = Plan.load(ArtifactLayout(artifact).plan)
     assert plan.strategy == "fast-greedy"
     assert plan.depth == 2
-    assert [len({one.removed for one in step.candidates}) for step in plan.steps] == [4, 3]
-    assert plan.cost.trainings >= 1
+    assert len(plan.steps) == 2
+    assert plan.cost.trainings >= 1 + 7
     assert all(step.sample_size == 18 for step in plan.steps)
 
 
@@ -148,9 +148,9 @@ def test_a_file_that_computes_something_else_ships_nothing(small_run, tmp_path, 
 def test_dry_run_says_what_it_would_cost_and_does_nothing(small_run, tmp_path, capsys):
     assert run([*small_run, "-o", str(tmp_path / "none"), "--dry-run", "--json", "-q"]) == 0
     estimate = json.loads(capsys.readouterr().out)
-    assert estimate["trainings"] == 7 + 4
+    assert estimate["trainings"] == 7 + 4 + 2
     assert estimate["final_trainings"] == 3
-    assert estimate["samples"] == 102 + 4 * 768 + 3 * 120
+    assert estimate["samples"] == 102 + 7 * 128 + 4 * 512 + 2 * 1024 + 3 * 120
     assert not list(tmp_path.iterdir())
 
 

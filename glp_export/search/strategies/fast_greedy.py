@@ -1,16 +1,17 @@
-"""Greedy pruning from the fine-tuned model, by refitted heads, and lessons where they are needed.
+"""Greedy pruning from the fine-tuned model, by short lessons and refitted heads, and a play-off.
 
-Every candidate inherits the layers of one fine-tuned teacher and is judged by what a fresh linear
-head makes of its features: the loss of a few hundred examples moves smoothly where a metric jumps,
-and a head that was trained behind the missing layer would mislead (benchmarks/search_evidence.py
-measures how much). That needs no training. Only candidates that cannot be told
-from the best get a lesson from the teacher, and are judged again.
+Every candidate inherits the layers of one fine-tuned teacher, gets a short lesson from it, and is
+judged by what a fresh linear head makes of its features: the loss of a few hundred examples moves
+smoothly where a metric jumps, and a head that was trained behind the missing layer would mislead
+(benchmarks/search_evidence.py measures how much). After the last step the order that was found
+plays off against those of the rules that look at no data, by longer lessons: early evidence can
+mislead as well, and a search must not do worse than a rule that costs nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 import numpy as np
@@ -19,8 +20,12 @@ from numpy.typing import NDArray
 from glp_export.search.confidence import probability_smaller
 from glp_export.search.plan import Candidate
 from glp_export.search.strategies.base import Choice, Effort, Problem, Strategy
+from glp_export.search.strategies.fixed import alternate, symmetric, top
 from glp_export.search.trial import Removed, Trial
 from glp_export.search.workbench import Workbench
+
+RULES = (alternate, symmetric, top)
+"""What the order that was found has to beat; Sajjad et al. 2023 compare the same."""
 
 
 @dataclass(frozen=True)
@@ -28,51 +33,74 @@ class FastGreedy:
     """The procedure, and what it is generous with.
 
     Attributes:
-        first_lesson: training examples that every candidate is taught from; 0 for none.
-        second_lesson: those of the finalists, once for each of the problem's seeds.
-        finalists: candidates that get the second lesson, at most; 1 for none.
-        sure: a candidate that is worse with this probability is no finalist.
+        lesson: training examples that every candidate of a step is taught from.
+        play_off: those of each round of the play-off; none of them for no play-off. After a round
+            the better two go on, unless one is surely the best.
+        sure: the probability that ends the play-off.
     """
 
-    first_lesson: int = 0
-    second_lesson: int = 768
-    finalists: int = 2
+    lesson: int = 128
+    play_off: tuple[int, ...] = (512, 1024)
     sure: float = 0.95
 
     def choose(self, problem: Problem, bench: Workbench) -> list[Choice]:
         """Take away, again and again, the layer without which a fresh head does best."""
-        choices: list[Choice] = []
+        found: list[Choice] = []
         gone: Removed = ()
         for _ in range(problem.cuts):
             left = [tuple(sorted((*gone, one))) for one in problem.layers if one not in gone]
-            choices.append(self._choose_one(gone, left, problem.seeds, bench))
-            gone = tuple(sorted((*gone, *choices[-1].removed)))
-        return choices
+            found.append(_choose_one(gone, _teach(left, self.lesson, 1, bench)))
+            gone = tuple(sorted((*gone, *found[-1].removed)))
+        return self._play_off(problem, found, bench)
 
     def effort(self, problem: Problem) -> Effort:
-        """The teacher, a look at every candidate, and a lesson for the finalists."""
-        firsts = sum(len(problem.layers) - step for step in range(problem.cuts))
-        seconds = self.finalists * problem.seeds * problem.cuts if self.finalists > 1 else 0
-        lessons = firsts * self.first_lesson + seconds * self.second_lesson
-        return Effort(firsts + seconds, trainings=1, examples=lessons)
+        """The teacher, a lesson for every candidate, the rounds of the play-off."""
+        trials = sum(len(problem.layers) - step for step in range(problem.cuts))
+        lessons = trials * self.lesson
+        for number, examples in enumerate(self.play_off):
+            players = (2 if number else 1 + len(RULES)) * problem.seeds
+            trials, lessons = trials + players, lessons + players * examples
+        return Effort(trials, trainings=1, examples=lessons)
 
-    def _choose_one(
-        self, gone: Removed, candidates: Sequence[Removed], seeds: int, bench: Workbench
-    ) -> Choice:
-        ranked = _teach(candidates, self.first_lesson, 1, bench)
-        tried = [one for taught in ranked for one in taught.candidates]
-        first = ranked[0]
-        rivals = [one for one in ranked[1 : self.finalists] if first.surely(one) < self.sure]
-        if rivals:
-            finalists = [one.removed for one in (first, *rivals)]
-            ranked = _teach(finalists, self.second_lesson, seeds, bench)
-            tried = [one for taught in ranked for one in taught.candidates] + tried
-        removed = tuple(set(ranked[0].removed) - set(gone))
-        winner = ranked[0].candidates[0]
-        if len(ranked) == 1:
-            return Choice(removed, tried, winner)
-        lead = ranked[1].loss - ranked[0].loss
-        return Choice(removed, tried, winner, lead, ranked[0].surely(ranked[1]))
+    def _play_off(self, problem: Problem, found: list[Choice], bench: Workbench) -> list[Choice]:
+        """Let the rules' orders try to beat the one that was found; the winner's choices."""
+        orders = {tuple(sorted(_order(found))): found}
+        for rule in RULES:
+            order = rule(problem.layers)[: problem.cuts]
+            orders.setdefault(tuple(sorted(order)), [Choice((layer,)) for layer in order])
+        players, ranked = list(orders), []
+        for examples in self.play_off if len(orders) > 1 else ():
+            ranked = _teach(players, examples, problem.seeds, bench)
+            players = [one.removed for one in ranked[:2]]
+            if ranked[0].surely(ranked[1]) >= self.sure:
+                break
+        if not ranked:
+            return found
+        *steps, last = orders[players[0]]
+        return [*steps, _decided(last, ranked)]
+
+
+def _order(choices: Sequence[Choice]) -> Removed:
+    return tuple(layer for choice in choices for layer in choice.removed)
+
+
+def _choose_one(gone: Removed, ranked: Sequence[_Taught]) -> Choice:
+    """The first of the candidates that were taught, with how surely it is the best."""
+    tried = [one for taught in ranked for one in taught.candidates]
+    choice = Choice(tuple(set(ranked[0].removed) - set(gone)), tried, tried[0])
+    return choice if len(ranked) == 1 else _with_lead(choice, ranked)
+
+
+def _decided(last: Choice, ranked: Sequence[_Taught]) -> Choice:
+    """The last step of the order that won, with the play-off's last round before its own look."""
+    tried = [one for taught in ranked for one in taught.candidates]
+    whole = replace(last, candidates=[*tried, *last.candidates], winner=tried[0])
+    return _with_lead(whole, ranked)
+
+
+def _with_lead(choice: Choice, ranked: Sequence[_Taught]) -> Choice:
+    lead = ranked[1].loss - ranked[0].loss
+    return replace(choice, lead=lead, probability=ranked[0].surely(ranked[1]))
 
 
 @dataclass(frozen=True)
@@ -117,7 +145,7 @@ _DEFAULT = FastGreedy()
 
 FAST_GREEDY = Strategy(
     "fast-greedy",
-    "from the fine-tuned model, by refitted heads; short lessons where candidates are close",
+    "from the fine-tuned model, by short lessons and refitted heads; never below the rules",
     _DEFAULT.effort,
     _DEFAULT.choose,
     needs_teacher=True,
