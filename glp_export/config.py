@@ -121,9 +121,7 @@ class RunConfig(BaseModel):
     max_search_samples: int | None = _option(
         None, "Train candidates on so many rows only.", SEARCH, gt=0
     )
-    seeds: int = _option(
-        1, "Seeds that a close decision of the search is averaged over.", SEARCH, gt=0
-    )
+    seeds: int = _option(1, "Seeds that the search's play-off is averaged over.", SEARCH, gt=0)
     workers: str = _option("serial", "Where candidates are tried: serial or ray.", SEARCH)
     worker_cpus: int | None = _option(
         None, "CPUs and PyTorch threads of each candidate; else as --threads.", SEARCH, gt=0

@@ -43,8 +43,10 @@ class Candidate(_Record):
 class Step(_Record):
     """One choice: the candidates that were compared and the layers that went for good.
 
-    A step that a rule prescribed has no score and no candidates. `lead` is by how much the winner's loss was smaller than the runner-up's, and `probability` how
-    surely it is on other examples of this kind; both are null for a choice by score.
+    A step that a rule prescribed has no score and no candidates. `lead` is by how much the
+    winner's loss was smaller than the runner-up's, and `probability` how surely it is on other
+    examples of this kind; both are null for a choice by score. The last step of a search that
+    ended in a play-off has that one's candidates, lead and probability.
     """
 
     kind: str = "layer"

@@ -3,7 +3,7 @@
     python models/demo-encoder/train.py --output DIR [--seed 0] [--steps N]
 
 It writes an ordinary checkpoint to DIR. Whether that is worth pruning is what
-`benchmarks/search_quality.py --model DIR --data demo --depth 6` tells. Three things differ from
+`benchmarks/search_cost.py --model DIR --data demo --depth 6` tells. Three things differ from
 BERT's pretraining, and `models/README.md` says why:
 
 - Some layers are optional by design. Each batch does without some of `OPTIONAL` (stochastic depth

@@ -17,7 +17,7 @@ class Problem:
     Attributes:
         layers: the layers that may go, bottom first.
         cuts: how many of them go.
-        seeds: how many trainings a close decision rests on.
+        seeds: how many trainings a decision between finalists rests on.
     """
 
     layers: tuple[int, ...]
