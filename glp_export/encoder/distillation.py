@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
+HIGHEST_RATE = 5e-4
+"""Learning rate above which no student is hurried: narrow encoders are fine-tuned at it already."""
+
+
 @dataclass(frozen=True)
 class DistillSettings:
     """What the student imitates, and how fast.
@@ -26,7 +30,8 @@ class DistillSettings:
         temperature: both distributions are softened by it; 1 leaves them as they are.
         weight: share of the imitation in the loss, the rest is the task's own loss.
         rate: the student's highest learning rate over that of fine-tuning. It starts from layers
-            that know the task and has a gap to bridge, which takes longer strides.
+            that know the task and has a gap to bridge, which takes longer strides, up to
+            `HIGHEST_RATE`.
         warmup_ratio: share of the steps in which the learning rate rises to that.
     """
 
@@ -59,12 +64,17 @@ def distill(
         with_logits = examples.add_column("teacher_logits", list(teacher_logits))
     faster = replace(
         settings,
-        learning_rate=settings.learning_rate * distillation.rate,
+        learning_rate=_learning_rate(settings.learning_rate, distillation.rate),
         warmup_ratio=distillation.warmup_ratio,
     )
     return run_trainer(
         _distiller_class(distillation), student, with_logits, tokenizer, faster, progress
     )
+
+
+def _learning_rate(fine_tuning: float, rate: float) -> float:
+    """The student's: faster than fine-tuning by `rate`, unless that passes what it may reach."""
+    return max(min(fine_tuning * rate, HIGHEST_RATE), min(fine_tuning, fine_tuning * rate))
 
 
 def soft_cross_entropy(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:

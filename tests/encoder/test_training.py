@@ -87,3 +87,13 @@ def test_answers_come_in_the_order_of_the_rows(encoder, room):
     alone = predict(model, train.select([5]), tokenizer)
     # Padding changes the order in which fp32 sums are formed, no more.
     np.testing.assert_allclose(together[5], alone[0], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("fine_tuning", "rate", "expected"),
+    [(2e-5, 4, 8e-5), (5e-4, 4, 5e-4), (2e-3, 4, 2e-3), (3e-4, 4, 5e-4), (2e-3, 0.5, 1e-3)],
+)
+def test_a_student_is_hurried_up_to_a_limit_and_never_slowed_unasked(fine_tuning, rate, expected):
+    from glp_export.encoder.distillation import _learning_rate
+
+    assert _learning_rate(fine_tuning, rate) == pytest.approx(expected)
