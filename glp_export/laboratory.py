@@ -134,7 +134,9 @@ def _training_facts(setup: Setup) -> dict[str, Any]:
         "fit_rows": len(setup.fit),
         "training": asdict(setup.candidate),
         "threads": setup.place.threads,
-        "versions": {name: describe().versions[name] for name in ("torch", "transformers")},
+        "versions": {
+            name: describe().versions[name] for name in ("glp-export", "torch", "transformers")
+        },
     }
 
 
