@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 COST = "cost.json"
 NO_CACHE = "none"
+DECIDING = ("glp-export", "torch", "transformers")
+"""Packages of which another version may train another model."""
 
 
 def open_cache(setup: Setup, work: Path) -> Cache:
