@@ -77,6 +77,7 @@ class Outcome:
     row: str
     task: Task
     data: str
+    seed: int
     layers: tuple[int, ...]
     value: float
     logits: NDArray[np.float32]
@@ -168,7 +169,7 @@ def measure(arguments: argparse.Namespace, data: str, seed: int) -> Iterator[Out
         value = score(setup.data.task, logits, labels)
         order, cost = (plan.order, plan.cost) if plan else ((), Cost())
         print(f"{data} seed {seed}: {row.name} {value:.4f} {list(order)} {cost}", file=sys.stderr)
-        yield Outcome(row.name, setup.data.task, data, order, value, logits, labels, cost)
+        yield Outcome(row.name, setup.data.task, data, seed, order, value, logits, labels, cost)
 
 
 def plan_of(setup: Setup, strategy: str, arguments: argparse.Namespace) -> Plan:
@@ -185,7 +186,7 @@ def plan_of(setup: Setup, strategy: str, arguments: argparse.Namespace) -> Plan:
 def table(outcomes: list[Outcome], arguments: argparse.Namespace) -> str:
     """Markdown: a table for each task, one over all tasks."""
     machine = describe()
-    seeds = " ".join(map(str, arguments.seeds))
+    seeds = " ".join(map(str, dict.fromkeys(outcome.seed for outcome in outcomes)))
     lines = [
         f"# Search cost and quality: {Path(arguments.model).name} to {arguments.depth} layers",
         "",
