@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from glp_export.artifact.exporters import EXPORTERS
 from glp_export.config import RunConfig
 from glp_export.depths import most_cuts, wanted_depths
 from glp_export.encoder import (
@@ -232,6 +233,7 @@ def _require_choices(config: RunConfig) -> None:
         ("--search", config.search, STRATEGIES),
         ("--recover", config.recover, RECOVERIES),
         ("--workers", config.workers, WORKERS),
+        ("--exporter", config.exporter, ("auto", *EXPORTERS)),
     ):
         if value not in table:
             raise UsageError(f"there is no {flag} {value}", fix=f"choose from {', '.join(table)}")

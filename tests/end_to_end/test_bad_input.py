@@ -27,7 +27,7 @@ def attempt(capsys, *arguments: object) -> tuple[int, str]:
         (["--depth", "4"], 2, "a model of 4 layers cannot be pruned to 4"),
         (["--prune", "4"], 2, "remove 1 to 3"),
         (["--prune", "40"], 2, "remove 1 to 3"),
-        (["--search", "random"], 2, "choose from greedy"),
+        (["--search", "random"], 2, "choose from fast-greedy"),
         (["--recover", "hope"], 2, "choose from distill"),
         (["--optimize", "O7"], 2, "--optimize"),
         (["--exporter", "paper"], 2, "optimum"),

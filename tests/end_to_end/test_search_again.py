@@ -42,8 +42,8 @@ def test_the_teacher_and_the_candidates_of_a_first_search_are_taken_by_the_secon
     assert again.digest == first.digest
     assert lines_in(cache) == known
     shallower = find("shallower", "--depth", "1")
-    assert shallower.order[:2] == first.order
-    assert lines_in(cache) > known
+    assert shallower.depth == 1
+    assert known < lines_in(cache) < 2 * known + 5  # the first steps were there
     assert (teacher.path / "model.safetensors").stat().st_mtime_ns == made
 
 

@@ -18,7 +18,7 @@ def wish(encoder, data, tmp_path):
     def ask(*flags: str):
         output = tmp_path / "out"
         command = ("search", "-m", str(encoder), "--dataset", str(data), "--device", "cpu")
-        trained = SMALL[: SMALL.index("--seq-lens")]
+        trained = (*SMALL[: SMALL.index("--seq-lens")], "--threads", "1")
         code = run([*command, *trained, *flags, "-o", str(output), "-q"])
         path = ArtifactLayout(output).plan
         return code, Plan.load(path) if path.is_file() else None
