@@ -99,6 +99,8 @@ def _decided(last: Choice, ranked: Sequence[_Taught]) -> Choice:
 
 
 def _with_lead(choice: Choice, ranked: Sequence[_Taught]) -> Choice:
+    if ranked[1].losses is None:  # it diverged: there is nothing to measure the lead by
+        return choice
     lead = ranked[1].loss - ranked[0].loss
     return replace(choice, lead=lead, probability=ranked[0].surely(ranked[1]))
 
