@@ -29,7 +29,7 @@ from glp_export.config import resolve
 from glp_export.encoder import RECOVERIES, DistillSettings, Lesson, finetune, predict, remove_layers
 from glp_export.machine import describe
 from glp_export.progress import Progress
-from glp_export.search import STRATEGIES, Cost, Plan, Problem, order_by_rule
+from glp_export.search import RULES, STRATEGIES, Cost, Plan, Problem, order_by_rule
 from glp_export.search.strategies.fast_greedy import FAST_GREEDY, FastGreedy
 from glp_export.search_stage import choose_layers
 from glp_export.setup import Setup, set_up
@@ -175,7 +175,7 @@ def measure(arguments: argparse.Namespace, data: str, seed: int) -> Iterator[Out
 def plan_of(setup: Setup, strategy: str, arguments: argparse.Namespace) -> Plan:
     """The layers that a strategy removes, with what it cost to find them."""
     problem = Problem(setup.problem.layers, setup.problem.cuts)
-    if not STRATEGIES[strategy].effort(problem).trials:
+    if strategy in RULES:
         facts = {"base_model": "", "num_layers": setup.stack.num_layers, "task": "", "metric": ""}
         return Plan(**facts, strategy=strategy, order=order_by_rule(strategy, problem))
     config = setup.config.model_copy(update={"search": strategy})

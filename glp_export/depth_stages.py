@@ -35,7 +35,7 @@ def keep_within_time(setup: Setup, work: Path, progress: Progress) -> Setup:
     depth, _ = fast_enough_depth(setup, work, progress)
     if setup.config.max_drop is not None:
         return replace(setup, deepest=depth)
-    fewer = replace(setup.problem, cuts=setup.stack.num_layers - depth)
+    fewer = replace(setup.problem, cuts=setup.stack.num_layers - depth, judged=None)
     return replace(setup, problem=fewer, deepest=depth)
 
 

@@ -58,6 +58,18 @@ def most_cuts(config: RunConfig, stack: LayerStack) -> int:
     return most
 
 
+def judged_cuts(config: RunConfig, stack: LayerStack) -> int:
+    """How many layers are gone where whole orders of removal are compared.
+
+    All of one depth; of several the middle one; half of the layers that may go, where targets leave
+    the depth open. An order that is judged by its last layers alone would be a poor one before.
+    """
+    depths = wanted_depths(config, stack)
+    if depths:
+        return stack.num_layers - depths[len(depths) // 2]
+    return max(1, len(stack.removable) // 2)
+
+
 def ladder_depths(stack: LayerStack) -> tuple[int, ...]:
     """Every second depth from two layers fewer down to a quarter of them: 10, 8, 6, 4 of 12.
 

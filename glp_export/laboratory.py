@@ -125,6 +125,7 @@ def _predict(setup: Setup, model: PreTrainedModel, rows: Dataset) -> NDArray[np.
 
 def _training_facts(setup: Setup) -> dict[str, Any]:
     """All that a training on `fit` depends on."""
+    versions = describe().versions
     return {
         "model": setup.source.name,
         "revision": setup.source.revision,
@@ -136,9 +137,7 @@ def _training_facts(setup: Setup) -> dict[str, Any]:
         "fit_rows": len(setup.fit),
         "training": asdict(setup.candidate),
         "threads": setup.place.threads,
-        "versions": {
-            name: describe().versions[name] for name in ("glp-export", "torch", "transformers")
-        },
+        "versions": {name: versions[name] for name in DECIDING},
     }
 
 

@@ -82,9 +82,9 @@ def keep_within_budget(setup: Setup, plan: Plan, work: Path, progress: Progress)
         depth, scores = shallowest_accurate(depths, score_depth, budget)
     (chosen,) = (score for score in scores if score.layers == depth)
     progress.say(
-        f"{depth} of {plan.num_layers} layers: {setup.data.task.metric} falls by "
-        f"{chosen.drop:.3f} ({chosen.low:.3f} to {chosen.high:.3f}) on select; within "
-        f"{budget:g} with probability {chosen.probability:.2f}"
+        f"{depth} of {plan.num_layers} layers: {setup.data.task.metric} changes by "
+        f"{-chosen.drop:+.3f} ({-chosen.high:+.3f} to {-chosen.low:+.3f}) on select; falls by no "
+        f"more than {budget:g} with probability {chosen.probability:.2f}"
     )
     return plan.cut(plan.num_layers - depth)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from glp_export.artifact.exporters import EXPORTERS
 from glp_export.config import RunConfig
-from glp_export.depths import most_cuts, wanted_depths
+from glp_export.depths import judged_cuts, most_cuts, wanted_depths
 from glp_export.encoder import (
     RECOVERIES,
     DistillSettings,
@@ -152,7 +152,7 @@ def set_up(config: RunConfig) -> Setup:
         tokenizer=tokenizer,
         stack=stack,
         depths=wanted_depths(config, stack),
-        problem=Problem(stack.removable, most_cuts(config, stack), config.seeds),
+        problem=_problem(config, stack),
         fit=_first(fit, config.max_search_samples),
         select=select,
         train=_encode(config, data, tokenizer, data.train),
@@ -164,6 +164,15 @@ def set_up(config: RunConfig) -> Setup:
             config.temperature, config.distill_weight, config.distill_rate
         ),
         model_checksum=checksum(source),
+    )
+
+
+def _problem(config: RunConfig, stack: LayerStack) -> Problem:
+    return Problem(
+        layers=stack.removable,
+        cuts=most_cuts(config, stack),
+        seeds=config.seeds,
+        judged=judged_cuts(config, stack),
     )
 
 

@@ -6,32 +6,21 @@ The models here are the contract; `benchmark.schema.json` beside them is made fr
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from glp_export.bench.contenders import ContenderName, RuntimeName
+from glp_export.bench.record import Record
 from glp_export.errors import DataError, UsageError
 from glp_export.machine import Machine
 
 SCHEMA_VERSION: Literal[1] = 1
 
 
-class _Record(BaseModel):
-    # A number that is not finite has no place in JSON; a field that is not in the contract is a
-    # misspelt one. What is always written is required of whoever writes such a file.
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        allow_inf_nan=False,
-        json_schema_serialization_defaults_required=True,
-    )
-
-
-class Interval(_Record):
+class Interval(Record):
     """A ratio of latencies: the median of paired ratios with a 95 % bootstrap interval."""
 
     value: float = Field(gt=0)
@@ -39,7 +28,7 @@ class Interval(_Record):
     high: float = Field(gt=0)
 
 
-class Speedup(_Record):
+class Speedup(Record):
     """How many times faster a row is than the unpruned model, on the same provider and shape."""
 
     vs_pytorch_unpruned: Interval | None = Field(
@@ -51,7 +40,7 @@ class Speedup(_Record):
     )
 
 
-class Baseline(_Record):
+class Baseline(Record):
     """The contender that every row's first speedup is over."""
 
     contender: ContenderName
@@ -64,7 +53,7 @@ class Baseline(_Record):
     bytes: int = Field(ge=1)
 
 
-class MetricRow(_Record):
+class MetricRow(Record):
     """The task's metric of one contender at one precision, from the very file that is timed."""
 
     contender: ContenderName
@@ -76,7 +65,7 @@ class MetricRow(_Record):
     samples: int = Field(ge=1, description="examples of the test set")
 
 
-class Row(_Record):
+class Row(Record):
     """The latency of one contender in one runtime on one shape; milliseconds a batch."""
 
     contender: ContenderName
@@ -104,7 +93,7 @@ class Row(_Record):
     speedup: Speedup
 
 
-class BenchmarkFile(_Record):
+class BenchmarkFile(Record):
     """A whole benchmark: machine, task, metrics and latencies."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -144,25 +133,12 @@ class BenchmarkFile(_Record):
             DataError: no such file, no JSON, another schema version, or a field that is missing,
                 unknown or out of range; the field is named.
         """
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise DataError(
-                f"the benchmark cannot be read: {error}",
-                where=str(path),
-                fix="measure again with glp-export benchmark",
-            ) from error
-        _require_version(content, path)
-        try:
-            return cls.model_validate(content)
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"])
-            raise DataError(
-                f"the benchmark's {field or 'content'} is not as it should be: {first['msg']}",
-                where=str(path),
-                fix="measure again with glp-export benchmark",
-            ) from error
+        return cls.read(
+            path,
+            what="the benchmark",
+            fix="measure again with glp-export benchmark",
+            check=lambda content: _require_version(content, path),
+        )
 
 
 class HasDepth(Protocol):

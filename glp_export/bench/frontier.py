@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from glp_export.artifact.layout import rung_name
 from glp_export.bench.benchmark_file import BenchmarkFile, Interval, MetricRow, Row
 from glp_export.bench.contenders import ContenderName
-from glp_export.errors import DataError, UsageError
+from glp_export.bench.record import Record
+from glp_export.errors import UsageError
 from glp_export.machine import Machine
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -20,11 +21,7 @@ RIVAL: ContenderName = "distilled"
 """Shown beside the others and compared with none: no artifact of the run holds it."""
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class FrontierLatency(_Record):
+class FrontierLatency(Record):
     """A model's latency in ONNX Runtime on one shape; milliseconds a batch."""
 
     shape: str
@@ -34,7 +31,7 @@ class FrontierLatency(_Record):
     )
 
 
-class FrontierDifference(_Record):
+class FrontierDifference(Record):
     """A metric less the unpruned model's, on the same test examples, with its paired interval."""
 
     value: float
@@ -47,7 +44,7 @@ class FrontierDifference(_Record):
         return self.high < 0
 
 
-class FrontierPoint(_Record):
+class FrontierPoint(Record):
     """One model at one depth, by its fastest ONNX file at the frontier's shape."""
 
     contender: ContenderName
@@ -88,7 +85,7 @@ class FrontierPoint(_Record):
         return self.latencies[0].speedup
 
 
-class Frontier(_Record):
+class Frontier(Record):
     """All models of a ladder, the deepest first.
 
     `shape` is the smallest that was measured: the fewest tokens in a batch.
@@ -168,14 +165,9 @@ class Frontier(_Record):
         Raises:
             DataError: there is no such file, or it is another's or broken.
         """
-        try:
-            return cls.model_validate_json(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, ValidationError) as error:
-            raise DataError(
-                f"the frontier cannot be read: {error}",
-                where=str(path),
-                fix="make the ladder again with glp-export prune-and-export",
-            ) from error
+        return cls.read(
+            path, what="the frontier", fix="make the ladder again with glp-export prune-and-export"
+        )
 
 
 def compare(points: Sequence[FrontierPoint]) -> list[FrontierPoint]:

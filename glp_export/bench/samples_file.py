@@ -10,10 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from glp_export.bench.benchmark_file import of_depth
-from glp_export.errors import DataError
+from glp_export.bench.record import Record
 
 if TYPE_CHECKING:
     from glp_export.bench.timing import Samples, Timing
@@ -21,11 +19,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION: Literal[1] = 1
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class SampleRow(_Record):
+class SampleRow(Record):
     """The counted runs of one row of benchmark.json, in milliseconds, one list a round."""
 
     contender: str
@@ -40,7 +34,7 @@ class SampleRow(_Record):
     rounds: tuple[tuple[float, ...], ...]
 
 
-class SamplesFile(_Record):
+class SamplesFile(Record):
     """All rows, with the settings of the measurement."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -69,14 +63,7 @@ class SamplesFile(_Record):
         Raises:
             DataError: there is no such file, or it is another's or broken.
         """
-        try:
-            return cls.model_validate_json(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, ValidationError) as error:
-            raise DataError(
-                f"the raw samples cannot be read: {error}",
-                where=str(path),
-                fix="measure again with glp-export benchmark",
-            ) from error
+        return cls.read(path, what="the raw samples", fix="measure again with glp-export benchmark")
 
 
 def _row(sample: Samples) -> SampleRow:

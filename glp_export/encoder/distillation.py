@@ -54,8 +54,7 @@ def distill(
 
     The teacher sees every example once, without dropout, so its logits are taken as given
     rather than computed anew in every epoch. The student has no dropout either: what it imitates
-    is free of noise, and in the few steps of a recovery noise only slows it down
-    (benchmarks/results/search_cost.md has both).
+    is free of noise, and in the few steps of a recovery noise only slows it down.
 
     Args:
         teacher_logits: (examples, labels) float32, in the order of `examples`.

@@ -5,13 +5,21 @@ from glp_export.search.journal import Journal
 from glp_export.search.layer_file import read_layer_file, read_log, write_layer_file
 from glp_export.search.plan import Candidate, Cost, Plan, Step
 from glp_export.search.published import published_plan, published_plans
-from glp_export.search.search import order_by_rule, read_plan, search
-from glp_export.search.strategies import STRATEGIES, Effort, Problem, Strategy
+from glp_export.search.search import read_plan, search
+from glp_export.search.strategies import (
+    RULES,
+    STRATEGIES,
+    Effort,
+    Problem,
+    Strategy,
+    order_by_rule,
+)
 from glp_export.search.trial import Trial
 from glp_export.search.workbench import TrialBench, Workbench
 from glp_export.search.workers import WORKERS, Share, Workers
 
 __all__ = [
+    "RULES",
     "STRATEGIES",
     "WORKERS",
     "Candidate",

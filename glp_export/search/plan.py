@@ -45,8 +45,8 @@ class Step(_Record):
 
     A step that a rule prescribed has no score and no candidates. `lead` is by how much the
     winner's loss was smaller than the runner-up's, and `probability` how surely it is on other
-    examples of this kind; both are null for a choice by score. The last step of a search that
-    ended in a play-off has that one's candidates, lead and probability.
+    examples of this kind; both are null for a choice by score. Where whole orders were
+    compared in a play-off, the step at which they were has its candidates, lead and probability.
     """
 
     kind: str = "layer"

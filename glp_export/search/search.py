@@ -12,7 +12,7 @@ from glp_export.search.layer_file import read_layer_file
 from glp_export.search.plan import Candidate, Cost, Plan, Step
 from glp_export.search.published import PREFIX, published_plan
 from glp_export.search.strategies import STRATEGIES, Choice, Problem
-from glp_export.search.workbench import NO_BENCH, TrialBench
+from glp_export.search.workbench import TrialBench
 
 NOTHING = Cost()
 
@@ -44,18 +44,6 @@ def search(
         steps=steps if any(step.candidates for step in steps) else (),
         cost=_cost(bench, facts["num_layers"], teacher),
     )
-
-
-def order_by_rule(strategy: str, problem: Problem) -> tuple[int, ...]:
-    """The order of a strategy that looks at no candidate: top, alternate, ….
-
-    Raises:
-        ValueError: the strategy tries candidates.
-    """
-    if STRATEGIES[strategy].effort(problem).trials:
-        raise ValueError(f"{strategy} is no rule: it tries candidates")
-    choices = STRATEGIES[strategy].choose(problem, NO_BENCH)
-    return tuple(layer for choice in choices for layer in choice.removed)
 
 
 def read_plan(name: str, num_layers: int, facts: dict[str, Any]) -> Plan:

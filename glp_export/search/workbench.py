@@ -29,18 +29,6 @@ class Workbench(Protocol):
         """The refitted head's loss (rows,) of a known candidate, on the examples all share."""
 
 
-class _NoBench:
-    def outcomes(self, trials: Sequence[Trial]) -> list[Candidate]:
-        raise ValueError("a rule tries no candidate")
-
-    def losses(self, trial: Trial) -> NDArray[np.float32]:
-        raise ValueError("a rule compares no candidates")
-
-
-NO_BENCH: Workbench = _NoBench()
-"""The workbench of rules, which ask for nothing."""
-
-
 @dataclass
 class TrialBench:
     """The workbench of a real search: trials go to workers, and each outcome into the journal.

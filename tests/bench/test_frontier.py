@@ -119,7 +119,7 @@ def test_what_is_no_frontier_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="frontier cannot be read"):
         Frontier.load(tmp_path / "none.json")
     (tmp_path / "other.json").write_text('{"schema_version": 2}')
-    with pytest.raises(DataError, match="frontier cannot be read"):
+    with pytest.raises(DataError, match="frontier's schema_version is not as it should be"):
         Frontier.load(tmp_path / "other.json")
     with pytest.raises(UsageError, match="ONNX Runtime"):
         Frontier.of(make_benchmark(metrics=()))

@@ -2,7 +2,14 @@
 
 from glp_export.search.strategies.base import Choice, Effort, Problem, Strategy, best
 from glp_export.search.strategies.fast_greedy import FAST_GREEDY
-from glp_export.search.strategies.fixed import ALTERNATE, BOTTOM, SYMMETRIC, TOP
+from glp_export.search.strategies.fixed import (
+    ALTERNATE,
+    BOTTOM,
+    RULES,
+    SYMMETRIC,
+    TOP,
+    order_by_rule,
+)
 from glp_export.search.strategies.greedy import GREEDY
 from glp_export.search.strategies.optimal import OPTIMAL
 
@@ -11,4 +18,13 @@ STRATEGIES: dict[str, Strategy] = {
     for strategy in (FAST_GREEDY, GREEDY, TOP, BOTTOM, ALTERNATE, SYMMETRIC, OPTIMAL)
 }
 
-__all__ = ["STRATEGIES", "Choice", "Effort", "Problem", "Strategy", "best"]
+__all__ = [
+    "RULES",
+    "STRATEGIES",
+    "Choice",
+    "Effort",
+    "Problem",
+    "Strategy",
+    "best",
+    "order_by_rule",
+]

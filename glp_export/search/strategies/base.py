@@ -18,11 +18,14 @@ class Problem:
         layers: the layers that may go, bottom first.
         cuts: how many of them go.
         seeds: how many trainings a decision between finalists rests on.
+        judged: where whole orders are compared, the models without so many layers are; None: all
+            of the cuts. An order that serves several depths is best judged in their middle.
     """
 
     layers: tuple[int, ...]
     cuts: int
     seeds: int = 1
+    judged: int | None = None
 
 
 @dataclass(frozen=True)

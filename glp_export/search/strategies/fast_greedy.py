@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from glp_export.search.confidence import probability_smaller
 from glp_export.search.plan import Candidate
 from glp_export.search.strategies.base import Choice, Effort, Problem, Strategy
-from glp_export.search.strategies.fixed import alternate, symmetric, top
+from glp_export.search.strategies.fixed import order_by_rule
 from glp_export.search.trial import Removed, Trial
 from glp_export.search.workbench import Workbench
 
-RULES = (alternate, symmetric, top)
+RIVALS = ("alternate", "symmetric", "top")
 """What the order that was found has to beat; Sajjad et al. 2023 compare the same."""
 
 
@@ -58,44 +58,53 @@ class FastGreedy:
         trials = sum(len(problem.layers) - step for step in range(problem.cuts))
         lessons = trials * self.lesson
         for number, examples in enumerate(self.play_off):
-            players = (2 if number else 1 + len(RULES)) * problem.seeds
+            players = (2 if number else 1 + len(RIVALS)) * problem.seeds
             trials, lessons = trials + players, lessons + players * examples
         return Effort(trials, trainings=1, examples=lessons)
 
     def _play_off(self, problem: Problem, found: list[Choice], bench: Workbench) -> list[Choice]:
         """Let the rules' orders try to beat the one that was found; the winner's choices."""
-        orders = {tuple(sorted(_order(found))): found}
-        for rule in RULES:
-            order = rule(problem.layers)[: problem.cuts]
-            orders.setdefault(tuple(sorted(order)), [Choice((layer,)) for layer in order])
-        players, ranked = list(orders), []
+        judged = min(problem.judged or problem.cuts, problem.cuts)
+        orders = {_gone(found, judged): found}
+        for rule in RIVALS:
+            choices = [Choice((layer,)) for layer in order_by_rule(rule, problem)]
+            orders.setdefault(_gone(choices, judged), choices)
+        rounds: list[list[_Taught]] = []
+        players = list(orders)
         for examples in self.play_off if len(orders) > 1 else ():
-            ranked = _teach(players, examples, problem.seeds, bench)
-            players = [one.removed for one in ranked[:2]]
-            if ranked[0].surely(ranked[1]) >= self.sure:
+            rounds.append(_teach(players, examples, problem.seeds, bench))
+            first, second, *_ = rounds[-1]
+            players = [first.removed, second.removed]
+            if first.surely(second) >= self.sure:
                 break
-        if not ranked:
+        if not rounds:
             return found
-        *steps, last = orders[players[0]]
-        return [*steps, _decided(last, ranked)]
+        choices = list(orders[players[0]])
+        choices[judged - 1] = _decided(choices[judged - 1], rounds)
+        return choices
 
 
-def _order(choices: Sequence[Choice]) -> Removed:
-    return tuple(layer for choice in choices for layer in choice.removed)
+def _gone(choices: Sequence[Choice], count: int) -> Removed:
+    """The layers that the first so many choices remove."""
+    return tuple(sorted(layer for choice in choices[:count] for layer in choice.removed))
 
 
 def _choose_one(gone: Removed, ranked: Sequence[_Taught]) -> Choice:
     """The first of the candidates that were taught, with how surely it is the best."""
-    tried = [one for taught in ranked for one in taught.candidates]
+    tried = _candidates(ranked)
     choice = Choice(tuple(set(ranked[0].removed) - set(gone)), tried, tried[0])
     return choice if len(ranked) == 1 else _with_lead(choice, ranked)
 
 
-def _decided(last: Choice, ranked: Sequence[_Taught]) -> Choice:
-    """The last step of the order that won, with the play-off's last round before its own look."""
-    tried = [one for taught in ranked for one in taught.candidates]
-    whole = replace(last, candidates=[*tried, *last.candidates], winner=tried[0])
-    return _with_lead(whole, ranked)
+def _decided(choice: Choice, rounds: Sequence[Sequence[_Taught]]) -> Choice:
+    """The step at which orders were compared: the play-off, last round first, then its own look."""
+    tried = [candidate for ranked in reversed(rounds) for candidate in _candidates(ranked)]
+    whole = replace(choice, candidates=[*tried, *choice.candidates], winner=tried[0])
+    return _with_lead(whole, rounds[-1])
+
+
+def _candidates(ranked: Sequence[_Taught]) -> list[Candidate]:
+    return [candidate for taught in ranked for candidate in taught.candidates]
 
 
 def _with_lead(choice: Choice, ranked: Sequence[_Taught]) -> Choice:

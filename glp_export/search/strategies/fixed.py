@@ -8,6 +8,8 @@ from glp_export.search.strategies.base import Choice, Effort, Problem, Strategy
 from glp_export.search.workbench import Workbench
 
 Layers = tuple[int, ...]
+Rule = Callable[[Layers], Layers]
+"""From the layers that may go, bottom first, to the order in which they go."""
 
 
 def top(layers: Layers) -> Layers:
@@ -31,14 +33,22 @@ def symmetric(layers: Layers) -> Layers:
     return tuple(sorted(layers, key=lambda layer: (abs(layer - middle), -layer)))
 
 
-def _rule(order: Callable[[Layers], Layers], summary: str) -> Strategy:
+RULES: dict[str, Rule] = {rule.__name__: rule for rule in (top, bottom, alternate, symmetric)}
+
+
+def order_by_rule(rule: str, problem: Problem) -> Layers:
+    """The layers that a rule, a key of `RULES`, removes, in their order."""
+    return RULES[rule](problem.layers)[: problem.cuts]
+
+
+def _strategy(rule: str, summary: str) -> Strategy:
     def choose(problem: Problem, bench: Workbench) -> list[Choice]:
-        return [Choice((layer,)) for layer in order(problem.layers)[: problem.cuts]]
+        return [Choice((layer,)) for layer in order_by_rule(rule, problem)]
 
-    return Strategy(order.__name__, summary, lambda problem: Effort(), choose)
+    return Strategy(rule, summary, lambda problem: Effort(), choose)
 
 
-TOP = _rule(top, "drop the top layers, no training")
-BOTTOM = _rule(bottom, "drop the bottom layers, no training")
-ALTERNATE = _rule(alternate, "drop every other layer from the top, no training")
-SYMMETRIC = _rule(symmetric, "drop the middle layers, no training")
+TOP = _strategy("top", "drop the top layers, no training")
+BOTTOM = _strategy("bottom", "drop the bottom layers, no training")
+ALTERNATE = _strategy("alternate", "drop every other layer from the top, no training")
+SYMMETRIC = _strategy("symmetric", "drop the middle layers, no training")
