@@ -12,6 +12,7 @@ from glp_export.errors import UsageError
 from glp_export.laboratory import open_bench, open_cache, train_teacher
 from glp_export.machine import describe
 from glp_export.progress import Progress
+from glp_export.report.numbers import signed_with_span
 from glp_export.search import STRATEGIES, Candidate, Cost, Plan, Trial, read_plan, search
 from glp_export.setup import Setup
 from glp_export.targets import DepthScore
@@ -83,8 +84,8 @@ def keep_within_budget(setup: Setup, plan: Plan, work: Path, progress: Progress)
     (chosen,) = (score for score in scores if score.layers == depth)
     progress.say(
         f"{depth} of {plan.num_layers} layers: {setup.data.task.metric} changes by "
-        f"{-chosen.drop:+.3f} ({-chosen.high:+.3f} to {-chosen.low:+.3f}) on select; falls by no "
-        f"more than {budget:g} with probability {chosen.probability:.2f}"
+        f"{signed_with_span(-chosen.drop, -chosen.high, -chosen.low)} on select; falls by no more "
+        f"than {budget:g} with probability {chosen.probability:.2f}"
     )
     return plan.cut(plan.num_layers - depth)
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from glp_export.config import RunConfig
-from glp_export.depths import ladder_depths, plans_at, wanted_depths
+from glp_export.depths import judged_cuts, ladder_depths, plans_at, wanted_depths
 from glp_export.encoder import LayerStack
 from glp_export.errors import UsageError
 from tests.report.helpers import make_plan
@@ -79,3 +79,18 @@ def test_every_depths_plan_is_the_beginning_of_one_order() -> None:
     assert plans_at(whole, ()) == [whole]
     with pytest.raises(UsageError, match="3 layers, 4 were asked for"):
         plans_at(whole, (4, 2))
+
+
+@pytest.mark.parametrize(
+    ("settings", "cuts"),
+    [
+        ({"depth": 4}, 8),
+        ({"depths": "10,8,6,4"}, 6),
+        ({"ladder": True}, 6),
+        ({"max_drop": 0.01}, 6),
+    ],
+)
+def test_orders_of_removal_are_judged_where_most_depends_on_them(
+    settings: dict[str, Any], cuts: int
+) -> None:
+    assert judged_cuts(RunConfig(**settings), stack(12)) == cuts

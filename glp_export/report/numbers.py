@@ -9,17 +9,17 @@ MISSING = "–"
 
 def metric(value: float) -> str:
     """A score, `0.884`."""
-    return f"{value:.3f}".replace("-", "−")
+    return f"{value:z.3f}".replace("-", "−")
 
 
 def signed(value: float) -> str:
     """A difference of scores, `+0.012` or `−0.012`."""
-    return f"{value:+.3f}".replace("-", "−")
+    return f"{value:+z.3f}".replace("-", "−")
 
 
 def span(low: float, high: float, digits: int = 3) -> str:
     """The two ends of an interval, `0.856–0.908`; with words where a minus would blur it."""
-    ends = f"{low:.{digits}f}", f"{high:.{digits}f}"
+    ends = f"{low:z.{digits}f}", f"{high:z.{digits}f}"
     joint = " to " if low < 0 else "–"
     return joint.join(ends).replace("-", "−")
 

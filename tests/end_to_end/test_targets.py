@@ -7,6 +7,7 @@ import pytest
 from glp_export.artifact import ArtifactLayout
 from glp_export.cli import run
 from glp_export.search import Plan
+from tests.tiny import make_checkpoint, make_data
 
 from .conftest import SMALL
 
@@ -33,15 +34,18 @@ def test_every_layer_but_one_goes_if_any_drop_is_allowed(wish):
 
 
 def test_a_drop_that_no_depth_can_keep_to_is_exit_4_with_the_best_that_was_reached(
-    wish, monkeypatch, capsys
+    tmp_path, capsys
 ):
-    from glp_export import search_stage
-
-    # Tiny encoders lose nothing: a model that is right everywhere stands in for the unpruned one.
-    monkeypatch.setattr(search_stage, "paired_difference_interval", lambda *_: (0.2, 0.1, 0.3))
-    code, plan = wish("--max-drop", "0.01")
-    assert (code, plan) == (4, None)
-    assert "lose 0.200" in capsys.readouterr().err
+    # Layers that start large do much, and so slow a recovery cannot make up for one that is gone.
+    encoder = make_checkpoint(tmp_path / "encoder", initializer_range=0.3)
+    data = make_data(tmp_path / "data", train=300)
+    command = ("search", "-m", str(encoder), "--dataset", str(data), "--threads", "1")
+    training = (*SMALL[: SMALL.index("--seq-lens")], "--epochs", "10", "--distill-rate", "1e-6")
+    output = tmp_path / "out"
+    code = run([*command, *training, "--device", "cpu", "--max-drop", "0.01", "-o", str(output)])
+    assert (code, output.exists()) == (4, False)
+    error = capsys.readouterr().err
+    assert "no depth loses 0.01 or less: 3 layers, the best of 2 tried, lose 0.0" in error
 
 
 def test_a_speed_that_no_depth_reaches_is_exit_5_before_any_training(wish, capsys):

@@ -18,6 +18,7 @@ from glp_export.encoder import (
     load_tokenizer,
     predict,
     predict_with_features,
+    remove_layers,
 )
 from glp_export.search import Ground, Trial
 from glp_export.search.ground import carry_out
@@ -48,11 +49,18 @@ def test_the_same_trial_has_the_same_outcome(ground):
 
 
 def test_an_untaught_candidate_answers_as_the_ancestor_without_the_layers(ground):
-    outcome = carry_out(ground, Trial((0,), 0))
-    taught = carry_out(ground, Trial((0,), 32))
-    other_seed = carry_out(ground, Trial((0,), 32, repeat=1))
-    assert not np.allclose(outcome.logits, taught.logits)
-    assert not np.allclose(taught.logits, other_seed.logits)
+    cut = remove_layers(ground.ancestor, (0,))
+    expected = predict(cut, ground.select, ground.lesson.tokenizer)
+    assert carry_out(ground, Trial((0,), 0)).logits == pytest.approx(expected)
+
+
+def test_a_lesson_and_its_seed_change_the_answers(ground):
+    untaught, taught, other = (
+        carry_out(ground, trial).logits
+        for trial in (Trial((0,), 0), Trial((0,), 32), Trial((0,), 32, repeat=1))
+    )
+    assert not np.allclose(untaught, taught)
+    assert not np.allclose(taught, other)
 
 
 def test_trials_leave_the_ancestor_as_it_was(ground):

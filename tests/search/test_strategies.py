@@ -114,6 +114,29 @@ def test_a_rule_that_does_better_in_the_play_off_is_taken_with_its_order():
     assert order("fast-greedy", Problem(tuple(range(6)), 3), misleading) == (5, 3, 1)
 
 
+def test_orders_are_compared_at_the_depth_that_is_judged():
+    table = Table(without(0.5, 0.03, 0.4, 0.01, 0.3, 0.02))
+    first, second, third, *_ = STRATEGIES["fast-greedy"].choose(
+        Problem(tuple(range(6)), 5, judged=3), table
+    )
+    rounds = [asked for asked in table.asked if asked[0].examples in (512, 1024)]
+    assert rounds
+    assert {len(trial.removed) for asked in rounds for trial in asked} == {3}
+    assert {one.examples for one in third.candidates} > {512}
+    assert {one.examples for choice in (first, second) for one in choice.candidates} == {128}
+
+
+def test_the_order_that_wins_goes_on_below_the_depth_that_is_judged():
+    def misleading(removed):
+        """Single layers look alike; together every other one is what the task can spare."""
+        return 0.9 if removed == (1, 3, 5) else 0.5 - 0.01 * sum(removed)
+
+    problem = Problem(tuple(range(6)), 4, judged=3)
+    removed = order("fast-greedy", problem, misleading)
+    assert removed[:3] == (5, 3, 1)
+    assert len(removed) == 4
+
+
 def test_the_play_off_goes_on_only_while_it_is_undecided():
     layers = Problem(tuple(range(6)), 3)
     sure = Table(without(0.5, 0.03, 0.4, 0.01, 0.3, 0.02), noise=0.05)
