@@ -25,7 +25,7 @@ from statistics import mean, stdev
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.config import resolve
+from glp_export.config_file import resolve
 from glp_export.encoder import RECOVERIES, DistillSettings, Lesson, finetune, predict, remove_layers
 from glp_export.machine import describe
 from glp_export.progress import Progress

@@ -25,7 +25,7 @@ import numpy as np
 from scipy.special import log_softmax
 from scipy.stats import spearmanr
 
-from glp_export.config import resolve
+from glp_export.config_file import resolve
 from glp_export.encoder import RECOVERIES, predict, remove_layers
 from glp_export.laboratory import Teacher, open_bench, open_cache, train_teacher
 from glp_export.machine import describe

@@ -30,7 +30,7 @@ def prune_and_export(**settings: Any) -> RunResult:
     Raises:
         GlpError: see `glp_export.errors`.
     """
-    from glp_export.config import resolve
+    from glp_export.config_file import resolve
     from glp_export.pipeline import prune_and_export as run
 
     return run(resolve(settings))

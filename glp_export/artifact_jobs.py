@@ -23,7 +23,8 @@ from glp_export.artifact import (
     writing,
 )
 from glp_export.bench import BenchmarkFile, Frontier
-from glp_export.config import RunConfig, read_file, resolve
+from glp_export.config import RunConfig
+from glp_export.config_file import read_file, resolve
 from glp_export.encoder import (
     ModelSource,
     load_tokenizer,

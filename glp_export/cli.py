@@ -17,7 +17,8 @@ import typer
 from rich.console import Console
 
 from glp_export import __version__, cache_command
-from glp_export.config import BENCHMARK, DATA, EXPORT, MODEL, OUTPUT, SEARCH, TRAINING, resolve
+from glp_export.config import BENCHMARK, DATA, EXPORT, MODEL, OUTPUT, SEARCH, TRAINING
+from glp_export.config_file import resolve
 from glp_export.errors import GlpError
 from glp_export.flags import flags_of, spread
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from glp_export.config import RunConfig, read_file, resolve
+from glp_export.config import RunConfig
+from glp_export.config_file import read_file, resolve
 from glp_export.errors import UsageError
 from glp_export.flags import spread
 

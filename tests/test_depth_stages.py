@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from glp_export.config import resolve
+from glp_export.config_file import resolve
 from glp_export.depth_stages import fast_enough_depth, possible_depths
 from glp_export.errors import LatencyError, UsageError
 from glp_export.progress import Meter, Progress

@@ -16,7 +16,7 @@ import pytest
 from glp_export.artifact import ArtifactLayout
 from glp_export.bench import BenchmarkFile, Frontier, SamplesFile
 from glp_export.cli import run
-from glp_export.config import read_file
+from glp_export.config_file import read_file
 from glp_export.search import Plan
 from tests.end_to_end.test_prune_and_export import STANDARD
 from tests.tiny import make_checkpoint
