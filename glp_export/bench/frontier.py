@@ -11,9 +11,9 @@ from pydantic import Field
 from glp_export.artifact.layout import rung_name
 from glp_export.bench.benchmark_file import BenchmarkFile, Interval, MetricRow, Row
 from glp_export.bench.contenders import ContenderName
-from glp_export.bench.record import Record
 from glp_export.errors import UsageError
 from glp_export.machine import Machine
+from glp_export.record import Record
 
 SCHEMA_VERSION: Literal[1] = 1
 

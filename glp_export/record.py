@@ -1,4 +1,4 @@
-"""What the files of this room have in common: strict records, and errors that name the field."""
+"""What files on disk have in common: strict records, and errors that name the field."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from glp_export.errors import DataError
 
 
 class Record(BaseModel):
-    """A part of a file."""
+    """A file, or a part of one."""
 
     # A number that is not finite has no place in JSON; a field that is not in the contract is a
     # misspelt one. What is always written is required of whoever writes such a file.
