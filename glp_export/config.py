@@ -158,12 +158,35 @@ class RunConfig(BaseModel):
     optimize: Literal["auto", "none", "O1", "O2", "O3"] = _option(
         "auto", "Graph optimisation: a level, `none`, or the fastest that passes.", EXPORT
     )
+    precision: Names = _option(
+        ("auto",),
+        "auto (what pays on the device), or any of fp32, int8, fp16, bf16; fp32 always ships.",
+        EXPORT,
+    )
+    int8: Names = _option(
+        ("dynamic",),
+        "Ranges of activations in int8: dynamic, minmax, entropy, percentile; of several the "
+        "fastest that is accurate.",
+        EXPORT,
+    )
+    int8_drop: float = _option(
+        0.005,
+        "Metric points that int8 may cost on select; with --max-drop what pruning left of it.",
+        EXPORT,
+        ge=0,
+    )
+    require_fusion: bool = _option(
+        False, "Fail where the fused file lacks a fusion in a layer.", EXPORT
+    )
     atol: float | None = _option(None, "Absolute tolerance of the logits.", EXPORT, ge=0)
     rtol: float | None = _option(None, "Relative tolerance of the logits.", EXPORT, ge=0)
 
     device: str = _option("auto", "cpu, cuda or auto.", BENCHMARK)
     threads: int | None = _option(
         None, "Threads; else the cores that may be used.", BENCHMARK, gt=0
+    )
+    pytorch: Names = _option(
+        ("eager",), "How PyTorch runs the unpruned model: eager, compiled, bf16, fp16.", BENCHMARK
     )
     batch_sizes: Numbers = _option((1, 8), "Batch sizes to time.", BENCHMARK)
     seq_lens: Numbers = _option((32, 128), "Sequence lengths to time.", BENCHMARK)

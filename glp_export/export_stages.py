@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from glp_export.artifact import (
     LEVELS,
@@ -20,6 +21,7 @@ from glp_export.artifact import (
     export_onnx,
     relocate,
 )
+from glp_export.artifact.precisions_file import PrecisionEntry
 from glp_export.bench import Contender, Timing, Workload, fastest, ladder, pytorch_contender
 from glp_export.config import RunConfig
 from glp_export.progress import Meter, Progress
@@ -29,8 +31,25 @@ from glp_export.training_stages import Trained
 AUTO, PLAIN = "auto", "none"
 OPTIMISED = "fp32-optimized"
 
+EAGER = "eager"
+PYTORCH: dict[str, dict[str, Any]] = {
+    EAGER: {},
+    "compiled": {"compiled": True},
+    "bf16": {"precision": "bf16"},
+    "fp16": {"precision": "fp16"},
+}
+"""Ways to run the unpruned model in PyTorch: how `pytorch_contender` is asked for each."""
+
 SHIPPED_SAMPLES, QUICK_SAMPLES = 256, 64
 """Real rows in the parity check of a file that ships, and of one that may."""
+
+
+@dataclass(frozen=True)
+class Lower:
+    """A file of lower precision, with how it was made and what it costs."""
+
+    file: OnnxFile
+    entry: PrecisionEntry
 
 
 @dataclass(frozen=True)
@@ -39,19 +58,28 @@ class Exported:
 
     Attributes:
         plain: standard operators, for every consumer.
-        chosen: the fastest that passed; the plain one unless an optimised one beat it.
-        parity: of the files above.
+        chosen: the fastest of fp32 that passed; the plain one unless an optimised one beat it.
+        parity: of all files.
+        lower: files of lower precision.
+        entries: every precision that was to be made, those that were left out too.
     """
 
     trained: Trained
     plain: OnnxFile
     chosen: OnnxFile
     parity: ParityReport
+    lower: tuple[Lower, ...] = ()
+    entries: tuple[PrecisionEntry, ...] = ()
+
+    @property
+    def best(self) -> tuple[OnnxFile, ...]:
+        """The file of each precision that is run: the fastest of fp32, and the lower ones."""
+        return (self.chosen, *(one.file for one in self.lower))
 
     @property
     def files(self) -> tuple[OnnxFile, ...]:
-        """The files that ship: one or two."""
-        return (self.plain,) if self.chosen == self.plain else (self.plain, self.chosen)
+        """All files, the plain one first."""
+        return self.best if self.chosen == self.plain else (self.plain, *self.best)
 
 
 def export_contender(
@@ -79,7 +107,7 @@ def export_contender(
         if chosen != plain:
             chosen = relocate(chosen, layout.variant(OPTIMISED))
         shipped = (plain,) if chosen == plain else (plain, chosen)
-        parity = _check(place, trained, shipped)
+        parity = check(place, trained, shipped)
         parity.require()
     progress.say(describe_choice(chosen))
     return Exported(trained, plain, chosen, parity)
@@ -105,14 +133,15 @@ def fixed_shapes(contenders: Sequence[Contender], config: RunConfig) -> list[Wor
     return workloads
 
 
-def as_pytorch(place: Place, trained: Trained) -> Contender:
-    """A contender as PyTorch runs it."""
+def as_pytorch(place: Place, trained: Trained, way: str = EAGER) -> Contender:
+    """A contender as PyTorch runs it, in one of the ways of `PYTORCH`."""
     return pytorch_contender(
         trained.contender,
         trained.checkpoint,
         place.device,
         place.threads,
         auto_class=place.kind.auto_class,
+        **PYTORCH[way],
     )
 
 
@@ -134,12 +163,12 @@ def _choose(
         return plain
     if place.config.optimize != AUTO:
         return built[0]
-    report = _check(place, trained, built, samples=QUICK_SAMPLES)
+    report = check(place, trained, built, samples=QUICK_SAMPLES)
     passing = [file for file, found in zip(built, report.files, strict=True) if found.passed]
     choice = fastest(
         [plain, *passing],
         trained.checkpoint,
-        _choice_workloads(place, trained),
+        choice_workloads(place, trained),
         provider=place.provider,
         threads=place.threads,
         timing=timing_of(min(3.0, place.config.bench_seconds), place.config),
@@ -148,14 +177,15 @@ def _choose(
     return choice.winner
 
 
-def _choice_workloads(place: Place, trained: Trained) -> list[Workload]:
+def choice_workloads(place: Place, trained: Trained) -> list[Workload]:
     """Every shape that is reported: a graph may gain at one and lose at another."""
     return fixed_shapes([as_pytorch(place, trained)], place.config)
 
 
-def _check(
+def check(
     place: Place, trained: Trained, files: Sequence[OnnxFile], samples: int = SHIPPED_SAMPLES
 ) -> ParityReport:
+    """Compare files of a contender with its PyTorch model, on its test rows."""
     longest = as_pytorch(place, trained).max_length
     return check_parity(
         files,

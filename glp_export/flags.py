@@ -11,7 +11,10 @@ import typer
 
 from glp_export.config import RunConfig
 
-SEVERAL_VALUES = ("--batch-sizes", "--seq-lens", "--depths", "--text-columns")
+SEVERAL_VALUES = (
+    *("--batch-sizes", "--seq-lens", "--depths", "--text-columns"),
+    *("--precision", "--int8", "--pytorch"),
+)
 """Flags that take more than one value after them."""
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.artifact import open_session, predict_onnx
+from glp_export.artifact import OnnxFile, open_session, predict_onnx
+from glp_export.artifact.precisions_file import Loss, PrecisionEntry
 from glp_export.bench import (
     Benchmark,
     Contender,
@@ -19,11 +20,19 @@ from glp_export.bench import (
     onnx_contender,
     task_workloads,
 )
-from glp_export.export_stages import Exported, as_pytorch, fixed_shapes, longest_input, timing_of
+from glp_export.export_stages import (
+    EAGER,
+    Exported,
+    as_pytorch,
+    fixed_shapes,
+    longest_input,
+    timing_of,
+)
 from glp_export.progress import Progress
 from glp_export.report import OtherScore
 from glp_export.setup import Place
-from glp_export.tasks import score, score_interval
+from glp_export.tasks import paired_difference_interval, score, score_interval
+from glp_export.training_stages import Trained
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -31,52 +40,91 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scored:
-    """What a contender's file answers on the test sets.
+    """What a contender's files answer on the test sets.
 
     Attributes:
         exported: the contender with its files.
-        row: the metric on the test set, for benchmark.json.
-        logits: on the test set, (examples, labels).
-        others: the metric on further test sets.
+        rows: the metric on the test set for each precision, fp32 first, for benchmark.json.
+        logits: on the test set, (examples, labels), of each precision likewise.
+        others: the metric on further test sets, in fp32.
     """
 
     exported: Exported
-    row: MetricRow
-    logits: NDArray[np.float32]
+    rows: tuple[MetricRow, ...]
+    logits: tuple[NDArray[np.float32], ...]
     others: tuple[OtherScore, ...]
 
     @property
     def contender(self) -> ContenderName:
         """`unpruned`, `pruned` or `distilled`."""
-        return self.row.contender
+        return self.rows[0].contender
 
     @property
     def layers(self) -> int:
         """How many it has."""
-        return self.row.layers
+        return self.rows[0].layers
+
+    @property
+    def entries(self) -> tuple[PrecisionEntry, ...]:
+        """The precisions that were to be made, with what they cost on the test set."""
+        return self.exported.entries
 
 
 def score_contender(place: Place, exported: Exported) -> Scored:
-    """Compute the task's metric with the very file that is timed."""
-    trained, file = exported.trained, exported.chosen
-    session = open_session(file.path, provider=place.provider, threads=place.threads)
-
-    def measure(rows: Dataset) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        logits = predict_onnx(session, rows, trained.tokenizer)
-        labels = rows["labels"][:]
-        low, high = score_interval(place.task, logits, labels)
-        value = score(place.task, logits, labels)
-        return logits, {"value": value, "low": low, "high": high, "samples": len(labels)}
-
-    logits, values = measure(trained.test)
-    row = MetricRow(
-        contender=trained.contender, precision=file.precision, layers=trained.layers, **values
+    """Compute the task's metric with the very files that are timed."""
+    trained = exported.trained
+    answers = [_answers(place, trained, file, trained.test) for file in exported.best]
+    rows = tuple(
+        MetricRow(
+            contender=trained.contender,
+            precision=file.precision,
+            layers=trained.layers,
+            **_metric(place, logits, trained.test),
+        )
+        for file, logits in zip(exported.best, answers, strict=True)
     )
     others = tuple(
-        OtherScore(name, trained.contender, **measure(rows)[1])
-        for name, rows in trained.other_tests.items()
+        OtherScore(
+            name,
+            trained.contender,
+            **_metric(place, _answers(place, trained, exported.chosen, test), test),
+        )
+        for name, test in trained.other_tests.items()
     )
-    return Scored(exported, row, logits, others)
+    return Scored(_with_losses(place, exported, answers), rows, tuple(answers), others)
+
+
+def _answers(place: Place, trained: Trained, file: OnnxFile, rows: Dataset) -> NDArray[np.float32]:
+    session = open_session(file.path, provider=place.provider, threads=place.threads)
+    return predict_onnx(session, rows, trained.tokenizer)
+
+
+def _metric(place: Place, logits: NDArray[np.float32], rows: Dataset) -> dict[str, Any]:
+    labels = rows["labels"][:]
+    low, high = score_interval(place.task, logits, labels)
+    value = score(place.task, logits, labels)
+    return {"value": value, "low": low, "high": high, "samples": len(labels)}
+
+
+def _with_losses(
+    place: Place, exported: Exported, answers: Sequence[NDArray[np.float32]]
+) -> Exported:
+    """Enter what each lower precision costs on the test set, beside fp32 on the same examples."""
+    labels = exported.trained.test["labels"][:]
+    reference, *lower = answers
+    losses = {
+        file.precision: Loss.of(
+            score(place.task, logits, labels),
+            paired_difference_interval(place.task, reference, logits, labels),
+            len(labels),
+        )
+        for file, logits in zip(exported.best[1:], lower, strict=True)
+    }
+    entries = tuple(
+        entry.model_copy(update={"on_test": losses.get(entry.precision)})
+        for entry in exported.entries
+    )
+    return replace(exported, entries=entries)
 
 
 def time_contenders(
@@ -89,7 +137,7 @@ def time_contenders(
     contenders = [
         contender
         for one in exported
-        for contender in (as_pytorch(place, one.trained), *_onnx(place, one))
+        for contender in (*_pytorch(place, one.trained), *_onnx(place, one))
     ]
     config = place.config
     first = exported[0].trained
@@ -118,8 +166,17 @@ def time_contenders(
         )
 
 
+def _pytorch(place: Place, trained: Trained) -> list[Contender]:
+    """A contender eager in fp32; the unpruned one in every way that was asked for besides."""
+    eager = as_pytorch(place, trained)
+    if trained.contender != "unpruned":
+        return [eager]
+    ways = [name for name in place.config.pytorch if name != EAGER]
+    return [eager, *(as_pytorch(place, trained, name) for name in ways)]
+
+
 def _onnx(place: Place, exported: Exported) -> list[Contender]:
-    """The chosen file of a contender; of the pruned one everything that ships."""
+    """A contender's best file of each precision; of the pruned one everything that ships."""
     pruned = exported.trained.contender == "pruned"
     return [
         onnx_contender(
@@ -130,5 +187,5 @@ def _onnx(place: Place, exported: Exported) -> list[Contender]:
             place.threads,
             auto_class=place.kind.auto_class,
         )
-        for file in (exported.files if pruned else (exported.chosen,))
+        for file in (exported.files if pruned else exported.best)
     ]

@@ -21,6 +21,8 @@ from glp_export.errors import UsageError
 from glp_export.estimate import Estimate, estimate_run
 from glp_export.export_stages import Exported, export_contender
 from glp_export.measuring_stages import Scored, score_contender, time_contenders
+from glp_export.precision_order import evidence_of
+from glp_export.precision_stages import add_precisions
 from glp_export.progress import Progress
 from glp_export.search import Plan
 from glp_export.search_stage import choose_layers, confirm_cost, keep_within_budget
@@ -73,12 +75,12 @@ def prune_and_export(
     with _staged(config, progress, confirm) as (setup, layout):
         setup = keep_within_time(setup, layout.work_dir, progress)
         plan = choose_layers(setup, layout.work_dir, progress)
-        plan = keep_within_budget(setup, plan, layout.work_dir, progress)
+        plan, spent = keep_within_budget(setup, plan, layout.work_dir, progress)
         plan.save(layout.plan)
         rungs = rungs_of(plans_at(plan, setup.depths), layout)
         plans = [rung.plan for rung in rungs]
         trained = train_contenders(setup, plans, layout.work_dir, progress)
-        exported = [_export(setup, one, rungs, layout, progress) for one in trained]
+        exported = [_export(setup, one, rungs, layout, spent, progress) for one in trained]
         measured, scored = _measure(setup, exported, progress)
         check_shipped(config.targets, measured.file)
         frontier = write_output(setup, layout, rungs, measured, scored)
@@ -100,7 +102,7 @@ def search_only(
     with _staged(config, progress, confirm) as (setup, layout):
         setup = keep_within_time(setup, layout.work_dir, progress)
         plan = choose_layers(setup, layout.work_dir, progress)
-        plan = keep_within_budget(setup, plan, layout.work_dir, progress)
+        plan, _ = keep_within_budget(setup, plan, layout.work_dir, progress)
         plan.save(layout.plan)
         config.save(layout.run_config)
     return plan, ArtifactLayout(_output(config)).plan
@@ -173,17 +175,20 @@ def _export(
     trained: Trained,
     rungs: Sequence[Rung],
     layout: ArtifactLayout,
+    spent: float,
     progress: Progress,
 ) -> Exported:
-    """Export a contender: a pruned one into its artifact, its rivals into scratch."""
+    """Export a contender in every precision: a pruned one into its artifact, others to scratch."""
     scratch = layout.work_dir / "onnx" / trained.checkpoint.name
-    if trained.contender != "pruned":
-        return export_contender(setup.place, trained, ArtifactLayout(scratch), scratch, progress)
-    (own,) = (rung.layout for rung in rungs if rung.plan.depth == trained.layers)
-    # An interrupted run may have left a file here that is not chosen this time.
-    shutil.rmtree(own.onnx_dir, ignore_errors=True)
-    shutil.copytree(trained.checkpoint, own.root, dirs_exist_ok=True)
-    return export_contender(setup.place, trained, own, scratch, progress)
+    own = ArtifactLayout(scratch)
+    if trained.contender == "pruned":
+        (own,) = (rung.layout for rung in rungs if rung.plan.depth == trained.layers)
+        # An interrupted run may have left a file here that is not chosen this time.
+        shutil.rmtree(own.onnx_dir, ignore_errors=True)
+        shutil.copytree(trained.checkpoint, own.root, dirs_exist_ok=True)
+    exported = export_contender(setup.place, trained, own, scratch, progress)
+    evidence = evidence_of(setup, trained, spent if trained.contender == "pruned" else 0.0)
+    return add_precisions(setup.place, exported, own, scratch, evidence, progress)
 
 
 def _measure(
@@ -195,7 +200,7 @@ def _measure(
         for one in exported:
             scored.append(score_contender(setup.place, one))
             meter.advance(one.trained.label)
-    rows = [one.row for one in scored]
+    rows = [row for one in scored for row in one.rows]
     return time_contenders(setup.place, exported, rows, progress), scored
 
 

@@ -46,18 +46,23 @@ def choose_layers(setup: Setup, work: Path, progress: Progress) -> Plan:
         return search(strategy.name, setup.problem, bench, facts, cost)
 
 
-def keep_within_budget(setup: Setup, plan: Plan, work: Path, progress: Progress) -> Plan:
+def keep_within_budget(
+    setup: Setup, plan: Plan, work: Path, progress: Progress
+) -> tuple[Plan, float]:
     """Shorten the plan to the most layers that `--max-drop` lets go; without it, leave it.
 
     Each depth that is looked at is recovered in full on `fit` and compared on `select` with the
     unpruned model that was trained on `fit` as well.
+
+    Returns:
+        The plan, and the metric points that it costs; 0 where none were counted.
 
     Raises:
         AccuracyError: no depth is within the budget.
     """
     budget = setup.config.max_drop
     if budget is None:
-        return plan
+        return plan, 0.0
     cache = open_cache(setup, work)
     teacher = train_teacher(setup, cache, progress)
     recovery = RECOVERIES[setup.config.recover]
@@ -87,7 +92,7 @@ def keep_within_budget(setup: Setup, plan: Plan, work: Path, progress: Progress)
         f"{signed_with_span(-chosen.drop, -chosen.high, -chosen.low)} on select; falls by no more "
         f"than {budget:g} with probability {chosen.probability:.2f}"
     )
-    return plan.cut(plan.num_layers - depth)
+    return plan.cut(plan.num_layers - depth), chosen.drop
 
 
 def confirm_cost(setup: Setup, confirm: Callable[[str], bool]) -> None:

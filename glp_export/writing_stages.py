@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from glp_export.artifact import ArtifactLayout
+from glp_export.artifact.precisions_file import PrecisionsFile
 from glp_export.bench import Benchmark, Frontier, FrontierDifference, of_depth
 from glp_export.config import COUNTS, RunConfig
 from glp_export.machine import describe
@@ -89,6 +90,7 @@ def _write_artifact(
     rung.plan.save(layout.plan)
     _config_of(rung, setup.config).save(layout.run_config)
     layout.parity.write_text(pruned.exported.parity.to_json())
+    PrecisionsFile.of(pruned.entries).save(layout.precisions)
     part.save(layout.benchmark)
     _write_environment(layout)
     write_card(
@@ -132,7 +134,7 @@ def _differences(setup: Setup, rung: Rung, scored: Sequence[Scored]) -> list[Met
     return [
         MetricDifference(
             other.contender,
-            *paired_difference_interval(setup.data.task, pruned.logits, other.logits, labels),
+            *paired_difference_interval(setup.data.task, pruned.logits[0], other.logits[0], labels),
         )
         for other in own
         if other is not pruned

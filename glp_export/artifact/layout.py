@@ -64,6 +64,11 @@ class ArtifactLayout:
         return self.glp_dir / "parity.json"
 
     @property
+    def precisions(self) -> Path:
+        """How the files of lower precision were made, and what they cost."""
+        return self.glp_dir / "precisions.json"
+
+    @property
     def benchmark(self) -> Path:
         """Latency, throughput, size and metric of every contender."""
         return self.glp_dir / "benchmark.json"

@@ -10,7 +10,7 @@ from glp_export.bench.benchmark_file import (
     Row,
     of_depth,
 )
-from glp_export.bench.choice import CandidateTiming, Choice, fastest
+from glp_export.bench.choice import CandidateTiming, Choice, fastest, quickest
 from glp_export.bench.contenders import (
     Contender,
     ContenderName,
@@ -62,6 +62,7 @@ __all__ = [
     "paired_ratio",
     "peak_memory_mb",
     "pytorch_contender",
+    "quickest",
     "settle",
     "summarise",
     "task_workloads",

@@ -1,0 +1,209 @@
+"""int8: quantise, keep in float what accuracy needs, and teach the weights where that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glp_export.artifact import OnnxFile, export_onnx
+from glp_export.artifact.batches import by_length, pad_rows
+from glp_export.artifact.precisions_file import Loss, PrecisionEntry
+from glp_export.artifact.quantise import Int8Recipe, products, quantise
+from glp_export.artifact.quantise.float_products import Kept, compare_with, fewest_in_float
+from glp_export.artifact.variants import VARIANTS
+from glp_export.bench import quickest
+from glp_export.encoder import (
+    Lesson,
+    ModelSource,
+    load_model,
+    predict,
+    quantisation_aware,
+    save_checkpoint,
+)
+from glp_export.errors import AccuracyError, UsageError
+from glp_export.export_stages import Lower, choice_workloads, timing_of
+from glp_export.precision_order import Evidence, Order
+
+DYNAMIC = "dynamic"
+RECIPES: dict[str, Int8Recipe] = {
+    DYNAMIC: Int8Recipe(),
+    "minmax": Int8Recipe(mode="static", calibration="minmax"),
+    "entropy": Int8Recipe(mode="static", calibration="entropy"),
+    "percentile": Int8Recipe(mode="static", calibration="percentile"),
+}
+
+CALIBRATION_ROWS = 256
+"""Rows of `fit` that ranges are taken from; more move them little."""
+
+PATIENT = 0.25
+"""Share of the usual learning rate for weights that are where they should be."""
+
+
+@dataclass(frozen=True)
+class _Try:
+    """A recipe with what stays in float for it, the file that came of it and its judgement."""
+
+    name: str
+    file: OnnxFile
+    kept: Kept | None
+    recovered: bool = False
+
+
+def require_recipes(names: Sequence[str]) -> None:
+    """Check `--int8` before any work.
+
+    Raises:
+        UsageError: there is no such recipe.
+    """
+    for name in names:
+        if name not in RECIPES:
+            raise UsageError(
+                f"there is no int8 recipe {name}",
+                where="--int8",
+                fix=f"choose from {', '.join(RECIPES)}",
+            )
+
+
+def build_int8(order: Order) -> Lower:
+    """Make the fastest int8 file that is accurate enough.
+
+    Every recipe that was asked for keeps in float what its accuracy needs. If none is accurate
+    enough then, the weights are taught to bear the rounding, and the first recipe is tried again.
+
+    Raises:
+        AccuracyError: not even that is accurate enough.
+        ModelError: the graph cannot be quantised.
+    """
+    names = order.place.config.int8
+    require_recipes(names)
+    tries = [_quantised(order, name, order.exported.plain) for name in names]
+    passing = [one for one in tries if one.kept is None or one.kept.within]
+    if not passing:
+        tries.append(_taught(order, names[0]))
+        passing = [tries[-1]] if tries[-1].kept and tries[-1].kept.within else []
+    if not passing:
+        raise _too_inaccurate(order, tries)
+    return _lower(order, _fastest(order, passing), len(tries))
+
+
+def _quantised(order: Order, name: str, plain: OnnxFile, *, recovered: bool = False) -> _Try:
+    """The file of one recipe, with as little in float as its accuracy allows."""
+    recipe, evidence = RECIPES[name], order.evidence
+    work = order.work / f"{name}{'-taught' if recovered else ''}"
+    work.mkdir(parents=True, exist_ok=True)
+    batches = _batches(order, evidence) if recipe.mode == "static" else ()
+    output = work / VARIANTS["int8"].file_name
+
+    def build(keep_float: frozenset[str]) -> OnnxFile:
+        own = replace(recipe, keep_float=keep_float)
+        return quantise(plain, output, order.exported.trained.checkpoint, own, batches=batches)
+
+    if evidence is None:
+        return _Try(name, build(frozenset()), None)
+    # What it has to live up to are the answers of the model that was trained, in fp32.
+    reference = order.answers(order.exported.plain, evidence.select)
+    kept = fewest_in_float(
+        {product.name: float(product.rows * product.columns) for product in products(plain)},
+        lambda names: order.answers(build(names), evidence.select),
+        reference,
+        compare_with(order.place.task, reference, evidence.select["labels"][:]),
+        max_drop=evidence.max_drop,
+    )
+    return _Try(name, build(kept.keep_float), kept, recovered)
+
+
+def _taught(order: Order, name: str) -> _Try:
+    """The recipe once more, after a short lesson in which the weights feel the rounding."""
+    evidence = order.evidence
+    assert evidence is not None  # without it nothing was judged, and nothing failed
+    place, trained = order.place, order.exported.trained
+    model = load_model(ModelSource(str(trained.checkpoint), offline=True), place.task)
+    settings = replace(evidence.settings, epochs=min(1.0, evidence.settings.epochs))
+    lesson = Lesson(
+        examples=evidence.train,
+        tokenizer=trained.tokenizer,
+        teacher_logits=predict(model, evidence.train, trained.tokenizer, device=place.device),
+        settings=settings,
+        distillation=replace(evidence.distillation, rate=PATIENT),
+    )
+    checkpoint = order.work / "taught"
+    save_checkpoint(quantisation_aware(model, lesson), trained.tokenizer, checkpoint)
+    plain = export_onnx(
+        checkpoint,
+        checkpoint / "onnx" / "model.onnx",
+        export_task=place.kind.export_task,
+        opset=place.config.opset,
+        exporter=place.config.exporter,
+        threads=place.threads,
+    )
+    return _quantised(order, name, plain, recovered=True)
+
+
+def _batches(order: Order, evidence: Evidence | None) -> list[Mapping[str, NDArray[np.int64]]]:
+    """Padded rows of `fit` for calibration, never of `select` or `test`.
+
+    Raises:
+        UsageError: there are none.
+    """
+    if evidence is None:
+        raise UsageError(
+            "ranges cannot be taken without data",
+            where="--int8",
+            fix=f"use --int8 {DYNAMIC}, or prune-and-export, which has the data at hand",
+        )
+    rows = evidence.fit.select(range(min(CALIBRATION_ROWS, len(evidence.fit))))
+    tokenizer = order.exported.trained.tokenizer
+    return [pad_rows(rows, part, tokenizer) for part in by_length(rows, 16)]
+
+
+def _fastest(order: Order, passing: Sequence[_Try]) -> _Try:
+    """Of several that are accurate enough the fastest, by interleaved timing."""
+    if len(passing) == 1:
+        return passing[0]
+    place, trained = order.place, order.exported.trained
+    winner = quickest(
+        [one.file for one in passing],
+        trained.checkpoint,
+        choice_workloads(place, trained),
+        provider=place.provider,
+        threads=place.threads,
+        timing=timing_of(min(3.0, place.config.bench_seconds), place.config),
+    )
+    return next(one for one in passing if one.file == winner)
+
+
+def _lower(order: Order, chosen: _Try, recipes: int) -> Lower:
+    recipe, kept = RECIPES[chosen.name], chosen.kept
+    ranges = "dynamic" if recipe.mode == DYNAMIC else f"static ({recipe.calibration})"
+    entry = PrecisionEntry(
+        precision="int8",
+        file=chosen.file.path.name,
+        recipe=f"int8, {ranges} ranges, {recipe.form} graph",
+        kept_in_float=tuple(sorted(kept.keep_float)) if kept else (),
+        share_in_float=kept.share if kept else 0.0,
+        files_tried=len(kept.trials) if kept else recipes,
+        recovered=chosen.recovered,
+        on_select=_loss(kept, order.evidence) if kept and order.evidence else None,
+    )
+    return Lower(chosen.file, entry)
+
+
+def _loss(kept: Kept, evidence: Evidence) -> Loss:
+    return Loss.of(kept.value, (kept.drop, kept.low, kept.high), len(evidence.select))
+
+
+def _too_inaccurate(order: Order, tries: Sequence[_Try]) -> AccuracyError:
+    evidence = order.evidence
+    assert evidence is not None  # without it nothing was judged, and nothing failed
+    best = min((one.kept for one in tries if one.kept), key=lambda kept: kept.drop)
+    flag = "--max-drop" if order.place.config.max_drop is not None else "--int8-drop"
+    return AccuracyError(
+        f"no int8 file loses {evidence.max_drop:.3g} or less on select: the best of "
+        f"{sum(len(one.kept.trials) for one in tries if one.kept)} loses {best.drop:.3f} "
+        f"({best.low:.3f} to {best.high:.3f})",
+        where=flag,
+        fix="allow a larger drop, or ship fp32 (--precision fp32)",
+    )
