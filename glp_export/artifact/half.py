@@ -62,6 +62,10 @@ def to_half(
     O4. Masks are clamped to `MASKED`; positions are computed in fp32 up to the numbers that go
     into the network.
 
+    The CPU provider runs such a file in fp32 wherever it has no fp16 kernel, MatMul among them. So
+    a check on the CPU shows what rounding the weights costs and whether masks hold; a sum that
+    overflows between two operators may show on a GPU only.
+
     Args:
         source: a file of precision fp32.
         output: where the copy goes.
