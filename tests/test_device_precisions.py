@@ -8,7 +8,9 @@ SERVER = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16")
 OLD = ("avx", "avx2", "fma")
 
 
-@pytest.mark.parametrize("features", [SERVER, ("avx2", "avx_vnni"), ("asimd", "asimddp"), ("i8mm",)])
+@pytest.mark.parametrize(
+    "features", [SERVER, ("avx2", "avx_vnni"), ("asimd", "asimddp"), ("i8mm",)]
+)
 def test_int8_pays_on_cpus_that_multiply_bytes(features: tuple[str, ...]) -> None:
     assert advised("cpu", features) == ("int8", "fp32")
 
