@@ -18,6 +18,7 @@ from glp_export.artifact import (
     ParityReport,
     candidates,
     check_parity,
+    describe_fusions,
     export_onnx,
     relocate,
 )
@@ -117,8 +118,7 @@ def describe_choice(chosen: OnnxFile) -> str:
     """One line on the file that is deployed, with the fusions that fired."""
     if chosen.optimisation == PLAIN:
         return "plain graph kept: no optimised one passed parity and was surely faster"
-    fused = ", ".join(f"{count} {name}" for name, count in chosen.fusions.items())
-    return f"optimised at {chosen.optimisation}: {fused or 'nothing fused'}"
+    return f"optimised at {chosen.optimisation}: {describe_fusions(chosen)}"
 
 
 def fixed_shapes(contenders: Sequence[Contender], config: RunConfig) -> list[Workload]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from glp_export.artifact.export import export_onnx
 from glp_export.artifact.exporters import EXPORTERS, resolve_exporter
+from glp_export.artifact.fusions import describe_fusions, missed_fusions, require_fusions
+from glp_export.artifact.half import to_half
 from glp_export.artifact.layout import ArtifactLayout
 from glp_export.artifact.onnx_file import OnnxFile, describe, relocate
-from glp_export.artifact.optimise import LEVELS, candidates, describe_fusions, optimise
+from glp_export.artifact.optimise import LEVELS, candidates, optimise
 from glp_export.artifact.parity import check_parity
 from glp_export.artifact.parity_report import FileParity, ParityReport, Probe
 from glp_export.artifact.session import open_session, predict_onnx, provider_name
@@ -30,12 +32,15 @@ __all__ = [
     "describe_fusions",
     "export_onnx",
     "finished",
+    "missed_fusions",
     "open_session",
     "optimise",
     "predict_onnx",
     "prepare",
     "provider_name",
     "relocate",
+    "require_fusions",
     "resolve_exporter",
+    "to_half",
     "writing",
 ]

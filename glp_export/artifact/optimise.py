@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from glp_export.artifact.fusions import describe_fusions
 from glp_export.artifact.layout import file_sha256
 from glp_export.artifact.onnx_file import SIDECAR_THRESHOLD, OnnxFile, describe, remove, write_graph
 from glp_export.artifact.quiet import quiet
@@ -133,11 +134,6 @@ def candidates(
         built.append(file)
         logger.info("optimisation %s: %d nodes, %s", level, file.nodes, describe_fusions(file))
     return built
-
-
-def describe_fusions(file: OnnxFile) -> str:
-    """Fused operators and their counts, "12 Attention, 24 SkipLayerNormalization"."""
-    return ", ".join(f"{count} {name}" for name, count in file.fusions.items()) or "nothing fused"
 
 
 def _optimised(source: Path, level: Level, checkpoint: Path) -> ModelProto:

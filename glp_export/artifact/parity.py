@@ -189,7 +189,22 @@ def _over_rows(rows: Sequence[_Run], tolerance: Tolerance | None) -> tuple[Diffe
         return Difference(None, None, 0, broken), 0
     found = np.concatenate([run.found for run in ran if run.found is not None])
     difference = compare(found, np.concatenate([run.wanted for run in ran]), tolerance)
-    return replace(difference, faults=(*broken, *difference.faults)), len(found)
+    faults = (*broken, *difference.faults, *_first_not_finite(rows))
+    return replace(difference, faults=faults), len(found)
+
+
+def _first_not_finite(rows: Sequence[_Run]) -> tuple[str, ...]:
+    """Where the first NaN or infinity came out: in padded batches a mask is the usual culprit."""
+    import numpy as np
+
+    for number, run in enumerate(rows):
+        if run.found is None or np.isfinite(run.found).all():
+            continue
+        finite = np.isfinite(run.found).reshape(len(run.found), -1).all(axis=1)
+        batch_size, length = run.case.shape
+        row = run.case.rows[int(finite.argmin())]
+        return (f"the first in batch {number} ({batch_size} × {length}), row {row} of the data",)
+    return ()
 
 
 def _spread(rows: Sequence[_Run]) -> float:

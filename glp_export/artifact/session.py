@@ -39,6 +39,12 @@ PROVIDER_OPTIONS: dict[str, dict[str, str]] = {
     "CUDAExecutionProvider": {"use_tf32": "0"},
 }
 
+COMPANIONS = {
+    # TensorRT leaves to it what it has no layer for; without it the CPU would get that.
+    "TensorrtExecutionProvider": ("CUDAExecutionProvider",),
+}
+"""Providers that a session gets behind the one asked for."""
+
 GRAPH_LEVELS = {
     "none": "ORT_DISABLE_ALL",
     "basic": "ORT_ENABLE_BASIC",
@@ -106,7 +112,7 @@ def open_session(
         session = onnxruntime.InferenceSession(
             str(path),
             options,
-            providers=[(full, chosen)],
+            providers=[(full, chosen), *COMPANIONS.get(full, ())],
             enable_fallback=0,  # it would retry on the CPU, and say so on stdout
         )
     except Exception as error:  # ONNX Runtime's errors share no base class but Exception

@@ -1,6 +1,6 @@
 """The ONNX files that an artifact may hold: one row a variant.
 
-A new precision is one more row here, one row in `parity.TOLERANCES` and the code that builds it.
+A new precision is one more row here, one row in `tolerance.TOLERANCES` and the code that builds it.
 """
 
 from __future__ import annotations
@@ -30,5 +30,7 @@ VARIANTS: dict[str, Variant] = {
         Variant("fp32", "model.onnx", "fp32"),
         # May use ONNX Runtime's own operators, hence not under the standard name.
         Variant("fp32-optimized", "model_optimized.onnx", "fp32"),
+        # For GPUs; fused where the fp32 file that it was made from was.
+        Variant("fp16", "model_fp16.onnx", "fp16"),
     )
 }

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,28 @@ if TYPE_CHECKING:
     from glp_export.artifact.onnx_file import OnnxFile
 
 ContenderName = Literal["unpruned", "pruned", "distilled"]
-RuntimeName = Literal["pytorch", "onnxruntime"]
+RuntimeName = Literal[
+    "pytorch", "pytorch-compiled", "onnxruntime", "onnxruntime-bound", "onnxruntime-graphs"
+]
 
 # input_ids, attention_mask and, where the family has them, token_type_ids: (batch, length) int64.
 Feeds = Mapping[str, NDArray[np.int64]]
 # From feeds to logits, (batch, labels) float32; returns when they lie in host memory.
 Runner = Callable[[Feeds], NDArray[np.float32]]
+
+
+@runtime_checkable
+class PreparedRunner(Protocol):
+    """A runner that does something once for the shapes of a workload: compile, capture, allocate.
+
+    A user pays for that once, when the service starts, so it is not timed.
+    """
+
+    def prepare(self, batches: Sequence[Feeds]) -> None:
+        """Make ready for batches of these shapes."""
+
+    def __call__(self, feeds: Feeds) -> NDArray[np.float32]:
+        """Run one batch."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +48,10 @@ class Contender:
 
     Attributes:
         contender: `unpruned`, `pruned` or `distilled`.
-        runtime: a key of RUNTIMES, `pytorch` or `onnxruntime`.
-        provider: `CPUExecutionProvider` or `CUDAExecutionProvider`, for PyTorch too.
-        precision: `fp32`, or what the file's name says.
+        runtime: a key of RUNTIMES.
+        provider: `CPUExecutionProvider` or `CUDAExecutionProvider`, for PyTorch too; any other of
+            ONNX Runtime's.
+        precision: of the file, of the weights in PyTorch, or what TensorRT is to compute in.
         variant: name of the file that is measured.
         layers: transformer layers.
         parameters: of the checkpoint, head included.
@@ -86,15 +103,25 @@ def pytorch_contender(
     *,
     auto_class: str = "AutoModelForSequenceClassification",
     precision: str = "fp32",
+    compiled: bool = False,
 ) -> Contender:
-    """A checkpoint as PyTorch runs it: eager, `inference_mode`, SDPA where the family has it.
+    """A checkpoint as PyTorch runs it: `inference_mode`, SDPA where the family has it.
+
+    Args:
+        contender: its role.
+        checkpoint: a directory that save_pretrained wrote.
+        device: `cpu` or `cuda`.
+        threads: of PyTorch, for the whole process.
+        auto_class: the transformers class that loads it.
+        precision: that the weights are cast to: `fp32`, `fp16` or `bf16`.
+        compiled: by torch.compile; eager otherwise.
 
     Raises:
         ModelError: the directory holds no readable checkpoint.
     """
     return Contender(
         contender=contender,
-        runtime="pytorch",
+        runtime="pytorch-compiled" if compiled else "pytorch",
         provider=_provider(device),
         precision=precision,
         variant="model.safetensors",
@@ -114,15 +141,19 @@ def onnx_contender(
     threads: int,
     *,
     auto_class: str = "AutoModelForSequenceClassification",
+    runtime: RuntimeName = "onnxruntime",
 ) -> Contender:
     """An ONNX file as ONNX Runtime runs it; `checkpoint` is what it was exported from.
+
+    `runtime` tells how it is called: `onnxruntime` by `run`, `onnxruntime-bound` with inputs and
+    outputs bound to buffers on the device, `onnxruntime-graphs` as CUDA graphs besides.
 
     Raises:
         ModelError: the directory holds no readable checkpoint.
     """
     return Contender(
         contender=contender,
-        runtime="onnxruntime",
+        runtime=runtime,
         provider=provider,
         precision=file.precision,
         variant=file.path.name,

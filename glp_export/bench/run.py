@@ -19,6 +19,7 @@ from glp_export.bench.benchmark_file import (
 )
 from glp_export.bench.contenders import Contender
 from glp_export.bench.memory import largest, peak_memory_mb
+from glp_export.bench.runtimes import RUNTIMES
 from glp_export.bench.samples_file import SamplesFile
 from glp_export.bench.shapes import Workload
 from glp_export.bench.statistics import paired_ratio, summarise
@@ -26,6 +27,8 @@ from glp_export.bench.timing import Progress, Samples, Timing, measure
 from glp_export.errors import UsageError
 
 _PLAIN = "model.onnx"
+# How a model is called where nobody thought about it: what speedups are over.
+_PLAIN_RUNTIMES = ("pytorch", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -178,8 +181,15 @@ def _baseline(contenders: Sequence[Contender]) -> Contender:
             "no contender is unpruned, so there is nothing to be faster than",
             fix="give the unpruned checkpoint",
         )
-    in_order = ("pytorch", "onnxruntime")
-    return min(unpruned, key=lambda c: (in_order.index(c.runtime), c.precision != "fp32"))
+    in_order = list(RUNTIMES)
+    return min(
+        unpruned,
+        key=lambda c: (
+            c.runtime not in _PLAIN_RUNTIMES,
+            in_order.index(c.runtime),
+            c.precision != "fp32",
+        ),
+    )
 
 
 def _peaks(

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
+from glp_export.bench.contenders import PreparedRunner
 from glp_export.bench.runtimes import open_contender
 from glp_export.errors import UsageError
 
@@ -198,7 +199,9 @@ class _Turns:
         self._timing = timing
 
     def warm_up(self) -> float:
-        """Run without counting; returns the quickest run's seconds."""
+        """Prepare, then run without counting; returns the quickest run's seconds."""
+        if isinstance(self._runner, PreparedRunner):
+            self._runner.prepare(self._batches)
         runs = max(1, self._timing.warmup)
         return min(self._run(number) for number in range(runs)) / 1e3
 
@@ -238,7 +241,7 @@ def _expected(done: int, seconds: float, timing: Timing) -> int:
 
 
 def _require_one_pool(contenders: Sequence[Contender]) -> None:
-    threads = {c.threads for c in contenders if c.runtime == "pytorch"}
+    threads = {c.threads for c in contenders if c.runtime.startswith("pytorch")}
     if len(threads) > 1:
         raise UsageError(
             f"PyTorch has one thread pool for all its models, not pools of {sorted(threads)}",

@@ -10,8 +10,20 @@ if TYPE_CHECKING:
     from glp_export.bench.benchmark_file import BenchmarkFile, MetricRow, Row
 
 CONTENDERS = ("unpruned", "distilled", "pruned")
-RUNTIMES = {"pytorch": "PyTorch", "onnxruntime": "ONNX Runtime"}
-SHORT_RUNTIMES = {"pytorch": "PyTorch", "onnxruntime": "ORT"}
+RUNTIMES = {
+    "pytorch": "PyTorch",
+    "pytorch-compiled": "PyTorch compiled",
+    "onnxruntime": "ONNX Runtime",
+    "onnxruntime-bound": "ONNX Runtime, bound",
+    "onnxruntime-graphs": "ONNX Runtime, CUDA graphs",
+}
+SHORT_RUNTIMES = {
+    "pytorch": "PyTorch",
+    "pytorch-compiled": "compiled",
+    "onnxruntime": "ORT",
+    "onnxruntime-bound": "ORT bound",
+    "onnxruntime-graphs": "ORT graphs",
+}
 TASK_LENGTHS = "task"
 
 
@@ -32,9 +44,10 @@ class Series:
 
     @property
     def kind(self) -> str:
-        """What tells the file from its plain fp32 sister: `optimized`, `fp16`; empty for that."""
-        stem = self.any.variant.partition(".")[0]
-        return stem.removeprefix("model").strip("_") if self.any.runtime == "onnxruntime" else ""
+        """What tells it from its plain fp32 sister: `optimized`, `fp16`; empty for that."""
+        if self.any.runtime.startswith("pytorch"):
+            return "" if self.any.precision == "fp32" else self.any.precision
+        return self.any.variant.partition(".")[0].removeprefix("model").strip("_")
 
 
 def all_series(benchmark: BenchmarkFile, provider: str) -> list[Series]:

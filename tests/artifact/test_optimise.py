@@ -11,7 +11,6 @@ from glp_export.artifact import (
     LEVELS,
     candidates,
     check_parity,
-    describe_fusions,
     export_onnx,
     open_session,
     optimise,
@@ -128,7 +127,3 @@ def test_optimising_prints_nothing(
 ) -> None:
     optimise(bert.file, "O2", tmp_path / "model.onnx", bert.checkpoint)
     assert capfd.readouterr() == ("", "")
-
-
-def test_fusions_in_words(bert: Exported) -> None:
-    assert describe_fusions(bert.file) == "9 LayerNormalization"

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from glp_export.bench.runtimes.onnx_bound import open_bound, open_graphs
 from glp_export.bench.runtimes.onnx_runtime import open_onnx
 from glp_export.bench.runtimes.pytorch import open_pytorch
+from glp_export.bench.runtimes.pytorch_compiled import open_compiled
 
 if TYPE_CHECKING:
     from glp_export.bench.contenders import Contender, Runner
 
 RUNTIMES: dict[str, Callable[[Contender], Runner]] = {
     "pytorch": open_pytorch,
+    "pytorch-compiled": open_compiled,
     "onnxruntime": open_onnx,
+    "onnxruntime-bound": open_bound,
+    "onnxruntime-graphs": open_graphs,
 }
 
 
@@ -27,4 +32,12 @@ def open_contender(contender: Contender) -> Runner:
     return RUNTIMES[contender.runtime](contender)
 
 
-__all__ = ["RUNTIMES", "open_contender", "open_onnx", "open_pytorch"]
+__all__ = [
+    "RUNTIMES",
+    "open_bound",
+    "open_compiled",
+    "open_contender",
+    "open_graphs",
+    "open_onnx",
+    "open_pytorch",
+]

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 _INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
 
 
+def provider_options(contender: Contender) -> dict[str, str]:
+    """What a provider has to be told of a contender's precision.
+
+    TensorRT takes the arithmetic from an option and not from the file.
+    """
+    if contender.provider == "TensorrtExecutionProvider" and contender.precision == "fp16":
+        return {"trt_fp16_enable": "1"}
+    return {}
+
+
 def open_onnx(contender: Contender) -> Runner:
     """Open a session on exactly the provider that the contender names.
 
@@ -24,7 +34,12 @@ def open_onnx(contender: Contender) -> Runner:
     """
     from glp_export.artifact.session import open_session
 
-    session = open_session(contender.path, provider=contender.provider, threads=contender.threads)
+    session = open_session(
+        contender.path,
+        provider=contender.provider,
+        threads=contender.threads,
+        provider_options=provider_options(contender),
+    )
     # Looked up once, so that the timed call does nothing but run.
     types = {
         node.name: np.int32 if "int32" in node.type else np.int64 for node in session.get_inputs()

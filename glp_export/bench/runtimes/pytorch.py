@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import inspect
+import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glp_export import machine
+from glp_export.device_precisions import gpu_capability, not_in_hardware
 from glp_export.errors import DeviceError, ModelError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from glp_export.bench.contenders import Contender, Feeds, Runner
+
+logger = logging.getLogger(__name__)
 
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
@@ -24,6 +29,20 @@ def open_pytorch(contender: Contender) -> Runner:
 
     The number of threads is PyTorch's for the whole process. On a GPU a call copies the inputs
     there and the logits back, as ONNX Runtime's does.
+
+    A precision that the device has no arithmetic for is run all the same, since PyTorch can, and
+    the log warns of it.
+
+    Raises:
+        DeviceError: PyTorch finds no CUDA device.
+        ModelError: the checkpoint cannot be loaded.
+    """
+    model = load_on_device(contender)
+    return runner_of(model, model)
+
+
+def load_on_device(contender: Contender) -> Any:
+    """The model in its precision on its device, and PyTorch's threads set.
 
     Raises:
         DeviceError: PyTorch finds no CUDA device.
@@ -35,9 +54,21 @@ def open_pytorch(contender: Contender) -> Runner:
     if cuda and not torch.cuda.is_available():
         raise DeviceError("PyTorch finds no CUDA device", fix="use --device cpu")
     torch.set_num_threads(contender.threads)
-    device = torch.device("cuda" if cuda else "cpu")
+    device = "cuda" if cuda else "cpu"
+    slow = not_in_hardware(
+        contender.precision, device, machine.cpu_features(), gpu_capability() if cuda else None
+    )
+    if slow:
+        logger.warning("%s: %s", contender.label, slow)
     model: Any = _load(contender)
-    model = model.to(device)
+    return model.to(torch.device(device))
+
+
+def runner_of(model: Any, call: Callable[..., Any]) -> Runner:
+    """Run a loaded model from host to host; `call` is the model itself or made from it."""
+    import torch
+
+    device = model.device
     accepted = set(inspect.signature(model.forward).parameters)
 
     def run(feeds: Feeds) -> NDArray[np.float32]:
@@ -48,7 +79,7 @@ def open_pytorch(contender: Contender) -> Runner:
                 if name in accepted
             }
             # Copying the logits to the host waits for the device, so the clock stops in time.
-            logits = model(**tensors).logits.float().cpu().numpy()
+            logits = call(**tensors).logits.float().cpu().numpy()
         return np.asarray(logits, dtype=np.float32)
 
     return run
