@@ -2,6 +2,8 @@
 
 Thread pools that are sized from the host instead of the container oversubscribe it, so the cores
 come from the affinity mask and the cgroup's CPU quota, never from the number of processors.
+Serving asks for the cores alone and wants to start at once, so what only the description of a
+machine needs is imported there.
 """
 
 from __future__ import annotations

@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from glp_export.artifact.layout import ArtifactLayout
 from glp_export.artifact.onnx_file import sidecar
-from glp_export.artifact.staging import writing
 from glp_export.artifact.variants import VARIANTS
 from glp_export.errors import DataError
 from glp_export.serve.session import PROVIDER_OPTIONS
@@ -106,11 +105,7 @@ class ServingSettings(_Record):
     providers: dict[str, ProviderEntry]
 
     def save(self, layout: ArtifactLayout) -> Path:
-        """Write `ort_config.json`, which optimum's `ORTConfig.from_pretrained` reads too.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
+        """Write `ort_config.json`, which optimum's `ORTConfig.from_pretrained` reads too."""
         large = any(sidecar(layout.onnx_dir / file.name).is_file() for file in self.files)
         content = {
             "opset": self.opset,
@@ -121,8 +116,7 @@ class ServingSettings(_Record):
             "quantization": {},
             KEY: self.model_dump(mode="json", exclude={"opset"}),
         }
-        with writing(layout.root):
-            layout.serving.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        layout.serving.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         return layout.serving
 
     @classmethod
