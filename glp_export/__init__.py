@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from glp_export.pipeline import RunResult
+    from glp_export.serve import ServedModel
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "prune_and_export"]
+__all__ = ["__version__", "load", "prune_and_export"]
 
 
 def prune_and_export(**settings: Any) -> RunResult:
@@ -34,3 +37,52 @@ def prune_and_export(**settings: Any) -> RunResult:
     from glp_export.pipeline import prune_and_export as run
 
     return run(resolve(settings))
+
+
+def load(
+    path: str | Path,
+    *,
+    provider: str | None = None,
+    threads: int | None = None,
+    precision: str | None = None,
+    variant: str | None = None,
+    verify: bool = True,
+    batch_tokens: int = 4096,
+) -> ServedModel:
+    """Open an artifact for use; needs onnxruntime, tokenizers and numpy, and nothing else.
+
+    It runs as it was measured: on that provider, with those threads, the file that was fastest
+    there, inputs truncated to the length of the training. `ort_config.json` says all that.
+
+    Example:
+        >>> model = load("out/trec")
+        >>> model(["How far is it from Denver to Aspen?"]).labels
+        ['NUM']
+
+    Args:
+        path: of the directory that `glp-export prune-and-export` or `glp-export export` wrote.
+        provider: execution provider of ONNX Runtime, `cpu` and `cuda` for short; by default the
+            one that the artifact was measured on. It never falls back to another.
+        threads: intra-op threads; by default as many as it was measured with, and no more than
+            the cores that this process may use.
+        precision: `fp32`, say; by default that of the file that was fastest on the provider.
+        variant: name of a file, `fp32-optimized` say, instead of a precision.
+        verify: whether the files that are opened must have the checksums of `glp/SHA256SUMS`.
+        batch_tokens: tokens of a batch at most, padding included.
+
+    Raises:
+        ModelError: it is no artifact, or a file of it is missing, changed or broken.
+        DeviceError: the provider is not there, or did not start.
+        UsageError: nothing of that precision or variant ships.
+    """
+    from glp_export.serve import load as open_artifact
+
+    return open_artifact(
+        path,
+        provider=provider,
+        threads=threads,
+        precision=precision,
+        variant=variant,
+        verify=verify,
+        batch_tokens=batch_tokens,
+    )

@@ -127,7 +127,7 @@ def prune_and_export_command(
     Example: glp-export prune-and-export -m bert-dir --dataset data/trec --depth 6 -o out/trec
     """
     from glp_export import pipeline
-    from glp_export.report import benchmark_table, frontier_table
+    from glp_export.report import benchmark_table, closing_words, frontier_table
 
     _, progress = _listen(verbose, quiet)
     run_config = resolve(settings, config or pipeline.interrupted_config(settings))
@@ -142,10 +142,10 @@ def prune_and_export_command(
         _print_json({"output": result.output, **measured, **extra})
     elif result.frontier:
         Console().print(frontier_table(result.frontier))
-        print(f"\nartifacts: {result.output}")
+        print(f"\n{closing_words(result.output, result.frontier)}")
     else:
         Console().print(benchmark_table(result.benchmark))
-        print(f"\nartifact: {result.output}")
+        print(f"\n{closing_words(result.output)}")
 
 
 @app.command("search")

@@ -2,13 +2,13 @@
 
 Thread pools that are sized from the host instead of the container oversubscribe it, so the cores
 come from the affinity mask and the cgroup's CPU quota, never from the number of processors.
+Serving asks for the cores alone and wants to start at once, so what only the description of a
+machine needs is imported there.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
-import platform
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -71,6 +71,8 @@ class Machine:
 
 def describe() -> Machine:
     """Look at the machine; takes as long as importing torch and onnxruntime."""
+    import platform
+
     import psutil
 
     cores = usable_cores()
@@ -267,6 +269,8 @@ def _cpuinfo(root: Path) -> str:
 
 
 def _cpu_model() -> str:
+    import platform
+
     match = re.search(r"^model name\s*:\s*(.+)$", _cpuinfo(Path("/")), re.MULTILINE)
     return match.group(1).strip() if match else platform.processor() or platform.machine()
 
@@ -288,6 +292,8 @@ def _providers() -> tuple[str, ...]:
 
 
 def _versions() -> dict[str, str]:
+    import importlib.metadata
+
     found = {}
     for package in _PACKAGES:
         try:

@@ -11,6 +11,7 @@ from glp_export.artifact.onnx_file import OnnxFile, describe, relocate
 from glp_export.artifact.optimise import LEVELS, candidates, optimise
 from glp_export.artifact.parity import check_parity
 from glp_export.artifact.parity_report import FileParity, ParityReport, Probe
+from glp_export.artifact.serving import Measured, ServingSettings, serving_settings
 from glp_export.artifact.session import open_session, predict_onnx, provider_name
 from glp_export.artifact.staging import commit, finished, prepare, writing
 from glp_export.artifact.variants import VARIANTS, Variant
@@ -21,9 +22,11 @@ __all__ = [
     "VARIANTS",
     "ArtifactLayout",
     "FileParity",
+    "Measured",
     "OnnxFile",
     "ParityReport",
     "Probe",
+    "ServingSettings",
     "Variant",
     "candidates",
     "check_parity",
@@ -41,6 +44,7 @@ __all__ = [
     "relocate",
     "require_fusions",
     "resolve_exporter",
+    "serving_settings",
     "to_half",
     "writing",
 ]

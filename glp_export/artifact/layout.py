@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from glp_export.artifact.staging import writing
 from glp_export.artifact.variants import VARIANTS
-from glp_export.errors import ModelError, UsageError
-
-_CHUNK = 1 << 20
+from glp_export.checksums import CHECKSUMS, file_sha256, verify_files
+from glp_export.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -47,6 +45,16 @@ class ArtifactLayout:
     def onnx_model(self) -> Path:
         """The fp32 file of standard operators that every consumer loads."""
         return self.variant("fp32")
+
+    @property
+    def serving(self) -> Path:
+        """How the files are best run, for whoever serves them.
+
+        optimum's `ORTConfig` has this name and is looked for at the root by default. Its optimiser
+        and quantiser write one beside the files that they make, so a copy of ours below `onnx/`
+        would be overwritten by whoever quantises a file there.
+        """
+        return self.root / "ort_config.json"
 
     @property
     def glp_dir(self) -> Path:
@@ -96,7 +104,7 @@ class ArtifactLayout:
     @property
     def checksums(self) -> Path:
         """SHA-256 of every other file, as `sha256sum -c` reads it from the root."""
-        return self.glp_dir / "SHA256SUMS"
+        return self.root / CHECKSUMS
 
     @property
     def work_dir(self) -> Path:
@@ -152,56 +160,9 @@ class ArtifactLayout:
         Raises:
             ModelError: the list is missing or unreadable, or a file is; it is named.
         """
-        for name, expected in self._listed().items():
-            path = self.root / name
-            if not path.is_file():
-                raise ModelError(
-                    f"{name} is listed in glp/SHA256SUMS and is missing.",
-                    where=str(path),
-                    fix="Copy the whole directory again, or make the artifact again.",
-                )
-            if file_sha256(path) != expected:
-                raise ModelError(
-                    f"{name} is not the file that was exported: its SHA-256 differs.",
-                    where=str(path),
-                    fix="Copy it again; if it was edited on purpose, make the artifact again.",
-                )
-
-    def _listed(self) -> dict[str, str]:
-        """Name to SHA-256, as listed."""
-        if not self.checksums.is_file():
-            raise ModelError(
-                "The directory has no glp/SHA256SUMS, so it is no complete artifact.",
-                where=str(self.root),
-                fix="Make it with `glp-export prune-and-export`.",
-            )
-        listed = {}
-        for number, line in enumerate(self.checksums.read_text(encoding="utf-8").splitlines(), 1):
-            digest, separator, name = line.partition("  ")
-            if len(digest) != 64 or not separator or not _stays_inside(name):
-                raise ModelError(
-                    "The line is not a SHA-256 and a file name of the artifact.",
-                    where=f"{self.checksums}, line {number}",
-                    fix="Make the artifact again.",
-                )
-            listed[name] = digest
-        return listed
+        verify_files(self.root)
 
 
 def rung_name(depth: int) -> str:
     """The directory of one depth's artifact in a ladder, `6-layers`."""
     return f"{depth}-layers"
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file as 64 hexadecimal digits, read in pieces."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _stays_inside(name: str) -> bool:
-    pure = PurePosixPath(name)
-    return bool(name) and not pure.is_absolute() and ".." not in pure.parts

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glp_export.artifact.fusions import describe_fusions
-from glp_export.artifact.layout import file_sha256
 from glp_export.artifact.onnx_file import SIDECAR_THRESHOLD, OnnxFile, describe, remove, write_graph
 from glp_export.artifact.quiet import quiet
 from glp_export.artifact.staging import writing
+from glp_export.checksums import file_sha256
 from glp_export.errors import ModelError, UsageError
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from glp_export.report.frontier import frontier_table, write_ladder_readme
 from glp_export.report.inspect_view import artifact_view, plan_view
 from glp_export.report.machine_table import machine_table
 from glp_export.report.parity_table import parity_table
+from glp_export.report.snippets import closing_words
 from glp_export.report.table import benchmark_table
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "OtherScore",
     "artifact_view",
     "benchmark_table",
+    "closing_words",
     "frontier_table",
     "machine_table",
     "parity_table",

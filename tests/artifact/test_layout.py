@@ -30,6 +30,7 @@ def test_names_are_those_of_the_design(tmp_path: Path) -> None:
         "model.safetensors": layout.weights,
         "onnx/model.onnx": layout.onnx_model,
         "onnx/model_optimized.onnx": layout.variant("fp32-optimized"),
+        "ort_config.json": layout.serving,
         "glp/plan.json": layout.plan,
         "glp/parity.json": layout.parity,
         "glp/benchmark.json": layout.benchmark,

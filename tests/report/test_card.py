@@ -59,13 +59,14 @@ def artifact(tmp_path_factory: pytest.TempPathFactory, classifier: Path) -> Path
         parity=make_parity(),
         facts=make_facts(),
     )
+    layout.write_checksums()
     return root
 
 
 def snippets(text: str) -> dict[str, str]:
     """The card's Python by the library that it shows."""
     found = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    names = ("import onnxruntime", "from optimum.onnxruntime", "import torch")
+    names = ("import glp_export", "import onnxruntime", "from optimum.onnxruntime", "import torch")
     return {name: code for name in names for code in found if name in code}
 
 
@@ -83,16 +84,19 @@ def run(codes: dict[str, str], directory: Path, after: str = "") -> dict[str, st
 
 
 def test_every_snippet_runs_and_all_agree(artifact: Path) -> None:
-    codes = snippets((artifact / "README.md").read_text())
-    assert len(codes) == 3
+    text = (artifact / "README.md").read_text()
+    codes = snippets(text)
+    assert len(codes) == 4
+    assert sorted(codes, key=text.index)[0] == "import glp_export"
+    codes["import glp_export"] += "logits = answers.logits\n"
     show = "\nprint([[round(float(one), 4) for one in row] for row in logits])"
     answers = run(codes, artifact, show)
     assert len(set(answers.values())) == 1, answers
     assert re.match(r"\['(good|bad)', '(good|bad)'\]", answers["import torch"])
 
 
-def test_the_onnx_snippet_needs_neither_torch_nor_transformers(artifact: Path) -> None:
-    name = "import onnxruntime"
+@pytest.mark.parametrize("name", ["import glp_export", "import onnxruntime"])
+def test_serving_needs_neither_torch_nor_transformers(artifact: Path, name: str) -> None:
     code = snippets((artifact / "README.md").read_text())[name]
     run(
         {name: code},
@@ -101,14 +105,20 @@ def test_the_onnx_snippet_needs_neither_torch_nor_transformers(artifact: Path) -
     )
 
 
-def test_snippets_for_pairs_and_for_regression_run(artifact: Path) -> None:
+def test_snippets_for_pairs_and_for_regression_run(artifact: Path, tmp_path: Path) -> None:
+    layout = ArtifactLayout(shutil.copytree(artifact, tmp_path / "regression"))
+    config = json.loads(layout.config.read_text())
+    layout.config.write_text(json.dumps({**config, "problem_type": "regression"}))
+    layout.write_checksums()
     text = card(facts=make_facts(text_pair=True, labels=(), kind="regression"))
     codes = snippets(text)
     firsts = '["One text.", "Another text."], ["Its partner.", "A partner that is longer."]'
     assert firsts in codes["import torch"]
-    printed = run({name: codes[name] for name in ("import onnxruntime", "import torch")}, artifact)
+    names = ("import glp_export", "import onnxruntime", "import torch")
+    printed = run({name: codes[name] for name in names}, layout.root)
     scores = [json.loads(numbers) for numbers in printed.values()]
-    assert scores[0] == pytest.approx(scores[1], abs=1e-5)  # fp32 logits of order 0.1
+    for other in scores[1:]:
+        assert scores[0] == pytest.approx(other, abs=1e-5)  # fp32 logits of order 0.1
     assert len(scores[0]) == 2
 
 

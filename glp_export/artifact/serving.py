@@ -1,0 +1,241 @@
+"""`ort_config.json`: how the artifact's files are best run, for whoever serves them.
+
+The name is that of optimum's `ORTConfig`, and the file is one: our part stands under the key
+`serving`, which optimum passes over. `glp_export.serve` reads it without pydantic.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from glp_export.artifact.layout import ArtifactLayout
+from glp_export.artifact.onnx_file import sidecar
+from glp_export.artifact.variants import VARIANTS
+from glp_export.errors import DataError
+from glp_export.serve.session import PROVIDER_OPTIONS
+from glp_export.serve.settings import KEY, SCHEMA_VERSION
+
+_TASK = "task"
+
+
+class Measured(NamedTuple):
+    """The latency of a file on a provider at a shape, out of a benchmark.
+
+    Attributes:
+        provider: full name of the execution provider.
+        file: name below `onnx/`.
+        shape: `8x128`, or `8xtask` for the task's own lengths.
+        batch_size: rows.
+        sequence_length: tokens; the mean for the task's own lengths.
+        p50_ms: median milliseconds a batch.
+    """
+
+    provider: str
+    file: str
+    shape: str
+    batch_size: int
+    sequence_length: int
+    p50_ms: float
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class FileEntry(_Record):
+    """An ONNX file that ships."""
+
+    name: str = Field(description="below onnx/")
+    variant: str
+    precision: str
+
+
+class MeasuredFile(_Record):
+    """A file on one provider, and why it stands where it does."""
+
+    name: str
+    p50_ms: dict[str, float] = Field(description="median milliseconds a batch, by shape")
+
+
+class ProviderEntry(_Record):
+    """An execution provider that files were measured on."""
+
+    options: dict[str, str]
+    files: tuple[MeasuredFile, ...] = Field(description="the one to be preferred first")
+
+
+class ShapeHints(_Record):
+    """What inputs look like."""
+
+    max_length: int = Field(ge=1, description="tokens; longer inputs are truncated")
+    pad_token_id: int | None
+    pad_to_multiple_of: int | None = Field(ge=1)
+    batch_sizes: tuple[int, ...] = Field(description="that were measured")
+    sequence_lengths: tuple[int, ...] = Field(description="likewise")
+
+
+class ServingSettings(_Record):
+    """How an artifact is best run.
+
+    Attributes:
+        kind: of task, `text-classification` or `regression`.
+        labels: in the order of their ids; () for regression.
+        provider: the execution provider that the artifact was made for and measured on.
+        threads: intra-op threads that it was measured with.
+        graph_level: optimisation while loading.
+        session_config: entries of ONNX Runtime's session configuration.
+        opset: of the plain file; None where it was not said.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    kind: str
+    labels: tuple[str, ...]
+    provider: str
+    threads: int = Field(ge=1)
+    graph_level: str
+    session_config: dict[str, str]
+    opset: int | None
+    shapes: ShapeHints
+    files: tuple[FileEntry, ...]
+    providers: dict[str, ProviderEntry]
+
+    def save(self, layout: ArtifactLayout) -> Path:
+        """Write `ort_config.json`, which optimum's `ORTConfig.from_pretrained` reads too."""
+        large = any(sidecar(layout.onnx_dir / file.name).is_file() for file in self.files)
+        content = {
+            "opset": self.opset,
+            "use_external_data_format": large,
+            "one_external_file": True,
+            # These are what optimum did to a file; ours are in glp/parity.json, file by file.
+            "optimization": {},
+            "quantization": {},
+            KEY: self.model_dump(mode="json", exclude={"opset"}),
+        }
+        layout.serving.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        return layout.serving
+
+    @classmethod
+    def load(cls, layout: ArtifactLayout) -> ServingSettings:
+        """Read what `save` wrote.
+
+        Raises:
+            DataError: no such file, no JSON, or a field that is missing, unknown or out of range;
+                the field is named.
+        """
+        fix = "make the artifact again"
+        try:
+            content = json.loads(layout.serving.read_text(encoding="utf-8"))
+            own = {**content[KEY], "opset": content.get("opset")}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"the serving settings cannot be read: {error!r}",
+                where=str(layout.serving),
+                fix=fix,
+            ) from error
+        try:
+            return cls.model_validate(own)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"])
+            raise DataError(
+                f"the serving settings' {field} is not as it should be: {first['msg']}",
+                where=str(layout.serving),
+                fix=fix,
+            ) from error
+
+
+def serving_settings(
+    layout: ArtifactLayout,
+    *,
+    kind: str,
+    labels: Sequence[str],
+    provider: str,
+    threads: int,
+    max_length: int,
+    measured: Iterable[Measured] = (),
+    opset: int | None = None,
+    provider_options: Mapping[str, Mapping[str, str]] | None = None,
+    graph_level: str = "all",
+    session_config: Mapping[str, str] | None = None,
+    pad_to_multiple_of: int | None = None,
+) -> ServingSettings:
+    """Gather what is known of an artifact whose ONNX files and `config.json` are in place.
+
+    On each provider the file comes first that was fastest at one request of the task's own
+    lengths; where those were not measured, at the smallest batch of the greatest length. The model
+    card recommends the same file.
+
+    Args:
+        layout: where the artifact lies.
+        kind: of task.
+        labels: in the order of their ids; none for regression.
+        provider: full name of the execution provider that it is made for.
+        threads: that it was measured with.
+        max_length: longest input in tokens, as in training.
+        measured: rows of the benchmark for the files that ship; others are passed over.
+        opset: of the plain file.
+        provider_options: by provider; by default those that sessions are opened with.
+        graph_level: that it was measured with.
+        session_config: likewise.
+        pad_to_multiple_of: where lengths should be multiples of some number.
+    """
+    shipped = layout.shipped()
+    names = {path.name for path in shipped.values()}
+    rows = [row for row in (Measured(*row) for row in measured) if row.file in names]
+    return ServingSettings(
+        kind=kind,
+        labels=tuple(labels),
+        provider=provider,
+        threads=threads,
+        graph_level=graph_level,
+        session_config=dict(session_config or {}),
+        opset=opset,
+        shapes=ShapeHints(
+            max_length=max_length,
+            pad_token_id=json.loads(layout.config.read_text(encoding="utf-8")).get("pad_token_id"),
+            pad_to_multiple_of=pad_to_multiple_of,
+            batch_sizes=tuple(sorted({row.batch_size for row in rows})),
+            sequence_lengths=tuple(sorted({row.sequence_length for row in rows})),
+        ),
+        files=tuple(
+            FileEntry(name=path.name, variant=name, precision=VARIANTS[name].precision)
+            for name, path in shipped.items()
+        ),
+        providers=_providers(provider, rows, provider_options or {}),
+    )
+
+
+def _providers(
+    own: str, rows: Sequence[Measured], given: Mapping[str, Mapping[str, str]]
+) -> dict[str, ProviderEntry]:
+    """What is known of the artifact's own provider and of every other one that was measured."""
+    options = {**PROVIDER_OPTIONS, **given}
+    return {
+        name: ProviderEntry(
+            options=dict(options.get(name, {})),
+            files=_in_order([row for row in rows if row.provider == name]),
+        )
+        for name in sorted({own, *(row.provider for row in rows)})
+    }
+
+
+def _in_order(rows: Sequence[Measured]) -> tuple[MeasuredFile, ...]:
+    """The files of one provider, the fastest at the shape that stands for the others first."""
+    if not rows:
+        return ()
+    deciding = min(rows, key=_headline).shape
+    files: dict[str, dict[str, float]] = {}
+    for row in rows:
+        files.setdefault(row.file, {})[row.shape] = row.p50_ms
+    ranked = sorted(files.items(), key=lambda item: item[1].get(deciding, float("inf")))
+    return tuple(MeasuredFile(name=name, p50_ms=times) for name, times in ranked)
+
+
+def _headline(row: Measured) -> tuple[bool, int, int]:
+    """Smallest for the task's own lengths, then the smallest batch, then the greatest length."""
+    return not row.shape.endswith(_TASK), row.batch_size, -row.sequence_length

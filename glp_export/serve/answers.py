@@ -1,0 +1,99 @@
+"""What a served model answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glp_export.errors import UsageError
+
+REGRESSION = "regression"
+MULTI_LABEL = "multi_label_classification"
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """A model's answers to some texts, in the order of the texts.
+
+    Attributes:
+        logits: ``(texts, outputs)`` float32.
+        names: of the labels, in the order of their ids; () for regression.
+        problem: `single_label_classification`, `multi_label_classification` or `regression`, as
+            transformers calls them.
+    """
+
+    logits: NDArray[np.float32]
+    names: tuple[str, ...]
+    problem: str
+
+    @property
+    def labels(self) -> list[str]:
+        """The likeliest label of each text.
+
+        Raises:
+            UsageError: the model gives numbers, or several labels a text.
+        """
+        if self.problem == REGRESSION:
+            raise UsageError("a regression model has no labels", fix="use .values")
+        if self.problem == MULTI_LABEL:
+            raise UsageError(
+                "a text may have several labels here, or none",
+                fix="compare .probabilities with a threshold of your own; .names are their labels",
+            )
+        return [self.names[index] for index in self.logits.argmax(axis=-1)]
+
+    @property
+    def probabilities(self) -> NDArray[np.float32]:
+        """``(texts, labels)`` float32: softmax, or a sigmoid each where labels do not exclude.
+
+        Raises:
+            UsageError: the model gives numbers.
+        """
+        if self.problem == REGRESSION:
+            raise UsageError("a regression model has no probabilities", fix="use .values")
+        if self.problem == MULTI_LABEL:
+            return np.exp(-np.logaddexp(np.float32(0), -self.logits))
+        odds = np.exp(self.logits - self.logits.max(axis=-1, keepdims=True))
+        return odds / odds.sum(axis=-1, keepdims=True)
+
+    @property
+    def values(self) -> NDArray[np.float32]:
+        """``(texts,)`` float32: what a regression model says of each text.
+
+        Raises:
+            UsageError: the model gives labels.
+        """
+        if self.problem != REGRESSION:
+            raise UsageError("a classifier gives labels", fix="use .labels or .probabilities")
+        return self.logits[:, 0]
+
+    def __len__(self) -> int:
+        return len(self.logits)
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a model's outputs stand for, see `Answers`."""
+
+    names: tuple[str, ...]
+    problem: str
+
+    @classmethod
+    def of(cls, config: dict[str, Any]) -> Head:
+        """Read it from a model's `config.json`, with transformers' defaults for what is left out.
+
+        One output without more said is a regression, and labels without names are two.
+        """
+        named = config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
+        names = tuple(str(named[key]) for key in sorted(named, key=int))
+        unsaid = REGRESSION if len(names) == 1 else "single_label_classification"
+        problem = config.get("problem_type") or unsaid
+        return cls(() if problem == REGRESSION else names, problem)
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers the model gives for a text."""
+        return len(self.names) or 1

@@ -1,0 +1,56 @@
+"""An opened ONNX graph, and how many rows it is given at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glp_export.errors import ModelError
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+
+class Graph:
+    """A session with the names and types of its inputs, looked up once."""
+
+    def __init__(self, session: InferenceSession) -> None:
+        self._session = session
+        self._types = {
+            node.name: np.int32 if "int32" in node.type else np.int64
+            for node in session.get_inputs()
+        }
+        unknown = sorted(self._types.keys() - set(_INPUTS))
+        if unknown:
+            raise ModelError(
+                f"the graph needs inputs that no tokenizer makes: {', '.join(unknown)}",
+                fix=f"export it with inputs among {', '.join(_INPUTS)}",
+            )
+        outputs = [node.name for node in session.get_outputs()]
+        self._output = ["logits" if "logits" in outputs else outputs[0]]
+
+    def run(self, batch: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float32]:
+        """Logits ``(rows, outputs)`` float32 of a padded batch. Threads may share it."""
+        feeds = {name: batch[name].astype(type_, copy=False) for name, type_ in self._types.items()}
+        return np.asarray(self._session.run(self._output, feeds)[0], dtype=np.float32)
+
+
+def batches_of(lengths: Sequence[int], batch_tokens: int) -> list[NDArray[Any]]:
+    """Row numbers in batches of like length, the longest first.
+
+    A batch holds `batch_tokens` tokens at most, padding included, and one row at least. Longest
+    first, so that memory that does not suffice shows at once.
+    """
+    order = np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable")
+    batches = []
+    start = 0
+    while start < len(order):
+        rows = max(1, batch_tokens // max(1, lengths[order[start]]))
+        batches.append(order[start : start + rows])
+        start += rows
+    return batches

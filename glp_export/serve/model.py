@@ -1,0 +1,197 @@
+"""An artifact opened for use: texts in, answers out, without PyTorch and without transformers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glp_export.checksums import verify_files
+from glp_export.errors import DeviceError, ModelError, UsageError
+from glp_export.machine import usable_cores
+from glp_export.serve.answers import Answers, Head
+from glp_export.serve.graph import Graph, batches_of
+from glp_export.serve.session import open_session, provider_name
+from glp_export.serve.settings import SETTINGS, Settings, read_settings
+from glp_export.serve.text import (
+    TOKENIZER,
+    TOKENIZER_CONFIG,
+    Row,
+    TextEncoder,
+    as_rows,
+    open_encoder,
+)
+
+CONFIG = "config.json"
+
+BATCH_TOKENS = 4096
+"""Tokens of a batch at most: past it a CPU gains nothing from more rows."""
+
+_WINDOW = 4096
+"""Rows that are cut into tokens together, so that a long list needs no more memory."""
+
+Texts = str | Iterable[str] | Iterable[tuple[str, str]]
+
+
+@dataclass(frozen=True, eq=False)
+class ServedModel:
+    """A classifier or a regression model, ready to answer. Threads may share it.
+
+    Attributes:
+        path: the ONNX file that it runs.
+        variant: its variant.
+        precision: of its arithmetic.
+        provider: full name of the execution provider that it runs on.
+        threads: intra-op threads.
+        head: what its outputs stand for.
+        encoder: makes batches of texts.
+        graph: the opened file.
+        batch_tokens: tokens of a batch at most, padding included.
+    """
+
+    path: Path
+    variant: str
+    precision: str
+    provider: str
+    threads: int
+    head: Head
+    encoder: TextEncoder
+    graph: Graph
+    batch_tokens: int = BATCH_TOKENS
+
+    def __call__(self, texts: Texts, text_pairs: str | Iterable[str] | None = None) -> Answers:
+        """Answer a text, texts, or pairs of texts.
+
+        Args:
+            texts: a text; or several; or pairs of them. Longer ones are truncated to the length
+                that the model was trained with.
+            text_pairs: the second text of each row, where `texts` are the first ones.
+
+        Raises:
+            DataError: a row that is no text and no pair of texts.
+        """
+        return Answers(self.logits(texts, text_pairs), self.head.names, self.head.problem)
+
+    def logits(
+        self, texts: Texts, text_pairs: str | Iterable[str] | None = None
+    ) -> NDArray[np.float32]:
+        """Logits ``(texts, outputs)`` float32 in the order of the texts; see `__call__`."""
+        rows = as_rows(texts, text_pairs)
+        if not rows:
+            return np.empty((0, self.head.outputs), dtype=np.float32)
+        windows = range(0, len(rows), _WINDOW)
+        return np.concatenate([self._window(rows[start : start + _WINDOW]) for start in windows])
+
+    def _window(self, rows: Sequence[Row]) -> NDArray[np.float32]:
+        encoded = self.encoder.encode(rows)
+        order = batches_of([len(one) for one in encoded], self.batch_tokens)
+        logits = [
+            self.graph.run(self.encoder.pad([encoded[row] for row in batch])) for batch in order
+        ]
+        gathered = np.concatenate(logits)
+        restored = np.empty_like(gathered)
+        restored[np.concatenate(order)] = gathered
+        return restored
+
+
+def load(
+    path: str | Path,
+    *,
+    provider: str | None = None,
+    threads: int | None = None,
+    precision: str | None = None,
+    variant: str | None = None,
+    verify: bool = True,
+    batch_tokens: int = BATCH_TOKENS,
+) -> ServedModel:
+    """Open an artifact; `glp_export.load` tells of the arguments."""
+    if batch_tokens < 1:
+        raise UsageError(f"batches of {batch_tokens} tokens hold nothing", where="batch_tokens")
+    root = Path(path)
+    _require_artifact(root)
+    if verify:
+        verify_files(root, (CONFIG, TOKENIZER, TOKENIZER_CONFIG), perhaps=(SETTINGS,))
+    settings = read_settings(root)
+    chosen_provider = _provider(settings, provider, root)
+    file = settings.choose(chosen_provider, precision=precision, variant=variant)
+    onnx = root / "onnx" / file.name
+    if verify:
+        verify_files(root, (f"onnx/{file.name}",), perhaps=(f"onnx/{file.name}_data",))
+    config = _read_config(root)
+    encoder = open_encoder(
+        root, config, max_length=settings.max_length, multiple=settings.pad_to_multiple_of
+    )
+    cores = _threads(settings) if threads is None else threads
+    session = open_session(
+        onnx,
+        provider=chosen_provider,
+        threads=cores,
+        graph_level=settings.graph_level,
+        provider_options=settings.of_provider(chosen_provider).options,
+        session_options=settings.session_config,
+    )
+    return ServedModel(
+        path=onnx,
+        variant=file.variant,
+        precision=file.precision,
+        provider=chosen_provider,
+        threads=cores,
+        head=Head.of(config),
+        encoder=encoder,
+        graph=Graph(session),
+        batch_tokens=batch_tokens,
+    )
+
+
+def _require_artifact(root: Path) -> None:
+    """Check that there is something to open, and say what to open instead."""
+    if (root / CONFIG).is_file() and (root / "onnx").is_dir():
+        return
+    rungs = sorted(child.name for child in root.glob("*-layers") if (child / "onnx").is_dir())
+    if rungs:
+        raise ModelError(
+            "this directory holds the artifacts of several depths",
+            where=str(root),
+            fix=f"open one of them: {', '.join(str(root / rung) for rung in rungs)}",
+        )
+    raise ModelError(
+        f"this is no artifact: it has no {CONFIG} and no onnx/",
+        where=str(root),
+        fix="give a directory that `glp-export prune-and-export` or `glp-export export` wrote",
+    )
+
+
+def _read_config(root: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((root / CONFIG).read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise ModelError(
+            f"the model's configuration cannot be read: {error}",
+            where=str(root / CONFIG),
+            fix="copy the file again",
+        ) from error
+
+
+def _provider(settings: Settings, asked: str | None, root: Path) -> str:
+    """Full name of the provider that is asked for, or of the one that the artifact names."""
+    try:
+        return provider_name(asked or settings.provider)
+    except DeviceError as error:
+        if asked is not None:
+            raise
+        raise DeviceError(
+            f"The artifact was measured on {settings.provider}. {error.what}",
+            where=str(root / SETTINGS),
+            fix=f'{error.fix}; or ask for another: glp_export.load(…, provider="cpu")',
+        ) from error
+
+
+def _threads(settings: Settings) -> int:
+    """As many as it was measured with, and no more than there are cores to use."""
+    cores = usable_cores()
+    return cores if settings.threads is None else min(settings.threads, cores)

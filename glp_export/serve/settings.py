@@ -1,0 +1,166 @@
+"""How an artifact says it is best run, read from its `ort_config.json` with nothing but json.
+
+`glp_export.artifact.serving` writes the file. Reading it has no use for pydantic, which a machine
+that only serves need not have.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from glp_export.errors import ModelError, UsageError
+
+SETTINGS = "ort_config.json"
+KEY = "serving"
+"""Our part of the file; the keys beside it are those of optimum's ORTConfig."""
+
+SCHEMA_VERSION: Final = 1
+CPU = "CPUExecutionProvider"
+
+
+@dataclass(frozen=True)
+class ServedFile:
+    """An ONNX file below `onnx/`: its name, its variant and the precision of its arithmetic."""
+
+    name: str
+    variant: str
+    precision: str
+
+
+PLAIN = ServedFile("model.onnx", "fp32", "fp32")
+"""Standard operators only: it runs on every provider, measured there or not."""
+
+
+@dataclass(frozen=True)
+class ProviderSettings:
+    """What is known of one execution provider.
+
+    Attributes:
+        options: as its documentation names them.
+        order: the files that were measured on it by name, the one to be preferred first.
+    """
+
+    options: Mapping[str, str] = field(default_factory=dict)
+    order: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an artifact says of its serving; the defaults are for one that says nothing.
+
+    Attributes:
+        provider: the execution provider that it was measured on.
+        threads: intra-op threads that it was measured with; None where that is not known.
+        graph_level: optimisation while loading, a key of `GRAPH_LEVELS`.
+        session_config: entries of ONNX Runtime's session configuration.
+        max_length: longest input in tokens; None where the tokenizer alone decides.
+        pad_to_multiple_of: lengths are padded to multiples of it; None for no such rule.
+        files: every ONNX file that ships.
+        providers: what is known of each provider by its full name.
+    """
+
+    provider: str = CPU
+    threads: int | None = None
+    graph_level: str = "all"
+    session_config: Mapping[str, str] = field(default_factory=dict)
+    max_length: int | None = None
+    pad_to_multiple_of: int | None = None
+    files: tuple[ServedFile, ...] = (PLAIN,)
+    providers: Mapping[str, ProviderSettings] = field(default_factory=dict)
+
+    def of_provider(self, provider: str) -> ProviderSettings:
+        """What is known of a provider; of one that was not measured, nothing."""
+        return self.providers.get(provider, ProviderSettings())
+
+    def choose(
+        self, provider: str, *, precision: str | None = None, variant: str | None = None
+    ) -> ServedFile:
+        """The file to run on a provider.
+
+        That is the one that was fastest there. On a provider that nothing was measured on it is
+        the plain fp32 file, which every provider takes. A precision or a variant that is asked
+        for narrows the choice.
+
+        Raises:
+            UsageError: nothing of that precision or variant ships, or both were given.
+        """
+        if precision is not None and variant is not None:
+            raise UsageError(
+                "a variant has its precision; both were given",
+                where=f"precision {precision}, variant {variant}",
+                fix="leave precision away",
+            )
+        for file in self._in_order(provider, asked=precision is not None or variant is not None):
+            if precision in (None, file.precision) and variant in (None, file.variant):
+                return file
+        raise UsageError(
+            f"no file of {f'precision {precision!r}' if precision else f'variant {variant!r}'} "
+            "ships with this artifact",
+            fix="there are "
+            + ", ".join(f"{file.variant} ({file.precision})" for file in self.files),
+        )
+
+    def _in_order(self, provider: str, *, asked: bool) -> list[ServedFile]:
+        by_name = {file.name: file for file in self.files}
+        measured = [by_name[name] for name in self.of_provider(provider).order if name in by_name]
+        rest = [file for file in self.files if file not in measured]
+        return [*measured, *rest] if measured or asked else [PLAIN]
+
+
+def read_settings(root: Path) -> Settings:
+    """Read what the artifact at `root` says, or the defaults where it says nothing.
+
+    Raises:
+        ModelError: the file is broken, or another version of this program wrote it.
+    """
+    path = root / SETTINGS
+    if not path.is_file():
+        return Settings()
+    try:
+        content = json.loads(path.read_text(encoding="utf-8")).get(KEY)
+        if content is None:  # optimum's own file, of whoever optimised or quantised here
+            return Settings()
+        if content["schema_version"] != SCHEMA_VERSION:
+            raise ModelError(
+                f"the serving settings have version {content['schema_version']}, this program "
+                f"reads {SCHEMA_VERSION}",
+                where=str(path),
+                fix="serve it with the glp-export that made it, or make it again",
+            )
+        return _settings(content)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"the serving settings cannot be read: {error!r}",
+            where=str(path),
+            fix="copy the file again, or make the artifact again",
+        ) from error
+
+
+def _settings(content: Mapping[str, Any]) -> Settings:
+    shapes = content["shapes"]
+    return Settings(
+        provider=content["provider"],
+        threads=content["threads"],
+        graph_level=content["graph_level"],
+        session_config=dict(content["session_config"]),
+        max_length=shapes["max_length"],
+        pad_to_multiple_of=shapes["pad_to_multiple_of"],
+        files=tuple(_file(entry) for entry in content["files"]),
+        providers={
+            name: ProviderSettings(
+                dict(entry["options"]), tuple(file["name"] for file in entry["files"])
+            )
+            for name, entry in content["providers"].items()
+        },
+    )
+
+
+def _file(entry: Mapping[str, Any]) -> ServedFile:
+    name = entry["name"]
+    if Path(name).name != name:
+        raise ValueError(f"{name!r} is no name of a file below onnx/")
+    return ServedFile(name, entry["variant"], entry["precision"])

@@ -1,0 +1,209 @@
+"""Texts to padded batches as transformers does it, with the tokenizers library alone.
+
+A fast tokenizer of transformers is this library's tokenizer, read from the same `tokenizer.json`,
+with truncation and padding set from `tokenizer_config.json`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glp_export.errors import DataError, ModelError
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+
+TOKENIZER = "tokenizer.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
+
+Row = str | tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Padding:
+    """What short rows are filled up with, on which side, and to multiples of how many tokens."""
+
+    token_id: int
+    type_id: int = 0
+    side: str = "right"
+    multiple: int = 1
+
+
+@dataclass(frozen=True)
+class TextEncoder:
+    """A tokenizer set to a length, with what it needs to pad. Threads may share it.
+
+    Attributes:
+        max_length: longest row in tokens; None for no limit.
+        segments: whether it makes `token_type_ids`; they are zeros otherwise.
+    """
+
+    tokenizer: Tokenizer
+    padding: Padding
+    max_length: int | None
+    segments: bool
+
+    def encode(self, rows: Sequence[Row]) -> list[Encoding]:
+        """Tokens of each row, truncated, not padded.
+
+        Raises:
+            DataError: a text that is not Unicode.
+        """
+        try:
+            if len(rows) == 1:
+                (row,) = rows
+                return [self.tokenizer.encode(*((row,) if isinstance(row, str) else row))]
+            return self.tokenizer.encode_batch_fast(list(rows))
+        except (TypeError, ValueError, UnicodeError) as error:
+            raise DataError(
+                f"the texts cannot be cut into tokens: {error}",
+                where=_not_unicode(rows),
+                fix="a lone surrogate is the usual reason: decode the bytes as UTF-8",
+            ) from error
+
+    def pad(self, encoded: Sequence[Encoding]) -> dict[str, NDArray[np.int64]]:
+        """Rows padded together to the longest: arrays `(rows, length) int64`."""
+        lengths = [len(one) for one in encoded]
+        multiple = self.padding.multiple
+        longest = -(-max(lengths) // multiple) * multiple
+        if self.max_length is not None and max(lengths) <= self.max_length:
+            longest = min(longest, self.max_length)
+        size = (len(encoded), longest)
+        batch = {
+            "input_ids": np.full(size, self.padding.token_id, dtype=np.int64),
+            "attention_mask": np.zeros(size, dtype=np.int64),
+            "token_type_ids": np.full(
+                size, self.padding.type_id if self.segments else 0, dtype=np.int64
+            ),
+        }
+        for index, (one, length) in enumerate(zip(encoded, lengths, strict=True)):
+            start = longest - length if self.padding.side == "left" else 0
+            place = (index, slice(start, start + length))
+            batch["input_ids"][place] = one.ids
+            batch["attention_mask"][place] = one.attention_mask
+            if self.segments:
+                batch["token_type_ids"][place] = one.type_ids
+        return batch
+
+
+def open_encoder(
+    root: Path, config: Mapping[str, Any], *, max_length: int | None, multiple: int | None
+) -> TextEncoder:
+    """Open the tokenizer of an artifact.
+
+    Args:
+        root: of the artifact.
+        config: the model's `config.json`.
+        max_length: longest row in tokens; the tokenizer's own limit and the model's hold as well.
+        multiple: lengths are padded to multiples of it.
+
+    Raises:
+        ModelError: a file of the tokenizer is missing or broken, or nothing says how to pad.
+    """
+    from tokenizers import Tokenizer
+
+    path = root / TOKENIZER
+    try:
+        tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
+        settings = json.loads((root / TOKENIZER_CONFIG).read_text(encoding="utf-8"))
+    except Exception as error:  # the library's errors share no base class but Exception
+        raise ModelError(
+            f"the tokenizer cannot be read: {error}",
+            where=str(path),
+            fix=f"it takes {TOKENIZER} and {TOKENIZER_CONFIG}; copy the whole directory again",
+        ) from error
+    limit = _limit(config, max_length, settings.get("model_max_length"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    if limit is not None:
+        side = settings.get("truncation_side", "right")
+        tokenizer.enable_truncation(limit, strategy="longest_first", direction=side)
+    tokenizer.encode_special_tokens = settings.get("split_special_tokens", False)
+    padding = Padding(
+        _pad_token_id(tokenizer, settings, config, root),
+        settings.get("pad_token_type_id", 0),
+        settings.get("padding_side", "right"),
+        multiple or 1,
+    )
+    inputs = settings.get("model_input_names") or ("token_type_ids",)
+    return TextEncoder(tokenizer, padding, limit, "token_type_ids" in inputs)
+
+
+def as_rows(texts: str | Iterable[Any], text_pairs: str | Iterable[Any] | None) -> list[Row]:
+    """One text or several, alone or in pairs, as a list of rows.
+
+    Args:
+        texts: a text; or texts; or pairs of them, each a tuple or list of two.
+        text_pairs: the second text of each row, if `texts` are the first ones.
+
+    Raises:
+        DataError: a row is no text and no pair of texts; or the numbers of texts differ.
+    """
+    rows = [texts] if isinstance(texts, str) else list(texts)
+    if text_pairs is not None:
+        partners = [text_pairs] if isinstance(text_pairs, str) else list(text_pairs)
+        if len(partners) != len(rows):
+            raise DataError(f"{len(rows)} texts have {len(partners)} partners")
+        rows = list(zip(rows, partners, strict=True))
+    return [_row(row, number) for number, row in enumerate(rows)]
+
+
+def _row(row: Any, number: int) -> Row:
+    if isinstance(row, str):
+        return row
+    if isinstance(row, tuple | list) and len(row) == 2:
+        first, second = row
+        if isinstance(first, str) and isinstance(second, str):
+            return first, second
+    raise DataError(
+        f"this is no text and no pair of texts: {row!r:.80}",
+        where=f"row {number}, counted from 0",
+        fix="give a string, or a tuple of two",
+    )
+
+
+def _limit(config: Mapping[str, Any], asked: int | None, own: float | None) -> int | None:
+    """Longest row in tokens.
+
+    A tokenizer that knows no limit says 1e30. Then the model's positions decide: RoBERTa and its
+    kin count them from the padding id on, MPNet from 2, and leaving that many out is harmless for
+    the others.
+    """
+    limits = [int(limit) for limit in (asked, own) if limit is not None]
+    positions = config.get("max_position_embeddings")
+    if positions is not None and min(limits, default=positions + 1) > positions:
+        return int(positions) - max(2, (config.get("pad_token_id") or 0) + 1)
+    return min(limits, default=None)
+
+
+def _pad_token_id(
+    tokenizer: Tokenizer, settings: Mapping[str, Any], config: Mapping[str, Any], root: Path
+) -> int:
+    """The tokenizer's, or the model's where the tokenizer has no padding token."""
+    token = settings.get("pad_token")
+    name = token["content"] if isinstance(token, dict) else token
+    found = config.get("pad_token_id") if name is None else tokenizer.token_to_id(name)
+    if found is None:
+        raise ModelError(
+            "neither the tokenizer nor the model names a padding token",
+            where=str(root / TOKENIZER_CONFIG),
+            fix="set tokenizer.pad_token and save the tokenizer again",
+        )
+    return int(found)
+
+
+def _not_unicode(rows: Sequence[Row]) -> str | None:
+    for number, row in enumerate(rows):
+        for text in (row,) if isinstance(row, str) else row:
+            try:
+                text.encode("utf-8")
+            except UnicodeError:
+                return f"row {number}, counted from 0"
+    return None
