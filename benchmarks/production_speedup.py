@@ -10,11 +10,9 @@ does not depend on them, and nothing is downloaded.
 from __future__ import annotations
 
 import argparse
-import datetime
 import logging
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,11 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from encoders import SIZES, random_checkpoint
+from tables import Entry, Page, progress, ratio, say
 
 from glp_export import machine
 from glp_export.artifact import LEVELS, OnnxFile, candidates, describe, export_onnx, optimise
 from glp_export.bench import (
-    Contender,
     ContenderName,
     Samples,
     SamplesFile,
@@ -35,11 +33,9 @@ from glp_export.bench import (
     ladder,
     measure,
     onnx_contender,
-    paired_ratio,
     pytorch_contender,
     summarise,
 )
-from glp_export.bench.memory_probe import peak_resident_mb
 
 PYTORCH, PLAIN = "PyTorch eager fp32", "ONNX Runtime, plain export"
 DISTILLED = "distilbert"
@@ -55,14 +51,6 @@ above 1 is faster. The plain export and optimum's levels are of the unpruned mod
 LEVEL, N layers" is the file that the tool picks, `none` being the plain export: at full depth that
 is one file opened twice, and its distance from 1 is what two sessions of the same file differ by.
 """
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A contender and what the table calls it."""
-
-    name: str
-    contender: Contender
 
 
 @dataclass
@@ -97,7 +85,7 @@ class Builder:
         directory = self.scratch / f"{size}-{layers}"
         target = directory / "onnx" / "model.onnx"
         if not target.is_file():
-            _say(f"export {size}" + (f" with {layers} layers" if layers else ""))
+            say(f"export {size}" + (f" with {layers} layers" if layers else ""))
             random_checkpoint(size, directory, layers=layers)
             return directory, export_onnx(directory, target, export_task="text-classification")
         return directory, describe(target)
@@ -108,7 +96,7 @@ class Builder:
 
         shutil.copy(checkpoint / "config.json", plain.path.parent)
         for level in self.options.optimum_levels:
-            _say(f"optimum {level}")
+            say(f"optimum {level}")
             optimizer = ORTOptimizer.from_pretrained(plain.path.parent, file_names=["model.onnx"])
             settings = AutoOptimizationConfig.with_optimization_level(level)
             directory = self.scratch / f"optimum-{level}"
@@ -117,7 +105,7 @@ class Builder:
 
     def _best_level(self, plain: OnnxFile, checkpoint: Path) -> str:
         """What prune-and-export would pick; layers are alike, so full depth speaks for all."""
-        _say("choose among our own levels")
+        say("choose among our own levels")
         work = self.scratch / "levels"
         work.mkdir()
         threads = self.options.threads
@@ -133,8 +121,8 @@ class Builder:
             timing=Timing(min_rounds=self.options.rounds, max_rounds=self.options.rounds),
         )
         for row in choice.table:
-            ratio = row.speedup
-            _say(f"  {row.file.optimisation}: {ratio.value:.3f} [{ratio.low:.3f}–{ratio.high:.3f}]")
+            found = row.speedup
+            say(f"  {row.file.optimisation}: {found.value:.3f} [{found.low:.3f}–{found.high:.3f}]")
         shutil.rmtree(work)
         return choice.winner.optimisation
 
@@ -173,7 +161,7 @@ def main() -> None:
 def _measured(entries: list[Entry], options: argparse.Namespace, timing: Timing) -> list[Samples]:
     contenders = [entry.contender for entry in entries]
     workloads = ladder(contenders, options.batch_sizes, options.seq_lens)
-    return measure(contenders, workloads, timing=timing, progress=_progress)
+    return measure(contenders, workloads, timing=timing, progress=progress)
 
 
 def _table_lines(
@@ -191,16 +179,9 @@ def _table_lines(
                 str(sample.contender.layers),
                 f"{sample.contender.bytes / 1e6:.0f}",
                 f"{summarise(sample.milliseconds).p50_ms:.1f}",
-                _ratio(found[PYTORCH], sample),
-                _ratio(found[PLAIN], sample),
+                ratio(found[PYTORCH], sample),
+                ratio(found[PLAIN], sample),
             )
-
-
-def _ratio(reference: Samples, sample: Samples) -> str:
-    if reference is sample:
-        return "1"
-    ratio = paired_ratio(reference.round_medians, sample.round_medians)
-    return f"{ratio.value:.2f} [{ratio.low:.2f}–{ratio.high:.2f}]"
 
 
 def _write(
@@ -210,38 +191,18 @@ def _write(
     lines: list[tuple[str, ...]],
     wall: float,
 ) -> None:
-    packages = ("torch", "transformers", "optimum", "optimum-onnx", "onnxruntime")
-    versions = ", ".join(f"{name} {here.versions.get(name, 'absent')}" for name in packages)
-    rule = ("---", "---", "---", *["---:"] * (len(HEAD) - 3))
-    table = "\n".join(f"| {' | '.join(line)} |" for line in (HEAD, rule, *lines))
-    peak = peak_resident_mb() / 1024
-    text = "\n\n".join(
-        [
-            "# What depth saves, in fp32",
-            f"{datetime.date.today()}. "
-            f"`python benchmarks/production_speedup.py {' '.join(sys.argv[1:])}`",
-            f"{here.cpu} ({', '.join(here.features)}), {options.threads} threads of "
-            f"{here.usable_cores} usable cores, {here.memory_gb} GiB, {here.os}; "
-            f"Python {here.python}, {versions}.",
-            *(f"**Note: {note}.**" for note in notes),
-            EXPLANATION.format(rounds=options.rounds).strip(),
-            table,
-            f"The whole run took {wall / 60:.1f} minutes and {peak:.1f} GiB at its peak, with all "
-            "contenders of one base model loaded.\n",
-        ]
+    page = Page(
+        title="What depth saves, in fp32",
+        device=f"{here.cpu} ({', '.join(here.features)}), {options.threads} threads of "
+        f"{here.usable_cores} usable cores",
+        notes=notes,
+        explanation=EXPLANATION.format(rounds=options.rounds),
+        head=HEAD,
+        lines=lines,
+        texts=3,
+        wall=wall,
     )
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(text, encoding="utf-8")
-    print(text)
-
-
-def _progress(stage: str, done: int, total: int) -> None:
-    if done == total or sys.stderr.isatty():
-        _say(f"{stage}: {done}/{total}")
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    page.write(here, options.output)
 
 
 def _options() -> argparse.Namespace:
