@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import RenderableType
 
 from glp_export.artifact import (
+    VARIANTS,
     ArtifactLayout,
     OnnxFile,
     ParityReport,
@@ -22,6 +23,7 @@ from glp_export.artifact import (
     prepare,
     writing,
 )
+from glp_export.artifact.precisions_file import PrecisionsFile
 from glp_export.bench import BenchmarkFile, Frontier
 from glp_export.config import RunConfig
 from glp_export.config_file import read_file, resolve
@@ -33,9 +35,11 @@ from glp_export.encoder import (
     unpruned_twin,
 )
 from glp_export.errors import ModelError, UsageError
-from glp_export.export_stages import Exported, export_contender
+from glp_export.export_stages import Exported, Lower, export_contender
 from glp_export.machine import describe as describe_machine
 from glp_export.measuring_stages import time_contenders
+from glp_export.precision_stages import add_precisions
+from glp_export.precisions import ALWAYS, Wanted
 from glp_export.progress import Progress
 from glp_export.report import artifact_view, plan_view
 from glp_export.search import Plan, read_layer_file
@@ -43,6 +47,7 @@ from glp_export.search.published import PREFIX, published_plan
 from glp_export.setup import Place, data_spec, stand_in
 from glp_export.tasks import encode, load_task_data
 from glp_export.training_stages import Trained
+from glp_export.writing_stages import write_serving
 
 
 def export(checkpoint: Path, config: RunConfig, progress: Progress) -> Path:
@@ -65,9 +70,13 @@ def export(checkpoint: Path, config: RunConfig, progress: Progress) -> Path:
         place = stand_in(config, task)
         rows = random_rows(tokenizer, config.max_length, config.seed)
         trained = Trained("pruned", str(checkpoint), checkpoint, tokenizer, rows)
-        exported = export_contender(place, trained, layout, layout.work_dir / "onnx", progress)
+        work = layout.work_dir / "onnx"
+        exported = export_contender(place, trained, layout, work, progress)
+        exported = add_precisions(place, exported, layout, work, None, progress)
         layout.glp_dir.mkdir(exist_ok=True)
         layout.parity.write_text(exported.parity.to_json())
+        PrecisionsFile.of(exported.entries).save(layout.precisions)
+        write_serving(place, layout, config.max_length, exported)
         layout.environment.write_text(json.dumps(asdict(describe_machine()), indent=2) + "\n")
         config.save(layout.run_config)
         layout.write_checksums()
@@ -117,15 +126,17 @@ def benchmark(artifact: Path, settings: Mapping[str, Any], progress: Progress) -
     place, pruned = _pruned(layout, config)
     plan, before = Plan.load(layout.plan), BenchmarkFile.load(layout.benchmark)
     report = ParityReport.from_json(layout.parity.read_text())
-    files = _shipped(layout)
+    ours = _exported(layout, pruned, report)
+    place = replace(place, precisions=Wanted(tuple(one.file.precision for one in ours.lower)))
     with TemporaryDirectory(prefix="glp-benchmark-") as scratch:
         twin = unpruned_twin(
             artifact, plan.num_layers, place.kind.auto_class, Path(scratch) / "twin"
         )
         unpruned = Trained("unpruned", "random weights", twin, pruned.tokenizer, pruned.test)
         work = Path(scratch) / "onnx"
-        exported = export_contender(place, unpruned, ArtifactLayout(work), work, progress)
-        ours = Exported(pruned, files[0], files[-1], report)
+        own = ArtifactLayout(work)
+        exported = export_contender(place, unpruned, own, work, progress)
+        exported = add_precisions(place, exported, own, work, None, progress)
         metrics = [row for row in before.metrics if row.contender != "distilled"]
         return time_contenders(place, [exported, ours], metrics, progress).file
 
@@ -203,6 +214,16 @@ def _pruned(layout: ArtifactLayout, config: RunConfig) -> tuple[Place, Trained]:
     return place, Trained("pruned", str(layout.root), layout.root, tokenizer, test)
 
 
+def _exported(layout: ArtifactLayout, pruned: Trained, report: ParityReport) -> Exported:
+    """The artifact's files as they came out of the run that made it."""
+    files = _shipped(layout)
+    single = [file for file in files if file.precision == ALWAYS]
+    entries = PrecisionsFile.load(layout.precisions).entries if len(files) > len(single) else ()
+    by_name = {entry.file: entry for entry in entries}
+    lower = tuple(Lower(f, by_name[f.variant]) for f in files if f.variant in by_name)
+    return Exported(pruned, single[0], single[-1], report, lower, entries)
+
+
 def _shipped(layout: ArtifactLayout) -> list[OnnxFile]:
     """The artifact's ONNX files, the plain one first."""
     known = {}
@@ -210,6 +231,10 @@ def _shipped(layout: ArtifactLayout) -> list[OnnxFile]:
         report = ParityReport.from_json(layout.parity.read_text())
         known = {file.variant: file.optimisation for file in report.files}
     return [
-        describe(path, optimisation=known.get(path.name, "none"))
-        for path in layout.shipped().values()
+        describe(
+            path,
+            precision=VARIANTS[name].precision,
+            optimisation=known.get(path.name, "none"),
+        )
+        for name, path in layout.shipped().items()
     ]

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from glp_export.artifact import (
     LEVELS,
@@ -21,25 +20,19 @@ from glp_export.artifact import (
     describe_fusions,
     export_onnx,
     relocate,
+    require_fusions,
 )
 from glp_export.artifact.precisions_file import PrecisionEntry
 from glp_export.bench import Contender, Timing, Workload, fastest, ladder, pytorch_contender
+from glp_export.bench.contenders import EAGER, PYTORCH
 from glp_export.config import RunConfig
+from glp_export.errors import ModelError
 from glp_export.progress import Meter, Progress
 from glp_export.setup import Place
 from glp_export.training_stages import Trained
 
 AUTO, PLAIN = "auto", "none"
 OPTIMISED = "fp32-optimized"
-
-EAGER = "eager"
-PYTORCH: dict[str, dict[str, Any]] = {
-    EAGER: {},
-    "compiled": {"compiled": True},
-    "bf16": {"precision": "bf16"},
-    "fp16": {"precision": "fp16"},
-}
-"""Ways to run the unpruned model in PyTorch: how `pytorch_contender` is asked for each."""
 
 SHIPPED_SAMPLES, QUICK_SAMPLES = 256, 64
 """Real rows in the parity check of a file that ships, and of one that may."""
@@ -89,7 +82,7 @@ def export_contender(
     """Export one contender below `layout`, keep its fastest correct file and prove both right.
 
     Raises:
-        ModelError: its architecture cannot be exported.
+        ModelError: its architecture cannot be exported, or lacks a fusion that is required.
         ParityError: the plain file, or the level that was asked for, computes something else.
     """
     with progress.stage(f"export {trained.label}") as meter:
@@ -104,6 +97,8 @@ def export_contender(
         levels = _levels(place.config.optimize)
         work.mkdir(parents=True, exist_ok=True)
         built = candidates(plain, levels, work, trained.checkpoint)
+        if place.config.require_fusion:
+            _require_fusion(trained, built)
         chosen = _choose(place, trained, plain, built, meter)
         if chosen != plain:
             chosen = relocate(chosen, layout.variant(OPTIMISED))
@@ -153,6 +148,22 @@ def timing_of(seconds: float, config: RunConfig) -> Timing:
 def longest_input(contenders: Sequence[Contender]) -> int:
     """How many tokens all of them read."""
     return min(contender.max_length for contender in contenders)
+
+
+def _require_fusion(trained: Trained, built: Sequence[OnnxFile]) -> None:
+    """Check that the fused file has every fusion in every layer.
+
+    Raises:
+        ModelError: it has not, or there is none; what was missed is named.
+    """
+    fused = [file for file in built if LEVELS[file.optimisation].fusions]
+    if not fused:
+        raise ModelError(
+            f"no fused file of {trained.label} could be made",
+            where="--require-fusion",
+            fix="use --optimize auto, O2 or O3, or leave --require-fusion out",
+        )
+    require_fusions(fused[0], trained.layers, trained.checkpoint)
 
 
 def _choose(

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from glp_export.artifact import OnnxFile, export_onnx
 from glp_export.artifact.batches import by_length, pad_rows
 from glp_export.artifact.precisions_file import Loss, PrecisionEntry
-from glp_export.artifact.quantise import Int8Recipe, products, quantise
+from glp_export.artifact.quantise import products, quantise
 from glp_export.artifact.quantise.float_products import Kept, compare_with, fewest_in_float
+from glp_export.artifact.quantise.recipe import DYNAMIC, RECIPES
 from glp_export.artifact.variants import VARIANTS
 from glp_export.bench import quickest
 from glp_export.encoder import (
@@ -26,14 +27,6 @@ from glp_export.encoder import (
 from glp_export.errors import AccuracyError, UsageError
 from glp_export.export_stages import Lower, choice_workloads, timing_of
 from glp_export.precision_order import Evidence, Order
-
-DYNAMIC = "dynamic"
-RECIPES: dict[str, Int8Recipe] = {
-    DYNAMIC: Int8Recipe(),
-    "minmax": Int8Recipe(mode="static", calibration="minmax"),
-    "entropy": Int8Recipe(mode="static", calibration="entropy"),
-    "percentile": Int8Recipe(mode="static", calibration="percentile"),
-}
 
 CALIBRATION_ROWS = 256
 """Rows of `fit` that ranges are taken from; more move them little."""
@@ -52,21 +45,6 @@ class _Try:
     recovered: bool = False
 
 
-def require_recipes(names: Sequence[str]) -> None:
-    """Check `--int8` before any work.
-
-    Raises:
-        UsageError: there is no such recipe.
-    """
-    for name in names:
-        if name not in RECIPES:
-            raise UsageError(
-                f"there is no int8 recipe {name}",
-                where="--int8",
-                fix=f"choose from {', '.join(RECIPES)}",
-            )
-
-
 def build_int8(order: Order) -> Lower:
     """Make the fastest int8 file that is accurate enough.
 
@@ -78,7 +56,6 @@ def build_int8(order: Order) -> Lower:
         ModelError: the graph cannot be quantised.
     """
     names = order.place.config.int8
-    require_recipes(names)
     tries = [_quantised(order, name, order.exported.plain) for name in names]
     passing = [one for one in tries if one.kept is None or one.kept.within]
     if not passing:

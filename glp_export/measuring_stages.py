@@ -20,6 +20,7 @@ from glp_export.bench import (
     onnx_contender,
     task_workloads,
 )
+from glp_export.bench.contenders import EAGER
 from glp_export.export_stages import (
     EAGER,
     Exported,

@@ -166,6 +166,8 @@ def _set_up(
         f"{setup.source.name}: {setup.stack.num_layers} layers, learning rate "
         f"{setup.final.learning_rate:g}, {setup.place.threads} threads, {setup.place.device}"
     )
+    for note in setup.place.precisions.notes:
+        progress.say(note)
     config.save(kept)
     return setup
 

@@ -17,7 +17,6 @@ from glp_export.export_stages import Exported, Lower, check
 from glp_export.half_stage import build_fp16
 from glp_export.int8_stage import build_int8
 from glp_export.precision_order import Evidence, Order
-from glp_export.precisions import wanted_precisions
 from glp_export.progress import Progress
 from glp_export.setup import Place
 
@@ -42,21 +41,23 @@ def add_precisions(
         exported: the contender with its fp32 files.
         layout: where its files go.
         work: scratch.
-        evidence: what accuracy is judged on; None where there is no data, or no trained weights.
+        evidence: what accuracy is judged on; None where there is no data, or no trained weights:
+            then only what was named is made, and its accuracy is not judged.
         progress: told what came of each.
 
     Raises:
         AccuracyError: a precision that was named costs more than it may.
         ParityError: a file of one computes something else.
     """
-    wanted = wanted_precisions(place.config.precision, place.device)
-    for name in wanted.names:
+    if evidence is None and not place.precisions.required:
+        return exported  # nobody asked for a file that nothing can judge
+    for name in place.precisions.names:
         order = Order(place, exported, work / name, evidence, progress)
         try:
             with progress.stage(f"{name} of {exported.trained.label}"):
                 exported = _with(place, exported, BUILDERS[name](order), layout)
         except (AccuracyError, ParityError, ModelError) as error:
-            if wanted.required:
+            if place.precisions.required:
                 raise
             exported = _without(exported, name, error)
         progress.say(_told(exported.entries[-1]))

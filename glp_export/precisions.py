@@ -28,7 +28,7 @@ class Wanted:
     """
 
     names: tuple[str, ...]
-    required: bool
+    required: bool = True
     notes: tuple[str, ...] = ()
 
 
@@ -53,8 +53,9 @@ def wanted_precisions(asked: tuple[str, ...], device: str) -> Wanted:
             raise UsageError("auto stands alone", where="--precision", fix="leave the others out")
         pays = advised(device, features, capability)
         slow = why_not("int8", device, features, capability) if device == "cpu" else None
-        notes = (f"int8 is left out: {slow}; --precision int8 measures it",) if slow else ()
-        return Wanted(tuple(name for name in pays if name != ALWAYS), required=False, notes=notes)
+        note = f"int8 is left out: {slow}; --precision int8 measures it"
+        names = tuple(name for name in pays if name != ALWAYS)
+        return Wanted(names, required=False, notes=(note,) if slow else ())
     for name in asked:
         _require_sensible(name, device)
     notes = tuple(

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glp_export.artifact.exporters import EXPORTERS
+from glp_export.artifact.quantise.recipe import RECIPES
+from glp_export.bench.contenders import PYTORCH
 from glp_export.config import RunConfig
 from glp_export.depths import judged_cuts, most_cuts, wanted_depths
 from glp_export.encoder import (
@@ -23,6 +25,7 @@ from glp_export.encoder import (
 )
 from glp_export.errors import UsageError
 from glp_export.machine import provider_for, resolve_device, usable_cores
+from glp_export.precisions import Wanted, wanted_precisions
 from glp_export.search import STRATEGIES, WORKERS, Problem
 from glp_export.tasks import (
     KINDS,
@@ -48,12 +51,14 @@ class Place:
     Attributes:
         device: `cpu` or `cuda`.
         threads: of PyTorch and of ONNX Runtime.
+        precisions: that are made beside fp32.
     """
 
     config: RunConfig
     task: Task
     device: str
     threads: int
+    precisions: Wanted
 
     @property
     def kind(self) -> TaskKind:
@@ -136,6 +141,7 @@ def set_up(config: RunConfig) -> Setup:
     """
     _require_choices(config)
     device = resolve_device(config.device)
+    wanted_precisions(config.precision, device)  # refused before anything is read
     data = load_task_data(data_spec(config))
     require_enough(data, config.batch_size)
     source = model_source(config, str(config.model))
@@ -189,7 +195,8 @@ def stand_in(config: RunConfig, task: Task) -> Place:
 
     threads = config.threads or usable_cores()
     torch.set_num_threads(threads)
-    return Place(config, task, resolve_device(config.device), threads)
+    device = resolve_device(config.device)
+    return Place(config, task, device, threads, wanted_precisions(config.precision, device))
 
 
 def load_seeded(source: ModelSource, data: TaskData, seed: int) -> PreTrainedModel:
@@ -238,12 +245,15 @@ def data_spec(config: RunConfig) -> DataSpec:
 
 def _require_choices(config: RunConfig) -> None:
     """Check the names that tables hold, with the names that would do, and what they need."""
-    for flag, value, table in (
+    choices = (
         ("--search", config.search, STRATEGIES),
         ("--recover", config.recover, RECOVERIES),
         ("--workers", config.workers, WORKERS),
         ("--exporter", config.exporter, ("auto", *EXPORTERS)),
-    ):
+        *(("--int8", name, RECIPES) for name in config.int8),
+        *(("--pytorch", name, PYTORCH) for name in config.pytorch),
+    )
+    for flag, value, table in choices:
         if value not in table:
             raise UsageError(f"there is no {flag} {value}", fix=f"choose from {', '.join(table)}")
     WORKERS[config.workers].require()

@@ -279,7 +279,7 @@ def _latencies(targets: Targets, rows: Sequence[Row]) -> list[DepthLatency]:
     found = []
     for shape in targets.shapes:
         row = by_shape.get(shape.name)
-        speedup = row.speedup.vs_onnxruntime_unpruned if row else None
+        speedup = row.speedup.vs_onnxruntime_fp32_unpruned if row else None
         if row and speedup:
             found.append(
                 DepthLatency(

@@ -8,15 +8,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from glp_export.artifact import ArtifactLayout
+from glp_export.artifact import ArtifactLayout, Measured, serving_settings
 from glp_export.artifact.precisions_file import PrecisionsFile
-from glp_export.bench import Benchmark, Frontier, FrontierDifference, of_depth
+from glp_export.bench import Benchmark, BenchmarkFile, Frontier, FrontierDifference, of_depth
 from glp_export.config import COUNTS, RunConfig
+from glp_export.export_stages import Exported
 from glp_export.machine import describe
 from glp_export.measuring_stages import Scored
 from glp_export.report import CardFacts, MetricDifference, write_card, write_ladder_readme
 from glp_export.search import Plan
-from glp_export.setup import Setup
+from glp_export.setup import Place, Setup
 from glp_export.tasks import KINDS, paired_difference_interval
 
 
@@ -76,6 +77,46 @@ def write_output(
     return frontier
 
 
+def write_serving(
+    place: Place,
+    layout: ArtifactLayout,
+    max_length: int,
+    exported: Exported,
+    measured: BenchmarkFile | None = None,
+) -> None:
+    """Write how the files are best run: as they were measured, the fastest first.
+
+    Args:
+        place: the task and the machine.
+        layout: of the artifact, its files in place.
+        max_length: longest input in tokens.
+        exported: the pruned model with its files.
+        measured: what says which file is fastest; None where nothing was.
+    """
+    rows = measured.rows if measured else ()
+    serving_settings(
+        layout,
+        kind=place.kind.name,
+        labels=place.task.labels,
+        provider=place.provider,
+        threads=place.threads,
+        max_length=max_length,
+        opset=exported.plain.opset,
+        measured=[
+            Measured(
+                row.provider,
+                row.variant,
+                row.shape,
+                row.batch_size,
+                row.sequence_length,
+                row.p50_ms,
+            )
+            for row in rows
+            if (row.contender, row.runtime) == ("pruned", "onnxruntime")
+        ],
+    ).save(layout)
+
+
 def _write_artifact(
     setup: Setup,
     rung: Rung,
@@ -93,6 +134,7 @@ def _write_artifact(
     PrecisionsFile.of(pruned.entries).save(layout.precisions)
     part.save(layout.benchmark)
     _write_environment(layout)
+    write_serving(setup.place, layout, setup.max_length, pruned.exported, part.file)
     write_card(
         layout.card,
         plan=rung.plan,
@@ -104,9 +146,9 @@ def _write_artifact(
 
 def _over_unpruned(
     differences: Mapping[int, Sequence[MetricDifference]],
-) -> dict[int, FrontierDifference]:
+) -> dict[tuple[int, str], FrontierDifference]:
     return {
-        depth: FrontierDifference(value=one.value, low=one.low, high=one.high)
+        (depth, one.precision): FrontierDifference(value=one.value, low=one.low, high=one.high)
         for depth, others in differences.items()
         for one in others
         if one.contender == "unpruned"
@@ -127,17 +169,22 @@ def _write_environment(layout: ArtifactLayout) -> None:
 
 
 def _differences(setup: Setup, rung: Rung, scored: Sequence[Scored]) -> list[MetricDifference]:
-    """How far the pruned model of a depth is from the others there, on the same examples."""
+    """How far the pruned model of a depth is from the others there, on the same examples.
+
+    In fp32 from all others, in a lower precision from the unpruned one: what a user gives up.
+    """
     own = of_depth(scored, rung.plan.depth)
     (pruned,) = (one for one in own if one.contender == "pruned")
     labels = setup.test["labels"][:]
     return [
         MetricDifference(
             other.contender,
-            *paired_difference_interval(setup.data.task, pruned.logits[0], other.logits[0], labels),
+            *paired_difference_interval(setup.data.task, logits, other.logits[0], labels),
+            precision=row.precision,
         )
         for other in own
-        if other is not pruned
+        for row, logits in zip(pruned.rows, pruned.logits, strict=True)
+        if other is not pruned and (row is pruned.rows[0] or other.contender == "unpruned")
     ]
 
 
@@ -158,6 +205,7 @@ def _card_facts(
         train_examples=len(setup.train),
         origins={one.contender: one.exported.trained.origin for one in scored},
         differences=tuple(differences),
+        precisions=next(one.entries for one in scored if one.contender == "pruned"),
         other_scores=tuple(score for one in scored for score in one.others),
         command=_command(),
         text_pair=len(setup.data.task.text_columns) == 2,

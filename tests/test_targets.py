@@ -114,7 +114,7 @@ def shipped(p50_ms: dict[str, float], value: float = 2.0) -> BenchmarkFile:
         if row.contender != "pruned" or row.runtime != "onnxruntime" or row.shape != "8x128":
             return row
         speedup = Interval(value=value, low=value * 0.9, high=value * 1.1)
-        both = row.speedup.model_copy(update={"vs_onnxruntime_unpruned": speedup})
+        both = row.speedup.model_copy(update={"vs_onnxruntime_fp32_unpruned": speedup})
         return row.model_copy(update={"p50_ms": p50_ms[row.variant], "speedup": both})
 
     file = make_benchmark()

@@ -38,6 +38,11 @@ class Speedup(Record):
         description="over the unpruned model in ONNX Runtime at the same precision; null if that "
         "was not measured"
     )
+    vs_onnxruntime_fp32_unpruned: Interval | None = Field(
+        default=None,
+        description="over the unpruned model in ONNX Runtime at fp32, whatever the precision; null "
+        "if that was not measured",
+    )
 
 
 class Baseline(Record):
@@ -93,6 +98,23 @@ class Row(Record):
     speedup: Speedup
 
 
+class Winner(Record):
+    """The pruned model's file that is fastest in ONNX Runtime on one provider and shape."""
+
+    contender: ContenderName = "pruned"
+    layers: int = Field(ge=1)
+    provider: str
+    shape: str
+    runtime: RuntimeName
+    precision: str
+    variant: str = Field(description="name of the file")
+    p50_ms: float = Field(gt=0)
+    runner_up: str | None = Field(description="the next best file; null where there is one only")
+    lead: Interval | None = Field(
+        description="how many times faster it is than the runner-up; surely, if all above 1"
+    )
+
+
 class BenchmarkFile(Record):
     """A whole benchmark: machine, task, metrics and latencies."""
 
@@ -103,6 +125,7 @@ class BenchmarkFile(Record):
     baseline: Baseline
     metrics: tuple[MetricRow, ...]
     rows: tuple[Row, ...] = Field(min_length=1)
+    winners: tuple[Winner, ...] = ()
 
     def at_depth(self, depth: int) -> BenchmarkFile:
         """The part that belongs to one pruned model: itself and what it is compared with.
@@ -116,7 +139,11 @@ class BenchmarkFile(Record):
                 f"no pruned model of {depth} layers was measured",
                 fix=f"there are {', '.join(map(str, there)) or 'none'}",
             )
-        part = {"metrics": of_depth(self.metrics, depth), "rows": of_depth(self.rows, depth)}
+        part = {
+            "metrics": of_depth(self.metrics, depth),
+            "rows": of_depth(self.rows, depth),
+            "winners": of_depth(self.winners, depth),
+        }
         return self.model_copy(update=part)
 
     def save(self, path: Path) -> Path:

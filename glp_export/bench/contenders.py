@@ -28,6 +28,16 @@ Feeds = Mapping[str, NDArray[np.int64]]
 Runner = Callable[[Feeds], NDArray[np.float32]]
 
 
+EAGER = "eager"
+PYTORCH: dict[str, dict[str, Any]] = {
+    EAGER: {},
+    "compiled": {"compiled": True},
+    "bf16": {"precision": "bf16"},
+    "fp16": {"precision": "fp16"},
+}
+"""Ways to run a checkpoint in PyTorch: how `pytorch_contender` is asked for each."""
+
+
 @runtime_checkable
 class PreparedRunner(Protocol):
     """A runner that does something once for the shapes of a workload: compile, capture, allocate.

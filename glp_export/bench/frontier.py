@@ -27,7 +27,7 @@ class FrontierLatency(Record):
     shape: str
     p50_ms: float = Field(gt=0)
     speedup: Interval | None = Field(
-        description="over the unpruned model in ONNX Runtime; null if that was not measured"
+        description="over the unpruned model in ONNX Runtime at fp32; null if not measured"
     )
 
 
@@ -45,10 +45,11 @@ class FrontierDifference(Record):
 
 
 class FrontierPoint(Record):
-    """One model at one depth, by its fastest ONNX file at the frontier's shape."""
+    """One model at one depth and precision, by its fastest file at the frontier's shape."""
 
     contender: ContenderName
     layers: int = Field(ge=1)
+    precision: str = "fp32"
     directory: str | None = Field(description="of its artifact; null for what is not shipped")
     variant: str = Field(description="name of the file that was run")
     parameters: int = Field(ge=1)
@@ -67,12 +68,17 @@ class FrontierPoint(Record):
         description="no other model of the run is as good in metric and latency and better in "
         "one; null for a rival, which is shown beside",
     )
-    beaten_by: tuple[int, ...] = Field(
-        default=(), description="layers of the models that are; empty on the frontier"
+    beaten_by: tuple[str, ...] = Field(
+        default=(), description="names of the models that are; empty on the frontier"
     )
-    surely_beaten_by: tuple[int, ...] = Field(
+    surely_beaten_by: tuple[str, ...] = Field(
         default=(), description="those of them that are better in both by intervals that lie apart"
     )
+
+    @property
+    def name(self) -> str:
+        """What tells it from the others: its layers, and its precision if that is not fp32."""
+        return f"{self.layers}" if self.precision == "fp32" else f"{self.layers} {self.precision}"
 
     @property
     def p50_ms(self) -> float:
@@ -107,13 +113,14 @@ class Frontier(Record):
     def of(
         cls,
         benchmark: BenchmarkFile,
-        differences: Mapping[int, FrontierDifference] | None = None,
+        differences: Mapping[tuple[int, str], FrontierDifference] | None = None,
     ) -> Frontier:
         """Place every model that was scored and timed in ONNX Runtime, and compare them.
 
         Args:
             benchmark: of all depths.
-            differences: of the pruned models from the unpruned one, by their layers.
+            differences: of the pruned models from the unpruned one in fp32, by their layers and
+                precision.
 
         Raises:
             UsageError: none was.
@@ -185,8 +192,8 @@ def _marked(point: FrontierPoint, others: Sequence[FrontierPoint]) -> FrontierPo
     return point.model_copy(
         update={
             "on_frontier": not winners,
-            "beaten_by": tuple(other.layers for other in winners),
-            "surely_beaten_by": tuple(o.layers for o in winners if _surely(o, point)),
+            "beaten_by": tuple(other.name for other in winners),
+            "surely_beaten_by": tuple(o.name for o in winners if _surely(o, point)),
         }
     )
 
@@ -208,7 +215,7 @@ def _point(
     metric: MetricRow,
     rows: Sequence[Row],
     shape: str,
-    differences: Mapping[int, FrontierDifference],
+    differences: Mapping[tuple[int, str], FrontierDifference],
 ) -> FrontierPoint | None:
     """A contender's point, None if it was not timed on the shape."""
     own = [row for row in rows if _model(row) == _model(metric)]
@@ -223,6 +230,7 @@ def _point(
     return FrontierPoint(
         contender=best.contender,
         layers=best.layers,
+        precision=best.precision,
         directory=rung_name(best.layers) if pruned else None,
         variant=best.variant,
         parameters=best.parameters,
@@ -230,10 +238,12 @@ def _point(
         value=metric.value,
         low=metric.low,
         high=metric.high,
-        less_unpruned=differences.get(best.layers) if pruned else None,
+        less_unpruned=differences.get((best.layers, best.precision)) if pruned else None,
         latencies=tuple(
             FrontierLatency(
-                shape=row.shape, p50_ms=row.p50_ms, speedup=row.speedup.vs_onnxruntime_unpruned
+                shape=row.shape,
+                p50_ms=row.p50_ms,
+                speedup=row.speedup.vs_onnxruntime_fp32_unpruned,
             )
             for row in file
         ),

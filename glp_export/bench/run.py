@@ -24,6 +24,7 @@ from glp_export.bench.samples_file import SamplesFile
 from glp_export.bench.shapes import Workload
 from glp_export.bench.statistics import paired_ratio, summarise
 from glp_export.bench.timing import Progress, Samples, Timing, measure
+from glp_export.bench.winners import winners
 from glp_export.errors import UsageError
 
 _PLAIN = "model.onnx"
@@ -98,6 +99,7 @@ def benchmark(
         baseline=Baseline(**_facts(baseline)),
         metrics=tuple(metrics),
         rows=tuple(rows(samples, peaks)),
+        winners=tuple(winners(samples)),
     )
     return Benchmark(file, SamplesFile.of(samples, timing))
 
@@ -125,16 +127,15 @@ def pytorch_reference(sample: Samples, samples: Sequence[Samples]) -> Samples | 
     return models[0] if models else None
 
 
-def onnx_reference(sample: Samples, samples: Sequence[Samples]) -> Samples | None:
-    """The unpruned model in ONNX Runtime at the same precision, provider and shape.
+def onnx_reference(sample: Samples, samples: Sequence[Samples], precision: str) -> Samples | None:
+    """The unpruned model in ONNX Runtime at a precision, on the same provider and shape.
 
     Of several files, the one of the same name, else the plain export, else the first.
     """
     files = [
         other
         for other in _unpruned_beside(sample, samples)
-        if other.contender.runtime == "onnxruntime"
-        and other.contender.precision == sample.contender.precision
+        if other.contender.runtime == "onnxruntime" and other.contender.precision == precision
     ]
     for name in (sample.contender.variant, _PLAIN):
         for other in files:
@@ -160,7 +161,10 @@ def _row(sample: Samples, samples: Sequence[Samples], peak: float | None) -> Row
         samples=summary.samples,
         speedup=Speedup(
             vs_pytorch_unpruned=speedup(sample, pytorch_reference(sample, samples)),
-            vs_onnxruntime_unpruned=speedup(sample, onnx_reference(sample, samples)),
+            vs_onnxruntime_unpruned=speedup(
+                sample, onnx_reference(sample, samples, sample.contender.precision)
+            ),
+            vs_onnxruntime_fp32_unpruned=speedup(sample, onnx_reference(sample, samples, "fp32")),
         ),
     )
 

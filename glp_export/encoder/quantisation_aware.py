@@ -77,7 +77,7 @@ def quantised_products(
     ]
     for module in changed:
         # On the instance: hooks, parametrisations or wrappers would change the weights' names.
-        module.forward = _as_int8(module)  # type: ignore[method-assign]
+        module.forward = _as_int8(module)  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from glp_export.artifact.precisions_file import PrecisionEntry
 
 
 @dataclass(frozen=True)
 class MetricDifference:
-    """The pruned model's score less another contender's, on the same test examples.
+    """The pruned model's score less another contender's in fp32, on the same test examples.
 
     Attributes:
         contender: the other one, `unpruned` or `distilled`.
         value: positive where the pruned model is better.
         low: lower end of the paired 95 % bootstrap interval.
         high: its upper end.
+        precision: of the pruned model.
     """
 
     contender: str
     value: float
     low: float
     high: float
+    precision: str = "fp32"
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,7 @@ class CardFacts:
         train_examples: that every contender was trained on.
         origins: contender to what it was made from, in words.
         differences: of the metric, pruned less the others.
+        precisions: the lower ones that were to be made.
         other_scores: on further test sets, where the task has them.
         command: the command line that made the artifact.
         text_pair: whether the model reads two texts at a time.
@@ -79,6 +86,7 @@ class CardFacts:
     train_examples: int
     origins: Mapping[str, str] = field(default_factory=dict)
     differences: tuple[MetricDifference, ...] = ()
+    precisions: tuple[PrecisionEntry, ...] = ()
     other_scores: tuple[OtherScore, ...] = ()
     command: str = ""
     text_pair: bool = False

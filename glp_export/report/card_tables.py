@@ -24,7 +24,10 @@ from glp_export.report.series import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from glp_export.artifact.parity_report import ParityReport
+    from glp_export.artifact.precisions_file import Loss, PrecisionEntry
     from glp_export.bench.benchmark_file import BenchmarkFile, Interval, MetricRow
     from glp_export.search.plan import Plan
 
@@ -39,13 +42,15 @@ class LatencyRow:
         shape: `8×128`.
         cells: medians in milliseconds, a column each.
         vs_pytorch: speedup of the recommended file over the unpruned model in PyTorch.
-        vs_onnxruntime: the same over the unpruned model in ONNX Runtime.
+        vs_onnxruntime: the same over the unpruned model in ONNX Runtime at the same precision.
+        fastest: the pruned model's file that is fastest at this shape.
     """
 
     shape: str
     cells: tuple[str, ...]
     vs_pytorch: str
     vs_onnxruntime: str
+    fastest: str
 
 
 def summary(plan: Plan, benchmark: BenchmarkFile, facts: CardFacts) -> list[str]:
@@ -93,7 +98,7 @@ def score_rows(benchmark: BenchmarkFile, facts: CardFacts) -> list[Cells]:
             "parameters": _parameters(benchmark, row),
             "value": numbers.metric(row.value),
             "interval": numbers.span(row.low, row.high),
-            "difference": _difference(facts, row.contender),
+            "difference": _difference(facts, row.contender) if row.precision == "fp32" else "",
         }
         for row in ranked
     ]
@@ -137,6 +142,34 @@ def size_rows(benchmark: BenchmarkFile) -> list[Cells]:
     ]
 
 
+def precision_rows(precisions: Sequence[PrecisionEntry]) -> list[Cells]:
+    """One row a precision that was to be made: the file, how it was made and what it costs."""
+    return [
+        {
+            "file": f"`{entry.file}`" if entry.file else f"no {entry.precision} file",
+            "recipe": entry.recipe or entry.reason or numbers.MISSING,
+            "kept": _kept(entry),
+            "on_select": _loss(entry.on_select),
+            "on_test": _loss(entry.on_test),
+        }
+        for entry in precisions
+    ]
+
+
+def _kept(entry: PrecisionEntry) -> str:
+    if not entry.kept_in_float:
+        return numbers.MISSING
+    share = f"{100 * entry.share_in_float:.0f} % of the multiply-adds"
+    return f"{', '.join(entry.kept_in_float)} ({share})"
+
+
+def _loss(loss: Loss | None) -> str:
+    """What a precision costs, written as the change of the metric."""
+    if loss is None:
+        return numbers.MISSING
+    return numbers.signed_with_span(-loss.drop, -loss.high, -loss.low)
+
+
 def parity_rows(report: ParityReport) -> list[Cells]:
     """One row a file of the artifact."""
     return [
@@ -165,7 +198,17 @@ def _latency_row(benchmark: BenchmarkFile, shape: str, best: Series | None) -> L
         ),
         vs_pytorch=_ratio(row.speedup.vs_pytorch_unpruned if row else None),
         vs_onnxruntime=_ratio(row.speedup.vs_onnxruntime_unpruned if row else None),
+        fastest=_fastest(benchmark, shape),
     )
+
+
+def _fastest(benchmark: BenchmarkFile, shape: str) -> str:
+    """The winner at a shape, "surely" where its lead over the runner-up excludes 1."""
+    for winner in benchmark.winners:
+        if (winner.provider, winner.shape) == (benchmark.baseline.provider, shape):
+            sure = winner.lead is not None and winner.lead.low > 1
+            return f"`{winner.variant}`{', surely' if sure else ''}"
+    return numbers.MISSING
 
 
 def _cost(benchmark: BenchmarkFile, facts: CardFacts) -> str:
@@ -232,7 +275,7 @@ def _parameters(benchmark: BenchmarkFile, metric: MetricRow) -> str:
 
 def _difference(facts: CardFacts, contender: str) -> str:
     for found in facts.differences:
-        if found.contender == contender:
+        if (found.contender, found.precision) == (contender, "fp32"):
             return numbers.signed_with_span(found.value, found.low, found.high)
     return numbers.MISSING
 

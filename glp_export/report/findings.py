@@ -29,11 +29,12 @@ def findings(benchmark: BenchmarkFile, differences: Sequence[MetricDifference] =
 def difference_in_words(difference: MetricDifference, metric: str) -> str:
     """What the interval of a difference of scores says, pruned less the other."""
     found = numbers.signed_with_span(difference.value, difference.low, difference.high)
-    start = f"{metric_name(metric)} of the pruned model less that of the {difference.contender}"
+    model = "pruned model" if difference.precision == "fp32" else f"pruned {difference.precision}"
+    start = f"{metric_name(metric)} of the {model} less that of the {difference.contender}"
     if difference.low > 0:
-        return f"{start}: {found}; the interval excludes 0, the pruned model is better"
+        return f"{start}: {found}; the interval excludes 0, the {model} is better"
     if difference.high < 0:
-        return f"{start}: {found}; the interval excludes 0, the pruned model is worse"
+        return f"{start}: {found}; the interval excludes 0, the {model} is worse"
     return f"{start}: {found}; the interval includes 0, this test set does not tell them apart"
 
 

@@ -81,7 +81,7 @@ def _table(frontier: Frontier) -> Table:
         digits = 3 if point.low >= 0 else 2  # two minus signs more would not fit
         span = numbers.span(point.low, point.high, digits)
         table.add_row(
-            point.contender,
+            _model(point),
             str(point.layers),
             f"{numbers.metric(point.value)}\n{span}",
             numbers.megabytes(point.bytes),
@@ -96,7 +96,8 @@ def _table(frontier: Frontier) -> Table:
 def _cells(point: FrontierPoint) -> dict[str, str]:
     """A point's row of the Markdown table."""
     speedup, less = _speedup(point.speedup), point.less_unpruned
-    name = f"`{point.directory}/`" if point.directory else point.contender
+    lower = "" if point.precision == "fp32" else f" {point.precision}"
+    name = (f"`{point.directory}/`" if point.directory else point.contender) + lower
     return {
         "name": f"**{name}**" if point.on_frontier else name,
         "directory": point.directory or "",
@@ -122,8 +123,12 @@ def _speedup(interval: Interval | None) -> tuple[str, ...]:
     return numbers.ratio(interval.value), numbers.ratio_span(interval.low, interval.high)
 
 
-def _listed(depths: tuple[int, ...]) -> str:
-    return ", ".join(map(str, sorted(depths, reverse=True)))
+def _model(point: FrontierPoint) -> str:
+    return point.contender if point.precision == "fp32" else f"{point.contender}\n{point.precision}"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names)
 
 
 def _alike(frontier: Frontier) -> FrontierPoint | None:
@@ -138,12 +143,12 @@ def _alike(frontier: Frontier) -> FrontierPoint | None:
 
 def _legend(frontier: Frontier) -> str:
     return (
-        f"{_MARK} on the frontier: no other depth is as good in {metric_name(frontier.metric)} "
+        f"{_MARK} on the frontier: no other model is as good in {metric_name(frontier.metric)} "
         "and latency and better in one. Beaten by a depth: it is better in both and no interval "
         "overlaps. Not distinguishable: an interval does. Distilled models stand beside. "
         f"{metric_name(frontier.metric)} on {frontier.samples} test examples; "
         f"{shape_title(frontier.shape)}: {_shape_words(frontier)}; over ORT: speedup over the "
-        "unpruned model there. Ranges are 95 % intervals."
+        "unpruned fp32 model there. Ranges are 95 % intervals."
     )
 
 

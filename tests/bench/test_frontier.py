@@ -51,14 +51,14 @@ def test_each_step_that_costs_accuracy_and_saves_time_is_on_the_frontier() -> No
 
 def test_a_slower_and_worse_model_is_surely_beaten_when_no_interval_overlaps() -> None:
     six, four = compare([point(6, 0.8, 60), point(4, 0.9, 40)])
-    assert (six.on_frontier, six.beaten_by, six.surely_beaten_by) == (False, (4,), (4,))
+    assert (six.on_frontier, six.beaten_by, six.surely_beaten_by) == (False, ("4",), ("4",))
     assert (four.on_frontier, four.beaten_by) == (True, ())
 
 
 @pytest.mark.parametrize(("value", "p50"), [(0.89, 60), (0.8, 40.5), (0.9, 60), (0.89, 40)])
 def test_one_interval_that_overlaps_leaves_it_open(value: float, p50: float) -> None:
     six, _ = compare([point(6, value, p50), point(4, 0.9, 40)])
-    assert (six.on_frontier, six.beaten_by, six.surely_beaten_by) == (False, (4,), ())
+    assert (six.on_frontier, six.beaten_by, six.surely_beaten_by) == (False, ("4",), ())
 
 
 def test_two_alike_in_both_beat_each_other_not() -> None:
@@ -68,7 +68,7 @@ def test_two_alike_in_both_beat_each_other_not() -> None:
 def test_without_speedups_nothing_is_sure() -> None:
     bare = (FrontierLatency(shape="1x8", p50_ms=60, speedup=None),)
     six, _ = compare([point(6, 0.5, 60, latencies=bare), point(4, 0.9, 40)])
-    assert (six.beaten_by, six.surely_beaten_by) == ((4,), ())
+    assert (six.beaten_by, six.surely_beaten_by) == (("4",), ())
 
 
 def test_a_rival_stands_beside_and_beats_no_one() -> None:
@@ -79,7 +79,9 @@ def test_a_rival_stands_beside_and_beats_no_one() -> None:
 
 
 def test_a_benchmark_of_several_depths_becomes_a_frontier() -> None:
-    frontier = Frontier.of(make_ladder((4, 2)), {4: FrontierDifference(value=0, low=-1, high=1)})
+    frontier = Frontier.of(
+        make_ladder((4, 2)), {(4, "fp32"): FrontierDifference(value=0, low=-1, high=1)}
+    )
     assert [(each.contender, each.layers) for each in frontier.points] == [
         ("unpruned", 6),
         ("pruned", 4),
@@ -107,7 +109,7 @@ def test_the_unpruned_model_can_be_beaten_too() -> None:
         for row in whole.metrics
     ]
     unpruned, *_ = Frontier.of(make_ladder((4,), metrics=raised)).points
-    assert unpruned.surely_beaten_by == (4,)
+    assert unpruned.surely_beaten_by == ("4",)
 
 
 def test_a_frontier_comes_back_as_it_was_written(tmp_path: Path) -> None:

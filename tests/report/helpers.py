@@ -72,6 +72,7 @@ def make_row(
         speedup=Speedup(
             vs_pytorch_unpruned=interval(0.40 / token),
             vs_onnxruntime_unpruned=interval(0.20 / token),
+            vs_onnxruntime_fp32_unpruned=interval(0.20 / token),
         ),
     )
 

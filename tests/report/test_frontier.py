@@ -57,7 +57,9 @@ def test_long_names_and_slow_models_fit(metric: str) -> None:
 
 
 def test_the_readme_names_the_directories_and_how_to_pick(tmp_path: Path) -> None:
-    frontier = Frontier.of(make_ladder(), {4: OPEN, 3: OPEN, 2: WORSE})
+    frontier = Frontier.of(
+        make_ladder(), {(4, "fp32"): OPEN, (3, "fp32"): OPEN, (2, "fp32"): WORSE}
+    )
     write_ladder_readme(tmp_path / "README.md", frontier, command="glp-export … --ladder")
     text = (tmp_path / "README.md").read_text()
     assert "| **`3-layers/`** | 3 | 0.915 |" in text
@@ -68,7 +70,7 @@ def test_the_readme_names_the_directories_and_how_to_pick(tmp_path: Path) -> Non
 
 
 def test_the_readme_says_when_every_depth_costs_something(tmp_path: Path) -> None:
-    worse = Frontier.of(make_ladder(), dict.fromkeys((4, 3, 2), WORSE))
+    worse = Frontier.of(make_ladder(), {(depth, "fp32"): WORSE for depth in (4, 3, 2)})
     write_ladder_readme(tmp_path / "README.md", worse)
     assert "none. Each depth costs accuracy beyond chance" in (tmp_path / "README.md").read_text()
     unknown = Frontier.of(make_ladder())
