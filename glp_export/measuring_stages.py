@@ -22,7 +22,6 @@ from glp_export.bench import (
 )
 from glp_export.bench.contenders import EAGER
 from glp_export.export_stages import (
-    EAGER,
     Exported,
     as_pytorch,
     fixed_shapes,
