@@ -1,0 +1,27 @@
+"""How a float graph is turned into an int8 one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Int8Recipe:
+    """What is quantised, and how.
+
+    Attributes:
+        mode: "dynamic" measures the range of each activation at every call, "static" takes it from
+            calibration rows. On a CPU the measuring costs next to nothing.
+        calibration: static only. What a range is taken from: the extremes, the range that loses
+            least by Kullback-Leibler divergence, or the 99.99th percentile.
+        per_channel: a scale for each column of a weight, not one for the whole.
+        form: a key of `FORMS`, the graph that is quantised.
+        keep_float: names of products, from `products()`, that stay as they are.
+    """
+
+    mode: Literal["dynamic", "static"] = "dynamic"
+    calibration: Literal["minmax", "entropy", "percentile"] = "minmax"
+    per_channel: bool = True
+    form: str = "first-token"
+    keep_float: frozenset[str] = frozenset()
