@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -245,7 +246,7 @@ def data_spec(config: RunConfig) -> DataSpec:
 
 def _require_choices(config: RunConfig) -> None:
     """Check the names that tables hold, with the names that would do, and what they need."""
-    choices = (
+    choices: tuple[tuple[str, str, Collection[str]], ...] = (
         ("--search", config.search, STRATEGIES),
         ("--recover", config.recover, RECOVERIES),
         ("--workers", config.workers, WORKERS),

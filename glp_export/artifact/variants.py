@@ -32,5 +32,7 @@ VARIANTS: dict[str, Variant] = {
         Variant("fp32-optimized", "model_optimized.onnx", "fp32"),
         # For GPUs; fused where the fp32 file that it was made from was.
         Variant("fp16", "model_fp16.onnx", "fp16"),
+        # For CPUs with 8-bit dot products; the name that transformers.js loads by default.
+        Variant("int8", "model_quantized.onnx", "int8"),
     )
 }

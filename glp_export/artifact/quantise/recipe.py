@@ -25,3 +25,13 @@ class Int8Recipe:
     per_channel: bool = True
     form: str = "first-token"
     keep_float: frozenset[str] = frozenset()
+
+
+DYNAMIC = "dynamic"
+RECIPES: dict[str, Int8Recipe] = {
+    DYNAMIC: Int8Recipe(),
+    "minmax": Int8Recipe(mode="static", calibration="minmax"),
+    "entropy": Int8Recipe(mode="static", calibration="entropy"),
+    "percentile": Int8Recipe(mode="static", calibration="percentile"),
+}
+"""What `--int8` can ask for: how the ranges of activations are found."""
