@@ -17,7 +17,7 @@ from glp_export.machine import usable_cores
 from glp_export.serve.answers import Answers, Head
 from glp_export.serve.graph import Graph, batches_of
 from glp_export.serve.session import open_session, provider_name
-from glp_export.serve.settings import SETTINGS, Settings, read_settings
+from glp_export.serve.settings import CPU, SETTINGS, Settings, read_settings
 from glp_export.serve.text import (
     TOKENIZER,
     TOKENIZER_CONFIG,
@@ -29,8 +29,12 @@ from glp_export.serve.text import (
 
 CONFIG = "config.json"
 
-BATCH_TOKENS = 4096
-"""Tokens of a batch at most: past it a CPU gains nothing from more rows."""
+CPU_BATCH_TOKENS = 512
+"""Tokens of a batch on a CPU. More rows gain nothing there and are padded more: 64 texts of 4 to 40
+words take 1.3 to 1.7 times as long in batches of 4096 tokens (benchmarks/serving_overhead.py)."""
+
+BATCH_TOKENS = 8192
+"""Tokens of a batch elsewhere, where many rows are needed to keep the device busy."""
 
 _WINDOW = 4096
 """Rows that are cut into tokens together, so that a long list needs no more memory."""
@@ -62,7 +66,7 @@ class ServedModel:
     head: Head
     encoder: TextEncoder
     graph: Graph
-    batch_tokens: int = BATCH_TOKENS
+    batch_tokens: int
 
     def __call__(self, texts: Texts, text_pairs: str | Iterable[str] | None = None) -> Answers:
         """Answer a text, texts, or pairs of texts.
@@ -107,44 +111,46 @@ def load(
     precision: str | None = None,
     variant: str | None = None,
     verify: bool = True,
-    batch_tokens: int = BATCH_TOKENS,
+    batch_tokens: int | None = None,
 ) -> ServedModel:
     """Open an artifact; `glp_export.load` tells of the arguments."""
-    if batch_tokens < 1:
+    if batch_tokens is not None and batch_tokens < 1:
         raise UsageError(f"batches of {batch_tokens} tokens hold nothing", where="batch_tokens")
     root = Path(path)
     _require_artifact(root)
     if verify:
         verify_files(root, (CONFIG, TOKENIZER, TOKENIZER_CONFIG), perhaps=(SETTINGS,))
-    settings = read_settings(root)
-    chosen_provider = _provider(settings, provider, root)
-    file = settings.choose(chosen_provider, precision=precision, variant=variant)
-    onnx = root / "onnx" / file.name
+    settings, config = read_settings(root), _read_config(root)
+    chosen = _provider(settings, provider, root)
+    file = settings.choose(chosen, precision=precision, variant=variant)
     if verify:
         verify_files(root, (f"onnx/{file.name}",), perhaps=(f"onnx/{file.name}_data",))
-    config = _read_config(root)
-    encoder = open_encoder(
-        root, config, max_length=settings.max_length, multiple=settings.pad_to_multiple_of
-    )
     cores = _threads(settings) if threads is None else threads
-    session = open_session(
-        onnx,
-        provider=chosen_provider,
-        threads=cores,
-        graph_level=settings.graph_level,
-        provider_options=settings.of_provider(chosen_provider).options,
-        session_options=settings.session_config,
-    )
     return ServedModel(
-        path=onnx,
+        path=root / "onnx" / file.name,
         variant=file.variant,
         precision=file.precision,
-        provider=chosen_provider,
+        provider=chosen,
         threads=cores,
         head=Head.of(config),
-        encoder=encoder,
-        graph=Graph(session),
-        batch_tokens=batch_tokens,
+        encoder=open_encoder(
+            root, config, max_length=settings.max_length, multiple=settings.pad_to_multiple_of
+        ),
+        graph=_open_graph(root / "onnx" / file.name, settings, chosen, cores),
+        batch_tokens=batch_tokens or _batch_tokens(chosen),
+    )
+
+
+def _open_graph(path: Path, settings: Settings, provider: str, threads: int) -> Graph:
+    return Graph(
+        open_session(
+            path,
+            provider=provider,
+            threads=threads,
+            graph_level=settings.graph_level,
+            provider_options=settings.of_provider(provider).options,
+            session_options=settings.session_config,
+        )
     )
 
 
@@ -189,6 +195,10 @@ def _provider(settings: Settings, asked: str | None, root: Path) -> str:
             where=str(root / SETTINGS),
             fix=f'{error.fix}; or ask for another: glp_export.load(…, provider="cpu")',
         ) from error
+
+
+def _batch_tokens(provider: str) -> int:
+    return CPU_BATCH_TOKENS if provider == CPU else BATCH_TOKENS
 
 
 def _threads(settings: Settings) -> int:

@@ -57,7 +57,7 @@ class TextEncoder:
             DataError: a text that is not Unicode.
         """
         try:
-            if len(rows) == 1:
+            if len(rows) == 1:  # without the pool of threads that a batch is handed to
                 (row,) = rows
                 return [self.tokenizer.encode(*((row,) if isinstance(row, str) else row))]
             return self.tokenizer.encode_batch_fast(list(rows))
