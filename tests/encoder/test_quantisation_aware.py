@@ -73,7 +73,10 @@ def int8_answers(model, lesson, directory):
     path = directory / "int8.onnx"
     with quiet():
         quantize_dynamic(
-            str(source.path), str(path), op_types_to_quantize=["MatMul"], per_channel=True,
+            str(source.path),
+            str(path),
+            op_types_to_quantize=["MatMul"],
+            per_channel=True,
             weight_type=QuantType.QInt8,
         )
     session = open_session(path, threads=THREADS)

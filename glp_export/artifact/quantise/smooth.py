@@ -161,9 +161,7 @@ def _divide(
         own = f"{product.node.name}_smoothed_weight"  # a matrix may serve other products too
         graph.initializer.append(numpy_helper.from_array(multiplied, own))
         product.node.input[0], product.node.input[1] = divided, own
-    first = min(
-        index for index, node in enumerate(graph.node) if divided in node.input
-    )
+    first = min(index for index, node in enumerate(graph.node) if divided in node.input)
     node = helper.make_node("Mul", [tensor, factor], [divided], name=f"{tensor}/Smooth")
     graph.node.insert(first, node)
 

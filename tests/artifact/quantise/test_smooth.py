@@ -14,6 +14,7 @@ from glp_export.errors import UsageError
 from tests.artifact.conftest import THREADS
 from tests.artifact.quantise.loud_channel import LOUD, dynamic_int8, loud_graph
 
+
 @pytest.fixture(scope="module")
 def loud(tmp_path_factory):
     """A graph that int8 spoils in one product."""
