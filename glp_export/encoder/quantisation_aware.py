@@ -77,7 +77,11 @@ def quantised_products(
     ]
     for module in changed:
         # On the instance: hooks, parametrisations or wrappers would change the weights' names.
+<<<<<<< HEAD
         module.forward = _as_int8(module)  # type: ignore[method-assign, assignment]
+=======
+        module.forward = _as_int8(module)  # type: ignore[assignment, method-assign]
+>>>>>>> w4-float
     try:
         yield
     finally:
@@ -88,8 +92,8 @@ def quantised_products(
 def _as_int8(module: nn.Linear) -> Callable[[Tensor], Tensor]:
     from torch.nn import functional
 
-    def forward(inputs: Tensor) -> Tensor:
-        return functional.linear(round_inputs(inputs), round_weight(module.weight), module.bias)
+    def forward(input: Tensor) -> Tensor:
+        return functional.linear(round_inputs(input), round_weight(module.weight), module.bias)
 
     return forward
 

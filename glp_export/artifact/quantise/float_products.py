@@ -6,7 +6,6 @@ import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -123,10 +122,11 @@ def fewest_in_float(
     """Find the cheapest products to keep in float so that accuracy falls by `max_drop` at most.
 
     If everything can be int8, that is the first file tried and the last. Else products are given
-    back to float in order of the divergence that each saves for its cost, as many as it takes
+    back to float in order of the divergence that each brings for its cost, as many as it takes
     (found by doubling and bisection), and those that turn out not to be needed are taken back.
-    What products save is found by giving back many at once and looking closer where it helps, so
-    that few files are built. The same answers give the same result; ties go by cost and name.
+    What products bring is found from files in which groups of them alone are int8, looking closer
+    where it helps, so that few files are built. The same answers give the same result; ties go by
+    cost and name.
 
     Args:
         costs: every product's multiply-adds, by name.
@@ -142,7 +142,7 @@ def fewest_in_float(
     everything = trials.of(())
     if everything.comparison.drop <= max_drop:
         return trials.kept(everything, max_drop)
-    ranked = _affordable(_most_saving(trials, everything.divergence), costs, most)
+    ranked = _affordable(_most_harmful(trials, everything.divergence), costs, most)
     prefix = _shortest(trials, ranked, max_drop)
     if prefix is None:
         return trials.kept(trials.nearest(most), max_drop)
@@ -205,33 +205,42 @@ def _share(costs: Mapping[str, float], names: frozenset[str]) -> float:
     return sum(costs[name] for name in sorted(names)) / sum(costs.values())
 
 
-def _most_saving(trials: _Trials, whole: float) -> Iterator[str]:
-    """Products by the divergence that giving one back saves for its cost, the best first.
+def _most_harmful(trials: _Trials, whole: float) -> Iterator[str]:
+    """Products by the divergence that each brings for its cost, the worst first.
 
-    A group is opened only while it could hold the best of all: best-first branch and bound, the
-    bound of a group being that its cheapest member saves all. Errors of products add up, so one
-    half of a group is tried and the other half saves the rest.
+    A product's harm is that of the file in which it alone is int8. Giving it back where all others
+    are int8 would show it through the noise of theirs: every rounding before a product changes
+    which way its own roundings go. A group is opened only while it could hold the worst of all:
+    best-first branch and bound, the bound of a group being that its cheapest member does all the
+    harm. Harms add up, so the second half of a group is not tried unless the rest of the sum asks
+    for it.
 
     Args:
         trials: tries groups.
-        whole: divergence of the file that keeps nothing.
+        whole: divergence of the file in which everything is int8.
     """
-    names = sorted(trials.costs, key=lambda name: (trials.costs[name], name))
+    costs = trials.costs
+    names = sorted(costs, key=lambda name: (costs[name], name))
 
-    def entry(start: int, stop: int, saved: float) -> Any:
-        return -saved / trials.costs[names[start]], start, stop, saved
+    def entry(start: int, stop: int, harm: float, tried: bool) -> tuple[float, int, int, bool]:
+        return -harm / costs[names[start]], start, stop, tried
 
-    queue = [entry(0, len(names), whole)] if names else []
+    def alone(start: int, stop: int) -> float:
+        return trials.of(names[:start] + names[stop:]).divergence
+
+    queue = [entry(0, len(names), whole, tried=True)] if names else []
     while queue:
-        _, start, stop, saved = heapq.heappop(queue)
-        if stop - start == 1:
+        density, start, stop, tried = heapq.heappop(queue)
+        harm = -density * costs[names[start]]
+        if not tried:
+            heapq.heappush(queue, entry(start, stop, alone(start, stop), tried=True))
+        elif stop - start == 1:
             yield names[start]
-            continue
-        middle = (start + stop) // 2
-        first = whole - trials.of(names[start:middle]).divergence
-        first = min(max(first, 0.0), saved)
-        heapq.heappush(queue, entry(start, middle, first))
-        heapq.heappush(queue, entry(middle, stop, saved - first))
+        else:
+            middle = (start + stop) // 2
+            first = alone(start, middle)
+            heapq.heappush(queue, entry(start, middle, first, tried=True))
+            heapq.heappush(queue, entry(middle, stop, max(harm - first, 0.0), tried=False))
 
 
 def _affordable(names: Iterator[str], costs: Mapping[str, float], most: float) -> Iterator[str]:

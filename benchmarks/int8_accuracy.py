@@ -1,0 +1,287 @@
+"""What int8 costs in accuracy, and what brings it back: float products, smoothing, a lesson.
+
+    python benchmarks/int8_accuracy.py --model MODEL --data DATA [DATA …] --depth 3
+
+For every task a model is fine-tuned, cut to every other layer and distilled on `fit`, exported, and
+made int8 in several ways. Which products stay in float is chosen on `select`; the tables are of the
+test set, every file beside the fp32 file of the same depth on the same examples.
+
+`DATA` is a directory of train and validation files or a GLUE task with its directory (`cola=DIR`).
+With `--work` what was trained is kept there and taken from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from int8_files import calibration_batches, dynamic_int8, products_of, static_int8
+
+from glp_export.artifact import export_onnx, open_session, predict_onnx
+from glp_export.artifact.onnx_file import read_graph, write_graph
+from glp_export.artifact.quantise.float_products import (
+    Kept,
+    compare_with,
+    divergence,
+    fewest_in_float,
+)
+from glp_export.artifact.quantise.smooth import smooth_graph
+from glp_export.config import resolve
+from glp_export.encoder import (
+    RECOVERIES,
+    Lesson,
+    ModelSource,
+    finetune,
+    load_model,
+    predict,
+    remove_layers,
+    save_checkpoint,
+)
+from glp_export.encoder.quantisation_aware import quantisation_aware
+from glp_export.machine import describe
+from glp_export.search import Problem, order_by_rule
+from glp_export.setup import Setup, set_up
+from glp_export.tasks import paired_difference_interval, score
+
+Build = Callable[..., Path]
+
+BUDGETS = {"matthews": 0.01, "pearson": 0.01, "spearman": 0.01}
+"""Metric points that int8 may cost; 0.005 of the other metrics."""
+
+EXPLANATION = """\
+The change of the test metric from the fp32 file to each int8 file, in points (hundredths), with its
+95 % paired interval over the test examples; minus is worse. All weights are s8 by output channel,
+activations u8 by tensor; embeddings, attention's own two products and everything between products
+stay fp32. Static ranges are of {rows} examples. "Float" keeps the fewest multiply-adds in fp32 that
+bring the drop on `select` within {budgets}: their share and the files built to find them.
+"Lesson" is quantisation-aware training on the fp32 model's own answers to `fit`."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One task's model of the wanted depth, and what int8 files are made and judged with."""
+
+    setup: Setup
+    directory: Path
+    rows: int
+
+    @property
+    def source(self) -> Path:
+        """The fp32 file."""
+        return self.directory / "model.onnx"
+
+    def answers(self, path: Path, part: str) -> Any:
+        """Logits of a file on `select` or `test`."""
+        session = open_session(path, threads=self.setup.place.threads)
+        return predict_onnx(session, getattr(self.setup, part), self.setup.tokenizer)
+
+    def batches(self, alike: bool = False) -> list[dict[str, Any]]:
+        """Batches of `fit` to see ranges on."""
+        return calibration_batches(self.setup.fit, self.setup.tokenizer, self.rows, alike=alike)
+
+    def static(self, source: Path, output: Path, keep: Any = (), how: str = "minmax") -> Path:
+        """A static int8 file."""
+        return static_int8(source, output, self.batches(how != "minmax"), how, keep)
+
+    @property
+    def max_drop(self) -> float:
+        """What int8 may cost."""
+        return BUDGETS.get(self.setup.data.task.metric, 0.005)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One int8 file of one task, on the test set."""
+
+    way: str
+    change: tuple[float, float, float]
+    divergence: float
+    note: str = ""
+
+
+def main() -> None:
+    """Parse, measure, print the tables and write them."""
+    arguments = parse()
+    logging.disable(logging.WARNING)
+    found: dict[str, list[Outcome]] = {}
+    with tempfile.TemporaryDirectory(prefix="glp-int8-") as scratch:
+        for data in arguments.data:
+            work = arguments.work or Path(scratch)
+            subject = prepare(arguments, data, work / Path(data).name)
+            reference = subject.answers(subject.source, "test")
+            labels = subject.setup.test["labels"][:]
+            task = subject.setup.data.task
+            title = f"{task.name} | {task.metric} | {100 * score(task, reference, labels):.1f}"
+            found[title] = []
+            for way, path, note in files(subject):
+                logits = subject.answers(path, "test")
+                change = paired_difference_interval(task, logits, reference, labels)
+                distance = divergence(logits, reference) / divergence(reference, 0 * reference)
+                found[title].append(Outcome(way, change, distance, note))
+                print(data, found[title][-1], file=sys.stderr, flush=True)
+            text = tables(found, arguments)
+            if arguments.output:
+                arguments.output.parent.mkdir(parents=True, exist_ok=True)
+                arguments.output.write_text(text + "\n")
+    print(text)
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", required=True, help="directory or hub id")
+    parser.add_argument("--data", required=True, nargs="+", help="directories")
+    parser.add_argument("--depth", type=int, required=True, help="layers that stay")
+    parser.add_argument("--epochs", type=float, default=2.0)
+    parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--max-train-samples", type=int)
+    parser.add_argument("--calibration-rows", type=int, default=128)
+    parser.add_argument("--seed", type=int, default=41)
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--work", type=Path, help="keep trained models here")
+    parser.add_argument("--output", type=Path, help="Markdown file for the tables")
+    return parser.parse_args()
+
+
+def prepare(arguments: argparse.Namespace, data: str, directory: Path) -> Subject:
+    """The fp32 file of one task, trained unless it is there."""
+    task, _, dataset = data.rpartition("=")
+    wishes = ("model", "depth", "epochs", "learning_rate", "max_train_samples", "seed", "threads")
+    config = resolve(
+        {name: getattr(arguments, name) for name in wishes}
+        | {"dataset": dataset, "cache": "none"}
+        | ({"task": task} if task else {})
+    )
+    setup = set_up(config)
+    subject = Subject(setup, directory, arguments.calibration_rows)
+    if not subject.source.is_file():
+        teacher = finetune(setup.pretrained(), setup.fit, setup.tokenizer, setup.final)
+        answers = predict(teacher, setup.fit, setup.tokenizer)
+        lesson = Lesson(setup.fit, setup.tokenizer, answers, setup.final, setup.distillation)
+        order = order_by_rule("alternate", Problem(setup.problem.layers, setup.problem.cuts))
+        student = RECOVERIES["distill"].teach(remove_layers(teacher, order), lesson, None)
+        export(subject, student, directory / "checkpoint", subject.source)
+    return subject
+
+
+def export(subject: Subject, model: Any, checkpoint: Path, path: Path) -> Path:
+    """Save and export a model."""
+    save_checkpoint(model, subject.setup.tokenizer, checkpoint)
+    task = subject.setup.place.kind.export_task
+    return export_onnx(checkpoint, path, export_task=task, threads=subject.setup.place.threads).path
+
+
+def files(subject: Subject) -> Iterator[tuple[str, Path, str]]:
+    """Every int8 file of a task: the way it was made, where it is, what is to be said of it."""
+    directory, source = subject.directory, subject.source
+    smoothed, taught = directory / "smoothed.onnx", directory / "taught.onnx"
+    write_graph(
+        smooth_graph(
+            read_graph(source, weights=True),
+            subject.batches(),
+            threads=subject.setup.place.threads,
+        ),
+        smoothed,
+    )
+    export(subject, lesson(subject), directory / "taught", taught)
+    modes: dict[str, Build] = {"dynamic": dynamic_int8, "static": subject.static}
+    for mode, build in modes.items():
+        yield mode, build(source, directory / f"{mode}.onnx"), ""
+        if mode == "static":
+            for how in ("percentile", "entropy"):
+                path = directory / f"{mode}_{how}.onnx"
+                yield f"{mode}, {how}", subject.static(source, path, how=how), ""
+            rounded = static_int8(
+                source, directory / "rounded.onnx", subject.batches(), round_outputs=True
+            )
+            yield f"{mode}, outputs rounded", rounded, ""
+        kept = search(subject, partial(build, source, directory / "trial.onnx"))
+        path = build(source, directory / f"{mode}_float.onnx", kept.keep_float)
+        yield f"{mode}, float", path, f"{100 * kept.share:.0f} %, {len(kept.trials)} files"
+        yield f"{mode}, smoothed", build(smoothed, directory / f"{mode}_smoothed.onnx"), ""
+        yield f"{mode}, lesson", build(taught, directory / f"{mode}_taught.onnx"), ""
+
+
+def search(subject: Subject, build: Build) -> Kept:
+    """Which products stay in float, chosen on `select`."""
+    reference = subject.answers(subject.source, "select")
+    labels = subject.setup.select["labels"][:]
+    costs = products_of(subject.source)
+    return fewest_in_float(
+        costs,
+        lambda keep: subject.answers(build(keep), "select"),
+        reference,
+        compare_with(subject.setup.data.task, reference, labels),
+        max_drop=subject.max_drop,
+    )
+
+
+def lesson(subject: Subject) -> Any:
+    """The model after a quantisation-aware lesson of one epoch in its own answers."""
+    setup = subject.setup
+    model = load_model(ModelSource(str(subject.directory / "checkpoint")), setup.data.task)
+    settings = replace(setup.final, epochs=1.0, learning_rate=setup.final.learning_rate / 4)
+    own = Lesson(
+        examples=setup.fit,
+        tokenizer=setup.tokenizer,
+        teacher_logits=predict(model, setup.fit, setup.tokenizer),
+        settings=settings,
+        distillation=replace(setup.distillation, weight=1.0, rate=1.0),
+    )
+    return quantisation_aware(model, own)
+
+
+def tables(found: dict[str, list[Outcome]], arguments: argparse.Namespace) -> str:
+    """Markdown: changes of the metric, and distances of the logits."""
+    machine = describe()
+    command = " ".join(Path(part).name if "/" in part else part for part in sys.argv)
+    ways = [outcome.way for outcome in next(iter(found.values()))]
+    head = f"| task | metric | fp32 | {' | '.join(ways)} |"
+    rule = "|---" * (3 + len(ways)) + "|"
+    lines = [
+        f"# int8 accuracy: {Path(arguments.model).name} at {arguments.depth} layers",
+        "",
+        f"{time.strftime('%Y-%m-%d')}, {machine.cpu}, onnxruntime "
+        f"{machine.versions['onnxruntime']}, torch {machine.versions['torch']}; seed "
+        f"{arguments.seed}.",
+        "",
+        EXPLANATION.format(
+            rows=arguments.calibration_rows, budgets="0.5 points (1 of a correlation)"
+        ),
+        "",
+        f"`python {command}`",
+        "",
+        head,
+        rule,
+        *(f"| {title} | {' | '.join(map(changed, row))} |" for title, row in found.items()),
+        "",
+        "Mean squared distance of the logits from the fp32 file's, over their own mean square, in "
+        "thousandths:",
+        "",
+        head,
+        rule,
+        *(
+            f"| {title} | {' | '.join(f'{1000 * cell.divergence:.2f}' for cell in row)} |"
+            for title, row in found.items()
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def changed(outcome: Outcome) -> str:
+    """One cell: the change of the metric with its interval."""
+    middle, low, high = (100 * value for value in outcome.change)
+    note = f"; {outcome.note}" if outcome.note else ""
+    return f"{middle:+.1f} ({low:+.1f} to {high:+.1f}{note})"
+
+
+if __name__ == "__main__":
+    main()
