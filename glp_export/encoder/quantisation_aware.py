@@ -77,11 +77,7 @@ def quantised_products(
     ]
     for module in changed:
         # On the instance: hooks, parametrisations or wrappers would change the weights' names.
-<<<<<<< HEAD
         module.forward = _as_int8(module)  # type: ignore[method-assign, assignment]
-=======
-        module.forward = _as_int8(module)  # type: ignore[assignment, method-assign]
->>>>>>> w4-float
     try:
         yield
     finally:

@@ -11,7 +11,7 @@ from glp_export.cli import run
 SMALL = (
     "--epochs", "1", "--learning-rate", "1e-3", "--batch-size", "16", "--max-length", "32",
     "--seq-lens", "8", "16", "--batch-sizes", "1", "4", "--bench-seconds", "0.2", "--device", "cpu",
-    "--offline", "--skip-memory", "--threads", "1", "--bench-rounds", "3",
+    "--offline", "--skip-memory", "--threads", "1", "--bench-rounds", "3", "--precision", "fp32",
 )  # fmt: skip
 """Flags that make a run of a tiny encoder take seconds."""
 

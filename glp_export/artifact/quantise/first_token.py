@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
 ELEMENTWISE = frozenset(
-    ["Add", "Sub", "Mul", "Div", "Pow", "Where", "Erf", "Tanh", "Sigmoid", "Relu", "Sqrt", "Neg", "Cast", "Identity", "Gelu", "Clip"]
+    (
+        *("Add", "Sub", "Mul", "Div", "Pow", "Where", "Erf", "Tanh", "Sigmoid", "Relu", "Sqrt"),
+        *("Neg", "Cast", "Identity", "Gelu", "Clip"),
+    )
 )
 
 ALL = -1
