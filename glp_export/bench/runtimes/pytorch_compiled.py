@@ -71,10 +71,11 @@ def _compile(model: Any, *, cuda: bool, dynamic: bool) -> Callable[..., Any]:
     if not cuda:
         return torch.compile(model, dynamic=dynamic)
     replayed = torch.compile(model, dynamic=dynamic, mode="reduce-overhead")
+    begin_step: Any = torch.compiler.cudagraph_mark_step_begin
 
     def step(**tensors: Any) -> Any:
         # The last call's logits are on the host by now: their buffer may be written again.
-        torch.compiler.cudagraph_mark_step_begin()
+        begin_step()
         return replayed(**tensors)
 
     return step
