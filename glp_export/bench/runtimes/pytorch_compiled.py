@@ -71,11 +71,10 @@ def _compile(model: Any, *, cuda: bool, dynamic: bool) -> Callable[..., Any]:
     if not cuda:
         return torch.compile(model, dynamic=dynamic)
     replayed = torch.compile(model, dynamic=dynamic, mode="reduce-overhead")
-    begin_step: Any = torch.compiler.cudagraph_mark_step_begin
 
     def step(**tensors: Any) -> Any:
         # The last call's logits are on the host by now: their buffer may be written again.
-        begin_step()
+        torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         return replayed(**tensors)
 
     return step
