@@ -70,7 +70,7 @@ def _compile(model: Any, *, cuda: bool, dynamic: bool) -> Callable[..., Any]:
 
     if not cuda:
         return torch.compile(model, dynamic=dynamic)
-    replayed = torch.compile(model, dynamic=dynamic, mode="reduce-overhead")
+    replayed: Any = torch.compile(model, dynamic=dynamic, mode="reduce-overhead")
 
     def step(**tensors: Any) -> Any:
         # The last call's logits are on the host by now: their buffer may be written again.
