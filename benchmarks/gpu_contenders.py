@@ -124,7 +124,7 @@ class Recipes:
         return replace(self._onnx(self.files.half("none")), provider="TensorrtExecutionProvider")
 
 
-def prove(contender: Contender, files: Files, *, length: int) -> None:
+def prove(contender: Contender, files: Files, device: str, *, length: int) -> None:
     """Run a contender on a padded batch: on the provider it names, and near PyTorch fp32.
 
     Raises:
@@ -136,12 +136,7 @@ def prove(contender: Contender, files: Files, *, length: int) -> None:
     feeds = {name: array.copy() for name, array in workload.batches[0].items()}
     feeds["attention_mask"][1, length // 2 :] = 0
     feeds["attention_mask"][2, 2:] = 0
-    reference = pytorch_contender(
-        "unpruned",
-        files.checkpoint,
-        "cpu" if contender.provider == machine.CPU else "cuda",
-        contender.threads,
-    )
+    reference = pytorch_contender("unpruned", files.checkpoint, device, contender.threads)
     wanted, found = (_logits(one, feeds) for one in (reference, contender))
     tolerance = TOLERANCES[contender.precision]
     distance = np.abs(found - wanted)

@@ -86,6 +86,7 @@ def _measure_base(
     base: str, scratch: Path, options: argparse.Namespace, timing: Timing, measured: Measured
 ) -> None:
     entries: list[Entry] = []
+    shortest = min(length for _, length in options.shapes)
     for size, layers, role in _models(base, options):
         files = Files(size, layers, scratch / f"{size}-{layers}")
         recipes = Recipes(files, role, options.device, options.threads)
@@ -94,7 +95,7 @@ def _measure_base(
         for name, make in made.items():
             try:
                 contender = make()
-                prove(contender, files, length=min(length for _, length in options.shapes))
+                prove(contender, files, options.device, length=shortest)
             except GlpError as error:
                 say(f"  not run: {prefix}{name}: {error.what}")
                 measured.failures.append((base, f"{prefix}{name}", str(files.depth), error.what))

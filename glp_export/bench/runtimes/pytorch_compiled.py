@@ -6,7 +6,7 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,10 +48,9 @@ class _Compiled:
         config: Any = torch._dynamo.config
         config.recompile_limit = max(config.recompile_limit, _SHAPES)
         config.fail_on_recompile_limit_hit = True
-        model = load_on_device(contender)
-        mode = "reduce-overhead" if contender.provider == machine.CUDA else None
-        self._fixed = runner_of(model, torch.compile(model, dynamic=False, mode=mode))
-        self._changing = runner_of(model, torch.compile(model, dynamic=True, mode=mode))
+        model, cuda = load_on_device(contender), contender.provider == machine.CUDA
+        self._fixed = runner_of(model, _compile(model, cuda=cuda, dynamic=False))
+        self._changing = runner_of(model, _compile(model, cuda=cuda, dynamic=True))
         self._use_changing = False
 
     def prepare(self, batches: Sequence[Feeds]) -> None:
@@ -64,6 +63,21 @@ class _Compiled:
     def __call__(self, feeds: Feeds) -> NDArray[np.float32]:
         """Run one batch; a shape not seen before is compiled first."""
         return self._changing(feeds) if self._use_changing else self._fixed(feeds)
+
+
+def _compile(model: Any, *, cuda: bool, dynamic: bool) -> Callable[..., Any]:
+    import torch
+
+    if not cuda:
+        return torch.compile(model, dynamic=dynamic)
+    replayed: Any = torch.compile(model, dynamic=dynamic, mode="reduce-overhead")
+
+    def step(**tensors: Any) -> Any:
+        # The last call's logits are on the host by now: their buffer may be written again.
+        torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+        return replayed(**tensors)
+
+    return step
 
 
 def _require_compiler(*, cuda: bool) -> None:
