@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from glp_export.artifact import OnnxFile, export_onnx
 from glp_export.artifact.batches import by_length, pad_rows
 from glp_export.artifact.precisions_file import Loss, PrecisionEntry
-from glp_export.artifact.quantise import products, quantise
+from glp_export.artifact.quantise import NARROW, products, quantise
 from glp_export.artifact.quantise.float_products import Kept, compare_with, fewest_in_float
 from glp_export.artifact.quantise.recipe import DYNAMIC, RECIPES
 from glp_export.artifact.variants import VARIANTS
@@ -83,7 +83,7 @@ def _quantised(order: Order, name: str, plain: OnnxFile, *, recovered: bool = Fa
     # What it has to live up to are the answers of the model that was trained, in fp32.
     reference = order.answers(order.exported.plain, evidence.select)
     kept = fewest_in_float(
-        {product.name: float(product.rows * product.columns) for product in products(plain)},
+        {one.name: float(one.work) for one in products(plain) if one.columns >= NARROW},
         lambda names: order.answers(build(names), evidence.select),
         reference,
         compare_with(order.place.task, reference, evidence.select["labels"][:]),

@@ -21,6 +21,10 @@ _FEED_FORWARD = 2
 """Products of a feed-forward block where there is only one layer, so that none can be counted."""
 
 
+TABLE = "embeddings"
+"""The role of the one thing that is looked up and not multiplied."""
+
+
 @dataclass(frozen=True)
 class Product:
     """A matrix product with a constant weight, or several of one layer that read the same tensor.
@@ -39,6 +43,11 @@ class Product:
     role: str
     rows: int
     columns: int
+
+    @property
+    def work(self) -> int:
+        """Multiply-adds for one token; of a table the numbers that are copied."""
+        return self.columns if self.role == TABLE else self.rows * self.columns
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,7 @@ def locate(view: GraphView) -> list[Located]:
     for node, key in zip(weighted, names, strict=True):
         grouped.setdefault(key, []).append(node)
     tables = _tables(view)
-    found = [_located(view, (None, "embeddings"), tables)] if tables else []
+    found = [_located(view, (None, TABLE), tables)] if tables else []
     return found + [_located(view, key, nodes) for key, nodes in grouped.items()]
 
 

@@ -124,7 +124,9 @@ def _chosen(located: Sequence[Located], recipe: Int8Recipe, path: Path) -> list[
         for one in located
         if one.product.name not in recipe.keep_float and one.product.columns >= NARROW
     ]
-    if not any(node.op_type != "Gather" for one in chosen for node in one.nodes):
+    multiplied = any(node.op_type != "Gather" for one in chosen for node in one.nodes)
+    # A table alone is worth it only to whoever asks what the table costs.
+    if not (multiplied or (chosen and recipe.keep_float)):
         kept = ", ".join(sorted(recipe.keep_float & names))
         raise ModelError(
             "There is nothing to quantise: the graph has no matrix product (MatMul, Gemm) with a "
