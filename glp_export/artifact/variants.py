@@ -30,5 +30,7 @@ VARIANTS: dict[str, Variant] = {
         Variant("fp32", "model.onnx", "fp32"),
         # May use ONNX Runtime's own operators, hence not under the standard name.
         Variant("fp32-optimized", "model_optimized.onnx", "fp32"),
+        # Integer products; the name that transformers.js loads by default.
+        Variant("int8", "model_quantized.onnx", "int8"),
     )
 }

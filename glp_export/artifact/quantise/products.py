@@ -84,9 +84,7 @@ def weight_shape(view: GraphView, node: NodeProto) -> tuple[int, int] | None:
     return shape[0], shape[1]
 
 
-def _located(
-    view: GraphView, key: tuple[int | None, str], nodes: list[NodeProto]
-) -> Located:
+def _located(view: GraphView, key: tuple[int | None, str], nodes: list[NodeProto]) -> Located:
     layer, role = key
     if nodes[0].op_type == "Gather":
         shapes = [view.dimensions(nodes[0].input[0]) or (0, 0)]
