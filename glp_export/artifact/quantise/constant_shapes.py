@@ -31,7 +31,7 @@ def infer_shapes(model: ModelProto) -> Shapes:
 
     try:
         with quiet():
-            inferred = SymbolicShapeInference.infer_shapes(model, auto_merge=True)
+            inferred = SymbolicShapeInference.infer_shapes(_skeleton(model), auto_merge=True)
     except Exception:  # asserts and sympy's own, by what it meets
         return {}
     graph = inferred.graph
@@ -41,6 +41,25 @@ def infer_shapes(model: ModelProto) -> Shapes:
         if value.type.tensor_type.HasField("shape")
     }
     return shapes | {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+
+
+def _skeleton(model: ModelProto) -> ModelProto:
+    """A copy without the values of the weights, which have no part in shapes and may be large."""
+    import onnx
+
+    copy = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
+    graph = model.graph
+    copy.graph.name = graph.name
+    for field in ("node", "input", "output"):
+        getattr(copy.graph, field).extend(getattr(graph, field))
+    for tensor in graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) > 1:
+            copy.graph.initializer.add(
+                name=tensor.name, data_type=tensor.data_type, dims=tensor.dims
+            )
+        else:
+            copy.graph.initializer.append(tensor)
+    return copy
 
 
 def fix_shapes(model: ModelProto, shapes: Shapes) -> None:

@@ -21,10 +21,24 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
 ELEMENTWISE = frozenset(
-    (
-        *("Add", "Sub", "Mul", "Div", "Pow", "Where", "Erf", "Tanh", "Sigmoid", "Relu", "Sqrt"),
-        *("Neg", "Cast", "Identity", "Gelu", "Clip"),
-    )
+    {
+        "Add",
+        "Cast",
+        "Clip",
+        "Div",
+        "Erf",
+        "Gelu",
+        "Identity",
+        "Mul",
+        "Neg",
+        "Pow",
+        "Relu",
+        "Sigmoid",
+        "Sqrt",
+        "Sub",
+        "Tanh",
+        "Where",
+    }
 )
 
 ALL = -1
@@ -48,7 +62,8 @@ def first_token_only(model: ModelProto, shapes: Shapes) -> bool:
     slices: dict[tuple[str, int], NodeProto] = {}
     nodes: list[NodeProto] = []
     for node in view.nodes:
-        for position, axis in _wanted(view, node, needs, shapes).items():
+        wanted = {} if node.op_type == "Gather" else _wanted(view, node, needs, shapes)
+        for position, axis in wanted.items():
             name = node.input[position]
             if axis == ALL or needs.get(name, ALL) == axis:
                 continue
@@ -85,7 +100,8 @@ def _wanted(view: GraphView, node: NodeProto, needs: Needs, shapes: Shapes) -> d
     """
     if node.op_type == "Gather":
         return _read_token(view, node, shapes)
-    axis = needs.get(node.output[0], ALL)
+    axes = {needs[name] for name in node.output if name in needs}
+    axis = axes.pop() if len(axes) == 1 else ALL
     ranks = [len(shapes[name]) if name in shapes else None for name in node.input]
     rank = len(shapes[node.output[0]]) if node.output[0] in shapes else None
     if axis == ALL or rank is None or ranks[0] is None:
@@ -93,18 +109,19 @@ def _wanted(view: GraphView, node: NodeProto, needs: Needs, shapes: Shapes) -> d
     if node.op_type in ELEMENTWISE:
         return _broadcast(node, axis, rank, range(len(node.input)), shapes)
     if node.op_type in ("LayerNormalization", "Softmax"):
-        along = attribute(node, "axis", -1) % rank
-        return {0: axis} if axis < along else {}
+        return {0: axis} if axis < attribute(node, "axis", -1) % rank else {}
+    if node.op_type == "Slice":
+        cut = view.constant(node.input[3]) if len(node.input) > 3 else None
+        return {0: axis} if cut is not None and axis not in cut % rank else {}
     if node.op_type == "Transpose":
         return {0: attribute(node, "perm")[axis]}
     if node.op_type == "Reshape":
         shape = view.constant(node.input[1])
         copied = shape is not None and not shape[: axis + 1].any()
         return {0: axis} if copied else {}
-    if node.op_type == "MatMul" and axis == rank - 2 and ranks[0] >= 2:
-        return {0: ranks[0] - 2}
-    if node.op_type == "MatMul" and axis < rank - 2:
-        return _broadcast(node, axis, rank, (0, 1), shapes)
+    if node.op_type == "MatMul" and min(ranks[0], ranks[1] or 0) >= 2 and axis < rank - 1:
+        rows = axis == rank - 2
+        return {0: ranks[0] - 2} if rows else _broadcast(node, axis, rank, (0, 1), shapes)
     return {}
 
 

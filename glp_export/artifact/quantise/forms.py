@@ -4,7 +4,7 @@ All have operators of the ONNX standard only. ONNX Runtime's fused operators are
 purpose: SkipLayerNormalization takes seven times as long on a CPU as the sum and the
 LayerNormalization that it stands for, QAttention and MultiHeadAttention are no faster than their
 parts, and BiasGelu is slower than Gelu after a product that adds the bias itself
-(benchmarks/int8_recipe.py).
+(benchmarks/int8_recipe.py measures it).
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def first_token(model: ModelProto) -> None:
     """`lean`, and the last layer only for the token that the head reads, if it reads only one."""
     shapes = infer_shapes(model)
     fix_shapes(model, shapes)
-    if not first_token_only(model, infer_shapes(model) or shapes):
+    if not shapes:
+        logger.info("the graph's shapes cannot be told: every layer is computed whole")
+    elif not first_token_only(model, infer_shapes(model)):
         logger.info("the head does not read the first token alone: every layer is computed whole")
     _keep_sums(model)
 
