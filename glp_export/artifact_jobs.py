@@ -50,6 +50,10 @@ from glp_export.training_stages import Trained
 from glp_export.writing_stages import write_serving
 
 
+_MADE_HERE = shutil.ignore_patterns("onnx", "glp", "ort_config.json")
+"""What an earlier export left beside a checkpoint, and this one makes anew."""
+
+
 def export(checkpoint: Path, config: RunConfig, progress: Progress) -> Path:
     """Export a fine-tuned checkpoint as it is: ONNX, optimised, proved right.
 
@@ -66,7 +70,7 @@ def export(checkpoint: Path, config: RunConfig, progress: Progress) -> Path:
     staging = prepare(config.output, overwrite=config.overwrite, resume=config.resume)
     layout = ArtifactLayout(staging)
     with writing(staging):
-        shutil.copytree(checkpoint, staging, dirs_exist_ok=True)
+        shutil.copytree(checkpoint, staging, ignore=_MADE_HERE, dirs_exist_ok=True)
         place = stand_in(config, task)
         rows = random_rows(tokenizer, config.max_length, config.seed)
         trained = Trained("pruned", str(checkpoint), checkpoint, tokenizer, rows)

@@ -89,9 +89,9 @@ def _plain_type(annotation: Any) -> Any:
     kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
     if annotation in (bool, int, float, str, Path):
         return annotation
-    if any(kind in (int, float, str, Path) for kind in kinds):
-        return kinds[0]
-    return list[str] if "tuple" in str(annotation) else str
+    if "tuple" in str(annotation):
+        return list[str]
+    return kinds[0] if any(kind in (int, float, str, Path) for kind in kinds) else str
 
 
 def _extra(field: Any) -> dict[str, Any]:
