@@ -49,7 +49,6 @@ from glp_export.tasks import encode, load_task_data
 from glp_export.training_stages import Trained
 from glp_export.writing_stages import write_serving
 
-
 _MADE_HERE = shutil.ignore_patterns("onnx", "glp", "ort_config.json")
 """What an earlier export left beside a checkpoint, and this one makes anew."""
 
