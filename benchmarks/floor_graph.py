@@ -47,8 +47,11 @@ class _Builder:
             self._constant(f"{name}_{role}", weight)
             self._product("MatMulInteger", source, f"{name}_{role}")
         if self.attention:
-            self._product("MatMul", "query", "key", f"{name}_scores")
-            self._product("MatMul", "shares", "query", f"{name}_context")
+            # Another number in each layer, or ONNX Runtime would compute one layer for all.
+            query, number = f"{name}_query", float(len(self.corners))
+            self._filled(query, ["batch", "heads", "length", "head"], np.float32, number)
+            self._product("MatMul", query, "key", f"{name}_scores")
+            self._product("MatMul", "shares", query, f"{name}_context")
 
     def model(self) -> Any:
         """The graph, whose output depends on every product and is cheap."""
@@ -76,13 +79,12 @@ class _Builder:
             self._constant(f"{name}_width", np.array([width], dtype=np.int64))
             self._filled(name, ["rows", f"{name}_width"], np.uint8)
         if self.attention:
-            self._filled("query", ["batch", "heads", "length", "head"], np.float32)
             self._filled("key", ["batch", "heads", "head", "length"], np.float32)
             self._filled("shares", ["batch", "heads", "length", "length"], np.float32)
 
-    def _filled(self, name: str, dimensions: list[str], kind: type) -> None:
+    def _filled(self, name: str, dimensions: list[str], kind: type, number: float = 3) -> None:
         self._node("Concat", dimensions, f"{name}_shape", axis=0)
-        value = numpy_helper.from_array(np.array([3], dtype=kind))
+        value = numpy_helper.from_array(np.array([number], dtype=kind))
         self._node("ConstantOfShape", [f"{name}_shape"], name, value=value)
 
     def _product(self, operator: str, left: str, right: str, output: str = "") -> None:
