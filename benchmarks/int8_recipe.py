@@ -26,8 +26,9 @@ from floor_graph import floor_graph
 
 from glp_export import machine
 from glp_export.artifact import OnnxFile, describe, export_onnx, optimise
+from glp_export.artifact.forms import FORMS
 from glp_export.artifact.onnx_file import read_graph, write_graph
-from glp_export.artifact.quantise import FORMS, Int8Recipe, quantise
+from glp_export.artifact.quantise import Int8Recipe, quantise
 from glp_export.artifact.session import feeds_for
 from glp_export.bench import (
     Contender,

@@ -155,7 +155,7 @@ class RunConfig(BaseModel):
 
     exporter: str = _option("auto", "Which exporter writes the ONNX file.", EXPORT)
     opset: int | None = _option(None, "ONNX opset; else the exporter's default.", EXPORT, gt=0)
-    optimize: Literal["auto", "none", "O1", "O2", "O3"] = _option(
+    optimize: Literal["auto", "none", "first-token", "O1", "O2", "O3"] = _option(
         "auto", "Graph optimisation: a level, `none`, or the fastest that passes.", EXPORT
     )
     precision: Names = _option(

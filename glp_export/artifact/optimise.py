@@ -1,4 +1,4 @@
-"""ONNX Runtime's transformer optimiser at the levels that optimum calls O1 to O3."""
+"""Faster graphs: ONNX Runtime's transformer optimiser at optimum's O1 to O3, and our own form."""
 
 from __future__ import annotations
 
@@ -8,8 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from glp_export.artifact.forms import FORMS
 from glp_export.artifact.fusions import describe_fusions
-from glp_export.artifact.onnx_file import SIDECAR_THRESHOLD, OnnxFile, describe, remove, write_graph
+from glp_export.artifact.onnx_file import (
+    SIDECAR_THRESHOLD,
+    OnnxFile,
+    describe,
+    read_graph,
+    remove,
+    write_graph,
+)
 from glp_export.artifact.quiet import quiet
 from glp_export.artifact.staging import writing
 from glp_export.checksums import file_sha256
@@ -29,14 +37,17 @@ class Level:
         graph_level: ONNX Runtime's own optimisations, 1 basic or 2 extended.
         fusions: the patterns of transformer blocks too (Attention, SkipLayerNormalization, …).
         gelu_approximation: Gelu by its tanh formula, which moves the logits a little.
+        form: in place of all that, a key of `FORMS`.
     """
 
     graph_level: int
     fusions: bool = False
     gelu_approximation: bool = False
+    form: str | None = None
 
 
 LEVELS: dict[str, Level] = {
+    "first-token": Level(0, form="first-token"),
     "O1": Level(1),
     "O2": Level(2, fusions=True),
     "O3": Level(2, fusions=True, gelu_approximation=True),
@@ -138,6 +149,10 @@ def candidates(
 
 def _optimised(source: Path, level: Level, checkpoint: Path) -> ModelProto:
     """The optimised graph with all its weights in memory."""
+    if level.form:
+        model = read_graph(source, weights=True)
+        FORMS[level.form](model)
+        return model
     from onnxruntime.transformers.fusion_options import FusionOptions
     from onnxruntime.transformers.optimizer import optimize_model
     from transformers import AutoConfig

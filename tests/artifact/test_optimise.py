@@ -15,7 +15,8 @@ from glp_export.artifact import (
     open_session,
     optimise,
 )
-from glp_export.artifact.onnx_file import sidecar
+from glp_export.artifact.export import require_standard
+from glp_export.artifact.onnx_file import read_graph, sidecar
 from glp_export.errors import ModelError, UsageError
 from tests.artifact.conftest import AUTO_CLASS, EXPORT_TASK, MAX_LENGTH, THREADS, Exported
 
@@ -28,13 +29,15 @@ def test_every_layer_is_fused_and_still_right(
 ) -> None:
     made = export(family)
     built = candidates(made.file, list(LEVELS), tmp_path, made.checkpoint)
-    assert [file.optimisation for file in built] == ["O1", "O2", "O3"]
+    assert [file.optimisation for file in built] == ["first-token", "O1", "O2", "O3"]
     assert [file.variant for file in built] == [
+        "model_first-token.onnx",
         "model_O1.onnx",
         "model_O2.onnx",
         "model_O3.onnx",
     ]
-    basic, fused, approximate = built
+    less, basic, fused, approximate = built
+    require_standard(read_graph(less.path), less.path)
     assert "Attention" not in basic.fusions
     assert basic.nodes < made.file.nodes
     assert fused.fusions["Attention"] == LAYERS
@@ -42,7 +45,7 @@ def test_every_layer_is_fused_and_still_right(
     assert fused.fusions["BiasGelu"] == LAYERS
     assert approximate.fusions["FastGelu"] == LAYERS
     report = check_parity(
-        [basic, fused],
+        [less, basic, fused],
         made.checkpoint,
         encoded,
         tokenizer,
@@ -94,7 +97,7 @@ def test_none_is_no_candidate_but_the_file_itself(bert: Exported, tmp_path: Path
 
 
 def test_unknown_level_lists_those_there_are(bert: Exported, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="none, O1, O2, O3") as caught:
+    with pytest.raises(UsageError, match="none, first-token, O1, O2, O3") as caught:
         optimise(bert.file, "O9", tmp_path / "model.onnx", bert.checkpoint)
     assert caught.value.where == "--optimize"
 

@@ -27,7 +27,7 @@ def test_further_test_sets_are_scored_beside_the_first(artifact):
     assert (other.split, other.samples) == ("mismatched", 10)
     assert other.low <= other.value <= other.high
     (row,) = (r for r in BenchmarkFile.load(layout.benchmark).metrics if r.contender == "pruned")
-    assert scored.row.value == pytest.approx(row.value)
+    assert scored.rows[0].value == pytest.approx(row.value)
 
 
 def test_the_shapes_of_targets_are_measured_too(artifact):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from glp_export.artifact.quantise.calibrate import MINIMUM_ROWS
-from glp_export.artifact.quantise.forms import FORMS
 from glp_export.artifact.quantise.products import Product, products
 from glp_export.artifact.quantise.quantise import NARROW, quantise
 from glp_export.artifact.quantise.recipe import Int8Recipe
 
-__all__ = ["FORMS", "MINIMUM_ROWS", "NARROW", "Int8Recipe", "Product", "products", "quantise"]
+__all__ = ["MINIMUM_ROWS", "NARROW", "Int8Recipe", "Product", "products", "quantise"]

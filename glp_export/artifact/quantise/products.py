@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from glp_export.artifact.forms.graph import GraphView, attribute
 from glp_export.artifact.onnx_file import OnnxFile, read_graph
-from glp_export.artifact.quantise.graph import GraphView, attribute
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto

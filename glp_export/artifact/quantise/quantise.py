@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
+from glp_export.artifact.forms.forms import FORMS
+from glp_export.artifact.forms.graph import GraphView
 from glp_export.artifact.onnx_file import (
     SIDECAR_THRESHOLD,
     OnnxFile,
@@ -15,8 +17,6 @@ from glp_export.artifact.onnx_file import (
     write_graph,
 )
 from glp_export.artifact.quantise.calibrate import activation_ranges
-from glp_export.artifact.quantise.forms import FORMS
-from glp_export.artifact.quantise.graph import GraphView
 from glp_export.artifact.quantise.products import Located, locate
 from glp_export.artifact.quantise.recipe import Int8Recipe
 from glp_export.artifact.quantise.rewrite import Ranges, Rewriter

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from glp_export.artifact.quantise.graph import GraphView, attribute, replace_nodes
+from glp_export.artifact.forms.graph import GraphView, attribute, replace_nodes
 from glp_export.artifact.quantise.products import Located
 from glp_export.artifact.quantise.weights import to_int8
 

@@ -6,8 +6,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from glp_export.artifact.forms import FORMS
 from glp_export.artifact.onnx_file import read_graph
-from glp_export.artifact.quantise import FORMS, Product, products
+from glp_export.artifact.quantise import Product, products
 from tests.artifact.conftest import Exported
 
 LAYERS, WIDTH, INNER, VOCABULARY, LABELS = 4, 32, 64, 23, 2

@@ -10,8 +10,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from glp_export.artifact import OnnxFile, describe, export_onnx, open_session, optimise
+from glp_export.artifact.forms import FORMS
 from glp_export.artifact.onnx_file import read_graph, sidecar, write_graph
-from glp_export.artifact.quantise import FORMS, Int8Recipe, products, quantise
+from glp_export.artifact.quantise import Int8Recipe, products, quantise
 from glp_export.artifact.session import run_batch
 from glp_export.errors import ModelError, UsageError
 from tests.artifact.conftest import Exported

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from glp_export.artifact.quantise.constant_shapes import Shapes
-from glp_export.artifact.quantise.graph import GraphView, attribute, reads, replace_nodes
+from glp_export.artifact.forms.constant_shapes import Shapes
+from glp_export.artifact.forms.graph import GraphView, attribute, reads, replace_nodes
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto

@@ -13,9 +13,9 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from glp_export.artifact.quantise.constant_shapes import fix_shapes, infer_shapes
-from glp_export.artifact.quantise.first_token import first_token_only
-from glp_export.artifact.quantise.graph import GraphView, replace_nodes
+from glp_export.artifact.forms.constant_shapes import fix_shapes, infer_shapes
+from glp_export.artifact.forms.first_token import first_token_only
+from glp_export.artifact.forms.graph import GraphView, replace_nodes
 
 if TYPE_CHECKING:
     from onnx import ModelProto

@@ -11,9 +11,9 @@ from onnx import TensorProto, helper
 
 from glp_export.artifact import export_onnx, open_session
 from glp_export.artifact.export import require_standard
+from glp_export.artifact.forms.forms import FORMS
+from glp_export.artifact.forms.graph import GraphView
 from glp_export.artifact.onnx_file import read_graph, write_graph
-from glp_export.artifact.quantise.forms import FORMS
-from glp_export.artifact.quantise.graph import GraphView
 from glp_export.artifact.quantise.products import locate
 from glp_export.artifact.session import run_batch
 from tests.artifact.conftest import SPREAD, Exported
