@@ -1,4 +1,4 @@
-"""What depth saves: PyTorch, ONNX Runtime, optimum's O1 to O3, fewer layers, DistilBERT.
+"""What depth and int8 save over PyTorch, ONNX Runtime, what optimum makes, and DistilBERT.
 
 All contenders of one base model run in one interleaved measurement. Weights are random: latency
 does not depend on them, and nothing is downloaded.
@@ -24,6 +24,7 @@ from tables import Entry, Page, progress, ratio, say
 
 from glp_export import machine
 from glp_export.artifact import LEVELS, OnnxFile, candidates, describe, export_onnx, optimise
+from glp_export.artifact.quantise import quantise
 from glp_export.bench import (
     ContenderName,
     Samples,
@@ -39,17 +40,22 @@ from glp_export.bench import (
 
 PYTORCH, PLAIN = "PyTorch eager fp32", "ONNX Runtime, plain export"
 DISTILLED = "distilbert"
+OPTIMUM_INT8 = {"optimum int8, per tensor": False, "optimum int8, per channel": True}
+"""optimum's dynamic quantiser for AVX512-VNNI, by whether a weight has a scale a channel."""
+DISTILLED_INT8 = "DistilBERT, optimum int8, per channel"
 HEAD = (
     *("model", "shape", "contender", "layers", "file MB", "p50 ms"),
-    *("× over PyTorch unpruned", "× over ONNX Runtime unpruned"),
+    *("× over PyTorch", "× over ONNX Runtime", "× over the best int8 of optimum"),
+    "× over DistilBERT int8",
 )
 
 EXPLANATION = """\
 Random weights, two labels; full-length inputs; MB of the file that runs. p50 is over the runs of
 {rounds} interleaved rounds; ratios are medians of paired ratios with 95 % bootstrap intervals,
-above 1 is faster. The plain export and optimum's levels are of the unpruned model. "glp-export,
-LEVEL, N layers" is the file that the tool picks, `none` being the plain export: at full depth that
-is one file opened twice, and its distance from 1 is what two sessions of the same file differ by.
+above 1 is faster. All ratios but the last are over the unpruned model, in fp32 if no more is said.
+PyTorch, the plain export and what optimum makes are of the unpruned model; optimum's best int8 is
+the faster of its two at the shape. "glp-export, LEVEL, N layers" is the fp32 file that the tool
+picks, "glp-export int8" the file of its default recipe.
 """
 
 
@@ -68,8 +74,13 @@ class Builder:
         checkpoint, plain = self._exported(self.base, depth)
         yield Entry(PYTORCH, pytorch_contender("unpruned", checkpoint, "cpu", threads))
         yield self._entry(PLAIN, plain, checkpoint)
+        if "avx512_bf16" in machine.cpu_features():
+            half = pytorch_contender("unpruned", checkpoint, "cpu", threads, precision="bf16")
+            yield Entry("PyTorch eager bf16", half)
         for file in self._optimum(plain, checkpoint):
             yield self._entry(f"optimum {file.optimisation}", file, checkpoint)
+        for name, per_channel in OPTIMUM_INT8.items():
+            yield self._entry(name, self._optimum_int8(plain, checkpoint, per_channel), checkpoint)
         level = self._best_level(plain, checkpoint)
         for layers in self.options.layers:
             its_checkpoint, file = self._exported(self.base, layers)
@@ -77,9 +88,15 @@ class Builder:
                 output = file.path.with_name("model_optimized.onnx")
                 file = optimise(file, level, output, its_checkpoint)
             yield self._entry(f"glp-export, {level}, {layers} layers", file, its_checkpoint)
+            output = file.path.with_name("model_quantized.onnx")
+            _, plain = self._exported(self.base, layers)
+            quantised = quantise(plain, output, its_checkpoint)
+            yield self._entry(f"glp-export int8, {layers} layers", quantised, its_checkpoint)
         if DISTILLED in self.options.models:
             its_checkpoint, file = self._exported(DISTILLED, None)
             yield self._entry("DistilBERT, ONNX Runtime", file, its_checkpoint)
+            quantised = self._optimum_int8(file, its_checkpoint, per_channel=True)
+            yield self._entry(DISTILLED_INT8, quantised, its_checkpoint)
 
     def _exported(self, size: str, layers: int | None) -> tuple[Path, OnnxFile]:
         directory = self.scratch / f"{size}-{layers}"
@@ -102,6 +119,18 @@ class Builder:
             directory = self.scratch / f"optimum-{level}"
             optimizer.optimize(settings, directory, file_suffix=level)
             yield describe(directory / f"model_{level}.onnx", optimisation=level)
+
+    def _optimum_int8(self, plain: OnnxFile, checkpoint: Path, per_channel: bool) -> OnnxFile:
+        """A model in int8 as optimum makes it, by its own settings for such a CPU."""
+        from optimum.onnxruntime import AutoQuantizationConfig, ORTQuantizer
+
+        say(f"optimum int8 of {checkpoint.name}")
+        shutil.copy(checkpoint / "config.json", plain.path.parent)
+        quantizer = ORTQuantizer.from_pretrained(plain.path.parent, file_name="model.onnx")
+        settings = AutoQuantizationConfig.avx512_vnni(is_static=False, per_channel=per_channel)
+        directory = self.scratch / f"int8-{checkpoint.name}-{per_channel}"
+        quantizer.quantize(settings, directory)
+        return describe(directory / "model_quantized.onnx", precision="int8")
 
     def _best_level(self, plain: OnnxFile, checkpoint: Path) -> str:
         """What prune-and-export would pick; layers are alike, so full depth speaks for all."""
@@ -181,7 +210,13 @@ def _table_lines(
                 f"{summarise(sample.milliseconds).p50_ms:.1f}",
                 ratio(found[PYTORCH], sample),
                 ratio(found[PLAIN], sample),
+                ratio(min((found[name] for name in OPTIMUM_INT8), key=_median), sample),
+                ratio(found.get(DISTILLED_INT8), sample),
             )
+
+
+def _median(sample: Samples) -> float:
+    return summarise(sample.milliseconds).p50_ms
 
 
 def _write(
@@ -192,7 +227,7 @@ def _write(
     wall: float,
 ) -> None:
     page = Page(
-        title="What depth saves, in fp32",
+        title="What depth and int8 save on a CPU",
         device=f"{here.cpu} ({', '.join(here.features)}), {options.threads} threads of "
         f"{here.usable_cores} usable cores",
         notes=notes,
@@ -208,7 +243,7 @@ def _write(
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", choices=list(SIZES), default=list(SIZES))
-    parser.add_argument("--layers", type=int, nargs="+", default=[12, 10, 8, 6], metavar="N")
+    parser.add_argument("--layers", type=int, nargs="+", default=[12, 8, 6], metavar="N")
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 8], metavar="N")
     parser.add_argument("--seq-lens", type=int, nargs="+", default=[32, 128], metavar="N")
     parser.add_argument("--optimum-levels", nargs="*", default=["O1", "O2", "O3"])
