@@ -13,12 +13,15 @@ from typing import Any
 from rich.console import RenderableType
 
 from glp_export.artifact import (
+    VARIANTS,
     ArtifactLayout,
     OnnxFile,
     ParityReport,
     check_parity,
     commit,
     describe,
+    open_session,
+    predict_onnx,
     prepare,
     writing,
 )
@@ -33,6 +36,7 @@ from glp_export.encoder import (
 )
 from glp_export.errors import ModelError, UsageError
 from glp_export.export_stages import Exported, export_contender
+from glp_export.gate_files import store_inputs
 from glp_export.machine import describe as describe_machine
 from glp_export.measuring_stages import time_contenders
 from glp_export.progress import Progress
@@ -40,7 +44,7 @@ from glp_export.report import artifact_view, plan_view
 from glp_export.search import Plan, read_layer_file
 from glp_export.search.published import PREFIX, published_plan
 from glp_export.setup import Place, data_spec, stand_in
-from glp_export.tasks import encode, load_task_data
+from glp_export.tasks import encode, load_task_data, score
 from glp_export.training_stages import Trained
 
 
@@ -67,6 +71,7 @@ def export(checkpoint: Path, config: RunConfig, progress: Progress) -> Path:
         exported = export_contender(place, trained, layout, layout.work_dir / "onnx", progress)
         layout.glp_dir.mkdir(exist_ok=True)
         layout.parity.write_text(exported.parity.to_json())
+        store_inputs(layout, place, tokenizer)
         layout.environment.write_text(json.dumps(asdict(describe_machine()), indent=2) + "\n")
         config.save(layout.run_config)
         layout.write_checksums()
@@ -82,13 +87,13 @@ def verify(artifact: Path, settings: Mapping[str, Any], progress: Progress) -> P
         DataError: the data cannot be read.
         ModelError: it is no artifact, or a file was changed.
     """
-    layout = _layout(artifact)
+    layout = one_artifact(artifact)
     layout.verify_checksums()
     config = _config(layout, settings)
     place, trained = _pruned(layout, config)
     with progress.stage("verify"):
         return check_parity(
-            _shipped(layout),
+            shipped_files(layout),
             artifact,
             trained.test,
             trained.tokenizer,
@@ -110,13 +115,13 @@ def benchmark(artifact: Path, settings: Mapping[str, Any], progress: Progress) -
     Raises:
         GlpError: see `glp_export.errors`.
     """
-    layout = _layout(artifact)
+    layout = one_artifact(artifact)
     layout.verify_checksums()
     config = _config(layout, settings)
     place, pruned = _pruned(layout, config)
     plan, before = Plan.load(layout.plan), BenchmarkFile.load(layout.benchmark)
     report = ParityReport.from_json(layout.parity.read_text())
-    files = _shipped(layout)
+    files = shipped_files(layout)
     with TemporaryDirectory(prefix="glp-benchmark-") as scratch:
         twin = unpruned_twin(
             artifact, plan.num_layers, place.kind.auto_class, Path(scratch) / "twin"
@@ -127,6 +132,35 @@ def benchmark(artifact: Path, settings: Mapping[str, Any], progress: Progress) -
         ours = Exported(pruned, files[0], files[-1], report)
         metrics = [row for row in before.metrics if row.contender != "distilled"]
         return time_contenders(place, [exported, ours], metrics, progress).file
+
+
+def score_file(artifact: Path, file: OnnxFile, settings: Mapping[str, Any]) -> tuple[float, int]:
+    """The task's metric of one of an artifact's files on the test split of its data.
+
+    Args:
+        artifact: its tokenizer encodes the data.
+        file: what answers.
+        settings: as of `verify`; they may name other data.
+
+    Returns:
+        The metric, and the number of examples.
+
+    Raises:
+        DataError: the data cannot be read.
+        UsageError: it is data of another task.
+    """
+    layout = one_artifact(artifact)
+    place, pruned = _pruned(layout, _config(layout, settings))
+    own = task_of_model(artifact)
+    if (place.task.kind, place.task.labels) != (own.kind, own.labels):
+        raise UsageError(
+            f"the data is of another task: its labels are {', '.join(place.task.labels) or 'none'}",
+            where="--dataset",
+            fix=f"give data with the artifact's labels: {', '.join(own.labels) or 'none'}",
+        )
+    session = open_session(file.path, provider=place.provider, threads=place.threads)
+    logits = predict_onnx(session, pruned.test, pruned.tokenizer)
+    return score(place.task, logits, pruned.test["labels"][:]), len(logits)
 
 
 def inspect(path: Path) -> tuple[RenderableType, Any]:
@@ -159,8 +193,13 @@ def _told(layout: ArtifactLayout) -> tuple[Path, ...]:
     return tuple(file for file in known if file.is_file())
 
 
-def _layout(artifact: Path) -> ArtifactLayout:
-    """One artifact; a ladder holds several."""
+def one_artifact(artifact: Path) -> ArtifactLayout:
+    """The layout of a finished artifact.
+
+    Raises:
+        ModelError: it is none.
+        UsageError: it is a ladder, which holds several.
+    """
     layout = _finished(artifact)
     if layout.frontier.is_file():
         points = Frontier.load(layout.frontier).points
@@ -202,13 +241,17 @@ def _pruned(layout: ArtifactLayout, config: RunConfig) -> tuple[Place, Trained]:
     return place, Trained("pruned", str(layout.root), layout.root, tokenizer, test)
 
 
-def _shipped(layout: ArtifactLayout) -> list[OnnxFile]:
+def shipped_files(layout: ArtifactLayout) -> list[OnnxFile]:
     """The artifact's ONNX files, the plain one first."""
     known = {}
     if layout.parity.is_file():
         report = ParityReport.from_json(layout.parity.read_text())
         known = {file.variant: file.optimisation for file in report.files}
     return [
-        describe(path, optimisation=known.get(path.name, "none"))
-        for path in layout.shipped().values()
+        describe(
+            path,
+            precision=VARIANTS[name].precision,
+            optimisation=known.get(path.name, "none"),
+        )
+        for name, path in layout.shipped().items()
     ]

@@ -85,7 +85,7 @@ def describe() -> Machine:
         python=platform.python_version(),
         gpu=_gpu_name(),
         providers=_providers(),
-        versions=_versions(),
+        versions=package_versions(),
         load_average=round(load, 2),
         notes=load_notes(load, cores),
     )
@@ -287,7 +287,8 @@ def _providers() -> tuple[str, ...]:
     return tuple(onnxruntime.get_available_providers())
 
 
-def _versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that results depend on; absent ones are left out."""
     found = {}
     for package in _PACKAGES:
         try:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from glp_export.artifact import ArtifactLayout
 from glp_export.bench import Benchmark, Frontier, FrontierDifference, of_depth
 from glp_export.config import COUNTS, RunConfig
+from glp_export.gate_files import write_gate_files
 from glp_export.machine import describe
 from glp_export.measuring_stages import Scored
 from glp_export.report import CardFacts, MetricDifference, write_card, write_ladder_readme
@@ -90,6 +91,17 @@ def _write_artifact(
     _config_of(rung, setup.config).save(layout.run_config)
     layout.parity.write_text(pruned.exported.parity.to_json())
     part.save(layout.benchmark)
+    write_gate_files(
+        layout,
+        setup.place,
+        setup.tokenizer,
+        part.file,
+        unpruned={
+            one.row.precision: one.exported.chosen.optimisation
+            for one in own
+            if one.contender == "unpruned"
+        },
+    )
     _write_environment(layout)
     write_card(
         layout.card,

@@ -11,6 +11,7 @@ from glp_export.artifact.parity import check_parity
 from glp_export.artifact.parity_report import FileParity, ParityReport, Probe
 from glp_export.artifact.session import open_session, predict_onnx, provider_name
 from glp_export.artifact.staging import commit, finished, prepare, writing
+from glp_export.artifact.stored_inputs import StoredInputs
 from glp_export.artifact.variants import VARIANTS, Variant
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "OnnxFile",
     "ParityReport",
     "Probe",
+    "StoredInputs",
     "Variant",
     "candidates",
     "check_parity",
