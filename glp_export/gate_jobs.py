@@ -39,6 +39,7 @@ def gate(
     """
     start = time.perf_counter()
     with GateSession(artifact, settings or GateSettings(), progress or Progress()) as session:
+        tables = session.tables  # a budget that cannot be read is known before any work
         findings, notes = check_integrity(session), thread_notes(session)
         if all(finding.outcome == "kept" for finding in findings):
             findings += [check_size(session, *line) for line in session.lines("size")]
@@ -49,7 +50,7 @@ def gate(
         else:
             findings += [
                 Finding.of_line(table.name, line, "not asked", reason=_CHANGED)
-                for table in session.tables
+                for table in tables
                 for line in table.lines
             ]
         return GateReport(

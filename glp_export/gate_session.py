@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -65,21 +66,17 @@ class GateSession:
 
     Attributes:
         layout: of the artifact.
-        budget: what it has to keep.
-        tables: those parts of the budget that are looked at.
         threads: of ONNX Runtime.
 
     Raises:
         ModelError: it is no artifact.
-        UsageError: the budget cannot be read, or has no table of the devices asked for.
+        UsageError: it is a ladder, which holds several.
     """
 
     def __init__(self, artifact: Path, settings: GateSettings, progress: Progress) -> None:
         self.settings = settings
         self.progress = progress
         self.layout = one_artifact(artifact)
-        self.budget = Budget.load(settings.budget or self.layout.budget)
-        self.tables = self._chosen_tables()
         self.threads = settings.threads or self._threads_of_run() or usable_cores()
         self._stack = ExitStack()
         self._cache: Cache | None = None
@@ -92,6 +89,36 @@ class GateSession:
         self._open.clear()
         self._cache = None
         self._stack.close()
+
+    @cached_property
+    def budget(self) -> Budget:
+        """What the artifact has to keep.
+
+        Raises:
+            UsageError: it cannot be read.
+        """
+        return Budget.load(self.settings.budget or self.layout.budget)
+
+    @cached_property
+    def tables(self) -> tuple[BudgetTable, ...]:
+        """Those parts of the budget that are looked at.
+
+        Raises:
+            UsageError: it has none of the devices asked for.
+        """
+        wanted = self.settings.devices
+        if unknown := [device for device in wanted if device not in PROVIDERS]:
+            raise UsageError(
+                f"there is no device {unknown[0]!r}",
+                where="--device",
+                fix=f"use {' or '.join(PROVIDERS)}",
+            )
+        tables = tuple(t for t in self.budget.tables if not wanted or t.device in wanted)
+        if not tables:
+            raise UsageError(
+                f"the budget has no table for {' or '.join(wanted)}", where=str(self.budget.path)
+            )
+        return tables
 
     @property
     def reference_name(self) -> str:
@@ -192,25 +219,10 @@ class GateSession:
         if not same:
             raise UsageError(
                 f"the artifact has no file at {table.precision}",
-                where=f"{self.budget.path}, [{table.name}]",
+                where=f"[{table.name}] of the budget",
                 fix="take the table out, or make the artifact with that precision",
             )
         return same[-1]
-
-    def _chosen_tables(self) -> tuple[BudgetTable, ...]:
-        wanted = self.settings.devices
-        if unknown := [device for device in wanted if device not in PROVIDERS]:
-            raise UsageError(
-                f"there is no device {unknown[0]!r}",
-                where="--device",
-                fix=f"use {' or '.join(PROVIDERS)}",
-            )
-        tables = tuple(t for t in self.budget.tables if not wanted or t.device in wanted)
-        if not tables:
-            raise UsageError(
-                f"the budget has no table for {' or '.join(wanted)}", where=str(self.budget.path)
-            )
-        return tables
 
     def _threads_of_run(self) -> int | None:
         path = self.layout.run_config

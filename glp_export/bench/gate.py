@@ -24,6 +24,10 @@ _TAIL_ALPHA = 0.02
 """Of the two sides of a tail line together: a tail needs hundreds of runs, so it is judged less
 strictly."""
 
+_LEAST_SECONDS = 2.0
+"""Before any verdict: what disturbs a machine lasts, and a small model has taken a dozen rounds
+within one such disturbance."""
+
 _ESTIMATE_ROUNDS = 20
 
 Clock = Callable[[], float]
@@ -70,13 +74,14 @@ def judge_latency(
     start = clock()
     for one in measured.rounds:
         reference.append(median(one.reference))
-        if all([test.add(one) for test in tests]):
-            break
-        if clock() - start >= seconds:
+        spent = clock() - start
+        look = spent >= min(_LEAST_SECONDS, seconds)
+        decided = [test.add(one, look=look) for test in tests]
+        if all(decided) or spent >= seconds:
             break
     noise = list(watch.findings(reference))
-    spent = round(clock() - start, 2)
-    return [test.finding(measured.table, spent, noise) for test in tests], noise
+    taken = round(clock() - start, 2)
+    return [test.finding(measured.table, taken, noise) for test in tests], noise
 
 
 def estimate_speedup(
@@ -115,9 +120,9 @@ class _SpeedupLine:
         self._line = line
         self._test = MedianTest(line.bound, alpha)
 
-    def add(self, one: Round) -> bool:
-        """Take a round; returns whether the line is decided."""
-        return self._test.add(one.speedup) != "undecided"
+    def add(self, one: Round, *, look: bool) -> bool:
+        """Take a round and, if asked to look, say whether the line is decided."""
+        return self._test.add(one.speedup, look=look) != "undecided"
 
     def finding(self, table: str, seconds: float, noise: Sequence[str]) -> Finding:
         """What came of it."""
@@ -153,11 +158,12 @@ class _TailLine:
         self._rounds = 0
         self._outcome: Outcome = "undecided"
 
-    def add(self, one: Round) -> bool:
-        """Take a round; returns whether the line is decided."""
+    def add(self, one: Round, *, look: bool) -> bool:
+        """Take a round and, if asked to look, say whether the line is decided."""
         self._rounds += 1
         self._runs += one.own
-        self._outcome = self._test.verdict(self._beyond(), len(self._runs))
+        if look and self._outcome == "undecided":
+            self._outcome = self._test.verdict(self._beyond(), len(self._runs))
         return self._outcome != "undecided"
 
     def finding(self, table: str, seconds: float, noise: Sequence[str]) -> Finding:

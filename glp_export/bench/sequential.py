@@ -62,12 +62,12 @@ class MedianTest:
         self._above = 0
         self._below = 0
 
-    def add(self, ratio: float) -> Verdict:
-        """Take one more round; a verdict that was reached stays."""
+    def add(self, ratio: float, *, look: bool = True) -> Verdict:
+        """Take one more round and perhaps look; a verdict that was reached stays."""
         self.ratios.append(ratio)
         self._above += ratio > self.bound
         self._below += ratio < self.bound
-        if self.verdict == "undecided":
+        if look and self.verdict == "undecided":
             needed = rounds_needed(len(self.ratios), self.alpha)
             if self._above >= needed:
                 self.verdict = "kept"
