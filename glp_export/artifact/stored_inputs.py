@@ -109,7 +109,7 @@ class StoredInputs:
                     number, case, name = key.split("|")
                     batches.setdefault((int(number), case), {})[name] = arrays[key]
             logits = tuple(batch.pop(_LOGITS) for batch in batches.values())
-        except (OSError, ValueError, KeyError, BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
             raise ParityError(
                 f"the stored inputs cannot be read: {error}",
                 where=str(path),

@@ -13,7 +13,7 @@ from glp_export.errors import UsageError
 Kind = Literal["size", "latency", "accuracy"]
 
 _LINE = re.compile(
-    r"(?P<key>\S+)\s*(?P<operator>[<>=!]+)\s*(?P<number>[-+]?[\d.]+(?:e[-+]?\d+)?)\s*"
+    r"(?P<key>[^\s<>=!]+)\s*(?P<operator>[<>=!]+)\s*(?P<number>[-+]?[\d.]+(?:e[-+]?\d+)?)\s*"
     r"(?P<unit>(?!at\b)\S+)?(?:\s*\bat\s+(?P<shape>\S+))?",
     re.IGNORECASE,
 )
