@@ -30,7 +30,6 @@ UNDECIDED = SPEEDUP.model_copy(
     update={
         "outcome": "undecided",
         "reason": "100 % noise\non this machine",
-        "value": 1.6,
         "shape": "8x128",
     }
 )
