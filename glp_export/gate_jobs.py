@@ -40,6 +40,7 @@ def gate(
     start = time.perf_counter()
     with GateSession(artifact, settings or GateSettings(), progress or Progress()) as session:
         tables = session.tables  # a budget that cannot be read is known before any work
+        _require_question(session)
         findings, notes = check_integrity(session), thread_notes(session)
         if all(finding.outcome == "kept" for finding in findings):
             findings += [check_size(session, *line) for line in session.lines("size")]
@@ -183,6 +184,22 @@ def _check_all_latency(session: GateSession) -> tuple[list[Finding], list[str]]:
         findings += found
         notes += noise
     return _in_order(session, findings), notes
+
+
+def _require_question(session: GateSession) -> None:
+    """A reference that no line is over would be measured for nothing, and pass.
+
+    Raises:
+        UsageError: there is such a reference.
+    """
+    settings = session.settings
+    asked = {line.key for _, line in session.lines("latency")}
+    if settings.against and not settings.quick and "speedup_vs_reference" not in asked:
+        raise UsageError(
+            "no line of the budget is over the reference that was given",
+            where=f"--against {settings.against}",
+            fix='add "speedup_vs_reference >= 0.95 at 1x128" to the budget',
+        )
 
 
 def _in_order(session: GateSession, findings: list[Finding]) -> list[Finding]:

@@ -167,6 +167,13 @@ def test_another_artifact_as_the_reference(gated_artifact, artifact, gate):
     assert found["speedup_vs_unpruned >= 0.1 at 1x16"] == "not asked"
 
 
+def test_a_reference_that_nothing_is_asked_of(gated_artifact, artifact, tmp_path, gate):
+    (tmp_path / "budget.toml").write_text(IMPOSSIBLE)
+    asked = ("--against", artifact, "--budget", tmp_path / "budget.toml")
+    code, _, said = gate(gated_artifact, *asked)
+    assert (code, "no line of the budget is over the reference" in said) == (2, True)
+
+
 def test_a_reference_of_another_task(gated_artifact, tmp_path, gate):
     three = make_checkpoint(tmp_path / "three", num_labels=3)
     other = tmp_path / "other"
