@@ -34,7 +34,7 @@ from glp_export.artifact.quantise.float_products import (
     fewest_in_float,
 )
 from glp_export.artifact.quantise.smooth import smooth_graph
-from glp_export.config import resolve
+from glp_export.config_file import resolve
 from glp_export.encoder import (
     RECOVERIES,
     Lesson,

@@ -20,6 +20,8 @@ from glp_export.artifact import (
     check_parity,
     commit,
     describe,
+    open_session,
+    predict_onnx,
     prepare,
     writing,
 )
@@ -36,6 +38,7 @@ from glp_export.encoder import (
 )
 from glp_export.errors import ModelError, UsageError
 from glp_export.export_stages import Exported, Lower, export_contender
+from glp_export.gate_files import store_inputs
 from glp_export.machine import describe as describe_machine
 from glp_export.measuring_stages import time_contenders
 from glp_export.precision_stages import add_precisions
@@ -45,7 +48,7 @@ from glp_export.report import artifact_view, plan_view
 from glp_export.search import Plan, read_layer_file
 from glp_export.search.published import PREFIX, published_plan
 from glp_export.setup import Place, data_spec, stand_in
-from glp_export.tasks import encode, load_task_data
+from glp_export.tasks import encode, load_task_data, score
 from glp_export.training_stages import Trained
 from glp_export.writing_stages import write_serving
 
@@ -80,6 +83,7 @@ def export(checkpoint: Path, config: RunConfig, progress: Progress) -> Path:
         layout.parity.write_text(exported.parity.to_json())
         PrecisionsFile.of(exported.entries).save(layout.precisions)
         write_serving(place, layout, config.max_length, exported)
+        store_inputs(layout, place, tokenizer)
         layout.environment.write_text(json.dumps(asdict(describe_machine()), indent=2) + "\n")
         config.save(layout.run_config)
         layout.write_checksums()
@@ -95,13 +99,13 @@ def verify(artifact: Path, settings: Mapping[str, Any], progress: Progress) -> P
         DataError: the data cannot be read.
         ModelError: it is no artifact, or a file was changed.
     """
-    layout = _layout(artifact)
+    layout = one_artifact(artifact)
     layout.verify_checksums()
     config = _config(layout, settings)
     place, trained = _pruned(layout, config)
     with progress.stage("verify"):
         return check_parity(
-            _shipped(layout),
+            shipped_files(layout),
             artifact,
             trained.test,
             trained.tokenizer,
@@ -123,7 +127,7 @@ def benchmark(artifact: Path, settings: Mapping[str, Any], progress: Progress) -
     Raises:
         GlpError: see `glp_export.errors`.
     """
-    layout = _layout(artifact)
+    layout = one_artifact(artifact)
     layout.verify_checksums()
     config = _config(layout, settings)
     place, pruned = _pruned(layout, config)
@@ -142,6 +146,35 @@ def benchmark(artifact: Path, settings: Mapping[str, Any], progress: Progress) -
         exported = add_precisions(place, exported, own, work, None, progress)
         metrics = [row for row in before.metrics if row.contender != "distilled"]
         return time_contenders(place, [exported, ours], metrics, progress).file
+
+
+def score_file(artifact: Path, file: OnnxFile, settings: Mapping[str, Any]) -> tuple[float, int]:
+    """The task's metric of one of an artifact's files on the test split of its data.
+
+    Args:
+        artifact: its tokenizer encodes the data.
+        file: what answers.
+        settings: as of `verify`; they may name other data.
+
+    Returns:
+        The metric, and the number of examples.
+
+    Raises:
+        DataError: the data cannot be read.
+        UsageError: it is data of another task.
+    """
+    layout = one_artifact(artifact)
+    place, pruned = _pruned(layout, _config(layout, settings))
+    own = task_of_model(artifact)
+    if (place.task.kind, place.task.labels) != (own.kind, own.labels):
+        raise UsageError(
+            f"the data is of another task: its labels are {', '.join(place.task.labels) or 'none'}",
+            where="--dataset",
+            fix=f"give data with the artifact's labels: {', '.join(own.labels) or 'none'}",
+        )
+    session = open_session(file.path, provider=place.provider, threads=place.threads)
+    logits = predict_onnx(session, pruned.test, pruned.tokenizer)
+    return score(place.task, logits, pruned.test["labels"][:]), len(logits)
 
 
 def inspect(path: Path) -> tuple[RenderableType, Any]:
@@ -174,8 +207,13 @@ def _told(layout: ArtifactLayout) -> tuple[Path, ...]:
     return tuple(file for file in known if file.is_file())
 
 
-def _layout(artifact: Path) -> ArtifactLayout:
-    """One artifact; a ladder holds several."""
+def one_artifact(artifact: Path) -> ArtifactLayout:
+    """The layout of a finished artifact.
+
+    Raises:
+        ModelError: it is none.
+        UsageError: it is a ladder, which holds several.
+    """
     layout = _finished(artifact)
     if layout.frontier.is_file():
         points = Frontier.load(layout.frontier).points
@@ -219,7 +257,7 @@ def _pruned(layout: ArtifactLayout, config: RunConfig) -> tuple[Place, Trained]:
 
 def _exported(layout: ArtifactLayout, pruned: Trained, report: ParityReport) -> Exported:
     """The artifact's files as they came out of the run that made it."""
-    files = _shipped(layout)
+    files = shipped_files(layout)
     single = [file for file in files if file.precision == ALWAYS]
     entries = PrecisionsFile.load(layout.precisions).entries if len(files) > len(single) else ()
     by_name = {entry.file: entry for entry in entries}
@@ -227,7 +265,7 @@ def _exported(layout: ArtifactLayout, pruned: Trained, report: ParityReport) -> 
     return Exported(pruned, single[0], single[-1], report, lower, entries)
 
 
-def _shipped(layout: ArtifactLayout) -> list[OnnxFile]:
+def shipped_files(layout: ArtifactLayout) -> list[OnnxFile]:
     """The artifact's ONNX files, the plain one first."""
     known = {}
     if layout.parity.is_file():

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from glp_export import __version__, cache_command
+from glp_export import __version__, cache_command, gate_command
 from glp_export.config import BENCHMARK, DATA, EXPORT, MODEL, OUTPUT, SEARCH, TRAINING
 from glp_export.config_file import resolve
 from glp_export.errors import GlpError
@@ -38,6 +38,7 @@ app = typer.Typer(
 )
 
 app.add_typer(cache_command.app, name="cache")
+app.command("gate")(gate_command.gate_command)
 
 Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but the result.")]

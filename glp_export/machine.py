@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from glp_export.errors import DeviceError, UsageError
+from glp_export.versions import package_versions
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
@@ -25,10 +26,6 @@ _FEATURES = (
     *("avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx512_bf16", "avx512_fp16"),
     *("amx_tile", "amx_int8", "amx_bf16", "amx_fp16"),
     *("asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2", "sme"),
-)
-_PACKAGES = (
-    *("glp-export", "torch", "transformers", "optimum", "optimum-onnx"),
-    *("onnx", "onnxruntime", "onnxruntime-gpu", "datasets", "numpy"),
 )
 # A process of another's on every second core already shows in the medians.
 _BUSY_SHARE = 0.5
@@ -87,7 +84,7 @@ def describe() -> Machine:
         python=platform.python_version(),
         gpu=_gpu_name(),
         providers=_providers(),
-        versions=_versions(),
+        versions=package_versions(),
         load_average=round(load, 2),
         notes=load_notes(load, cores),
     )
@@ -289,15 +286,3 @@ def _providers() -> tuple[str, ...]:
     except ImportError:
         return ()
     return tuple(onnxruntime.get_available_providers())
-
-
-def _versions() -> dict[str, str]:
-    import importlib.metadata
-
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found

@@ -13,6 +13,7 @@ from glp_export.artifact.precisions_file import PrecisionsFile
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier, FrontierDifference, of_depth
 from glp_export.config import COUNTS, RunConfig
 from glp_export.export_stages import Exported
+from glp_export.gate_files import write_gate_files
 from glp_export.machine import describe
 from glp_export.measuring_stages import Scored
 from glp_export.report import CardFacts, MetricDifference, write_card, write_ladder_readme
@@ -133,6 +134,19 @@ def _write_artifact(
     layout.parity.write_text(pruned.exported.parity.to_json())
     PrecisionsFile.of(pruned.entries).save(layout.precisions)
     part.save(layout.benchmark)
+    write_gate_files(
+        layout,
+        setup.place,
+        setup.tokenizer,
+        part.file,
+        unpruned={
+            # int8 is made of the plain graph, everything else of the fastest in fp32.
+            row.precision: "none" if row.precision == "int8" else one.exported.chosen.optimisation
+            for one in own
+            if one.contender == "unpruned"
+            for row in one.rows
+        },
+    )
     _write_environment(layout)
     write_serving(setup.place, layout, setup.max_length, pruned.exported, part.file)
     write_card(

@@ -14,6 +14,7 @@ from glp_export.artifact.parity_report import FileParity, ParityReport, Probe
 from glp_export.artifact.serving import Measured, ServingSettings, serving_settings
 from glp_export.artifact.session import open_session, predict_onnx, provider_name
 from glp_export.artifact.staging import commit, finished, prepare, writing
+from glp_export.artifact.stored_inputs import StoredInputs
 from glp_export.artifact.variants import VARIANTS, Variant
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "ParityReport",
     "Probe",
     "ServingSettings",
+    "StoredInputs",
     "Variant",
     "candidates",
     "check_parity",

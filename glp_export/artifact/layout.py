@@ -102,8 +102,18 @@ class ArtifactLayout:
         return self.glp_dir / "report.html"
 
     @property
+    def parity_inputs(self) -> Path:
+        """A few batches with PyTorch's logits, for a check without PyTorch."""
+        return self.glp_dir / "parity_inputs.npz"
+
+    @property
+    def budget(self) -> Path:
+        """What the artifact has to keep; for people to edit, so no checksum covers it."""
+        return self.glp_dir / "budget.toml"
+
+    @property
     def checksums(self) -> Path:
-        """SHA-256 of every other file, as `sha256sum -c` reads it from the root."""
+        """SHA-256 of every file but the budget, as `sha256sum -c` reads it from the root."""
         return self.root / CHECKSUMS
 
     @property
@@ -138,7 +148,7 @@ class ArtifactLayout:
         )
 
     def write_checksums(self) -> Path:
-        """Write `glp/SHA256SUMS` over every file; the last thing to write.
+        """Write `glp/SHA256SUMS` over every file but the budget; the last thing to write.
 
         Raises:
             OutputError: it cannot be written.
@@ -148,6 +158,7 @@ class ArtifactLayout:
             lines = [
                 f"{file_sha256(path)}  {path.relative_to(self.root).as_posix()}\n"
                 for path in self.files()
+                if path.parts[-2:] != self.budget.parts[-2:]  # a ladder holds several
             ]
             self.checksums.write_text("".join(lines), encoding="utf-8")
         return self.checksums

@@ -95,17 +95,44 @@ def check_parity(
     checked = []
     for file in files:
         session = open_session(file.path, provider=provider, threads=threads)
-        runs = [_run(session, case, logits) for case, logits in zip(cases, wanted, strict=True)]
         tolerance = tolerance_for(file.precision, atol=atol, rtol=rtol)
-        found = _judge(file, provider, runs[: len(rows)], runs[len(rows) :], tolerance)
-        if reference.labelled:
-            found = _with_labels(found, runs[: len(rows)], tolerance)
+        found = compare_with(
+            wanted, file, session, rows, probes, tolerance, labelled=reference.labelled
+        )
         if not found.passed:
             reasons = (*_approximated(file), *_unread(session, cases, reference))
             found = replace(found, failures=(*found.failures, *reasons))
         checked.append(found)
         _announce(found)
     return ParityReport(tuple(checked))
+
+
+def compare_with(
+    wanted: Sequence[Array],
+    file: OnnxFile,
+    session: InferenceSession,
+    rows: Sequence[Case],
+    probes: Sequence[Case],
+    tolerance: Tolerance | None,
+    *,
+    labelled: bool,
+) -> FileParity:
+    """Compare one open file with what PyTorch computed.
+
+    Args:
+        wanted: PyTorch's logits of every batch of `rows`, then of `probes`.
+        file: what is open in `session`.
+        session: on the provider that is reported.
+        rows: batches of rows; together they give the differences that are reported.
+        probes: batches of special shapes, each reported alone.
+        tolerance: None where differences do not judge.
+        labelled: whether the logits name a class.
+    """
+    cases = [*rows, *probes]
+    runs = [_run(session, case, logits) for case, logits in zip(cases, wanted, strict=True)]
+    provider = session.get_providers()[0]
+    found = _judge(file, provider, runs[: len(rows)], runs[len(rows) :], tolerance)
+    return _with_labels(found, runs[: len(rows)], tolerance) if labelled else found
 
 
 def _run(session: InferenceSession, case: Case, wanted: Array) -> _Run:

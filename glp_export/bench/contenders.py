@@ -175,6 +175,15 @@ def onnx_contender(
     )
 
 
+def longest_input(checkpoint: Path) -> int:
+    """How many tokens the model of a checkpoint reads.
+
+    Raises:
+        ModelError: the directory holds no readable checkpoint.
+    """
+    return int(_facts(checkpoint)["max_length"])
+
+
 def _provider(device: str) -> str:
     return machine.CUDA if device.startswith("cuda") else machine.CPU
 

@@ -170,12 +170,10 @@ def _measure_shape(
     stage = f"measure {workload.shape.name}"
     progress(stage, 0, timing.min_rounds)
     turns = [
-        _Turns(runner, workload.batches_of(contender.contender), timing)
+        Turns(runner, workload.batches_of(contender.contender), timing)
         for contender, runner in zip(contenders, runners, strict=True)
     ]
-    slowest = max(turn.warm_up() for turn in turns)
-    runs = max(1, min(timing.max_runs, int(timing.turn_seconds / slowest)))
-    dropped = timing.dropped if slowest < timing.long_run_s else 0
+    dropped, runs = warm_up(turns, timing)
     order = random.Random(f"{timing.seed} {workload.shape.name}")
     start, done = time.perf_counter(), 0
     while done < timing.min_rounds or (
@@ -189,8 +187,19 @@ def _measure_shape(
     return [turn.blocks for turn in turns]
 
 
-class _Turns:
-    """One contender's turns on one workload."""
+def warm_up(turns: Sequence[Turns], timing: Timing) -> tuple[int, int]:
+    """Run every contender without counting; returns a turn's uncounted and counted runs."""
+    slowest = max(turn.warm_up() for turn in turns)
+    runs = max(1, min(timing.max_runs, int(timing.turn_seconds / slowest)))
+    return timing.dropped if slowest < timing.long_run_s else 0, runs
+
+
+class Turns:
+    """One contender's turns on one workload.
+
+    Attributes:
+        blocks: milliseconds of the counted runs, one tuple a turn.
+    """
 
     def __init__(self, runner: Runner, batches: Sequence[Feeds], timing: Timing) -> None:
         self.blocks: list[tuple[float, ...]] = []

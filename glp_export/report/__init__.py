@@ -5,6 +5,7 @@ from __future__ import annotations
 from glp_export.report.card import write_card
 from glp_export.report.card_facts import CardFacts, MetricDifference, OtherScore
 from glp_export.report.frontier import frontier_table, write_ladder_readme
+from glp_export.report.gate_table import gate_table
 from glp_export.report.inspect_view import artifact_view, plan_view
 from glp_export.report.machine_table import machine_table
 from glp_export.report.parity_table import parity_table
@@ -19,6 +20,7 @@ __all__ = [
     "benchmark_table",
     "closing_words",
     "frontier_table",
+    "gate_table",
     "machine_table",
     "parity_table",
     "plan_view",

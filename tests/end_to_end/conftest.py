@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,23 @@ def artifact(small_run: tuple[str, ...], tmp_path_factory: pytest.TempPathFactor
     output = tmp_path_factory.mktemp("run") / "artifact"
     assert run([*small_run, "-o", str(output), "-q"]) == 0
     return output
+
+
+EASY = """\
+[cpu.fp32]
+keep = [
+  "speedup_vs_unpruned >= 0.1 at 1x16",
+  "speedup_vs_reference >= 0.1 at 1x16",
+  "size_mb <= 5",
+  "metric_drop <= 0.9",
+]
+"""
+"""A budget that nothing on a busy machine can break: the truth is far from every bound."""
+
+
+@pytest.fixture(scope="session")
+def gated_artifact(artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The artifact with a budget that it keeps by far."""
+    copy = shutil.copytree(artifact, tmp_path_factory.mktemp("gated") / "artifact")
+    (copy / "glp" / "budget.toml").write_text(EASY)
+    return copy

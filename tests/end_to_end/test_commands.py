@@ -69,6 +69,7 @@ def test_help_of_every_command_has_an_example(capsys):
         "export",
         "verify",
         "benchmark",
+        "gate",
         "inspect",
         "env",
     ):

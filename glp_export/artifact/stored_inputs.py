@@ -1,0 +1,148 @@
+"""A few batches kept with PyTorch's logits, so that a file is checked again without PyTorch.
+
+They are random tokens: no example of anybody's data travels with the artifact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
+
+from glp_export.artifact.onnx_file import OnnxFile
+from glp_export.artifact.parity import compare_with
+from glp_export.artifact.parity_report import ParityReport
+from glp_export.artifact.probes import Case, probe_cases, sample_cases
+from glp_export.artifact.reference import Reference
+from glp_export.artifact.session import open_session, provider_name
+from glp_export.artifact.tolerance import tolerance_for
+from glp_export.errors import ParityError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase
+
+    Array = np.ndarray[Any, Any]
+
+_ROWS = "rows"
+_LOGITS = "logits"
+
+
+@dataclass(frozen=True)
+class StoredInputs:
+    """Batches and what PyTorch computed of them.
+
+    Attributes:
+        cases: batches of rows, then the probes of special shapes.
+        logits: PyTorch's, `(batch, labels) float32`, one array a case.
+    """
+
+    cases: tuple[Case, ...]
+    logits: tuple[Array, ...]
+
+    @classmethod
+    def compute(
+        cls,
+        checkpoint: Path,
+        encoded: Dataset,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        auto_class: str,
+        max_length: int,
+        threads: int,
+        samples: int = 16,
+        batch_size: int = 8,
+    ) -> StoredInputs:
+        """Run rows and probes through a checkpoint in PyTorch, fp32 on the CPU.
+
+        Args:
+            checkpoint: directory with config.json and safetensors weights.
+            encoded: tokenised rows, not padded.
+            tokenizer: pads them.
+            auto_class: class of transformers that loads the checkpoint.
+            max_length: longest sequence of the run, in tokens.
+            threads: of PyTorch meanwhile.
+            samples: rows at most.
+            batch_size: rows padded together.
+
+        Raises:
+            DataError: there are no rows.
+            ModelError: the checkpoint cannot be loaded, or computes NaN.
+            UsageError: `max_length` is more than the model takes.
+        """
+        reference = Reference(checkpoint, auto_class, threads=threads)
+        cases = (
+            *sample_cases(encoded, tokenizer, samples=samples, batch_size=batch_size),
+            *probe_cases(encoded, tokenizer, max_length=max_length),
+        )
+        return cls(cases, tuple(reference.logits(case.batch) for case in cases))
+
+    def save(self, path: Path) -> Path:
+        """Write them as one compressed npz file, some ten kB."""
+        import numpy as np
+
+        arrays: dict[str, Any] = {
+            f"{number}|{case.name}|{name}": values
+            for number, (case, logits) in enumerate(zip(self.cases, self.logits, strict=True))
+            for name, values in {**case.batch, _LOGITS: logits}.items()
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(path, **arrays)
+        return path
+
+    @classmethod
+    def load(cls, path: Path) -> StoredInputs:
+        """Read what `save` wrote.
+
+        Raises:
+            ParityError: it is missing or broken, so there is nothing to hold the files against.
+        """
+        import numpy as np
+
+        batches: dict[tuple[int, str], dict[str, Array]] = {}
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                for key in arrays.files:
+                    number, case, name = key.split("|")
+                    batches.setdefault((int(number), case), {})[name] = arrays[key]
+            logits = tuple(batch.pop(_LOGITS) for batch in batches.values())
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
+            raise ParityError(
+                f"the stored inputs cannot be read: {error}",
+                where=str(path),
+                fix="copy the whole artifact again, or make it again",
+            ) from error
+        cases: list[Case] = []
+        for (_, name), batch in batches.items():
+            first = sum(len(case.rows) for case in cases)
+            count = len(batch["input_ids"]) if name == _ROWS else 0
+            cases.append(Case(name, tuple(range(first, first + count)), batch))
+        return cls(tuple(cases), logits)
+
+    def check(self, files: Sequence[OnnxFile], *, provider: str, threads: int) -> ParityReport:
+        """Run every file on the batches, and compare with what is stored.
+
+        Raises:
+            DeviceError: the provider is not there.
+            ModelError: a file cannot be loaded.
+        """
+        rows = [case for case in self.cases if case.name == _ROWS]
+        probes = [case for case in self.cases if case.name != _ROWS]
+        labelled = self.logits[0].shape[1] > 1
+        return ParityReport(
+            tuple(
+                compare_with(
+                    self.logits,
+                    file,
+                    open_session(file.path, provider=provider_name(provider), threads=threads),
+                    rows,
+                    probes,
+                    tolerance_for(file.precision),
+                    labelled=labelled,
+                )
+                for file in files
+            )
+        )

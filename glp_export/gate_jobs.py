@@ -1,0 +1,262 @@
+"""The gate: whether a finished artifact is what was verified, and keeps what its budget says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from glp_export.artifact import OnnxFile, StoredInputs
+from glp_export.artifact_jobs import score_file
+from glp_export.bench import BenchmarkFile
+from glp_export.bench.budget import PROVIDERS, BudgetTable
+from glp_export.bench.budget_line import BudgetLine
+from glp_export.bench.gate import ALPHA, Measured, judge_latency
+from glp_export.bench.gate_report import Finding, GateReport, Outcome
+from glp_export.errors import GlpError, ModelError, ParityError, UsageError
+from glp_export.gate_session import GateSession, GateSettings
+from glp_export.machine import CPU
+from glp_export.progress import Progress
+
+DATA_SETTINGS = ("task", "dataset", "train_file", "validation_file")
+"""Settings that name data, and so ask for the accuracy lines."""
+
+_WARM_UP_SHARE = 0.2
+_CHANGED = "the files are not those that were verified"
+
+
+def gate(
+    artifact: Path, settings: GateSettings | None = None, progress: Progress | None = None
+) -> GateReport:
+    """Check an artifact against its budget.
+
+    Files come first: if they are not those that were verified, nothing else is looked at.
+
+    Raises:
+        DeviceError: the budget speaks of a provider that is not there.
+        GlpError: see `glp_export.errors`; what the artifact does not keep is in the report and is
+            not raised.
+    """
+    start = time.perf_counter()
+    with GateSession(artifact, settings or GateSettings(), progress or Progress()) as session:
+        tables = session.tables  # a budget that cannot be read is known before any work
+        _require_question(session)
+        findings, notes = check_integrity(session), thread_notes(session)
+        if all(finding.outcome == "kept" for finding in findings):
+            findings += [check_size(session, *line) for line in session.lines("size")]
+            latency, noise = _check_all_latency(session)
+            findings += [*latency]
+            findings += [check_accuracy(session, *line) for line in session.lines("accuracy")]
+            notes += noise
+        else:
+            findings += [
+                Finding.of_line(table.name, line, "not asked", reason=_CHANGED)
+                for table in tables
+                for line in table.lines
+            ]
+        return GateReport(
+            artifact=str(session.layout.root),
+            reference=session.reference_name,
+            budget=str(session.budget.path),
+            threads=session.threads,
+            undecided=session.settings.undecided,
+            findings=tuple(findings),
+            notes=tuple(dict.fromkeys(notes)),
+            seconds=round(time.perf_counter() - start, 2),
+        )
+
+
+def check_integrity(session: GateSession) -> list[Finding]:
+    """Whether the files are those that were verified, and still compute the same.
+
+    Raises:
+        DeviceError: a provider is not there.
+    """
+    findings = [_integrity("checksums", session.layout.verify_checksums)]
+    if findings[0].outcome == "broken":
+        return findings
+    try:
+        stored = StoredInputs.load(session.layout.parity_inputs)
+    except ParityError as error:
+        return [*findings, _broken("parity", error)]
+    with session.progress.stage("parity"):
+        for file, provider in _places(session):
+            findings.append(_parity(stored, file, provider, session.threads))
+    return findings
+
+
+def check_size(session: GateSession, table: BudgetTable, line: BudgetLine) -> Finding:
+    """A line on the size of the file."""
+    value = session.file(table).bytes / 1e6
+    outcome: Outcome = "kept" if value <= line.bound else "broken"
+    return Finding.of_line(table.name, line, outcome, value=value)
+
+
+def check_latency(
+    session: GateSession,
+    table: BudgetTable,
+    lines: Sequence[BudgetLine],
+    *,
+    seconds: float,
+    shared_by: int = 1,
+) -> tuple[list[Finding], list[str]]:
+    """Lines of one table and shape, judged by rounds in turns with the reference.
+
+    Args:
+        session: that they belong to.
+        table: likewise.
+        lines: all of one shape; `session.left_out` says nothing against them.
+        seconds: at most, warm-up included.
+        shared_by: how many lines share the error rate.
+
+    Returns:
+        A finding for each line, and what disturbed the measurement.
+
+    Raises:
+        DeviceError: the provider is not there.
+        UsageError: a model does not read so many tokens.
+    """
+    shape = lines[0].shape or (1, 1)
+    workload = session.workload(table, shape, lines[0].where)
+    pair = session.side_by_side(table)
+    with session.progress.stage(f"{table.name} {workload.shape.name}"):
+        rounds = pair.rounds(workload, warm_up_seconds=_WARM_UP_SHARE * seconds)
+        measured = Measured(table.name, lines, rounds)
+        return judge_latency(measured, seconds=seconds, alpha=ALPHA / shared_by)
+
+
+def check_accuracy(session: GateSession, table: BudgetTable, line: BudgetLine) -> Finding:
+    """A line on the metric: below the unpruned model's as recorded, or below the reference's.
+
+    The same file on the same rows answers the same, so the numbers are compared as they are.
+
+    Raises:
+        DataError: the data cannot be read.
+        UsageError: it is data of another task.
+    """
+    if reason := session.left_out(line):
+        return Finding.of_line(table.name, line, "not asked", reason=reason)
+    settings = {**session.settings.data, "device": table.device, "threads": session.threads}
+    against = session.settings.against
+    with session.progress.stage(f"{table.name} accuracy"):
+        value, samples = score_file(session.layout.root, session.file(table), settings)
+        if against:
+            wanted, _ = score_file(against, session.reference_file(table, against), settings)
+        else:
+            wanted = _recorded_metric(session)
+    # Scores are shares of whole examples: what rounding leaves of a difference is none.
+    outcome: Outcome = "kept" if wanted - value <= line.bound + 1e-9 else "broken"
+    reason = f"{value:.4g} on {samples} examples, the reference {wanted:.4g}"
+    return Finding.of_line(table.name, line, outcome, value=wanted - value, reason=reason)
+
+
+def thread_notes(session: GateSession) -> list[str]:
+    """A sentence if the run that made the artifact measured with other threads."""
+    path = session.layout.benchmark
+    if not path.is_file():
+        return []
+    recorded = {row.threads for row in BenchmarkFile.load(path).rows}
+    if session.threads in recorded:
+        return []
+    return [
+        f"{session.threads} threads, where the artifact was measured with "
+        f"{' or '.join(map(str, sorted(recorded)))}: its speedup may be another"
+    ]
+
+
+def _check_all_latency(session: GateSession) -> tuple[list[Finding], list[str]]:
+    """All latency lines, shape by shape; what one shape does not need is left to the others."""
+    asked: dict[tuple[str, str | None], list[tuple[BudgetTable, BudgetLine]]] = {}
+    findings, notes = [], []
+    for table, line in session.lines("latency"):
+        if reason := session.left_out(line):
+            findings.append(Finding.of_line(table.name, line, "not asked", reason=reason))
+        else:
+            asked.setdefault((table.name, line.shape_name), []).append((table, line))
+    left, total = session.settings.max_seconds, sum(map(len, asked.values()))
+    for number, pairs in enumerate(asked.values()):
+        table, lines = pairs[0][0], [line for _, line in pairs]
+        session.side_by_side(table)  # building a reference is not measuring
+        start = time.perf_counter()
+        share = left / (len(asked) - number)
+        found, noise = check_latency(session, table, lines, seconds=share, shared_by=total)
+        left -= time.perf_counter() - start
+        findings += found
+        notes += noise
+    return _in_order(session, findings), notes
+
+
+def _require_question(session: GateSession) -> None:
+    """A reference that no line is over would be measured for nothing, and pass.
+
+    Raises:
+        UsageError: there is such a reference.
+    """
+    settings = session.settings
+    asked = {line.key for _, line in session.lines("latency")}
+    if settings.against and not settings.quick and "speedup_vs_reference" not in asked:
+        raise UsageError(
+            "no line of the budget is over the reference that was given",
+            where=f"--against {settings.against}",
+            fix='add "speedup_vs_reference >= 0.95 at 1x128" to the budget',
+        )
+
+
+def _in_order(session: GateSession, findings: list[Finding]) -> list[Finding]:
+    """As the budget has its lines."""
+    order = [(table.name, line.where) for table, line in session.lines("latency")]
+    return sorted(findings, key=lambda finding: order.index((finding.table, finding.where)))
+
+
+def _places(session: GateSession) -> list[tuple[OnnxFile, str]]:
+    """Every file with the providers that the budget runs it on; the CPU for all others."""
+    places = []
+    for file in session.files():
+        devices = [t.device for t in session.tables if t.precision == file.precision]
+        places += [(file, PROVIDERS[device]) for device in devices] or [(file, CPU)]
+    return places
+
+
+def _parity(stored: StoredInputs, file: OnnxFile, provider: str, threads: int) -> Finding:
+    report = stored.check([file], provider=provider, threads=threads)
+    (found,) = report.files
+    return Finding(
+        part="integrity",
+        check=f"parity of {file.variant}",
+        outcome="kept" if found.passed else "broken",
+        value=found.max_abs,
+        reason="; ".join(found.failures)
+        or f"max |Δlogit| over {found.samples} rows and {len(found.probes)} shapes",
+        where=str(file.path),
+    )
+
+
+def _integrity(check: str, look: Callable[[], None]) -> Finding:
+    try:
+        look()
+    except ModelError as error:
+        return _broken(check, error)
+    return Finding(part="integrity", check=check, outcome="kept")
+
+
+def _broken(check: str, error: GlpError) -> Finding:
+    return Finding(
+        part="integrity",
+        check=check,
+        outcome="broken",
+        reason=error.what,
+        where=error.where or "",
+    )
+
+
+def _recorded_metric(session: GateSession) -> float:
+    """The unpruned model's metric, as the run that made the artifact has it."""
+    rows = BenchmarkFile.load(session.layout.benchmark).metrics
+    found = [row.value for row in rows if row.contender == "unpruned"]
+    if not found:
+        raise UsageError(
+            "the artifact does not say what the unpruned model scored",
+            where=str(session.layout.benchmark),
+            fix="give a reference with --against",
+        )
+    return found[0]

@@ -1,0 +1,145 @@
+"""What a gate compares an artifact with: its unpruned model, rebuilt, or another artifact."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from glp_export.artifact import ArtifactLayout, OnnxFile, export_onnx, optimise, to_half
+from glp_export.artifact.quantise import quantise
+from glp_export.artifact_jobs import one_artifact, shipped_files
+from glp_export.bench import Contender, onnx_contender
+from glp_export.bench.budget import BudgetTable
+from glp_export.cache import Cache
+from glp_export.checksums import file_sha256
+from glp_export.encoder import task_of_model, unpruned_twin
+from glp_export.errors import UsageError
+from glp_export.search import Plan
+from glp_export.tasks import KINDS
+from glp_export.versions import package_versions
+
+_KIND = "reference"
+_FACTS = "reference.json"
+_DECIDING = ("glp-export", "torch", "transformers", "optimum-onnx", "onnx", "onnxruntime")
+
+Convert = Callable[[OnnxFile, Path, Path], OnnxFile]
+
+
+def _as_exported(file: OnnxFile, output: Path, checkpoint: Path) -> OnnxFile:
+    """Nothing is done to fp32: the exported file is the one."""
+    return file
+
+
+def _to_fp16(file: OnnxFile, output: Path, checkpoint: Path) -> OnnxFile:
+    return to_half(file, output, "fp16", checkpoint)
+
+
+CONVERSIONS: dict[str, Convert] = {"fp32": _as_exported, "fp16": _to_fp16, "int8": quantise}
+"""How an fp32 file comes to a precision: from it, to where the other goes, of a checkpoint."""
+
+
+def unpruned_reference(
+    layout: ArtifactLayout, own: Contender, table: BudgetTable, cache: Cache
+) -> Contender:
+    """The unpruned model of an artifact's shape, with random weights, as a contender.
+
+    Latency does not depend on what the weights are (benchmarks/random_weights.py measures it), so
+    nothing is fetched: the shape comes from config.json, the depth from plan.json.
+
+    Args:
+        layout: of the artifact.
+        own: the contender that it is compared with.
+        table: says at which precision and level.
+        cache: where it is kept for the next gate.
+
+    Raises:
+        DataError: the artifact has no plan.
+        ModelError: the model cannot be exported.
+        UsageError: no reference can be made at this precision.
+    """
+    if table.precision not in CONVERSIONS:
+        raise UsageError(
+            f"no unpruned model can be rebuilt at {table.precision} here",
+            where=f"[{table.name}]",
+            fix="give the unpruned artifact with --against",
+        )
+    layers = Plan.load(layout.plan).num_layers
+    versions = package_versions()
+    facts = {
+        "config": file_sha256(layout.config),
+        "layers": layers,
+        "auto_class": own.auto_class,
+        "precision": table.precision,
+        "optimisation": table.unpruned,
+        "versions": {name: versions[name] for name in _DECIDING if name in versions},
+    }
+    directory = cache.get_or_make(
+        _KIND, facts, lambda directory: _make(directory, layout, layers, own, table)
+    )
+    made = json.loads((directory / _FACTS).read_text())
+    path = directory / made["file"]
+    return replace(
+        own,
+        contender="unpruned",
+        layers=layers,
+        parameters=made["parameters"],
+        path=path,
+        variant=path.name,
+        bytes=made["bytes"],
+    )
+
+
+def other_artifact(against: Path, layout: ArtifactLayout, own: Contender) -> Contender:
+    """The file of another artifact at the same precision, as a contender.
+
+    Raises:
+        ModelError: it is no artifact.
+        UsageError: it is of another task, or has no file at this precision.
+    """
+    theirs = one_artifact(against)
+    mine, other = task_of_model(layout.root), task_of_model(against)
+    if (mine.kind, mine.labels) != (other.kind, other.labels):
+        raise UsageError(
+            f"the reference is of another task: {_words(other.kind, other.labels)}",
+            where=f"--against {against}",
+            fix=f"give an artifact for {_words(mine.kind, mine.labels)}",
+        )
+    files = shipped_files(theirs)
+    same = [file for file in files if file.precision == own.precision]
+    if not same:
+        raise UsageError(
+            f"the reference has no file at {own.precision}, only "
+            f"{', '.join(sorted({file.precision for file in files})) or 'none'}",
+            where=f"--against {against}",
+            fix="compare like with like: give an artifact with that precision",
+        )
+    # `unpruned` is the role of whatever ratios are over.
+    return onnx_contender(
+        "unpruned", same[-1], against, own.provider, own.threads, auto_class=own.auto_class
+    )
+
+
+def _make(
+    directory: Path, layout: ArtifactLayout, layers: int, own: Contender, table: BudgetTable
+) -> None:
+    """Build, export, optimise and convert; the weights of the checkpoint itself are not kept."""
+    export_task = next(k.export_task for k in KINDS.values() if k.auto_class == own.auto_class)
+    with TemporaryDirectory(prefix="twin-", dir=directory) as scratch:
+        twin = unpruned_twin(layout.root, layers, own.auto_class, Path(scratch) / "twin")
+        file = export_onnx(twin, directory / "model.onnx", export_task=export_task, threads=1)
+        if table.unpruned != "none":
+            file = optimise(file, table.unpruned, directory / "model_optimized.onnx", twin)
+        file = CONVERSIONS[table.precision](file, directory / f"model_{table.precision}.onnx", twin)
+        parameters = onnx_contender("unpruned", file, twin, own.provider, own.threads).parameters
+    made = {"file": file.path.name, "bytes": file.bytes, "parameters": parameters}
+    (directory / _FACTS).write_text(json.dumps(made))
+    for left in set(directory.glob("*.onnx*")):
+        if not left.name.startswith(file.path.name):
+            left.unlink()
+
+
+def _words(kind: str, labels: tuple[str, ...]) -> str:
+    return f"{kind} with the labels {', '.join(labels)}" if labels else kind

@@ -1,0 +1,230 @@
+"""An artifact at its gate: its budget, the files that it is about, and what they run beside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from glp_export.artifact import OnnxFile
+from glp_export.artifact_jobs import one_artifact, shipped_files
+from glp_export.bench import Contender, Workload, ladder, onnx_contender
+from glp_export.bench.budget import PROVIDERS, Budget, BudgetTable
+from glp_export.bench.budget_line import BudgetLine, Kind
+from glp_export.bench.gate_report import Undecided
+from glp_export.bench.side_by_side import SideBySide
+from glp_export.cache import Cache, default_root
+from glp_export.config_file import read_file
+from glp_export.encoder import task_of_model
+from glp_export.errors import UsageError
+from glp_export.gate_reference import other_artifact, unpruned_reference
+from glp_export.machine import usable_cores
+from glp_export.progress import Progress
+from glp_export.tasks import KINDS
+
+NO_CACHE = "none"
+
+
+@dataclass(frozen=True)
+class GateSettings:
+    """What a gate is asked.
+
+    Attributes:
+        budget: in place of the artifact's own.
+        against: another artifact, in place of the rebuilt unpruned model.
+        quick: checksums, shapes, parity and size only.
+        max_seconds: for all latency lines together; rebuilding the reference is not counted.
+        undecided: what an undecided line does to the exit code.
+        devices: look at these tables of the budget only; () for all.
+        threads: of ONNX Runtime; None for those of the run, or else all that may be used.
+        cache: where rebuilt models are kept; `none` keeps nothing.
+        data: settings that name data for the accuracy lines; {} leaves them out.
+    """
+
+    budget: Path | None = None
+    against: Path | None = None
+    quick: bool = False
+    max_seconds: float = 60.0
+    undecided: Undecided = "pass"
+    devices: tuple[str, ...] = ()
+    threads: int | None = None
+    cache: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+class GateSession:
+    """One artifact; its models are opened when they are needed, and once.
+
+    Args:
+        artifact: a directory that prune-and-export wrote.
+        settings: what is asked.
+        progress: told what takes long.
+
+    Attributes:
+        layout: of the artifact.
+        threads: of ONNX Runtime.
+
+    Raises:
+        ModelError: it is no artifact.
+        UsageError: it is a ladder, which holds several.
+    """
+
+    def __init__(self, artifact: Path, settings: GateSettings, progress: Progress) -> None:
+        self.settings = settings
+        self.progress = progress
+        self.layout = one_artifact(artifact)
+        self.threads = settings.threads or self._threads_of_run() or usable_cores()
+        self._stack = ExitStack()
+        self._cache: Cache | None = None
+        self._open: dict[str, tuple[SideBySide, Contender, Contender]] = {}
+
+    def __enter__(self) -> GateSession:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.clear()
+        self._cache = None
+        self._stack.close()
+
+    @cached_property
+    def budget(self) -> Budget:
+        """What the artifact has to keep.
+
+        Raises:
+            UsageError: it cannot be read.
+        """
+        return Budget.load(self.settings.budget or self.layout.budget)
+
+    @cached_property
+    def tables(self) -> tuple[BudgetTable, ...]:
+        """Those parts of the budget that are looked at.
+
+        Raises:
+            UsageError: it has none of the devices asked for.
+        """
+        wanted = self.settings.devices
+        if unknown := [device for device in wanted if device not in PROVIDERS]:
+            raise UsageError(
+                f"there is no device {unknown[0]!r}",
+                where="--device",
+                fix=f"use {' or '.join(PROVIDERS)}",
+            )
+        tables = tuple(t for t in self.budget.tables if not wanted or t.device in wanted)
+        if not tables:
+            raise UsageError(
+                f"the budget has no table for {' or '.join(wanted)}", where=str(self.budget.path)
+            )
+        return tables
+
+    @property
+    def reference_name(self) -> str:
+        """What speedups are over, for people."""
+        return str(self.settings.against or "the unpruned model, rebuilt with random weights")
+
+    def lines(self, kind: Kind) -> Iterator[tuple[BudgetTable, BudgetLine]]:
+        """The lines of one part, with their tables."""
+        for table in self.tables:
+            for line in table.lines:
+                if line.kind == kind:
+                    yield table, line
+
+    def left_out(self, line: BudgetLine) -> str:
+        """Why a line is not asked this time; nothing if it is."""
+        if line.kind in ("latency", "accuracy") and self.settings.quick:
+            return "--quick"
+        if line.key == "speedup_vs_unpruned" and self.settings.against:
+            return "--against gives another reference"
+        if line.key == "speedup_vs_reference" and not self.settings.against:
+            return "no --against"
+        if line.kind == "accuracy" and not self.settings.data:
+            return "no --dataset"
+        return ""
+
+    def files(self) -> list[OnnxFile]:
+        """Every file that ships."""
+        return shipped_files(self.layout)
+
+    def file(self, table: BudgetTable) -> OnnxFile:
+        """The file that a table is about: of several at its precision the optimised one.
+
+        Raises:
+            UsageError: the artifact has none at this precision.
+        """
+        return self._at_precision(self.files(), table)
+
+    def reference_file(self, table: BudgetTable, against: Path) -> OnnxFile:
+        """Likewise of another artifact."""
+        return self._at_precision(shipped_files(one_artifact(against)), table)
+
+    def side_by_side(self, table: BudgetTable) -> SideBySide:
+        """The reference and a table's file, open in this process.
+
+        Raises:
+            DeviceError: the provider is not there.
+            UsageError: there is no such file, or the reference cannot be one.
+        """
+        return self._opened(table)[0]
+
+    def workload(self, table: BudgetTable, shape: tuple[int, int], where: str) -> Workload:
+        """What both run at a shape.
+
+        Raises:
+            UsageError: one of them does not read so many tokens.
+        """
+        _, reference, own = self._opened(table)
+        longest = min(reference.max_length, own.max_length)
+        if shape[1] > longest:
+            raise UsageError(
+                f"a model here reads at most {longest} tokens, not {shape[1]}",
+                where=where,
+                fix=f"bound a shape of {longest} tokens or fewer",
+            )
+        (workload,) = ladder([reference, own], [shape[0]], [shape[1]])
+        return workload
+
+    def _opened(self, table: BudgetTable) -> tuple[SideBySide, Contender, Contender]:
+        if table.name not in self._open:
+            own = onnx_contender(
+                "pruned",
+                self.file(table),
+                self.layout.root,
+                table.provider,
+                self.threads,
+                auto_class=KINDS[task_of_model(self.layout.root).kind].auto_class,
+            )
+            with self.progress.stage("reference"):
+                reference = self._reference(table, own)
+            self._open[table.name] = (SideBySide(reference, own), reference, own)
+        return self._open[table.name]
+
+    def _reference(self, table: BudgetTable, own: Contender) -> Contender:
+        if self.settings.against:
+            return other_artifact(self.settings.against, self.layout, own)
+        if self._cache is None:
+            self._cache = self._opened_cache()
+        return unpruned_reference(self.layout, own, table, self._cache)
+
+    def _opened_cache(self) -> Cache:
+        named = self.settings.cache
+        if named == NO_CACHE:
+            return Cache(Path(self._stack.enter_context(TemporaryDirectory(prefix="glp-gate-"))))
+        return Cache(Path(named) if named else default_root())
+
+    def _at_precision(self, files: list[OnnxFile], table: BudgetTable) -> OnnxFile:
+        same = [file for file in files if file.precision == table.precision]
+        if not same:
+            raise UsageError(
+                f"the artifact has no file at {table.precision}",
+                where=f"[{table.name}] of the budget",
+                fix="take the table out, or make the artifact with that precision",
+            )
+        return same[-1]
+
+    def _threads_of_run(self) -> int | None:
+        path = self.layout.run_config
+        threads = read_file(path).get("threads") if path.is_file() else None
+        return threads if isinstance(threads, int) else None
