@@ -69,7 +69,25 @@ EXAMPLE: dict[str, Any] = {
             "sequences_per_second": 7.2,
             "peak_memory_mb": None,
             "samples": 40,
-            "speedup": {"vs_pytorch_unpruned": INTERVAL, "vs_onnxruntime_unpruned": None},
+            "speedup": {
+                "vs_pytorch_unpruned": INTERVAL,
+                "vs_onnxruntime_unpruned": None,
+                "vs_onnxruntime_fp32_unpruned": None,
+            },
+        }
+    ],
+    "winners": [
+        {
+            "contender": "pruned",
+            "layers": 6,
+            "provider": "CPUExecutionProvider",
+            "shape": "8x128",
+            "runtime": "onnxruntime",
+            "precision": "int8",
+            "variant": "model_quantized.onnx",
+            "p50_ms": 150.0,
+            "runner_up": "model.onnx",
+            "lead": INTERVAL,
         }
     ],
 }
