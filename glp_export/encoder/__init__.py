@@ -16,6 +16,7 @@ from glp_export.encoder.layer_stack import (
     find_layer_stack,
     remove_layers,
 )
+from glp_export.encoder.quantisation_aware import quantisation_aware
 from glp_export.encoder.recovery import RECOVERIES, Lesson, Recovery
 from glp_export.encoder.scoring import predict, predict_with_features
 from glp_export.encoder.stand_ins import random_rows, task_of_model, unpruned_twin
@@ -41,6 +42,7 @@ __all__ = [
     "match_inputs",
     "predict",
     "predict_with_features",
+    "quantisation_aware",
     "random_rows",
     "remove_layers",
     "save_checkpoint",
