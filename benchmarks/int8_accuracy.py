@@ -58,9 +58,9 @@ EXPLANATION = """\
 The change of the test metric from the fp32 file to each int8 file, in points (hundredths), with its
 95 % paired interval over the test examples; minus is worse. All weights are s8 by output channel,
 activations u8 by tensor; embeddings, attention's own two products and everything between products
-stay fp32. Static ranges are of {rows} examples. "Float" keeps the fewest multiply-adds in fp32 that
-bring the drop on `select` within 0.5 points (1 of a correlation): their share, and the files built
-to find them. "Lesson" is quantisation-aware training on the fp32 model's own answers to `fit`;
+stay fp32. Static ranges are of {calibration_rows} examples, smoothing of {smoothing_rows}. "Float"
+keeps the fewest multiply-adds in fp32 that bring the drop on `select` within 0.5 points (1 of a
+correlation): their share, and the files built to find them. "Lesson" is quantisation-aware training on the fp32 model's own answers to `fit`;
 "outputs rounded" has what products give rounded to u8 too, as ONNX Runtime does if not told."""
 
 
@@ -71,6 +71,7 @@ class Subject:
     setup: Setup
     directory: Path
     rows: int
+    smoothing_rows: int
 
     @property
     def source(self) -> Path:
@@ -143,6 +144,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--max-train-samples", type=int)
     parser.add_argument("--calibration-rows", type=int, default=128)
+    parser.add_argument("--smoothing-rows", type=int, default=1024)
     parser.add_argument("--seed", type=int, default=41)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--work", type=Path, help="keep trained models here")
@@ -160,7 +162,7 @@ def prepare(arguments: argparse.Namespace, data: str, directory: Path) -> Subjec
         | ({"task": task} if task else {})
     )
     setup = set_up(config)
-    subject = Subject(setup, directory, arguments.calibration_rows)
+    subject = Subject(setup, directory, arguments.calibration_rows, arguments.smoothing_rows)
     if not subject.source.is_file():
         teacher = finetune(setup.pretrained(), setup.fit, setup.tokenizer, setup.final)
         answers = predict(teacher, setup.fit, setup.tokenizer)
@@ -180,13 +182,13 @@ def export(subject: Subject, model: Any, checkpoint: Path, path: Path) -> Path:
 
 def files(subject: Subject) -> Iterator[tuple[str, Path, str]]:
     """Every int8 file of a task: the way it was made, where it is, what is to be said of it."""
-    directory, source = subject.directory, subject.source
+    directory, source, setup = subject.directory, subject.source, subject.setup
     smoothed, taught = directory / "smoothed.onnx", directory / "taught.onnx"
     write_graph(
         smooth_graph(
             read_graph(source, weights=True),
-            subject.batches(),
-            threads=subject.setup.place.threads,
+            calibration_batches(setup.fit, setup.tokenizer, subject.smoothing_rows),
+            threads=setup.place.threads,
         ),
         smoothed,
     )
@@ -253,7 +255,7 @@ def tables(found: dict[str, list[Outcome]], arguments: argparse.Namespace) -> st
         f"{machine.versions['onnxruntime']}, torch {machine.versions['torch']}; seed "
         f"{arguments.seed}.",
         "",
-        EXPLANATION.format(rows=arguments.calibration_rows),
+        EXPLANATION.format(**vars(arguments)),
         "",
         f"`python {command}`",
         "",
