@@ -60,8 +60,9 @@ The change of the test metric from the fp32 file to each int8 file, in points (h
 activations u8 by tensor; embeddings, attention's own two products and everything between products
 stay fp32. Static ranges are of {calibration_rows} examples, smoothing of {smoothing_rows}. "Float"
 keeps the fewest multiply-adds in fp32 that bring the drop on `select` within 0.5 points (1 of a
-correlation): their share, and the files built to find them. "Lesson" is quantisation-aware training on the fp32 model's own answers to `fit`;
-"outputs rounded" has what products give rounded to u8 too, as ONNX Runtime does if not told."""
+correlation): their share, and the files built to find them. "Lesson" is quantisation-aware training
+on the fp32 model's own answers to `fit`; "outputs rounded" has what products give rounded to u8
+too, as ONNX Runtime does if not told."""
 
 
 @dataclass(frozen=True)
