@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -30,7 +31,9 @@ from glp_export.bench import BenchmarkFile, Frontier
 from glp_export.config import RunConfig
 from glp_export.config_file import read_file, resolve
 from glp_export.encoder import (
+    DistillSettings,
     ModelSource,
+    TrainSettings,
     load_tokenizer,
     random_rows,
     task_of_model,
@@ -41,6 +44,7 @@ from glp_export.export_stages import Exported, Lower, export_contender
 from glp_export.gate_files import store_inputs
 from glp_export.machine import describe as describe_machine
 from glp_export.measuring_stages import time_contenders
+from glp_export.precision_order import Evidence
 from glp_export.precision_stages import add_precisions
 from glp_export.precisions import ALWAYS, Wanted
 from glp_export.progress import Progress
@@ -143,7 +147,7 @@ def benchmark(artifact: Path, settings: Mapping[str, Any], progress: Progress) -
         work = Path(scratch) / "onnx"
         own = ArtifactLayout(work)
         exported = export_contender(place, unpruned, own, work, progress)
-        exported = add_precisions(place, exported, own, work, None, progress)
+        exported = add_precisions(place, exported, own, work, _any_rows(unpruned), progress)
         metrics = [row for row in before.metrics if row.contender != "distilled"]
         return time_contenders(place, [exported, ours], metrics, progress).file
 
@@ -253,6 +257,12 @@ def _pruned(layout: ArtifactLayout, config: RunConfig) -> tuple[Place, Trained]:
     place = stand_in(config, data.task)
     test = encode(data.test, data.task, tokenizer, config.max_length)
     return place, Trained("pruned", str(layout.root), layout.root, tokenizer, test)
+
+
+def _any_rows(twin: Trained) -> Evidence:
+    """Rows that shape the files of a twin, whose answers do not count, as a run shapes them."""
+    rows = twin.test
+    return Evidence(rows, rows, rows, math.inf, TrainSettings(), DistillSettings())
 
 
 def _exported(layout: ArtifactLayout, pruned: Trained, report: ParityReport) -> Exported:

@@ -8,8 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+from numpy.typing import NDArray
+
 from glp_export.artifact import ArtifactLayout, OnnxFile, export_onnx, optimise, to_half
-from glp_export.artifact.quantise import quantise
+from glp_export.artifact.quantise import quantise, smooth
 from glp_export.artifact_jobs import one_artifact, shipped_files
 from glp_export.bench import Contender, onnx_contender
 from glp_export.bench.budget import BudgetTable
@@ -37,7 +40,24 @@ def _to_fp16(file: OnnxFile, output: Path, checkpoint: Path) -> OnnxFile:
     return to_half(file, output, "fp16", checkpoint)
 
 
-CONVERSIONS: dict[str, Convert] = {"fp32": _as_exported, "fp16": _to_fp16, "int8": quantise}
+def _to_int8(file: OnnxFile, output: Path, checkpoint: Path) -> OnnxFile:
+    """Smoothed as a run does it: the numbers do not matter, the nodes do."""
+    smoothed = smooth(file, output.with_name("smooth.onnx"), [_random_tokens(checkpoint)])
+    return quantise(smoothed, output, checkpoint)
+
+
+def _random_tokens(checkpoint: Path) -> dict[str, NDArray[np.int64]]:
+    """A batch (4, 16) for a model of any vocabulary."""
+    vocabulary = int(json.loads((checkpoint / "config.json").read_text())["vocab_size"])
+    ids = np.random.default_rng(0).integers(0, vocabulary, (4, 16))
+    return {
+        "input_ids": ids,
+        "attention_mask": np.ones_like(ids),
+        "token_type_ids": np.zeros_like(ids),
+    }
+
+
+CONVERSIONS: dict[str, Convert] = {"fp32": _as_exported, "fp16": _to_fp16, "int8": _to_int8}
 """How an fp32 file comes to a precision: from it, to where the other goes, of a checkpoint."""
 
 

@@ -1,4 +1,4 @@
-"""int8: quantise, keep in float what accuracy needs, and teach the weights where that fails."""
+"""int8: smooth, quantise, keep in float what accuracy needs, teach the weights where that fails."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from glp_export.artifact import OnnxFile, export_onnx
 from glp_export.artifact.batches import by_length, pad_rows
 from glp_export.artifact.precisions_file import Loss, PrecisionEntry
-from glp_export.artifact.quantise import NARROW, products, quantise
+from glp_export.artifact.quantise import NARROW, products, quantise, smooth
 from glp_export.artifact.quantise.float_products import Kept, compare_with, fewest_in_float
 from glp_export.artifact.quantise.recipe import DYNAMIC, RECIPES
 from glp_export.artifact.variants import VARIANTS
@@ -28,8 +28,11 @@ from glp_export.errors import AccuracyError, UsageError
 from glp_export.export_stages import Lower, choice_workloads, timing_of
 from glp_export.precision_order import Evidence, Order
 
-CALIBRATION_ROWS = 256
-"""Rows of `fit` that ranges are taken from; more move them little."""
+SMOOTHING_ROWS, CALIBRATION_ROWS = 1024, 256
+"""Rows of `fit` that the largest activation of a channel, and the range of a tensor, is taken from.
+
+A loud channel that only one row in a thousand has must be seen (benchmarks/int8_accuracy.py).
+"""
 
 PATIENT = 0.25
 """Share of the usual learning rate for weights that are where they should be."""
@@ -71,7 +74,11 @@ def _quantised(order: Order, name: str, plain: OnnxFile, *, recovered: bool = Fa
     recipe, evidence = RECIPES[name], order.evidence
     work = order.work / f"{name}{'-taught' if recovered else ''}"
     work.mkdir(parents=True, exist_ok=True)
-    batches = _batches(order, evidence) if recipe.mode == "static" else ()
+    if evidence is not None:
+        rows = _batches(order, evidence, SMOOTHING_ROWS)
+        plain = smooth(plain, work / "smooth.onnx", rows, threads=order.place.threads)
+    static = recipe.mode != DYNAMIC
+    batches = _batches(order, evidence, CALIBRATION_ROWS) if static else ()
     output = work / VARIANTS["int8"].file_name
 
     def build(keep_float: frozenset[str]) -> OnnxFile:
@@ -119,7 +126,9 @@ def _taught(order: Order, name: str) -> _Try:
     return _quantised(order, name, plain, recovered=True)
 
 
-def _batches(order: Order, evidence: Evidence | None) -> list[Mapping[str, NDArray[np.int64]]]:
+def _batches(
+    order: Order, evidence: Evidence | None, count: int
+) -> list[Mapping[str, NDArray[np.int64]]]:
     """Padded rows of `fit` for calibration, never of `select` or `test`.
 
     Raises:
@@ -131,7 +140,7 @@ def _batches(order: Order, evidence: Evidence | None) -> list[Mapping[str, NDArr
             where="--int8",
             fix=f"use --int8 {DYNAMIC}, or prune-and-export, which has the data at hand",
         )
-    rows = evidence.fit.select(range(min(CALIBRATION_ROWS, len(evidence.fit))))
+    rows = evidence.fit.select(range(min(count, len(evidence.fit))))
     tokenizer = order.exported.trained.tokenizer
     return [pad_rows(rows, part, tokenizer) for part in by_length(rows, 16)]
 
@@ -155,10 +164,11 @@ def _fastest(order: Order, passing: Sequence[_Try]) -> _Try:
 def _lower(order: Order, chosen: _Try, recipes: int) -> Lower:
     recipe, kept = RECIPES[chosen.name], chosen.kept
     ranges = "dynamic" if recipe.mode == DYNAMIC else f"static ({recipe.calibration})"
+    smoothed = "smoothed " if order.evidence else ""
     entry = PrecisionEntry(
         precision="int8",
         file=chosen.file.path.name,
-        recipe=f"int8, {ranges} ranges, {recipe.form} graph",
+        recipe=f"int8, {ranges} ranges, {smoothed}{recipe.form} graph",
         kept_in_float=tuple(sorted(kept.keep_float)) if kept else (),
         share_in_float=kept.share if kept else 0.0,
         files_tried=len(kept.trials) if kept else recipes,

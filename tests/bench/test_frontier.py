@@ -112,6 +112,17 @@ def test_the_unpruned_model_can_be_beaten_too() -> None:
     assert unpruned.surely_beaten_by == ("4",)
 
 
+def test_a_model_in_another_precision_is_one_more_model() -> None:
+    quantised = point(6, 0.91, 20, precision="int8", variant="model_quantized.onnx")
+    six, four, six_int8 = sorted(
+        compare([point(6, 0.9, 60), point(4, 0.9, 40), quantised]), key=lambda p: -p.p50_ms
+    )
+    assert six_int8.name == "6 int8"
+    assert six_int8.on_frontier
+    assert six.beaten_by == ("4", "6 int8")
+    assert four.beaten_by == ("6 int8",)
+
+
 def test_a_frontier_comes_back_as_it_was_written(tmp_path: Path) -> None:
     frontier = Frontier.of(make_ladder())
     assert Frontier.load(frontier.save(tmp_path / "glp" / "frontier.json")) == frontier

@@ -44,7 +44,7 @@ DEPTHS = (3, 2, 1)
 def small_ladder(encoder: Path, data: Path) -> tuple[str, ...]:
     """The arguments of a small ladder, all but `--output`."""
     given = ("prune-and-export", "-m", str(encoder), "--dataset", str(data), "--search", "top")
-    return (*given, "--depths", "3,2,1", *QUICK)
+    return (*given, "--depths", "3,2,1", "--precision", "fp32", *QUICK)
 
 
 @pytest.fixture(scope="module")

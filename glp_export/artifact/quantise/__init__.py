@@ -6,5 +6,6 @@ from glp_export.artifact.quantise.calibrate import MINIMUM_ROWS
 from glp_export.artifact.quantise.products import Product, products
 from glp_export.artifact.quantise.quantise import NARROW, quantise
 from glp_export.artifact.quantise.recipe import Int8Recipe
+from glp_export.artifact.quantise.smooth import smooth
 
-__all__ = ["MINIMUM_ROWS", "NARROW", "Int8Recipe", "Product", "products", "quantise"]
+__all__ = ["MINIMUM_ROWS", "NARROW", "Int8Recipe", "Product", "products", "quantise", "smooth"]

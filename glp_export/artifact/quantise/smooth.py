@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.artifact.onnx_file import write_graph
+from glp_export.artifact.onnx_file import OnnxFile, describe, read_graph, write_graph
 from glp_export.artifact.session import feeds_for, open_session
 from glp_export.errors import UsageError
 
@@ -85,6 +85,25 @@ def smooth_graph(
         _divide(smoothed, tensor, products, scale)
     _drop_unused_weights(smoothed)
     return smoothed
+
+
+def smooth(
+    source: OnnxFile, output: Path, batches: Iterable[Batch], *, threads: int = 1
+) -> OnnxFile:
+    """Write a smoothed copy of an exported file, which computes the same and quantises better.
+
+    Args:
+        source: an fp32 file that is not optimised.
+        output: where the copy goes.
+        batches: padded inputs, a thousand rows or so.
+        threads: of the session that runs them.
+
+    Raises:
+        ModelError: the file cannot be read.
+        UsageError: there are no batches.
+    """
+    model = smooth_graph(read_graph(source.path, weights=True), batches, threads=threads)
+    return describe(write_graph(model, output))
 
 
 def _products(model: ModelProto, names: Collection[str] | None) -> list[_Product]:
