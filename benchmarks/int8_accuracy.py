@@ -17,23 +17,23 @@ import logging
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from int8_files import OPERATORS, calibration_batches, dynamic_int8, products_of, static_int8
+from int8_files import calibration_batches, dynamic_int8, static_int8
 
-from glp_export.artifact import export_onnx, open_session, predict_onnx
-from glp_export.artifact.onnx_file import read_graph, write_graph
+from glp_export.artifact import OnnxFile, export_onnx, open_session, predict_onnx
+from glp_export.artifact import describe as describe_file
+from glp_export.artifact.quantise import NARROW, products, quantise, smooth
 from glp_export.artifact.quantise.float_products import (
     Kept,
     compare_with,
     divergence,
     fewest_in_float,
 )
-from glp_export.artifact.quantise.smooth import smooth_graph
+from glp_export.artifact.quantise.recipe import DYNAMIC, RECIPES
 from glp_export.config_file import resolve
 from glp_export.encoder import (
     RECOVERIES,
@@ -56,13 +56,12 @@ BUDGETS = {"matthews_correlation": 0.01, "pearson": 0.01, "spearman": 0.01}
 
 EXPLANATION = """\
 The change of the test metric from the fp32 file to each int8 file, in points (hundredths), with its
-95 % paired interval over the test examples; minus is worse. All weights are s8 by output channel,
-activations u8 by tensor; embeddings, attention's own two products and everything between products
-stay fp32. Static ranges are of {calibration_rows} examples, smoothing of {smoothing_rows}. "Float"
-keeps the fewest multiply-adds in fp32 that bring the drop on `select` within 0.5 points (1 of a
-correlation): their share, and the files built to find them. "Lesson" is quantisation-aware training
-on the fp32 model's own answers to `fit`; "outputs rounded" has what products give rounded to u8
-too, as ONNX Runtime does if not told."""
+95 % paired interval over the test examples; minus is worse. *ORT* is ONNX Runtime's own quantiser
+of the exported graph, weights by channel; all others are the files of this package. Static ranges
+are of {calibration_rows} examples, smoothing of {smoothing_rows}. "Float" keeps the fewest
+multiply-adds in fp32 that bring the drop on `select` within 0.5 points (1 of a correlation): their
+share, and the files built to find them. "Lesson" is quantisation-aware training on the fp32 model's
+own answers to `fit`."""
 
 
 @dataclass(frozen=True)
@@ -84,13 +83,18 @@ class Subject:
         session = open_session(path, threads=self.setup.place.threads)
         return predict_onnx(session, getattr(self.setup, part), self.setup.tokenizer)
 
-    def batches(self, alike: bool = False) -> list[dict[str, Any]]:
+    def batches(self) -> list[dict[str, Any]]:
         """Batches of `fit` to see ranges on."""
-        return calibration_batches(self.setup.fit, self.setup.tokenizer, self.rows, alike=alike)
+        return calibration_batches(self.setup.fit, self.setup.tokenizer, self.rows)
 
-    def static(self, source: Path, output: Path, keep: Any = (), how: str = "minmax") -> Path:
-        """A static int8 file."""
-        return static_int8(source, output, self.batches(how != "minmax"), how, keep)
+    def build(self, plain: OnnxFile, name: str, keep_float: frozenset[str] = frozenset()) -> Path:
+        """An int8 file by one of the product's recipes."""
+        recipe = replace(RECIPES[name], keep_float=keep_float)
+        batches = () if name == DYNAMIC else self.batches()
+        checkpoint = self.directory / "checkpoint"
+        return quantise(
+            plain, self.directory / "int8.onnx", checkpoint, recipe, batches=batches
+        ).path
 
     @property
     def max_drop(self) -> float:
@@ -183,44 +187,34 @@ def export(subject: Subject, model: Any, checkpoint: Path, path: Path) -> Path:
 
 def files(subject: Subject) -> Iterator[tuple[str, Path, str]]:
     """Every int8 file of a task: the way it was made, where it is, what is to be said of it."""
-    directory, source, setup = subject.directory, subject.source, subject.setup
-    smoothed, taught = directory / "smoothed.onnx", directory / "taught.onnx"
-    write_graph(
-        smooth_graph(
-            read_graph(source, weights=True),
-            calibration_batches(setup.fit, setup.tokenizer, subject.smoothing_rows),
-            threads=setup.place.threads,
-        ),
-        smoothed,
+    directory, plain = subject.directory, describe_file(subject.source)
+    threads = subject.setup.place.threads
+    yield "ORT dynamic", dynamic_int8(plain.path, directory / "ort_dynamic.onnx"), ""
+    yield (
+        "ORT static",
+        static_int8(plain.path, directory / "ort_static.onnx", subject.batches()),
+        "",
     )
-    export(subject, lesson(subject), directory / "taught", taught)
-    # ONNX Runtime's dynamic quantiser leaves Gemm, pooler and head here, as it is.
-    modes = {"dynamic": (dynamic_int8, ["MatMul"]), "static": (subject.static, OPERATORS)}
-    for mode, (build, operators) in modes.items():
-        yield mode, build(source, directory / f"{mode}.onnx"), ""
-        if mode == "static":
-            for how in ("percentile", "entropy"):
-                path = directory / f"{mode}_{how}.onnx"
-                yield f"{mode}, {how}", subject.static(source, path, how=how), ""
-            rounded = static_int8(
-                source, directory / "rounded.onnx", subject.batches(), round_outputs=True
-            )
-            yield f"{mode}, outputs rounded", rounded, ""
-        costs = products_of(source, operators)
-        kept = search(subject, costs, partial(build, source, directory / "trial.onnx"))
-        path = build(source, directory / f"{mode}_float.onnx", kept.keep_float)
-        yield f"{mode}, float", path, f"{100 * kept.share:.0f} %, {len(kept.trials)} files"
-        yield f"{mode}, smoothed", build(smoothed, directory / f"{mode}_smoothed.onnx"), ""
-        yield f"{mode}, lesson", build(taught, directory / f"{mode}_taught.onnx"), ""
+    for name in RECIPES:
+        yield name, subject.build(plain, name), ""
+    rows = calibration_batches(subject.setup.fit, subject.setup.tokenizer, subject.smoothing_rows)
+    smoothed = smooth(plain, directory / "smoothed.onnx", rows, threads=threads)
+    for name in RECIPES:
+        yield f"{name}, smoothed", subject.build(smoothed, name), ""
+    kept = search(subject, plain)
+    path = subject.build(plain, DYNAMIC, kept.keep_float)
+    yield f"{DYNAMIC}, float", path, f"{100 * kept.share:.0f} %, {len(kept.trials)} files"
+    taught = export(subject, lesson(subject), directory / "taught", directory / "taught.onnx")
+    yield f"{DYNAMIC}, lesson", subject.build(describe_file(taught), DYNAMIC), ""
 
 
-def search(subject: Subject, costs: dict[str, int], build: Callable[..., Path]) -> Kept:
+def search(subject: Subject, plain: OnnxFile) -> Kept:
     """Which products stay in float, chosen on `select`."""
     reference = subject.answers(subject.source, "select")
     labels = subject.setup.select["labels"][:]
     return fewest_in_float(
-        costs,
-        lambda keep: subject.answers(build(keep), "select"),
+        {one.name: float(one.work) for one in products(plain) if one.columns >= NARROW},
+        lambda keep: subject.answers(subject.build(plain, DYNAMIC, keep), "select"),
         reference,
         compare_with(subject.setup.data.task, reference, labels),
         max_drop=subject.max_drop,

@@ -24,7 +24,7 @@ from tables import Entry, Page, progress, ratio, say
 
 from glp_export import machine
 from glp_export.artifact import LEVELS, OnnxFile, candidates, describe, export_onnx, optimise
-from glp_export.artifact.quantise import quantise
+from glp_export.artifact.quantise import quantise, smooth
 from glp_export.bench import (
     ContenderName,
     Samples,
@@ -81,16 +81,14 @@ class Builder:
             yield self._entry(f"optimum {file.optimisation}", file, checkpoint)
         for name, per_channel in OPTIMUM_INT8.items():
             yield self._entry(name, self._optimum_int8(plain, checkpoint, per_channel), checkpoint)
-        level = self._best_level(plain, checkpoint)
+        level = self._best_level()
         for layers in self.options.layers:
             its_checkpoint, file = self._exported(self.base, layers)
             if level != "none":
                 output = file.path.with_name("model_optimized.onnx")
                 file = optimise(file, level, output, its_checkpoint)
             yield self._entry(f"glp-export, {level}, {layers} layers", file, its_checkpoint)
-            output = file.path.with_name("model_quantized.onnx")
-            _, plain = self._exported(self.base, layers)
-            quantised = quantise(plain, output, its_checkpoint)
+            quantised = self._int8(layers)
             yield self._entry(f"glp-export int8, {layers} layers", quantised, its_checkpoint)
         if DISTILLED in self.options.models:
             its_checkpoint, file = self._exported(DISTILLED, None)
@@ -132,9 +130,18 @@ class Builder:
         quantizer.quantize(settings, directory)
         return describe(directory / "model_quantized.onnx", precision="int8")
 
-    def _best_level(self, plain: OnnxFile, checkpoint: Path) -> str:
-        """What prune-and-export would pick; layers are alike, so full depth speaks for all."""
+    def _int8(self, layers: int) -> OnnxFile:
+        """The int8 file that ships: smoothed, by the default recipe."""
+        checkpoint, plain = self._exported(self.base, layers)
+        one = onnx_contender("pruned", plain, checkpoint, machine.CPU, self.options.threads)
+        (workload,) = ladder([one], [8], [32])
+        smoothed = smooth(plain, plain.path.with_name("smooth.onnx"), workload.batches)
+        return quantise(smoothed, plain.path.with_name("model_quantized.onnx"), checkpoint)
+
+    def _best_level(self) -> str:
+        """What prune-and-export would pick for the fewest layers, of which the last is a part."""
         say("choose among our own levels")
+        checkpoint, plain = self._exported(self.base, min(self.options.layers))
         work = self.scratch / "levels"
         work.mkdir()
         threads = self.options.threads
