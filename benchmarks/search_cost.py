@@ -31,8 +31,8 @@ from glp_export.machine import describe
 from glp_export.progress import Progress
 from glp_export.search import RULES, STRATEGIES, Cost, Plan, Problem, order_by_rule
 from glp_export.search.strategies.fast_greedy import FAST_GREEDY, FastGreedy
-from glp_export.search_stage import choose_layers
 from glp_export.setup import Setup, set_up
+from glp_export.stages.search import choose_layers
 from glp_export.tasks import Task, paired_difference_interval, score
 
 

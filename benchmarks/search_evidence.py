@@ -27,13 +27,13 @@ from scipy.stats import spearmanr
 
 from glp_export.config_file import resolve
 from glp_export.encoder import RECOVERIES, predict, remove_layers
-from glp_export.laboratory import Teacher, open_bench, open_cache, train_teacher
 from glp_export.machine import describe
 from glp_export.progress import Progress
 from glp_export.search import TrialBench
 from glp_export.search.ground import carry_out
 from glp_export.search.trial import Removed, Trial
 from glp_export.setup import Setup, set_up
+from glp_export.stages.laboratory import Teacher, open_bench, open_cache, train_teacher
 from glp_export.tasks import score
 
 LESSONS = (0, 128, 384, 768)

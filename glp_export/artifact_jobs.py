@@ -40,21 +40,21 @@ from glp_export.encoder import (
     unpruned_twin,
 )
 from glp_export.errors import ModelError, UsageError
-from glp_export.export_stages import Exported, Lower, export_contender
-from glp_export.gate_files import store_inputs
+from glp_export.gate.files import store_inputs
 from glp_export.machine import describe as describe_machine
-from glp_export.measuring_stages import time_contenders
-from glp_export.precision_order import Evidence
-from glp_export.precision_stages import add_precisions
 from glp_export.precisions import ALWAYS, Wanted
 from glp_export.progress import Progress
 from glp_export.report import artifact_view, plan_view
 from glp_export.search import Plan, read_layer_file
 from glp_export.search.published import PREFIX, published_plan
 from glp_export.setup import Place, data_spec, stand_in
+from glp_export.stages.export import Exported, Lower, export_contender
+from glp_export.stages.measuring import time_contenders
+from glp_export.stages.order import Evidence
+from glp_export.stages.precision import add_precisions
+from glp_export.stages.training import Trained
+from glp_export.stages.writing import write_serving
 from glp_export.tasks import encode, load_task_data, score
-from glp_export.training_stages import Trained
-from glp_export.writing_stages import write_serving
 
 _MADE_HERE = shutil.ignore_patterns("onnx", "glp", "ort_config.json")
 """What an earlier export left beside a checkpoint, and this one makes anew."""

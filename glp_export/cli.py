@@ -16,11 +16,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from glp_export import __version__, cache_command, gate_command
+from glp_export import __version__, cache_command
 from glp_export.config import BENCHMARK, DATA, EXPORT, MODEL, OUTPUT, SEARCH, TRAINING
 from glp_export.config_file import resolve
 from glp_export.errors import GlpError
 from glp_export.flags import flags_of, spread
+from glp_export.gate.command import gate_command
 
 INTERNAL_ERROR = 1
 
@@ -38,7 +39,7 @@ app = typer.Typer(
 )
 
 app.add_typer(cache_command.app, name="cache")
-app.command("gate")(gate_command.gate_command)
+app.command("gate")(gate_command)
 
 Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but the result.")]

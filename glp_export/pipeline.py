@@ -15,21 +15,21 @@ from glp_export.artifact import ArtifactLayout, commit, prepare, writing
 from glp_export.artifact.staging import staging_path
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier
 from glp_export.config import NOT_THE_MODEL, RunConfig
-from glp_export.depth_stages import keep_within_time
 from glp_export.depths import plans_at
 from glp_export.errors import UsageError
 from glp_export.estimate import Estimate, estimate_run
-from glp_export.export_stages import Exported, export_contender
-from glp_export.measuring_stages import Scored, score_contender, time_contenders
-from glp_export.precision_order import evidence_of
-from glp_export.precision_stages import add_precisions
 from glp_export.progress import Progress
 from glp_export.search import Plan
-from glp_export.search_stage import choose_layers, confirm_cost, keep_within_budget
 from glp_export.setup import Setup, set_up
+from glp_export.stages.depth import keep_within_time
+from glp_export.stages.export import Exported, export_contender
+from glp_export.stages.measuring import Scored, score_contender, time_contenders
+from glp_export.stages.order import evidence_of
+from glp_export.stages.precision import add_precisions
+from glp_export.stages.search import choose_layers, confirm_cost, keep_within_budget
+from glp_export.stages.training import Trained, train_contenders
+from glp_export.stages.writing import Rung, rungs_of, write_output
 from glp_export.targets import check_shipped
-from glp_export.training_stages import Trained, train_contenders
-from glp_export.writing_stages import Rung, rungs_of, write_output
 
 Confirm = Callable[[str], bool]
 

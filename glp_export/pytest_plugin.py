@@ -14,7 +14,7 @@ import pytest
 
 if TYPE_CHECKING:
     from glp_export.bench.sequential import Estimate
-    from glp_export.gate_pytest import BudgetFile
+    from glp_export.gate.pytest_items import BudgetFile
 
 MARKER = "glp_gate"
 FIXTURE = "latency_ratio"
@@ -65,7 +65,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> BudgetFile
     """Collect a budget that an artifact was named for."""
     for path, artifact in _budgets(parent.config).items():
         if path == file_path:
-            from glp_export.gate_pytest import BudgetFile
+            from glp_export.gate.pytest_items import BudgetFile
 
             return BudgetFile.of(parent, path, artifact)
     return None
@@ -98,7 +98,7 @@ def latency_ratio(request: pytest.FixtureRequest) -> Callable[..., Estimate]:
     """
 
     def measure(artifact: str | Path, against: str | Path | None = None, **asked: Any) -> Estimate:
-        from glp_export.gate_pytest import measure_ratio, skip_without_provider
+        from glp_export.gate.pytest_items import measure_ratio, skip_without_provider
 
         with skip_without_provider():
             return measure_ratio(

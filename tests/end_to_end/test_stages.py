@@ -7,11 +7,11 @@ import pytest
 from glp_export.artifact import ArtifactLayout, ParityReport, describe
 from glp_export.artifact_jobs import _config, _pruned
 from glp_export.bench import BenchmarkFile
-from glp_export.export_stages import Exported
-from glp_export.measuring_stages import score_contender, time_contenders
 from glp_export.progress import Progress
 from glp_export.setup import learning_rate_for
-from glp_export.training_stages import Trained
+from glp_export.stages.export import Exported
+from glp_export.stages.measuring import score_contender, time_contenders
+from glp_export.stages.training import Trained
 
 
 def test_further_test_sets_are_scored_beside_the_first(artifact):

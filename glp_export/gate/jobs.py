@@ -14,7 +14,7 @@ from glp_export.bench.budget_line import BudgetLine
 from glp_export.bench.gate import ALPHA, Measured, judge_latency
 from glp_export.bench.gate_report import Finding, GateReport, Outcome
 from glp_export.errors import GlpError, ModelError, ParityError, UsageError
-from glp_export.gate_session import GateSession, GateSettings
+from glp_export.gate.session import GateSession, GateSettings
 from glp_export.machine import CPU
 from glp_export.progress import Progress
 

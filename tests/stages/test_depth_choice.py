@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from glp_export.depth_choice import deepest_fast_enough, shallowest_accurate
 from glp_export.errors import AccuracyError, LatencyError
+from glp_export.stages.depth_choice import deepest_fast_enough, shallowest_accurate
 from glp_export.targets import DepthLatency, DepthScore, Shape, Targets
 
 DEPTHS = range(1, 12)

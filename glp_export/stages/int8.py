@@ -25,8 +25,8 @@ from glp_export.encoder import (
     save_checkpoint,
 )
 from glp_export.errors import AccuracyError, UsageError
-from glp_export.export_stages import Lower, choice_workloads, timing_of
-from glp_export.precision_order import Evidence, Order
+from glp_export.stages.export import Lower, choice_workloads, timing_of
+from glp_export.stages.order import Evidence, Order
 
 SMOOTHING_ROWS, CALIBRATION_ROWS = 1024, 256
 """Rows of `fit` that the largest activation of a channel, and the range of a tensor, is taken from.

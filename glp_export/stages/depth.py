@@ -14,11 +14,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from glp_export.artifact import ArtifactLayout, describe, export_onnx
 from glp_export.bench import Contender, DepthTiming, Timing, ladder, measure_depth, onnx_contender
-from glp_export.depth_choice import deepest_fast_enough
 from glp_export.encoder import remove_layers, save_checkpoint
 from glp_export.errors import UsageError
 from glp_export.progress import Meter, Progress
 from glp_export.setup import Setup
+from glp_export.stages.depth_choice import deepest_fast_enough
 from glp_export.targets import DepthLatency, LatencyBudget, Shape, SpeedupTarget
 
 

@@ -9,13 +9,13 @@ import pytest
 from glp_export.artifact import ArtifactLayout
 from glp_export.config_file import resolve
 from glp_export.errors import AccuracyError, UsageError
-from glp_export.export_stages import export_contender
-from glp_export.precision_order import evidence_of
-from glp_export.precision_stages import add_precisions
 from glp_export.precisions import Wanted
 from glp_export.progress import Progress
 from glp_export.setup import set_up
-from glp_export.training_stages import Trained
+from glp_export.stages.export import export_contender
+from glp_export.stages.order import evidence_of
+from glp_export.stages.precision import add_precisions
+from glp_export.stages.training import Trained
 
 
 class Heard(Progress):

@@ -21,18 +21,18 @@ from glp_export.bench import (
     task_workloads,
 )
 from glp_export.bench.contenders import EAGER
-from glp_export.export_stages import (
+from glp_export.progress import Progress
+from glp_export.report import OtherScore
+from glp_export.setup import Place
+from glp_export.stages.export import (
     Exported,
     as_pytorch,
     fixed_shapes,
     longest_input,
     timing_of,
 )
-from glp_export.progress import Progress
-from glp_export.report import OtherScore
-from glp_export.setup import Place
+from glp_export.stages.training import Trained
 from glp_export.tasks import paired_difference_interval, score, score_interval
-from glp_export.training_stages import Trained
 
 if TYPE_CHECKING:
     from datasets import Dataset

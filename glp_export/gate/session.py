@@ -21,7 +21,7 @@ from glp_export.cache import Cache, default_root
 from glp_export.config_file import read_file
 from glp_export.encoder import task_of_model
 from glp_export.errors import UsageError
-from glp_export.gate_reference import other_artifact, unpruned_reference
+from glp_export.gate.reference import other_artifact, unpruned_reference
 from glp_export.machine import usable_cores
 from glp_export.progress import Progress
 from glp_export.tasks import KINDS

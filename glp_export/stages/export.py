@@ -29,7 +29,7 @@ from glp_export.config import RunConfig
 from glp_export.errors import ModelError
 from glp_export.progress import Meter, Progress
 from glp_export.setup import Place
-from glp_export.training_stages import Trained
+from glp_export.stages.training import Trained
 
 AUTO, PLAIN = "auto", "none"
 OPTIMISED = "fp32-optimized"

@@ -85,8 +85,8 @@ def gate_command(
 
     Example: glp-export gate out/trec --max-seconds 60
     """
-    from glp_export.gate_jobs import DATA_SETTINGS, gate
-    from glp_export.gate_session import GateSettings
+    from glp_export.gate.jobs import DATA_SETTINGS, gate
+    from glp_export.gate.session import GateSettings
     from glp_export.terminal import progress_for
 
     if max_seconds <= 0:

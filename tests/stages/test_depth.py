@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from glp_export.config_file import resolve
-from glp_export.depth_stages import fast_enough_depth, possible_depths
 from glp_export.errors import LatencyError, UsageError
 from glp_export.progress import Meter, Progress
 from glp_export.setup import Setup, set_up
+from glp_export.stages.depth import fast_enough_depth, possible_depths
 from glp_export.targets import Shape
 from tests.tiny import make_checkpoint
 

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from glp_export.depth_choice import shallowest_accurate
 from glp_export.encoder import RECOVERIES
 from glp_export.errors import UsageError
-from glp_export.laboratory import open_bench, open_cache, train_teacher
 from glp_export.machine import describe
 from glp_export.progress import Progress
 from glp_export.report.numbers import signed_with_span
 from glp_export.search import STRATEGIES, Candidate, Cost, Plan, Trial, read_plan, search
 from glp_export.setup import Setup
+from glp_export.stages.depth_choice import shallowest_accurate
+from glp_export.stages.laboratory import open_bench, open_cache, train_teacher
 from glp_export.targets import DepthScore
 from glp_export.tasks import paired_difference_interval, probability_at_most
 

@@ -13,12 +13,12 @@ from pathlib import Path
 from glp_export.artifact import ArtifactLayout, ParityReport, relocate
 from glp_export.artifact.precisions_file import PrecisionEntry
 from glp_export.errors import AccuracyError, GlpError, ModelError, ParityError
-from glp_export.export_stages import Exported, Lower, check
-from glp_export.half_stage import build_fp16
-from glp_export.int8_stage import build_int8
-from glp_export.precision_order import Evidence, Order
 from glp_export.progress import Progress
 from glp_export.setup import Place
+from glp_export.stages.export import Exported, Lower, check
+from glp_export.stages.half import build_fp16
+from glp_export.stages.int8 import build_int8
+from glp_export.stages.order import Evidence, Order
 
 BUILDERS: dict[str, Callable[[Order], Lower]] = {"int8": build_int8, "fp16": build_fp16}
 

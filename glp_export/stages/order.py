@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from glp_export.artifact import OnnxFile, open_session, predict_onnx
 from glp_export.encoder import DistillSettings, TrainSettings
-from glp_export.export_stages import Exported
 from glp_export.progress import Progress
 from glp_export.setup import Place, Setup
+from glp_export.stages.export import Exported
+from glp_export.stages.training import Trained
 from glp_export.tasks import encode
-from glp_export.training_stages import Trained
 
 if TYPE_CHECKING:
     from datasets import Dataset

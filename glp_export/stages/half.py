@@ -5,8 +5,8 @@ from __future__ import annotations
 from glp_export.artifact.half import to_half
 from glp_export.artifact.precisions_file import PrecisionEntry
 from glp_export.artifact.variants import VARIANTS
-from glp_export.export_stages import Lower
-from glp_export.precision_order import Order
+from glp_export.stages.export import Lower
+from glp_export.stages.order import Order
 
 
 def build_fp16(order: Order) -> Lower:
