@@ -55,7 +55,8 @@ Random weights, two labels; full-length inputs; MB of the file that runs. p50 is
 above 1 is faster. All ratios but the last are over the unpruned model, in fp32 if no more is said.
 PyTorch, the plain export and what optimum makes are of the unpruned model; optimum's best int8 is
 the faster of its two at the shape. "glp-export, LEVEL, N layers" is the fp32 file that the tool
-picks, "glp-export int8" the file of its default recipe.
+picks, "glp-export int8" the file of its default recipe, "smoothed" the one that ships where
+rounding moves the answers.
 """
 
 
@@ -88,8 +89,8 @@ class Builder:
                 output = file.path.with_name("model_optimized.onnx")
                 file = optimise(file, level, output, its_checkpoint)
             yield self._entry(f"glp-export, {level}, {layers} layers", file, its_checkpoint)
-            quantised = self._int8(layers)
-            yield self._entry(f"glp-export int8, {layers} layers", quantised, its_checkpoint)
+            for name, quantised in self._int8(layers):
+                yield self._entry(f"glp-export {name}, {layers} layers", quantised, its_checkpoint)
         if DISTILLED in self.options.models:
             its_checkpoint, file = self._exported(DISTILLED, None)
             yield self._entry("DistilBERT, ONNX Runtime", file, its_checkpoint)
@@ -130,13 +131,18 @@ class Builder:
         quantizer.quantize(settings, directory)
         return describe(directory / "model_quantized.onnx", precision="int8")
 
-    def _int8(self, layers: int) -> OnnxFile:
-        """The int8 file that ships: smoothed, by the default recipe."""
+    def _int8(self, layers: int) -> Iterator[tuple[str, OnnxFile]]:
+        """The int8 file of the default recipe, and for fewer layers the smoothed one as well."""
         checkpoint, plain = self._exported(self.base, layers)
+        path = plain.path.with_name("model_quantized.onnx")
+        yield "int8", quantise(plain, path, checkpoint)
+        if layers == max(self.options.layers):
+            return
         one = onnx_contender("pruned", plain, checkpoint, machine.CPU, self.options.threads)
         (workload,) = ladder([one], [8], [32])
         smoothed = smooth(plain, plain.path.with_name("smooth.onnx"), workload.batches)
-        return quantise(smoothed, plain.path.with_name("model_quantized.onnx"), checkpoint)
+        path = plain.path.with_name("model_smooth_quantized.onnx")
+        yield "int8 smoothed", quantise(smoothed, path, checkpoint)
 
     def _best_level(self) -> str:
         """What prune-and-export would pick for the fewest layers, of which the last is a part."""

@@ -42,6 +42,9 @@ class PrecisionEntry(Record):
         default=0.0, ge=0, le=1, description="their share of all multiply-adds"
     )
     files_tried: int = Field(default=1, ge=0)
+    smoothed: bool = Field(
+        default=False, description="whether loud channels were moved into the weights before"
+    )
     recovered: bool = Field(
         default=False, description="whether its weights were taught to bear the rounding"
     )

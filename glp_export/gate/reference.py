@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.artifact import ArtifactLayout, OnnxFile, export_onnx, optimise, to_half
+from glp_export.artifact.precisions_file import PrecisionsFile
 from glp_export.artifact.quantise import quantise, smooth
 from glp_export.artifact_jobs import one_artifact, shipped_files
 from glp_export.bench import Contender, onnx_contender
@@ -40,8 +41,8 @@ def _to_fp16(file: OnnxFile, output: Path, checkpoint: Path) -> OnnxFile:
     return to_half(file, output, "fp16", checkpoint)
 
 
-def _to_int8(file: OnnxFile, output: Path, checkpoint: Path) -> OnnxFile:
-    """Smoothed as a run does it: the numbers do not matter, the nodes do."""
+def _to_smooth_int8(file: OnnxFile, output: Path, checkpoint: Path) -> OnnxFile:
+    """Smoothed on random tokens: the numbers do not matter, the nodes do."""
     smoothed = smooth(file, output.with_name("smooth.onnx"), [_random_tokens(checkpoint)])
     return quantise(smoothed, output, checkpoint)
 
@@ -57,8 +58,22 @@ def _random_tokens(checkpoint: Path) -> dict[str, NDArray[np.int64]]:
     }
 
 
-CONVERSIONS: dict[str, Convert] = {"fp32": _as_exported, "fp16": _to_fp16, "int8": _to_int8}
+CONVERSIONS: dict[str, Convert] = {
+    "fp32": _as_exported,
+    "fp16": _to_fp16,
+    "int8": quantise,
+    "smooth int8": _to_smooth_int8,
+}
 """How an fp32 file comes to a precision: from it, to where the other goes, of a checkpoint."""
+
+
+def _conversion(layout: ArtifactLayout, precision: str) -> str:
+    """The key of `CONVERSIONS` by which the artifact's own file of a precision was made."""
+    if not layout.precisions.is_file():
+        return precision
+    entries = PrecisionsFile.load(layout.precisions).entries
+    smoothed = any(entry.smoothed for entry in entries if entry.precision == precision)
+    return f"smooth {precision}" if smoothed else precision
 
 
 def unpruned_reference(
@@ -92,7 +107,7 @@ def unpruned_reference(
         "config": file_sha256(layout.config),
         "layers": layers,
         "auto_class": own.auto_class,
-        "precision": table.precision,
+        "precision": _conversion(layout, table.precision),
         "optimisation": table.unpruned,
         "versions": {name: versions[name] for name in _DECIDING if name in versions},
     }
@@ -152,7 +167,8 @@ def _make(
         file = export_onnx(twin, directory / "model.onnx", export_task=export_task, threads=1)
         if table.unpruned != "none":
             file = optimise(file, table.unpruned, directory / "model_optimized.onnx", twin)
-        file = CONVERSIONS[table.precision](file, directory / f"model_{table.precision}.onnx", twin)
+        convert = CONVERSIONS[_conversion(layout, table.precision)]
+        file = convert(file, directory / f"model_{table.precision}.onnx", twin)
         parameters = onnx_contender("unpruned", file, twin, own.provider, own.threads).parameters
     made = {"file": file.path.name, "bytes": file.bytes, "parameters": parameters}
     (directory / _FACTS).write_text(json.dumps(made))

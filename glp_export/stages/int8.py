@@ -1,4 +1,4 @@
-"""int8: smooth, quantise, keep in float what accuracy needs, teach the weights where that fails."""
+"""int8: quantise, smooth what is loud, keep in float what accuracy needs, or teach the weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from glp_export.artifact import OnnxFile, export_onnx
 from glp_export.artifact.batches import by_length, pad_rows
 from glp_export.artifact.precisions_file import Loss, PrecisionEntry
 from glp_export.artifact.quantise import NARROW, products, quantise, smooth
-from glp_export.artifact.quantise.float_products import Kept, compare_with, fewest_in_float
+from glp_export.artifact.quantise.float_products import (
+    Kept,
+    compare_with,
+    divergence,
+    fewest_in_float,
+)
 from glp_export.artifact.quantise.recipe import DYNAMIC, RECIPES
 from glp_export.artifact.variants import VARIANTS
 from glp_export.bench import quickest
@@ -34,6 +39,13 @@ SMOOTHING_ROWS, CALIBRATION_ROWS = 1024, 256
 A loud channel that only one row in a thousand has must be seen (benchmarks/int8_accuracy.py).
 """
 
+LOUD = 1e-3
+"""How far rounding may move the logits before activations are smoothed: mean square over variance.
+
+A file that moves them by less kept its accuracy; of those that move them by more half did not, and
+smoothing brings them back for 3 to 5 % of the speed (benchmarks/int8_accuracy.py).
+"""
+
 PATIENT = 0.25
 """Share of the usual learning rate for weights that are where they should be."""
 
@@ -45,6 +57,7 @@ class _Try:
     name: str
     file: OnnxFile
     kept: Kept | None
+    smoothed: bool = False
     recovered: bool = False
 
 
@@ -74,29 +87,31 @@ def _quantised(order: Order, name: str, plain: OnnxFile, *, recovered: bool = Fa
     recipe, evidence = RECIPES[name], order.evidence
     work = order.work / f"{name}{'-taught' if recovered else ''}"
     work.mkdir(parents=True, exist_ok=True)
-    if evidence is not None:
-        rows = _batches(order, evidence, SMOOTHING_ROWS)
-        plain = smooth(plain, work / "smooth.onnx", rows, threads=order.place.threads)
     static = recipe.mode != DYNAMIC
     batches = _batches(order, evidence, CALIBRATION_ROWS) if static else ()
     output = work / VARIANTS["int8"].file_name
 
-    def build(keep_float: frozenset[str]) -> OnnxFile:
+    def build(source: OnnxFile, keep_float: frozenset[str] = frozenset()) -> OnnxFile:
         own = replace(recipe, keep_float=keep_float)
-        return quantise(plain, output, order.exported.trained.checkpoint, own, batches=batches)
+        return quantise(source, output, order.exported.trained.checkpoint, own, batches=batches)
 
     if evidence is None:
-        return _Try(name, build(frozenset()), None)
+        return _Try(name, build(plain), None)
     # What it has to live up to are the answers of the model that was trained, in fp32.
     reference = order.answers(order.exported.plain, evidence.select)
+    moved = divergence(order.answers(build(plain), evidence.select), reference)
+    loud = moved > LOUD * divergence(reference, reference.mean(axis=0, keepdims=True))
+    if loud:
+        rows = _batches(order, evidence, SMOOTHING_ROWS)
+        plain = smooth(plain, work / "smooth.onnx", rows, threads=order.place.threads)
     kept = fewest_in_float(
         {one.name: float(one.work) for one in products(plain) if one.columns >= NARROW},
-        lambda names: order.answers(build(names), evidence.select),
+        lambda names: order.answers(build(plain, names), evidence.select),
         reference,
         compare_with(order.place.task, reference, evidence.select["labels"][:]),
         max_drop=evidence.max_drop,
     )
-    return _Try(name, build(kept.keep_float), kept, recovered)
+    return _Try(name, build(plain, kept.keep_float), kept, loud, recovered)
 
 
 def _taught(order: Order, name: str) -> _Try:
@@ -164,7 +179,7 @@ def _fastest(order: Order, passing: Sequence[_Try]) -> _Try:
 def _lower(order: Order, chosen: _Try, recipes: int) -> Lower:
     recipe, kept = RECIPES[chosen.name], chosen.kept
     ranges = "dynamic" if recipe.mode == DYNAMIC else f"static ({recipe.calibration})"
-    smoothed = "smoothed " if order.evidence else ""
+    smoothed = "smoothed " if chosen.smoothed else ""
     entry = PrecisionEntry(
         precision="int8",
         file=chosen.file.path.name,
@@ -172,6 +187,7 @@ def _lower(order: Order, chosen: _Try, recipes: int) -> Lower:
         kept_in_float=tuple(sorted(kept.keep_float)) if kept else (),
         share_in_float=kept.share if kept else 0.0,
         files_tried=len(kept.trials) if kept else recipes,
+        smoothed=chosen.smoothed,
         recovered=chosen.recovered,
         on_select=_loss(kept, order.evidence) if kept and order.evidence else None,
     )
