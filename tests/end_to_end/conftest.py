@@ -9,25 +9,38 @@ import pytest
 
 from glp_export.cli import run
 
-SMALL = (
+TRAINING = (
     "--epochs", "1", "--learning-rate", "1e-3", "--batch-size", "16", "--max-length", "32",
-    "--seq-lens", "8", "16", "--batch-sizes", "1", "4", "--bench-seconds", "0.2", "--device", "cpu",
-    "--offline", "--skip-memory", "--threads", "1", "--bench-rounds", "3", "--precision", "fp32",
 )  # fmt: skip
+MEASURING = (
+    "--bench-seconds", "0.2", "--bench-rounds", "3", "--device", "cpu", "--threads", "1",
+    "--offline", "--skip-memory", "--precision", "fp32",
+)  # fmt: skip
+ONE_SHAPE = ("--seq-lens", "16", "--batch-sizes", "1", "--optimize", "none")
+ALL_SHAPES = ("--seq-lens", "8", "16", "--batch-sizes", "1", "4")
+
+SMALL = (*TRAINING, *ONE_SHAPE, *MEASURING)
 """Flags that make a run of a tiny encoder take seconds."""
+
+
+def command(encoder: Path, data: Path, *flags: str) -> tuple[str, ...]:
+    """The arguments of a run to two layers, all but `--output`."""
+    given = ("prune-and-export", "-m", str(encoder), "--dataset", str(data), "--depth", "2")
+    return (*given, *flags)
 
 
 @pytest.fixture(scope="session")
 def small_run(encoder: Path, data: Path) -> tuple[str, ...]:
     """The arguments of a small run, all but `--output`."""
-    return ("prune-and-export", "-m", str(encoder), "--dataset", str(data), "--depth", "2", *SMALL)
+    return command(encoder, data, *SMALL)
 
 
 @pytest.fixture(scope="session")
-def artifact(small_run: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a small run leaves."""
+def artifact(encoder: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a run with every shape and every graph optimisation leaves."""
     output = tmp_path_factory.mktemp("run") / "artifact"
-    assert run([*small_run, "-o", str(output), "-q"]) == 0
+    flags = (*TRAINING, *ALL_SHAPES, *MEASURING)
+    assert run([*command(encoder, data, *flags), "-o", str(output), "-q"]) == 0
     return output
 
 

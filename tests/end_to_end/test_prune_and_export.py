@@ -186,7 +186,8 @@ def test_the_same_from_python(encoder, data, tmp_path):
     result = glp_export.prune_and_export(
         model=str(encoder), dataset=str(data), prune=1, search="top", distilled="none",
         epochs=1, batch_size=16, max_length=32, seq_lens=[8], batch_sizes=[1],
-        bench_seconds=0.2, output=tmp_path / "out",
+        bench_seconds=0.2, bench_rounds=3, skip_memory=True, optimize="none", precision="fp32",
+        threads=1, output=tmp_path / "out",
     )  # fmt: skip
     assert result.plan.order == (3,)
     assert (result.output / "onnx" / "model.onnx").is_file()
