@@ -20,12 +20,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from glp_export.artifact.optimise import LEVELS
+from glp_export.artifact.variants import VARIANTS
 from glp_export.bench.budget_line import BudgetLine, read_lines
 from glp_export.errors import UsageError
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-PRECISIONS = ("fp32", "fp16", "bf16", "int8")
-OPTIMISATIONS = ("none", "O1", "O2", "O3")
+PRECISIONS = tuple(dict.fromkeys(variant.precision for variant in VARIANTS.values()))
+OPTIMISATIONS = ("none", *LEVELS)
 
 _FIELDS = ("keep", "unpruned")
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from glp_export.artifact import LEVELS
 from glp_export.bench import BenchmarkFile
 from glp_export.bench.budget import Budget
 from glp_export.bench.budget_line import read_line
@@ -124,3 +125,9 @@ def test_the_file_says_how_the_unpruned_model_was_optimised():
     text = budget_text(any_benchmark(), unpruned={"fp32": "O2"})
     assert 'unpruned = "O2"' in text
     assert "unpruned =" not in budget_text(any_benchmark())
+
+
+@pytest.mark.parametrize("level", ["none", *LEVELS])
+def test_every_level_that_a_run_may_choose_can_be_written_and_read(tmp_path, level):
+    path = write_budget(tmp_path / "budget.toml", any_benchmark(), unpruned={"fp32": level})
+    assert {table.unpruned for table in Budget.load(path).tables} == {level}
