@@ -40,7 +40,6 @@ from glp_export.encoder import (
     unpruned_twin,
 )
 from glp_export.errors import ModelError, UsageError
-from glp_export.gate.files import store_inputs
 from glp_export.machine import describe as describe_machine
 from glp_export.precisions import ALWAYS, Wanted
 from glp_export.progress import Progress
@@ -49,6 +48,7 @@ from glp_export.search import Plan, read_layer_file
 from glp_export.search.published import PREFIX, published_plan
 from glp_export.setup import Place, data_spec, stand_in
 from glp_export.stages.export import Exported, Lower, export_contender
+from glp_export.stages.gate_files import store_inputs
 from glp_export.stages.measuring import time_contenders
 from glp_export.stages.order import Evidence
 from glp_export.stages.precision import add_precisions

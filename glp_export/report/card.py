@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glp_export.report import numbers, snippets
+from glp_export.report import snippets
 from glp_export.report.card_facts import CardFacts
 from glp_export.report.card_tables import (
     latency_columns,
@@ -21,6 +21,7 @@ from glp_export.report.card_tables import (
 from glp_export.report.findings import findings, metric_name
 from glp_export.report.inspect_view import cost_words, stack_line
 from glp_export.report.machine_table import machine_line
+from glp_export.report.rendering import render
 from glp_export.report.series import recommended
 from glp_export.report.table import device_name
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from glp_export.bench.benchmark_file import BenchmarkFile
     from glp_export.search.plan import Plan
 
-TEMPLATES = Path(__file__).parent / "templates"
 _PLAIN = "model.onnx"
 
 _RECOVERED = {
@@ -82,22 +82,6 @@ def card_text(plan: Plan, benchmark: BenchmarkFile, parity: ParityReport, facts:
         **_measured(plan, benchmark, facts),
         **snippets.of(facts),
     )
-
-
-def render(name: str, **values: Any) -> str:
-    """The text of a template with these values."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["cell"] = _cell
-    environment.filters["code"] = _code
-    return environment.get_template(name).render(**values)
 
 
 def _removal(plan: Plan) -> dict[str, Any]:
@@ -168,13 +152,3 @@ def _metadata(plan: Plan, benchmark: BenchmarkFile, facts: CardFacts) -> str:
     if facts.license is not None:
         metadata["license"] = facts.license
     return str(yaml.safe_dump(metadata, sort_keys=False)).strip()
-
-
-def _cell(text: str) -> str:
-    """Text inside a Markdown table."""
-    return " ".join(text.split()).replace("|", "\\|")
-
-
-def _code(text: str) -> str:
-    """Text as inline code, whatever is in it."""
-    return f"`{' '.join(text.split()).replace('`', chr(39))}`" if text else numbers.MISSING

@@ -11,6 +11,7 @@ from rich.text import Text
 from glp_export.report import numbers
 from glp_export.report.findings import SMALL_TEST_SET, metric_name
 from glp_export.report.machine_table import machine_line
+from glp_export.report.rendering import render
 from glp_export.report.series import shape_title
 from glp_export.report.table import device_words, short_metric
 from glp_export.report.tables import titled_table
@@ -37,8 +38,6 @@ def write_ladder_readme(path: Path, frontier: Frontier, *, command: str = "") ->
 
 def ladder_text(frontier: Frontier, command: str = "") -> str:
     """That README as Markdown."""
-    from glp_export.report.card import render
-
     return render(
         "ladder.md.jinja",
         frontier=frontier,

@@ -12,12 +12,12 @@ from glp_export.artifact import ArtifactLayout, Measured, serving_settings
 from glp_export.artifact.precisions_file import PrecisionsFile
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier, FrontierDifference, of_depth
 from glp_export.config import COUNTS, RunConfig
-from glp_export.gate.files import write_gate_files
 from glp_export.machine import describe
 from glp_export.report import CardFacts, MetricDifference, write_card, write_ladder_readme
 from glp_export.search import Plan
 from glp_export.setup import Place, Setup
 from glp_export.stages.export import Exported
+from glp_export.stages.gate_files import write_gate_files
 from glp_export.stages.measuring import Scored
 from glp_export.tasks import KINDS, paired_difference_interval
 
