@@ -68,9 +68,16 @@ def _slow_shapes(benchmark: BenchmarkFile) -> list[str]:
         if doubtful:
             found.append(
                 f"{_file(benchmark, series)} is not surely faster than the unpruned model in ONNX "
-                f"Runtime at {', '.join(doubtful)}: the interval does not lie above 1"
+                f"Runtime{_own_precision(series)} at {', '.join(doubtful)}: the interval does not "
+                "lie above 1"
             )
     return found
+
+
+def _own_precision(series: Series) -> str:
+    """What the unpruned model has to be compared at, where that is not fp32."""
+    precision = series.any.precision
+    return "" if precision == "fp32" else f" in {precision}"
 
 
 def _file(benchmark: BenchmarkFile, series: Series) -> str:
