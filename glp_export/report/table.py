@@ -154,5 +154,6 @@ def _legend(benchmark: BenchmarkFile) -> str:
     headline = headline_shape(benchmark)
     return (
         f"{scored}{shape_title(headline)}: {shape_words(benchmark, headline)}. "
-        "over: speedup over the unpruned model there. Ranges are 95 % intervals."
+        "over: speedup over the unpruned model there, in ORT at the same precision. Ranges are "
+        "95 % intervals."
     )
