@@ -26,7 +26,12 @@ class Record(BaseModel):
 
     @classmethod
     def read(
-        cls, path: Path, *, what: str, fix: str, check: Callable[[Any], None] | None = None
+        cls,
+        path: Path,
+        *,
+        what: str,
+        fix: str,
+        part: Callable[[Any], Any] = lambda content: content,
     ) -> Self:
         """Read a record from JSON.
 
@@ -34,18 +39,16 @@ class Record(BaseModel):
             path: of the file.
             what: it holds, for errors: `the benchmark`.
             fix: what to do about a broken one.
-            check: looks at the JSON before the fields are.
+            part: of the JSON that is the record; it may refuse the whole.
 
         Raises:
             DataError: no such file, no JSON, or a field that is missing, unknown or out of range;
                 the field is named.
         """
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            content = part(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{what} cannot be read: {error}", where=str(path), fix=fix) from error
-        if check:
-            check(content)
         try:
             return cls.model_validate(content)
         except ValidationError as error:

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from glp_export.artifact.layout import ArtifactLayout
 from glp_export.artifact.onnx_file import sidecar
 from glp_export.artifact.variants import VARIANTS
-from glp_export.errors import DataError
+from glp_export.record import Record
 from glp_export.serve.session import PROVIDER_OPTIONS
 from glp_export.serve.settings import KEY, SCHEMA_VERSION
 
@@ -43,11 +43,7 @@ class Measured(NamedTuple):
     p50_ms: float
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class FileEntry(_Record):
+class FileEntry(Record):
     """An ONNX file that ships."""
 
     name: str = Field(description="below onnx/")
@@ -55,21 +51,21 @@ class FileEntry(_Record):
     precision: str
 
 
-class MeasuredFile(_Record):
+class MeasuredFile(Record):
     """A file on one provider, and why it stands where it does."""
 
     name: str
     p50_ms: dict[str, float] = Field(description="median milliseconds a batch, by shape")
 
 
-class ProviderEntry(_Record):
+class ProviderEntry(Record):
     """An execution provider that files were measured on."""
 
     options: dict[str, str]
     files: tuple[MeasuredFile, ...] = Field(description="the one to be preferred first")
 
 
-class ShapeHints(_Record):
+class ShapeHints(Record):
     """What inputs look like."""
 
     max_length: int = Field(ge=1, description="tokens; longer inputs are truncated")
@@ -79,7 +75,7 @@ class ShapeHints(_Record):
     sequence_lengths: tuple[int, ...] = Field(description="likewise")
 
 
-class ServingSettings(_Record):
+class ServingSettings(Record):
     """How an artifact is best run.
 
     Attributes:
@@ -127,26 +123,12 @@ class ServingSettings(_Record):
             DataError: no such file, no JSON, or a field that is missing, unknown or out of range;
                 the field is named.
         """
-        fix = "make the artifact again"
-        try:
-            content = json.loads(layout.serving.read_text(encoding="utf-8"))
-            own = {**content[KEY], "opset": content.get("opset")}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(
-                f"the serving settings cannot be read: {error!r}",
-                where=str(layout.serving),
-                fix=fix,
-            ) from error
-        try:
-            return cls.model_validate(own)
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"])
-            raise DataError(
-                f"the serving settings' {field} is not as it should be: {first['msg']}",
-                where=str(layout.serving),
-                fix=fix,
-            ) from error
+        return cls.read(
+            layout.serving,
+            what="the serving settings",
+            fix="make the artifact again",
+            part=lambda content: {**content[KEY], "opset": content.get("opset")},
+        )
 
 
 def serving_settings(

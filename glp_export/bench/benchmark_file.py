@@ -164,7 +164,7 @@ class BenchmarkFile(Record):
             path,
             what="the benchmark",
             fix="measure again with glp-export benchmark",
-            check=lambda content: _require_version(content, path),
+            part=lambda content: _of_this_version(content, path),
         )
 
 
@@ -200,7 +200,7 @@ def of_depth(known: Sequence[Known], depth: int) -> tuple[Known, ...]:
     )
 
 
-def _require_version(content: Any, path: Path) -> None:
+def _of_this_version(content: Any, path: Path) -> Any:
     version = content.get("schema_version") if isinstance(content, dict) else None
     if version != SCHEMA_VERSION:
         raise DataError(
@@ -208,3 +208,4 @@ def _require_version(content: Any, path: Path) -> None:
             where=str(path),
             fix="read it with the glp-export that wrote it, or measure again",
         )
+    return content

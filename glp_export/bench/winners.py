@@ -20,7 +20,8 @@ def winners(samples: Sequence[Samples]) -> list[Winner]:
     files = [
         sample
         for sample in samples
-        if sample.contender.contender == "pruned" and sample.contender.runtime != "pytorch"
+        if sample.contender.contender == "pruned"
+        and not sample.contender.runtime.startswith("pytorch")
     ]
     files.sort(key=_race)
     return [_winner(list(racers)) for _, racers in groupby(files, key=_race)]

@@ -81,8 +81,7 @@ def unpruned_reference(
 ) -> Contender:
     """The unpruned model of an artifact's shape, with random weights, as a contender.
 
-    Latency does not depend on what the weights are (benchmarks/random_weights.py measures it), so
-    nothing is fetched: the shape comes from config.json, the depth from plan.json.
+    Nothing is fetched, since a product takes as long with other numbers: the shape comes from config.json, the depth from plan.json.
 
     Args:
         layout: of the artifact.
@@ -102,17 +101,18 @@ def unpruned_reference(
             fix="give the unpruned artifact with --against",
         )
     layers = Plan.load(layout.plan).num_layers
+    conversion = _conversion(layout, table.precision)
     versions = package_versions()
     facts = {
         "config": file_sha256(layout.config),
         "layers": layers,
         "auto_class": own.auto_class,
-        "precision": _conversion(layout, table.precision),
+        "precision": conversion,
         "optimisation": table.unpruned,
         "versions": {name: versions[name] for name in _DECIDING if name in versions},
     }
     directory = cache.get_or_make(
-        _KIND, facts, lambda directory: _make(directory, layout, layers, own, table)
+        _KIND, facts, lambda directory: _make(directory, layout, layers, own, table, conversion)
     )
     made = json.loads((directory / _FACTS).read_text())
     path = directory / made["file"]
@@ -158,7 +158,12 @@ def other_artifact(against: Path, layout: ArtifactLayout, own: Contender) -> Con
 
 
 def _make(
-    directory: Path, layout: ArtifactLayout, layers: int, own: Contender, table: BudgetTable
+    directory: Path,
+    layout: ArtifactLayout,
+    layers: int,
+    own: Contender,
+    table: BudgetTable,
+    conversion: str,
 ) -> None:
     """Build, export, optimise and convert; the weights of the checkpoint itself are not kept."""
     export_task = next(k.export_task for k in KINDS.values() if k.auto_class == own.auto_class)
@@ -167,8 +172,7 @@ def _make(
         file = export_onnx(twin, directory / "model.onnx", export_task=export_task, threads=1)
         if table.unpruned != "none":
             file = optimise(file, table.unpruned, directory / "model_optimized.onnx", twin)
-        convert = CONVERSIONS[_conversion(layout, table.precision)]
-        file = convert(file, directory / f"model_{table.precision}.onnx", twin)
+        file = CONVERSIONS[conversion](file, directory / f"model_{table.precision}.onnx", twin)
         parameters = onnx_contender("unpruned", file, twin, own.provider, own.threads).parameters
     made = {"file": file.path.name, "bytes": file.bytes, "parameters": parameters}
     (directory / _FACTS).write_text(json.dumps(made))

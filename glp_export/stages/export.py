@@ -113,6 +113,8 @@ def describe_choice(chosen: OnnxFile) -> str:
     """One line on the file that is deployed, with the fusions that fired."""
     if chosen.optimisation == PLAIN:
         return "plain graph kept: no optimised one passed parity and was surely faster"
+    if LEVELS[chosen.optimisation].form:
+        return f"{chosen.optimisation} graph: the same numbers, with less computed for them"
     return f"optimised at {chosen.optimisation}: {describe_fusions(chosen)}"
 
 

@@ -65,11 +65,10 @@ def add_precisions(
 
 
 def _with(place: Place, exported: Exported, lower: Lower, layout: ArtifactLayout) -> Exported:
-    """Move a file into place and prove it right."""
-    file = relocate(lower.file, layout.variant(lower.file.precision))
-    found = check(place, exported.trained, [file])
+    """Prove a file right and move it into place: one that is wrong never stands there."""
+    found = check(place, exported.trained, [lower.file])
     found.require()
-    lower = replace(lower, file=file)
+    lower = replace(lower, file=relocate(lower.file, layout.variant(lower.file.precision)))
     return replace(
         exported,
         lower=(*exported.lower, lower),

@@ -76,6 +76,19 @@ def test_what_cannot_be_accurate_enough_is_left_out_with_the_best_that_was_reach
     assert messages[-1].startswith("int8 is left out")
 
 
+def test_a_file_that_fails_its_check_is_left_out_and_never_stands_in_the_artifact(
+    exported, tmp_path
+):
+    setup, layout, files = exported
+    layout.variant("int8").unlink(missing_ok=True)
+    # With a tolerance of their own int8 files are held to the logits, which rounding moves.
+    strict = {"atol": 0.0, "rtol": 0.0}
+    found, messages = ask(exported, tmp_path, required=False, max_drop=1.0, **strict)
+    assert found.lower == ()
+    assert not layout.variant("int8").exists()
+    assert "does not compute what the PyTorch model computes" in messages[-1]
+
+
 def test_if_it_was_named_that_is_an_error(exported, tmp_path):
     with pytest.raises(AccuracyError, match="the best of") as caught:
         ask(exported, tmp_path, required=True, max_drop=-2.0)

@@ -1,7 +1,7 @@
 """Forms of a float graph that compute the same numbers, as ONNX Runtime runs them best in int8.
 
 All have operators of the ONNX standard only. ONNX Runtime's fused operators are left out on
-purpose: SkipLayerNormalization takes seven times as long on a CPU as the sum and the
+purpose: SkipLayerNormalization takes several times as long on a CPU as the sum and the
 LayerNormalization that it stands for, QAttention and MultiHeadAttention are no faster than their
 parts, and BiasGelu is slower than Gelu after a product that adds the bias itself
 (benchmarks/int8_recipe.py measures it).
