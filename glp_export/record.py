@@ -31,7 +31,7 @@ class Record(BaseModel):
         *,
         what: str,
         fix: str,
-        part: Callable[[Any], Any] = lambda content: content,
+        part: Callable[[Any], Any] | None = None,
     ) -> Self:
         """Read a record from JSON.
 
@@ -46,7 +46,8 @@ class Record(BaseModel):
                 the field is named.
         """
         try:
-            content = part(json.loads(path.read_text(encoding="utf-8")))
+            content = json.loads(path.read_text(encoding="utf-8"))
+            content = part(content) if part else content
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{what} cannot be read: {error}", where=str(path), fix=fix) from error
         try:

@@ -7,6 +7,7 @@ from itertools import groupby
 from statistics import median
 
 from glp_export.bench.benchmark_file import Interval, Winner
+from glp_export.bench.contenders import Contender
 from glp_export.bench.statistics import paired_ratio
 from glp_export.bench.timing import Samples
 
@@ -17,14 +18,13 @@ def winners(samples: Sequence[Samples]) -> list[Winner]:
     The plain export may win as well as any other. How far the winner is ahead is the median of
     paired ratios to the runner-up, with its interval.
     """
-    files = [
-        sample
-        for sample in samples
-        if sample.contender.contender == "pruned"
-        and not sample.contender.runtime.startswith("pytorch")
-    ]
+    files = [sample for sample in samples if _is_file_of_ours(sample.contender)]
     files.sort(key=_race)
     return [_winner(list(racers)) for _, racers in groupby(files, key=_race)]
+
+
+def _is_file_of_ours(contender: Contender) -> bool:
+    return contender.contender == "pruned" and contender.runtime.startswith("onnxruntime")
 
 
 def _race(sample: Samples) -> tuple[int, str, int, int, str]:

@@ -81,7 +81,8 @@ def unpruned_reference(
 ) -> Contender:
     """The unpruned model of an artifact's shape, with random weights, as a contender.
 
-    Nothing is fetched, since a product takes as long with other numbers: the shape comes from config.json, the depth from plan.json.
+    Nothing is fetched, since a product takes as long with other numbers: the shape comes from
+    config.json, the depth from plan.json.
 
     Args:
         layout: of the artifact.

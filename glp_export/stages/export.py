@@ -120,7 +120,7 @@ def describe_choice(chosen: OnnxFile) -> str:
 
 def fixed_shapes(contenders: Sequence[Contender], config: RunConfig) -> list[Workload]:
     """The ladder of batch sizes and lengths, and what targets are measured on beside it."""
-    longest = longest_input(contenders)
+    longest = shared_length(contenders)
     lengths = [length for length in config.seq_lens if length <= longest]
     workloads = ladder(contenders, config.batch_sizes, lengths or [longest])
     named = {workload.shape.name for workload in workloads}
@@ -147,8 +147,8 @@ def timing_of(seconds: float, config: RunConfig) -> Timing:
     return Timing.lasting(seconds, config.bench_rounds, config.seed)
 
 
-def longest_input(contenders: Sequence[Contender]) -> int:
-    """How many tokens all of them read."""
+def shared_length(contenders: Sequence[Contender]) -> int:
+    """The longest input in tokens that all of them read."""
     return min(contender.max_length for contender in contenders)
 
 

@@ -28,7 +28,7 @@ from glp_export.stages.export import (
     Exported,
     as_pytorch,
     fixed_shapes,
-    longest_input,
+    shared_length,
     timing_of,
 )
 from glp_export.stages.training import Trained
@@ -147,8 +147,8 @@ def time_contenders(
         if one.trained.tokenizer is not first.tokenizer
     }
     wanted = {*config.seq_lens, *(shape.sequence_length for shape in config.targets.shapes)}
-    for length in sorted(length for length in wanted if length > longest_input(contenders)):
-        progress.say(f"length {length} is left out: a contender reads {longest_input(contenders)}")
+    for length in sorted(length for length in wanted if length > shared_length(contenders)):
+        progress.say(f"length {length} is left out: a contender reads {shared_length(contenders)}")
     workloads = [
         *fixed_shapes(contenders, config),
         *task_workloads(first.test, first.tokenizer, config.batch_sizes, own=own),

@@ -79,7 +79,7 @@ def test_what_cannot_be_accurate_enough_is_left_out_with_the_best_that_was_reach
 def test_a_file_that_fails_its_check_is_left_out_and_never_stands_in_the_artifact(
     exported, tmp_path
 ):
-    setup, layout, files = exported
+    _, layout, _ = exported
     layout.variant("int8").unlink(missing_ok=True)
     # With a tolerance of their own int8 files are held to the logits, which rounding moves.
     strict = {"atol": 0.0, "rtol": 0.0}
