@@ -18,6 +18,11 @@ ALPHA = 0.005
 """Chance of a wrong "broken", and as much of a wrong "kept", of a whole gate, where the truth lies
 just across its bound. Away from the bound it is far less. Lines share it (Bonferroni)."""
 
+RESOLUTION = 0.01
+"""Share by which a whole process may be off: where its memory happens to lie makes one of the two
+models faster for as long as it lives, and no number of rounds averages that away. Of 20 processes
+on an idle machine, medians of one and the same ratio lay within 1 % of each other."""
+
 _TAIL_SHARE = 0.01
 _LARGEST_TAIL_SHARE = 0.2
 _TAIL_ALPHA = 0.02
@@ -118,7 +123,7 @@ class _SpeedupLine:
 
     def __init__(self, line: BudgetLine, alpha: float) -> None:
         self._line = line
-        self._test = MedianTest(line.bound, alpha)
+        self._test = MedianTest(line.bound, alpha, RESOLUTION)
 
     def add(self, one: Round, *, look: bool) -> bool:
         """Take a round and, if asked to look, say whether the line is decided."""

@@ -52,21 +52,24 @@ class MedianTest:
         bound: the least median that keeps it.
         alpha: chance, at most, of saying "kept" where the median is below the bound, and of saying
             "broken" where it is not. Each of the two has this chance.
+        resolution: share of the bound on either side of it within which the stream itself may be
+            off as a whole; a verdict has to hold beyond that.
     """
 
-    def __init__(self, bound: float, alpha: float) -> None:
+    def __init__(self, bound: float, alpha: float, resolution: float = 0.0) -> None:
         self.bound = bound
         self.alpha = alpha
         self.ratios: list[float] = []
         self.verdict: Verdict = "undecided"
+        self._low, self._high = bound * (1 - resolution), bound * (1 + resolution)
         self._above = 0
         self._below = 0
 
     def add(self, ratio: float, *, look: bool = True) -> Verdict:
         """Take one more round and perhaps look; a verdict that was reached stays."""
         self.ratios.append(ratio)
-        self._above += ratio > self.bound
-        self._below += ratio < self.bound
+        self._above += ratio > self._high
+        self._below += ratio < self._low
         if look and self.verdict == "undecided":
             needed = rounds_needed(len(self.ratios), self.alpha)
             if self._above >= needed:

@@ -45,6 +45,21 @@ def test_a_bound_at_the_truth_is_undecided_and_no_coin_toss():
     assert shares["undecided"] >= 0.97
 
 
+def test_a_process_that_is_off_by_one_percent_decides_nothing():
+    def run(ratio: float) -> str:
+        test = MedianTest(2.0, ALPHA, resolution=0.01)
+        for _ in range(100):
+            test.add(ratio)
+        return test.verdict
+
+    assert [run(2.0 * off) for off in (0.985, 0.992, 1.008, 1.015)] == [
+        "broken",
+        "undecided",
+        "undecided",
+        "kept",
+    ]
+
+
 def test_no_change_raises_no_alarm():
     assert verdicts(2.0, 1.9, 0.03)["broken"] == 0
     assert verdicts(2.0, 1.9, 0.10)["broken"] == 0
