@@ -73,11 +73,13 @@ def main() -> None:
         }
         injected = {name: measured_share(own, one, workload) for name, one in slower.items()}
         contenders = {"no change": own, **slower, AT_THE_TRUTH: own}
-        earlier = _calibrations(reference, own, options)
+        first = options.conditions[0]
+        with _load(first):
+            earlier = _calibrations(reference, own, options)
         truth = median(one["value"] for one in earlier)
-        baseline = Baseline(tuple(Trial("idle", "no change", earlier[0]).own))
+        baseline = Baseline(tuple(Trial(first, "no change", earlier[0]).own))
         trials = []
-        for condition in CONDITIONS:
+        for condition in options.conditions:
             with _load(condition):
                 for kind in _in_random_order(_runs_of(contenders, options)):
                     bound = truth if kind == AT_THE_TRUTH else truth * (1 - MARGIN)
@@ -183,14 +185,15 @@ def _report(
     parts = [
         "# How often a latency gate is wrong",
         f"BERT {options.width} wide, {options.layers} layers against {options.layers // 2}, 1×"
-        f"{options.length}, {options.threads} threads; speedup {truth:.2f}, bound {MARGIN:.0%} "
+        f"{options.length}, {options.threads} thread(s); speedup {truth:.2f}, bound {MARGIN:.0%} "
         f"below it; {options.runs} runs a cell ({options.runs_at_bound} on the bound), each a "
         f"process, at most {options.max_seconds:g} s; {here.cpu}. Injected work: "
         f"{slowdowns}. {' '.join(here.notes)}".strip(),
         "Shares of runs that fail. The first column is false alarms; at +5 % the truth is the "
-        "bound itself. The usual ways compare milliseconds with an earlier, idle run.",
+        "bound itself. The usual ways compare milliseconds with those of an earlier run without a "
+        f"change ({options.conditions[0]}).",
     ]
-    for condition in CONDITIONS:
+    for condition in options.conditions:
         own = [trial for trial in trials if trial.condition == condition]
         parts += [f"## {condition}", _rates(own, baseline), _verdicts(own)]
     parts += [
@@ -204,7 +207,7 @@ def _report(
                     for trial in trials
                     if (trial.condition, trial.kind) == (condition, "no change")
                 ]
-                for condition in CONDITIONS
+                for condition in options.conditions
             },
             runs=options.simulations,
         ),
@@ -272,6 +275,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--layers", type=int, default=8, help="of the unpruned model")
     parser.add_argument("--length", type=int, default=64)
     parser.add_argument("--threads", type=int, default=machine.usable_cores())
+    parser.add_argument(
+        "--conditions",
+        nargs="+",
+        choices=CONDITIONS,
+        default=list(CONDITIONS),
+        help="the first is that of the earlier runs",
+    )
     parser.add_argument("--simulations", type=int, default=5000)
     parser.add_argument("--quick", action="store_true", help="minutes, for trying the script")
     parser.add_argument("--traces", type=Path, help="keep every round here, as JSON")
