@@ -24,7 +24,7 @@ from glp_export.console import ask, at_work, print_json
 from glp_export.errors import GlpError
 from glp_export.flags import flags_of, spread
 from glp_export.gate.command import gate_command
-from glp_export.publish.command import push_command, push_result, pushed_words, target_of
+from glp_export.publish.command import push_command, push_result, pushed_words, ready_to_push
 
 if TYPE_CHECKING:
     from glp_export.publish.push import Pushed
@@ -121,7 +121,7 @@ def prune_and_export_command(
         if run_config.dry_run:
             estimate = pipeline.estimate(run_config, progress)
         else:
-            target_of(run_config)
+            target = ready_to_push(run_config)
             result = pipeline.prune_and_export(run_config, progress=progress, confirm=ask)
     if run_config.dry_run:
         print_json(estimate.as_dict()) if json_output else print(estimate)
@@ -131,11 +131,11 @@ def prune_and_export_command(
         show_run(result)
     try:
         with at_work(quiet, verbose) as progress:
-            pushed = push_result(run_config, result.output, progress)
+            pushed = push_result(run_config, target, result.output, progress)
     finally:  # what was made is told, whatever becomes of the upload
         if json_output:
             print_json(run_as_json(result, pushed))
-    if run_config.push_to_hub and not json_output:
+    if target and not json_output:
         print(pushed_words(pushed))
 
 

@@ -229,11 +229,16 @@ class RunConfig(BaseModel):
             raise ValueError("--unlabeled needs a teacher's answers: leave out --recover finetune")
         if self.overwrite and self.resume:
             raise ValueError("--overwrite starts anew and --resume goes on; give one")
-        if self.push_to_hub is not None:
-            self._one_artifact_to_push()
+        self._can_be_pushed()
         return self
 
-    def _one_artifact_to_push(self) -> None:
+    def _can_be_pushed(self) -> None:
+        if self.push_to_hub is None:
+            if self.private or self.hub_revision or self.commit_message:
+                raise ValueError(
+                    "--private, --hub-revision and --commit-message go with --push-to-hub"
+                )
+            return
         if self.offline:
             raise ValueError("--offline forbids --push-to-hub")
         if self.ladder or len(self.depths or ()) > 1:

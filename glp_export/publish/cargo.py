@@ -38,7 +38,14 @@ class Cargo:
 
         Raises:
             ParityError: a file is not the one that was verified.
+            ModelError: there is no model among them.
         """
+        if not layout.shipped():
+            raise ModelError(
+                "there is no ONNX file to upload",
+                where=str(layout.onnx_dir),
+                fix="give a directory that prune-and-export or export wrote",
+            )
         try:
             layout.verify_checksums()
         except ModelError as error:

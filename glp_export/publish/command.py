@@ -68,35 +68,27 @@ def push_command(
         print(pushed_words(pushed))
 
 
-def push_result(config: RunConfig, output: Path, progress: Progress) -> Pushed | None:
-    """Upload what a run has made, where it was asked to."""
-    from glp_export.publish.push import push
-
-    target = target_of(config)
-    return push(output, target, progress, None if config.yes else ask) if target else None
-
-
-def target_of(config: RunConfig) -> Target | None:
+def ready_to_push(config: RunConfig) -> Target | None:
     """Where a run's artifact is to go, after a look at what would forbid it.
 
     Raises:
         UsageError: there is nobody to ask, or the network is off.
         HubError: nobody is logged in.
     """
-    from glp_export.publish.push import Target, require_hub
+    from glp_export.publish.push import target_of
 
-    if config.push_to_hub is None:
-        return None
-    require_somebody(config.yes)
-    target = Target(
-        repo_id=config.push_to_hub,
-        private=config.private,
-        token=config.token,
-        revision=config.hub_revision,
-        commit_message=config.commit_message,
-    )
-    require_hub(target)
-    return target
+    if config.push_to_hub is not None:
+        require_somebody(config.yes)
+    return target_of(config)
+
+
+def push_result(
+    config: RunConfig, target: Target | None, output: Path, progress: Progress
+) -> Pushed | None:
+    """Upload what a run has made, where it was asked to."""
+    from glp_export.publish.push import push
+
+    return push(output, target, progress, None if config.yes else ask) if target else None
 
 
 def pushed_words(pushed: Pushed | None) -> str:

@@ -54,7 +54,8 @@ def _stack(standings: Standings) -> Text:
 
 
 def _table(standings: Standings, rows: int) -> Table:
-    table = titled_table(f"{standings.title}: {standings.tried} of {standings.of} tried")
+    gone = f", gone: {_joined(standings.gone)}" if standings.gone else ""
+    table = titled_table(f"{standings.title}: {standings.tried} of {standings.of} tried{gone}")
     by_loss = any(one.loss is not None for one in standings.entrants)
     table.add_column("without", min_width=8, max_width=LONGEST_NAME)
     for name in (*(("loss",) if by_loss else ()), short_metric(standings.metric), "behind"):
@@ -84,4 +85,8 @@ def _surely(probability: float) -> str:
 
 
 def _name(one: Entrant) -> str:
-    return "+".join(map(str, one.removed))
+    return _joined(one.removed)
+
+
+def _joined(layers: tuple[int, ...]) -> str:
+    return "+".join(map(str, layers))

@@ -9,10 +9,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from huggingface_hub import ModelCard
 
 from glp_export.bench import BenchmarkFile
 from glp_export.search import Plan
 from tests.end_to_end.conftest import SMALL, command
+from tests.publish.hub_server import running
+from tests.publish.test_push import settings
 from tests.terminal.screen import Shown, glp_export, on_terminal
 
 
@@ -33,14 +36,22 @@ def shown(encoder: Path, data: Path, cache: Path, tmp_path_factory) -> Shown:
 
 @pytest.fixture(scope="module")
 def piped(encoder: Path, data: Path, cache: Path, shown: Shown, tmp_path_factory):
-    """The same run with `--json` and no terminal, after the one on the terminal."""
+    """The same run with `--json` and no terminal, which uploads what it makes."""
     output = tmp_path_factory.mktemp("pipe") / "out"
-    arguments = (*command(encoder, data, *SMALL), "--cache", cache, "-o", output, "--json")
-    done = subprocess.run(
-        glp_export(*arguments), stdin=subprocess.DEVNULL, capture_output=True, text=True
-    )
+    flags = [flag for flag in SMALL if flag != "--offline"]
+    push = ("--push-to-hub", "me/pruned", "--private", "--yes")
+    arguments = (*command(encoder, data, *flags), "--cache", cache, "-o", output, "--json", *push)
+    with running() as hub:
+        environment = {**os.environ, **settings(hub)}
+        done = subprocess.run(
+            glp_export(*arguments),
+            env={name: value for name, value in environment.items() if value},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
     assert done.returncode == 0, done.stderr
-    return output, done
+    return output, done, hub
 
 
 def test_the_leaderboard_is_shown_and_gone_and_a_line_a_step_stays(shown: Shown):
@@ -67,7 +78,7 @@ def test_the_final_table_fits_the_terminal(shown: Shown):
 
 
 def test_json_is_one_document_on_stdout_and_nothing_else_is_there(piped):
-    output, done = piped
+    output, done, _ = piped
     content = json.loads(done.stdout)
     assert content["output"] == str(output)
     kept = BenchmarkFile.load(output / "glp" / "benchmark.json")
@@ -76,7 +87,7 @@ def test_json_is_one_document_on_stdout_and_nothing_else_is_there(piped):
 
 
 def test_a_log_has_a_line_a_stage_and_the_winners_of_the_plan(piped):
-    output, done = piped
+    output, done, _ = piped
     assert "\x1b" not in done.stderr
     assert "fine-tune the search's teacher: in the cache" in done.stderr
     assert re.search(r"^benchmark: [\d.]+ s$", done.stderr, re.MULTILINE)
@@ -85,6 +96,21 @@ def test_a_log_has_a_line_a_stage_and_the_winners_of_the_plan(piped):
     assert len(winners) == 2
     if "play-off, round 1" not in done.stderr:
         assert tuple(map(int, winners)) == plan.order
+
+
+def test_a_run_uploads_what_it_has_made_where_it_was_asked_to(piped):
+    output, done, hub = piped
+    assert json.loads(done.stdout)["pushed"]["url"] == f"{hub.url}/me/pruned"
+    assert hub.repositories["me/pruned"].private
+    files = hub.files("me/pruned")
+    assert files["onnx/model.onnx"] == (output / "onnx" / "model.onnx").read_bytes()
+    data = ModelCard(files["README.md"].decode()).data
+    (result,) = data.eval_results
+    kept = BenchmarkFile.load(output / "glp" / "benchmark.json")
+    (pruned,) = (row for row in kept.metrics if row.contender == "pruned")
+    assert (result.metric_type, result.metric_value) == ("accuracy", pruned.value)
+    assert str(output.parent) not in data.to_yaml()
+    assert "push_to_hub" not in files["glp/run.yaml"].decode()  # made again, it is not sent again
 
 
 def test_search_prints_one_document_too(encoder: Path, data: Path, cache: Path, tmp_path: Path):

@@ -28,7 +28,7 @@ def test_the_leader_comes_first_and_gaps_are_dots() -> None:
     text = printed(leaderboard(STANDINGS, 5))
     stack, title, head, _, first, second, third, *_ = text.splitlines()
     assert stack.split() == ["input", "0", "1", "2", "3", "4", "·", "head"]
-    assert title.strip() == "step 2 of 3: 3 of 5 tried"
+    assert title.strip() == "step 2 of 3: 3 of 5 tried, gone: 5"
     assert head.split() == ["without", "loss", "accuracy", "behind", "first", "better"]
     assert first.split() == ["3", "0.4123", "0.884", "–", "–"]
     assert second.split() == ["1", "0.4257", "0.881", "0.0134", "0.91"]
