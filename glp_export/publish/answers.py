@@ -14,16 +14,20 @@ LOGIN = "give --token, or set HF_TOKEN, or log in with `hf auth login`"
 @contextmanager
 def no_bars() -> Iterator[None]:
     """Keep the hub's own bars off the lines that ours are drawn on."""
-    from huggingface_hub import utils
+    from huggingface_hub.utils import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
 
-    shown = not utils.are_progress_bars_disabled()
+    shown = not are_progress_bars_disabled()
     if shown:
-        utils.disable_progress_bars()
+        disable_progress_bars()
     try:
         yield
     finally:
         if shown:
-            utils.enable_progress_bars()
+            enable_progress_bars()
 
 
 @contextmanager
@@ -46,7 +50,7 @@ def explained(repo_id: str) -> Iterator[None]:
         raise HubError(
             f"the upload did not succeed: {reason}",
             where=repo_id,
-            fix="look at the network and HF_ENDPOINT, then push again: what is there is not sent",
+            fix="correct what it says, or look at the network and HF_ENDPOINT, and push again",
         ) from error
 
 

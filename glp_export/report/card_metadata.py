@@ -35,7 +35,7 @@ def card_metadata(plan: Plan, benchmark: BenchmarkFile, facts: CardFacts) -> str
     from huggingface_hub import ModelCardData
 
     linked = is_on_hub(plan)
-    relation = {"base_model_relation": "finetune"} if linked else {}
+    relation: dict[str, Any] = {"base_model_relation": "finetune"} if linked else {}
     data = ModelCardData(
         base_model=plan.base_model if linked else None,
         datasets=[facts.hub_data.id] if facts.hub_data else None,

@@ -22,8 +22,8 @@ LONGEST_NAME = 28
 
 
 def leaderboard(standings: Standings, rows: int) -> RenderableType:
-    """The stack with its gaps and the best few candidates; always `rows` + 3 lines high."""
-    return Group(_stack(standings), _table(standings, rows))
+    """The stack with its gaps and the best few candidates; always `rows` + 4 lines high."""
+    return Group(_stack(standings), _heading(standings), _table(standings, rows))
 
 
 def standings_line(standings: Standings) -> str:
@@ -43,7 +43,7 @@ def standings_line(standings: Standings) -> str:
 def _stack(standings: Standings) -> Text:
     """The layers that are still there, the others as dots; the leader's in another colour."""
     going = standings.entrants[0].removed if standings.entrants else ()
-    line = Text("input ", style="dim", no_wrap=True, overflow="ellipsis")
+    line = Text("", no_wrap=True, overflow="ellipsis").append("input ", "dim")
     for layer in range(standings.layers):
         if layer in standings.gone:
             line.append("· ", "dim red")
@@ -53,9 +53,14 @@ def _stack(standings: Standings) -> Text:
     return line
 
 
-def _table(standings: Standings, rows: int) -> Table:
+def _heading(standings: Standings) -> Text:
     gone = f", gone: {_joined(standings.gone)}" if standings.gone else ""
-    table = titled_table(f"{standings.title}: {standings.tried} of {standings.of} tried{gone}")
+    words = f"{standings.title}: {standings.tried} of {standings.of} tried{gone}"
+    return Text(words, style="bold", no_wrap=True, overflow="ellipsis")
+
+
+def _table(standings: Standings, rows: int) -> Table:
+    table = titled_table("")  # one of its own would be broken at the width of the columns
     by_loss = any(one.loss is not None for one in standings.entrants)
     table.add_column("without", min_width=8, max_width=LONGEST_NAME)
     for name in (*(("loss",) if by_loss else ()), short_metric(standings.metric), "behind"):

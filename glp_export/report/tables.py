@@ -87,5 +87,5 @@ def facts_table() -> Table:
     """A table of names and values without a head."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
-    table.add_column()
+    table.add_column(overflow="fold")
     return table

@@ -184,7 +184,7 @@ def test_a_hub_that_fails_and_one_that_is_not_there(hub: Hub, artifact: Path):
     gone = Hub(url="http://127.0.0.1:9")  # the discard port: nobody listens
     done = push(gone, artifact, "me/trec-3", "--yes")
     assert done.returncode == 7
-    assert "look at the network" in done.stderr
+    assert "look at the network and HF_ENDPOINT" in done.stderr
 
 
 def test_what_is_no_artifact_is_not_uploaded(hub: Hub, tmp_path: Path):
