@@ -25,7 +25,8 @@ def prune_and_export(**settings: Any) -> RunResult:
         >>> result.plan.order, result.benchmark.metrics
 
     Args:
-        settings: fields of `glp_export.config.RunConfig`, by name.
+        settings: fields of `glp_export.config.RunConfig`, by name. Nobody is asked, so
+            `push_to_hub` wants `yes=True`.
 
     Returns:
         Where the artifact is, what was removed, and what was measured.
@@ -36,7 +37,12 @@ def prune_and_export(**settings: Any) -> RunResult:
     from glp_export.config_file import resolve
     from glp_export.pipeline import prune_and_export as run
 
-    return run(resolve(settings))
+    config = resolve(settings)
+    if config.push_to_hub is None:
+        return run(config)
+    from glp_export.publish.push import run_and_push
+
+    return run_and_push(config)
 
 
 def load(

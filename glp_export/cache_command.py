@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from glp_export.console import JsonFlag
 from glp_export.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def help_without_command(context: typer.Context) -> None:
 def list_command(
     kinds: Kinds = None,
     cache: Root = None,
-    json_output: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json_output: JsonFlag = False,
 ) -> None:
     """Say what is kept, the least recently used first.
 
@@ -63,8 +64,7 @@ def list_command(
     opened = _open(cache)
     entries = [entry for entry in opened.entries() if not kinds or entry.kind in kinds]
     if json_output:
-        content = {"root": opened.root, "entries": [asdict(entry) for entry in entries]}
-        print(json.dumps(content, indent=2, default=_plain))
+        _print_json({"root": opened.root, "entries": [asdict(entry) for entry in entries]})
     elif entries:
         Console().print(_table(entries, "cache"))
         print(opened.root)
@@ -86,6 +86,7 @@ def prune_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing, say what.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     cache: Root = None,
+    json_output: JsonFlag = False,
 ) -> None:
     """Remove what is kept; what a running process uses stays.
 
@@ -95,16 +96,23 @@ def prune_command(
     opened = _open(cache)
     doomed = opened.prune(older_than=age, max_bytes=limit, kinds=kinds or None, dry_run=True)
     if doomed and not yes:
-        Console(stderr=not dry_run).print(_table(doomed, "to be removed"))
+        Console(stderr=json_output or not dry_run).print(_table(doomed, "to be removed"))
     if everything:
         _tell_what_stays(opened, kinds, doomed)
+    removed: Sequence[Entry] = []
     if dry_run:
-        print(f"would remove {_total(doomed)}" if doomed else "nothing to remove")
+        words = f"would remove {_total(doomed)}" if doomed else "nothing to remove"
     elif doomed and not yes and not _confirmed(doomed):
-        print("nothing was removed")
+        words = "nothing was removed"
     else:
         removed = opened.prune(older_than=age, max_bytes=limit, kinds=kinds or None)
-        print(f"removed {_total(removed)}" if removed else "nothing to remove")
+        words = f"removed {_total(removed)}" if removed else "nothing to remove"
+    if json_output:
+        told = doomed if dry_run else removed
+        entries = [asdict(entry) for entry in told]
+        _print_json({"root": opened.root, "dry_run": dry_run, "removed": entries})
+    else:
+        print(words)
 
 
 def _limits(
@@ -188,6 +196,10 @@ def _total(entries: Sequence[Entry]) -> str:
     from glp_export.report.cache_table import total
 
     return total(entries)
+
+
+def _print_json(content: object) -> None:
+    print(json.dumps(content, indent=2, default=_plain))
 
 
 def _plain(value: object) -> str:

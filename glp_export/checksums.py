@@ -38,7 +38,7 @@ def verify_files(
         ModelError: the list is missing or unreadable, or a file is missing, changed or, where it
             was named, not listed; it is named.
     """
-    listed = _listed(root)
+    listed = listed_files(root)
     there = [name for name in perhaps if name in listed or (root / name).is_file()]
     for name in (*(listed if names is None else names), *there):
         path = root / name
@@ -62,8 +62,12 @@ def verify_files(
             )
 
 
-def _listed(root: Path) -> dict[str, str]:
-    """Name to SHA-256."""
+def listed_files(root: Path) -> dict[str, str]:
+    """Every file that the list vouches for: its name, as listed, to its SHA-256.
+
+    Raises:
+        ModelError: the list is missing or unreadable.
+    """
     path = root / CHECKSUMS
     if not path.is_file():
         raise ModelError(

@@ -6,22 +6,28 @@ Results go to stdout, progress and messages to stderr. The flags of a run are th
 
 from __future__ import annotations
 
-import json
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from glp_export import __version__, cache_command
-from glp_export.config import BENCHMARK, DATA, EXPORT, MODEL, OUTPUT, SEARCH, TRAINING
+from glp_export.config import BENCHMARK, DATA, EXPORT, HUB, MODEL, OUTPUT, SEARCH, TRAINING
 from glp_export.config_file import resolve
+from glp_export.console import JsonFlag as Json
+from glp_export.console import QuietFlag as Quiet
+from glp_export.console import VerboseFlag as Verbose
+from glp_export.console import ask, at_work, print_json
 from glp_export.errors import GlpError
 from glp_export.flags import flags_of, spread
 from glp_export.gate.command import gate_command
+from glp_export.publish.command import push_command, push_result, pushed_words, ready_to_push
+
+if TYPE_CHECKING:
+    from glp_export.publish.push import Pushed
 
 INTERNAL_ERROR = 1
 
@@ -40,10 +46,8 @@ app = typer.Typer(
 
 app.add_typer(cache_command.app, name="cache")
 app.command("gate")(gate_command)
+app.command("push")(push_command)
 
-Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but the result.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", "-c", help="YAML file of these settings; flags win over it."),
@@ -86,25 +90,6 @@ def _fail(stderr: Console, error: Exception, code: int, arguments: Sequence[str]
     return code
 
 
-def _listen(verbose: int, quiet: bool) -> tuple[Console, Any]:
-    """The console for messages, and the progress that writes to it."""
-    from glp_export.terminal import progress_for
-
-    stderr = Console(stderr=True)
-    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("glp_export").setLevel(logging.ERROR if quiet else level)
-    return stderr, progress_for(stderr, quiet)
-
-
-def _confirm(question: str) -> bool:
-    return sys.stdin.isatty() and typer.confirm(question, err=True)
-
-
-def _print_json(content: Any) -> None:
-    print(json.dumps(content, indent=2, default=str))
-
-
 @app.callback(invoke_without_command=True)
 def version_option(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
@@ -116,7 +101,7 @@ def version_option(
 
 
 @app.command("prune-and-export")
-@flags_of(MODEL, DATA, SEARCH, TRAINING, EXPORT, BENCHMARK, OUTPUT)
+@flags_of(MODEL, DATA, SEARCH, TRAINING, EXPORT, BENCHMARK, OUTPUT, HUB)
 def prune_and_export_command(
     settings: dict[str, Any],
     config: ConfigFile = None,
@@ -129,25 +114,29 @@ def prune_and_export_command(
     Example: glp-export prune-and-export -m bert-dir --dataset data/trec --depth 6 -o out/trec
     """
     from glp_export import pipeline
-    from glp_export.report import benchmark_table, closing_words, frontier_table
+    from glp_export.run_result import run_as_json, show_run
 
-    _, progress = _listen(verbose, quiet)
-    run_config = resolve(settings, config or pipeline.interrupted_config(settings))
+    with at_work(quiet, verbose) as progress:
+        run_config = resolve(settings, config or pipeline.interrupted_config(settings))
+        if run_config.dry_run:
+            estimate = pipeline.estimate(run_config, progress)
+        else:
+            target = ready_to_push(run_config)
+            result = pipeline.prune_and_export(run_config, progress=progress, confirm=ask)
     if run_config.dry_run:
-        estimate = pipeline.estimate(run_config, progress)
-        _print_json(estimate.as_dict()) if json_output else print(estimate)
+        print_json(estimate.as_dict()) if json_output else print(estimate)
         return
-    result = pipeline.prune_and_export(run_config, progress=progress, confirm=_confirm)
-    if json_output:
-        extra = {"frontier": result.frontier.model_dump(mode="json")} if result.frontier else {}
-        measured = result.benchmark.model_dump(mode="json")
-        _print_json({"output": result.output, **measured, **extra})
-    elif result.frontier:
-        Console().print(frontier_table(result.frontier))
-        print(f"\n{closing_words(result.output, result.frontier)}")
-    else:
-        Console().print(benchmark_table(result.benchmark))
-        print(f"\n{closing_words(result.output)}")
+    pushed: Pushed | None = None
+    if not json_output:
+        show_run(result)
+    try:
+        with at_work(quiet, verbose) as progress:
+            pushed = push_result(run_config, target, result.output, progress)
+    finally:  # what was made is told, whatever becomes of the upload
+        if json_output:
+            print_json(run_as_json(result, pushed))
+    if target and not json_output:
+        print(pushed_words(pushed))
 
 
 @app.command("search")
@@ -166,11 +155,11 @@ def search_command(
     from glp_export import pipeline
     from glp_export.report import plan_view
 
-    _, progress = _listen(verbose, quiet)
-    run_config = resolve(settings, config or pipeline.interrupted_config(settings))
-    plan, path = pipeline.search_only(run_config, progress=progress, confirm=_confirm)
+    with at_work(quiet, verbose) as progress:
+        run_config = resolve(settings, config or pipeline.interrupted_config(settings))
+        plan, path = pipeline.search_only(run_config, progress=progress, confirm=ask)
     if json_output:
-        _print_json({"path": path, **plan.model_dump(mode="json")})
+        print_json({"path": path, **plan.model_dump(mode="json")})
     else:
         Console().print(plan_view(plan))
         print(f"\nplan: {path}")
@@ -181,6 +170,7 @@ def search_command(
 def export_command(
     settings: dict[str, Any],
     checkpoint: Annotated[Path, typer.Argument(help="Directory that save_pretrained wrote.")],
+    json_output: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
@@ -190,8 +180,13 @@ def export_command(
     """
     from glp_export import artifact_jobs
 
-    _, progress = _listen(verbose, quiet)
-    print(artifact_jobs.export(checkpoint, resolve(settings), progress))
+    with at_work(quiet, verbose) as progress:
+        output = artifact_jobs.export(checkpoint, resolve(settings), progress)
+    if json_output:
+        _, content = artifact_jobs.inspect(output)
+        print_json({"output": output, **content})
+    else:
+        print(output)
 
 
 @app.command("verify")
@@ -210,8 +205,8 @@ def verify_command(
     from glp_export import artifact_jobs
     from glp_export.report import parity_table
 
-    _, progress = _listen(verbose, quiet)
-    report = artifact_jobs.verify(artifact, settings, progress)
+    with at_work(quiet, verbose) as progress:
+        report = artifact_jobs.verify(artifact, settings, progress)
     print(report.to_json()) if json_output else Console().print(parity_table(report))
     report.require()
 
@@ -232,8 +227,8 @@ def benchmark_command(
     from glp_export import artifact_jobs
     from glp_export.report import benchmark_table
 
-    _, progress = _listen(verbose, quiet)
-    measured = artifact_jobs.benchmark(artifact, settings, progress)
+    with at_work(quiet, verbose) as progress:
+        measured = artifact_jobs.benchmark(artifact, settings, progress)
     if json_output:
         print(measured.model_dump_json(indent=2))
     else:
@@ -244,6 +239,8 @@ def benchmark_command(
 def inspect_command(
     path: Annotated[Path, typer.Argument(help="An artifact directory, a plan or a layer file.")],
     json_output: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
 ) -> None:
     """Say what is in an artifact or a plan.
 
@@ -251,12 +248,13 @@ def inspect_command(
     """
     from glp_export import artifact_jobs
 
-    view, content = artifact_jobs.inspect(path)
-    _print_json(content) if json_output else Console().print(view)
+    with at_work(quiet, verbose):
+        view, content = artifact_jobs.inspect(path)
+    print_json(content) if json_output else Console().print(view)
 
 
 @app.command("env")
-def env_command(json_output: Json = False) -> None:
+def env_command(json_output: Json = False, quiet: Quiet = False, verbose: Verbose = 0) -> None:
     """Print the machine: cores, instruction sets, providers, versions.
 
     Example: glp-export env --json
@@ -266,8 +264,9 @@ def env_command(json_output: Json = False) -> None:
     from glp_export.machine import describe
     from glp_export.report import machine_table
 
-    machine = describe()
-    _print_json(asdict(machine)) if json_output else Console().print(machine_table(machine))
+    with at_work(quiet, verbose):
+        machine = describe()
+    print_json(asdict(machine)) if json_output else Console().print(machine_table(machine))
 
 
 if __name__ == "__main__":

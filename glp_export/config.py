@@ -15,9 +15,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from glp_export.targets import Targets
 
 MODEL, DATA, SEARCH, TRAINING = "Model", "Task and data", "Search", "Training"
-EXPORT, BENCHMARK, OUTPUT = "Export", "Benchmark", "Output"
+EXPORT, BENCHMARK, OUTPUT, HUB = "Export", "Benchmark", "Output", "Hub"
 
-NOT_RECORDED = frozenset({"token", "resume", "overwrite", "dry_run", "yes"})
+NOT_RECORDED = frozenset(
+    {
+        *("token", "resume", "overwrite", "dry_run", "yes"),
+        *("push_to_hub", "private", "hub_revision", "commit_message"),
+    }
+)
 """How a run was started, not what it was asked to do: left out of `glp/run.yaml`."""
 
 COUNTS = ("depth", "prune", "depths", "ladder")
@@ -205,6 +210,13 @@ class RunConfig(BaseModel):
     dry_run: bool = _option(False, "Say what would be done and what it costs.", OUTPUT)
     yes: bool = _option(False, "Do not ask.", OUTPUT, "-y")
 
+    push_to_hub: str | None = _option(
+        None, "Upload the artifact to this repository of the hub, NAME or OWNER/NAME.", HUB
+    )
+    private: bool = _option(False, "Make that repository private if it is new.", HUB)
+    hub_revision: str | None = _option(None, "Its branch; else main.", HUB)
+    commit_message: str | None = _option(None, "The first line of its commit.", HUB)
+
     @model_validator(mode="after")
     def _fits_together(self) -> RunConfig:
         counts = [name for name in COUNTS if getattr(self, name) not in (None, False)]
@@ -217,7 +229,23 @@ class RunConfig(BaseModel):
             raise ValueError("--unlabeled needs a teacher's answers: leave out --recover finetune")
         if self.overwrite and self.resume:
             raise ValueError("--overwrite starts anew and --resume goes on; give one")
+        self._can_be_pushed()
         return self
+
+    def _can_be_pushed(self) -> None:
+        if self.push_to_hub is None:
+            if self.private or self.hub_revision or self.commit_message:
+                raise ValueError(
+                    "--private, --hub-revision and --commit-message go with --push-to-hub"
+                )
+            return
+        if self.offline:
+            raise ValueError("--offline forbids --push-to-hub")
+        if self.ladder or len(self.depths or ()) > 1:
+            raise ValueError(
+                "several depths are several models: leave out --push-to-hub, and give each its "
+                "repository with glp-export push"
+            )
 
     @property
     def targets(self) -> Targets:

@@ -75,6 +75,12 @@ class ModelError(GlpError):
     exit_code = 7
 
 
+class HubError(GlpError):
+    """The hub cannot be reached, or does not take what it is sent."""
+
+    exit_code = 7
+
+
 class OutputError(GlpError):
     """The output directory is in the way, or cannot be written."""
 

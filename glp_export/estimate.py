@@ -61,13 +61,15 @@ def estimate_run(setup: Setup) -> Estimate:
     effort = STRATEGIES[setup.config.search].effort(setup.problem) if searched else Effort()
     rivals = {"none": (), "student": depths}.get(setup.config.distilled, depths[-1:])
     final = (setup.stack.num_layers, *depths, *rivals)
-    search_samples = effort.examples + effort.trainings * round(
-        len(setup.fit) * setup.candidate.epochs
-    )
+    whole = round(len(setup.fit) * setup.candidate.epochs)
+    search_samples = effort.examples + effort.trainings * whole
     final_samples = round(len(setup.train) * setup.final.epochs)
-    mean_depth = (setup.stack.num_layers + depths[-1]) / 2
     per_sample_layer = _probe(setup) / setup.stack.num_layers
-    sample_layers = search_samples * mean_depth + final_samples * sum(final)
+    searched_layers = effort.teachers * whole * setup.stack.num_layers + sum(
+        lot.trials * (setup.stack.num_layers - lot.gone) * (lot.examples or whole)
+        for lot in effort.lots
+    )
+    sample_layers = searched_layers + final_samples * sum(final)
     return Estimate(
         model=setup.source.name,
         task=setup.data.task.name,

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from glp_export.agenda import stages_after_search, stages_of_run, stages_of_search
 from glp_export.artifact import ArtifactLayout, commit, prepare, writing
 from glp_export.artifact.staging import staging_path
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier
@@ -73,12 +74,14 @@ def prune_and_export(
     """
     progress = progress or Progress()
     with _staged(config, progress, confirm) as (setup, layout):
+        progress.expect(stages_of_run(setup))
         setup = keep_within_time(setup, layout.work_dir, progress)
         plan = choose_layers(setup, layout.work_dir, progress)
         plan, spent = keep_within_budget(setup, plan, layout.work_dir, progress)
         plan.save(layout.plan)
         rungs = rungs_of(plans_at(plan, setup.depths), layout)
         plans = [rung.plan for rung in rungs]
+        progress.expect(stages_after_search(setup, len(plans)))
         trained = train_contenders(setup, plans, layout.work_dir, progress)
         exported = [_export(setup, one, rungs, layout, spent, progress) for one in trained]
         measured, scored = _measure(setup, exported, progress)
@@ -100,6 +103,7 @@ def search_only(
     """
     progress = progress or Progress()
     with _staged(config, progress, confirm) as (setup, layout):
+        progress.expect(stages_of_search(setup))
         setup = keep_within_time(setup, layout.work_dir, progress)
         plan = choose_layers(setup, layout.work_dir, progress)
         plan, _ = keep_within_budget(setup, plan, layout.work_dir, progress)

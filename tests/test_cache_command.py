@@ -124,6 +124,17 @@ def test_flags_that_cannot_be_read(root, capsys, flags, where):
     assert len(Cache(root).entries()) == 3
 
 
+def test_what_was_removed_as_json(root, capsys):
+    assert run(["cache", "prune", "--all", "--dry-run", "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert (content["dry_run"], len(content["removed"])) == (True, 3)
+    assert run(["cache", "prune", "--all", "-y", "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert (content["dry_run"], len(content["removed"])) == (False, 3)
+    assert {entry["kind"] for entry in content["removed"]} == {"teacher", "journal"}
+    assert Cache(root).entries() == []
+
+
 def test_without_a_command_it_shows_help(capsys):
     assert run(["cache"]) == 0
     said = capsys.readouterr()

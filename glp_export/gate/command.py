@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from glp_export.config import DATA
+from glp_export.console import QuietFlag, VerboseFlag, at_work
 from glp_export.errors import UsageError
 from glp_export.flags import flags_of
 
@@ -75,8 +76,8 @@ def gate_command(
             panel=_MACHINES,
         ),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q")] = False,
-    verbose: Annotated[int, typer.Option("--verbose", "-v", count=True)] = 0,
+    quiet: QuietFlag = False,
+    verbose: VerboseFlag = 0,
 ) -> None:
     """Check an artifact against its budget: files, size, latency, accuracy with --dataset.
 
@@ -87,7 +88,6 @@ def gate_command(
     """
     from glp_export.gate.jobs import DATA_SETTINGS, gate
     from glp_export.gate.session import GateSettings
-    from glp_export.terminal import progress_for
 
     if max_seconds <= 0:
         raise UsageError("a gate needs time", where="--max-seconds", fix="give 60, say")
@@ -102,7 +102,8 @@ def gate_command(
         cache=cache,
         data=settings if any(name in settings for name in DATA_SETTINGS) else {},
     )
-    report = gate(artifact, asked, progress_for(Console(stderr=True), quiet))
+    with at_work(quiet, verbose) as progress:
+        report = gate(artifact, asked, progress)
     _write(report, bencher, benchmark_action)
     _show(report, json_output=json_output, github=github)
     report.require()

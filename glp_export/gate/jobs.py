@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from glp_export.artifact import OnnxFile, StoredInputs
@@ -13,10 +13,11 @@ from glp_export.bench.budget import PROVIDERS, BudgetTable
 from glp_export.bench.budget_line import BudgetLine
 from glp_export.bench.gate import ALPHA, Measured, judge_latency
 from glp_export.bench.gate_report import Finding, GateReport, Outcome
+from glp_export.bench.side_by_side import Round
 from glp_export.errors import GlpError, ModelError, ParityError, UsageError
 from glp_export.gate.session import GateSession, GateSettings
 from glp_export.machine import CPU
-from glp_export.progress import Progress
+from glp_export.progress import Meter, Progress
 
 DATA_SETTINGS = ("task", "dataset", "train_file", "validation_file")
 """Settings that name data, and so ask for the accuracy lines."""
@@ -119,9 +120,10 @@ def check_latency(
     shape = lines[0].shape or (1, 1)
     workload = session.workload(table, shape, lines[0].where)
     pair = session.side_by_side(table)
-    with session.progress.stage(f"{table.name} {workload.shape.name}"):
+    title = f"{table.name} {workload.shape.name}"
+    with session.progress.stage(title) as meter, session.progress.still():
         rounds = pair.rounds(workload, warm_up_seconds=_WARM_UP_SHARE * seconds)
-        measured = Measured(table.name, lines, rounds)
+        measured = Measured(table.name, lines, _counted(rounds, meter))
         return judge_latency(measured, seconds=seconds, alpha=ALPHA / shared_by)
 
 
@@ -162,6 +164,13 @@ def thread_notes(session: GateSession) -> list[str]:
         f"{session.threads} threads, where the artifact was measured with "
         f"{' or '.join(map(str, sorted(recorded)))}: its speedup may be another"
     ]
+
+
+def _counted(rounds: Iterable[Round], meter: Meter) -> Iterator[Round]:
+    """The rounds, told to a meter between one and the next."""
+    for one in rounds:
+        meter.advance()
+        yield one
 
 
 def _check_all_latency(session: GateSession) -> tuple[list[Finding], list[str]]:

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
+from rich.constrain import Constrain
 from rich.text import Text
 
 from glp_export.report import numbers
@@ -27,7 +28,7 @@ def cache_table(
     """One row an entry: what it is, which model and task it belongs to, its size and age."""
     now = now or datetime.now(UTC)
     table = titled_table(title)
-    table.width = WIDTH
+    table.expand = True
     table.add_column("kind", overflow="fold", max_width=14)
     table.add_column("model", ratio=3, overflow="fold")
     table.add_column("task", ratio=2, overflow="fold")
@@ -41,7 +42,7 @@ def cache_table(
             Text(numbers.file_size(entry.bytes)),
             Text(age((now - entry.last_used).total_seconds())),
         )
-    return Group(table, Text(f"{total(entries)} in all", style="dim"))
+    return Group(Constrain(table, WIDTH), Text(f"{total(entries)} in all", style="dim"))
 
 
 def total(entries: Sequence[Entry]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from glp_export.report import snippets
 from glp_export.report.card_facts import CardFacts
+from glp_export.report.card_metadata import base_name, card_metadata
 from glp_export.report.card_tables import (
     latency_columns,
     latency_rows,
@@ -41,10 +42,6 @@ _RECOVERY_NOTES = {
     "learned to imitate its answers, so its weights saw the examples in both trainings.",
     "finetune": "The pruned model was trained on the labels alone, as in the paper.",
 }
-# The Hub's names of our metrics and kinds, where they differ.
-_HUB_METRICS = {"pearson": "pearsonr", "spearman": "spearmanr"}
-_HUB_TASKS = {"regression": "text-classification"}
-_HUB_TAGS = ("onnx", "onnxruntime", "layer-pruning", "glp-export")
 
 
 def write_card(
@@ -73,7 +70,7 @@ def card_text(plan: Plan, benchmark: BenchmarkFile, parity: ParityReport, facts:
         "card.md.jinja",
         facts=facts,
         plan=plan,
-        metadata=_metadata(plan, benchmark, facts),
+        metadata=card_metadata(plan, benchmark, facts),
         warnings=findings(benchmark, facts.differences),
         parity=parity_rows(parity),
         precisions=precision_rows(facts.precisions),
@@ -124,31 +121,3 @@ def _measured(plan: Plan, benchmark: BenchmarkFile, facts: CardFacts) -> dict[st
         "passes": "1 pass" if facts.epochs == 1 else f"{facts.epochs:g} passes",
         "learning_rate": f"{facts.learning_rate:g}",
     }
-
-
-def base_name(plan: Plan) -> str:
-    """The base model as a reader elsewhere knows it: a hub id, or the last part of a path."""
-    return plan.base_model if _is_hub_id(plan.base_model) else Path(plan.base_model).name
-
-
-def _is_hub_id(name: str) -> bool:
-    parts = name.split("/")
-    well_formed = len(parts) == 2 and all(part.strip(".") for part in parts)
-    return well_formed and not Path(name).exists()
-
-
-def _metadata(plan: Plan, benchmark: BenchmarkFile, facts: CardFacts) -> str:
-    """The card's front matter, as the Hub reads it."""
-    import yaml
-
-    metadata: dict[str, Any] = {
-        "library_name": "transformers",
-        "pipeline_tag": _HUB_TASKS.get(facts.kind, facts.kind),
-        "tags": list(_HUB_TAGS),
-        "metrics": [_HUB_METRICS.get(benchmark.metric, benchmark.metric)],
-    }
-    if _is_hub_id(plan.base_model):
-        metadata["base_model"] = plan.base_model
-    if facts.license is not None:
-        metadata["license"] = facts.license
-    return str(yaml.safe_dump(metadata, sort_keys=False)).strip()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from glp_export.artifact.precisions_file import PrecisionEntry
+    from glp_export.tasks.task import HubData
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ class CardFacts:
         command: the command line that made the artifact.
         text_pair: whether the model reads two texts at a time.
         license: identifier for the card's metadata, None if it is not known.
+        language: codes likewise.
+        hub_data: the data set on the hub that `data` is; None for data of one's own.
     """
 
     kind: str
@@ -91,3 +94,5 @@ class CardFacts:
     command: str = ""
     text_pair: bool = False
     license: str | None = None
+    language: str | list[str] | None = None
+    hub_data: HubData | None = None

@@ -14,7 +14,7 @@ from glp_export.report.machine_table import machine_line
 from glp_export.report.rendering import render
 from glp_export.report.series import shape_title
 from glp_export.report.table import device_words, short_metric
-from glp_export.report.tables import titled_table
+from glp_export.report.tables import Fitting, titled_table, without
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -26,9 +26,9 @@ _MARK = "●"
 
 
 def frontier_table(frontier: Frontier) -> RenderableType:
-    """Every model at every depth, what beats it, and how to read that; 79 columns at most."""
+    """Every model at every depth, what beats it, and how to read that; 79 columns suffice."""
     notes = [Text(f"! {note}", style="yellow") for note in _notes(frontier)]
-    return Group(_table(frontier), "", Text(_legend(frontier), style="dim"), *notes)
+    return Group(_tables(frontier), "", Text(_legend(frontier), style="dim"), *notes)
 
 
 def write_ladder_readme(path: Path, frontier: Frontier, *, command: str = "") -> None:
@@ -65,6 +65,12 @@ def verdict(point: FrontierPoint) -> str:
     if point.surely_beaten_by:
         return f"beaten by {_listed(point.surely_beaten_by)}"
     return f"not distinguishable from {_listed(point.beaten_by)}"
+
+
+def _tables(frontier: Frontier) -> Fitting:
+    """All columns, or without those that a narrow terminal can best do without."""
+    whole = _table(frontier)
+    return Fitting([whole], [without(whole, "MB")], [without(whole, "MB", "over\nORT")])
 
 
 def _table(frontier: Frontier) -> Table:

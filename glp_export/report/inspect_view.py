@@ -63,7 +63,7 @@ def artifact_view(root: Path) -> RenderableType:
 
 def stack_line(plan: Plan) -> Text:
     """The layers from input to head, the removed ones as a dot: `0 · 2 3 · 5`."""
-    line = Text("input ", style="dim")
+    line = Text().append("input ", "dim")
     for layer in range(plan.num_layers):
         if layer in plan.order:
             line.append("· ", style="dim red")

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from glp_export.report import numbers
-from glp_export.report.tables import titled_table
+from glp_export.report.tables import Fitting, titled_table, without
 
 if TYPE_CHECKING:
     from glp_export.artifact.parity_report import FileParity, ParityReport, Probe
@@ -19,7 +19,7 @@ def parity_table(report: ParityReport) -> RenderableType:
     table = titled_table("parity with PyTorch")
     table.add_column("file", no_wrap=True)
     for name in ("rows", "max |Δ|", "mean |Δ|", "worst\nshape", "same\nlabel"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict")
     for file in report.files:
         table.add_row(
@@ -36,7 +36,8 @@ def parity_table(report: ParityReport) -> RenderableType:
         for file in report.files
         for failure in file.failures
     ]
-    return Group(table, *failures)
+    narrow = without(table, "mean |Δ|", "rows")
+    return Group(Fitting([table], [narrow]), *failures)
 
 
 def worst_shape(file: FileParity) -> str:

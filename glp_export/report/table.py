@@ -21,9 +21,11 @@ from glp_export.report.series import (
     shape_words,
     shapes,
 )
-from glp_export.report.tables import titled_table
+from glp_export.report.tables import Fitting, titled_table, without
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.table import Table
 
     from glp_export.bench.benchmark_file import BenchmarkFile, Interval
@@ -39,10 +41,16 @@ def benchmark_table(benchmark: BenchmarkFile) -> RenderableType:
     """
     parts: list[RenderableType] = []
     for provider in providers(benchmark):
-        parts += [_main_table(benchmark, provider), "", _latency_table(benchmark, provider), ""]
+        parts += [_main_tables(benchmark, provider), "", _latency_tables(benchmark, provider), ""]
     parts.append(Text(_legend(benchmark), style="dim"))
     parts += [Text(f"! {finding}", style="yellow") for finding in findings(benchmark)]
     return Group(*parts)
+
+
+def _main_tables(benchmark: BenchmarkFile, provider: str) -> Fitting:
+    """All columns, or without those that a narrow terminal can best do without."""
+    whole = _main_table(benchmark, provider)
+    return Fitting([whole], [without(whole, "layers", "MB")])
 
 
 def _main_table(benchmark: BenchmarkFile, provider: str) -> Table:
@@ -75,12 +83,28 @@ def _main_table(benchmark: BenchmarkFile, provider: str) -> Table:
     return table
 
 
-def _latency_table(benchmark: BenchmarkFile, provider: str) -> Table:
-    table = titled_table("median ms a batch, by batch × length")
+def _latency_tables(benchmark: BenchmarkFile, provider: str) -> Fitting:
+    """One table of all shapes, or several of a few each."""
+    names = shapes(benchmark)
+    title = "median ms a batch, by batch × length"
+    choices = [
+        [
+            _latency_table(benchmark, provider, names[at : at + size], "" if at else title)
+            for at in range(0, len(names), size)
+        ]
+        for size in dict.fromkeys((len(names), -(-len(names) // 2), 2))
+    ]
+    return Fitting(*choices)
+
+
+def _latency_table(
+    benchmark: BenchmarkFile, provider: str, names: Sequence[str], title: str
+) -> Table:
+    table = titled_table(title)
     table.add_column("model", no_wrap=True)
     table.add_column("runtime")
-    for name in shapes(benchmark):
-        table.add_column(shape_title(name), justify="right")
+    for name in names:
+        table.add_column(shape_title(name), justify="right", no_wrap=True)
     previous = ""
     for series in all_series(benchmark, provider):
         name = model_name(benchmark, series.any)
@@ -88,7 +112,7 @@ def _latency_table(benchmark: BenchmarkFile, provider: str) -> Table:
             numbers.milliseconds(series.rows[shape].p50_ms)
             if shape in series.rows
             else numbers.MISSING
-            for shape in shapes(benchmark)
+            for shape in names
         ]
         table.add_row(
             name if name != previous else "",

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from glp_export.errors import UsageError
-from glp_export.search.ground import PROBE_ROWS
 from glp_export.search.layer_file import read_layer_file
 from glp_export.search.plan import Candidate, Cost, Plan, Step
 from glp_export.search.published import PREFIX, published_plan
@@ -92,8 +91,6 @@ def _step(choice: Choice, rows: int) -> Step:
 
 def _cost(bench: TrialBench, num_layers: int, teacher: Cost) -> Cost:
     ground, asked = bench.ground, bench.asked.values()
-    refitted = min(PROBE_ROWS, len(ground.lesson.examples)) if ground.refit else 0
-    scored = len(ground.select) + refitted
 
     def taught(candidate: Candidate) -> int:
         return ground.whole if candidate.examples is None else candidate.examples
@@ -103,6 +100,6 @@ def _cost(bench: TrialBench, num_layers: int, teacher: Cost) -> Cost:
         sample_layers=teacher.sample_layers
         + sum((num_layers - len(one.removed)) * taught(one) for one in asked),
         scored_sample_layers=teacher.scored_sample_layers
-        + sum((num_layers - len(one.removed)) * scored for one in asked),
+        + sum((num_layers - len(one.removed)) * bench.scored for one in asked),
         seconds=round(teacher.seconds + sum(one.seconds for one in asked), 1),
     )

@@ -62,7 +62,7 @@ def fast_enough_depth(
         ModelError: the architecture cannot be exported.
     """
     with progress.stage("find a depth that is fast enough") as meter:
-        probes = _Probes(setup, work, meter)
+        probes = _Probes(setup, work, meter, progress)
         depth, rows = deepest_fast_enough(possible_depths(setup), probes, setup.config.targets)
     shutil.rmtree(probes.files, ignore_errors=True)
     progress.say(
@@ -106,10 +106,11 @@ class _Measured(BaseModel):
 class _Probes:
     """Exports and measures a depth, unless an interrupted run has done so."""
 
-    def __init__(self, setup: Setup, work: Path, meter: Meter) -> None:
+    def __init__(self, setup: Setup, work: Path, meter: Meter, progress: Progress) -> None:
         self.files = work / "depths"
         self._setup = setup
         self._meter = meter
+        self._progress = progress
         self._record = work / "depth_latency.json"
         self._measured = self._kept()
 
@@ -134,7 +135,8 @@ class _Probes:
             for workload in ladder(pair, [shape.batch_size], [shape.sequence_length])
         ]
         timing = Timing.lasting(config.bench_seconds, config.bench_rounds, config.seed)
-        return [_row(timed) for timed in measure_depth(*pair, workloads, timing=timing)]
+        with self._progress.still():
+            return [_row(timed) for timed in measure_depth(*pair, workloads, timing=timing)]
 
     @cached_property
     def _unpruned(self) -> Contender:

@@ -30,6 +30,7 @@ from glp_export.errors import ModelError
 from glp_export.progress import Meter, Progress
 from glp_export.setup import Place
 from glp_export.stages.training import Trained
+from glp_export.stages.watch import watch
 
 AUTO, PLAIN = "auto", "none"
 OPTIMISED = "fp32-optimized"
@@ -99,7 +100,7 @@ def export_contender(
         built = candidates(plain, levels, work, trained.checkpoint)
         if place.config.require_fusion:
             _require_fusion(trained, built)
-        chosen = _choose(place, trained, plain, built, meter)
+        chosen = _choose(place, trained, plain, built, meter, progress)
         if chosen != plain:
             chosen = relocate(chosen, layout.variant(OPTIMISED))
         shipped = (plain,) if chosen == plain else (plain, chosen)
@@ -169,24 +170,32 @@ def _require_fusion(trained: Trained, built: Sequence[OnnxFile]) -> None:
 
 
 def _choose(
-    place: Place, trained: Trained, plain: OnnxFile, built: Sequence[OnnxFile], meter: Meter
+    place: Place,
+    trained: Trained,
+    plain: OnnxFile,
+    built: Sequence[OnnxFile],
+    meter: Meter,
+    progress: Progress,
 ) -> OnnxFile:
     """The level that was asked for, or the fastest of those that pass parity."""
     if not built:
         return plain
     if place.config.optimize != AUTO:
         return built[0]
+    workloads = choice_workloads(place, trained)
+    seconds = min(3.0, place.config.bench_seconds)
     report = check(place, trained, built, samples=QUICK_SAMPLES)
     passing = [file for file, found in zip(built, report.files, strict=True) if found.passed]
-    choice = fastest(
-        [plain, *passing],
-        trained.checkpoint,
-        choice_workloads(place, trained),
-        provider=place.provider,
-        threads=place.threads,
-        timing=timing_of(min(3.0, place.config.bench_seconds), place.config),
-        progress=lambda stage, done, total: meter.update(done, total, stage),
-    )
+    with progress.still():
+        choice = fastest(
+            [plain, *passing],
+            trained.checkpoint,
+            workloads,
+            provider=place.provider,
+            threads=place.threads,
+            timing=timing_of(seconds, place.config),
+            progress=watch(meter, len(workloads), seconds),
+        )
     return choice.winner
 
 

@@ -166,14 +166,15 @@ def _fastest(order: Order, passing: Sequence[_Try]) -> _Try:
     if len(passing) == 1:
         return passing[0]
     place, trained = order.place, order.exported.trained
-    winner = quickest(
-        [one.file for one in passing],
-        trained.checkpoint,
-        choice_workloads(place, trained),
-        provider=place.provider,
-        threads=place.threads,
-        timing=timing_of(min(3.0, place.config.bench_seconds), place.config),
-    )
+    with order.progress.still():
+        winner = quickest(
+            [one.file for one in passing],
+            trained.checkpoint,
+            choice_workloads(place, trained),
+            provider=place.provider,
+            threads=place.threads,
+            timing=timing_of(min(3.0, place.config.bench_seconds), place.config),
+        )
     return next(one for one in passing if one.file == winner)
 
 

@@ -55,9 +55,13 @@ class Teacher:
 
 def train_teacher(setup: Setup, cache: Cache, progress: Progress) -> Teacher:
     """Fine-tune the teacher, or take it from the cache: another search may have paid for it."""
+    title = "fine-tune the search's teacher"
+    made = False
 
     def make(directory: Path) -> None:
-        with progress.stage("fine-tune the search's teacher") as meter:
+        nonlocal made
+        made = True
+        with progress.stage(title) as meter:
             start = time.perf_counter()
             model = finetune(
                 setup.pretrained(), setup.fit, setup.tokenizer, setup.candidate, meter.update
@@ -67,6 +71,8 @@ def train_teacher(setup: Setup, cache: Cache, progress: Progress) -> Teacher:
             (directory / COST).write_text(json.dumps({"seconds": seconds}))
 
     directory = cache.get_or_make("teacher", _training_facts(setup), make)
+    if not made:
+        progress.skip(title, "in the cache")
     model = load_seeded(ModelSource(str(directory)), setup.data, setup.config.seed)
     examples = round(len(setup.fit) * setup.candidate.epochs)
     cost = Cost(
@@ -109,7 +115,7 @@ def open_bench(
     facts = _candidate_facts(setup, ground)
     journal = Journal(cache.open("candidates", facts) / "journal.jsonl", facts)
     with WORKERS[setup.config.workers].open(ground, _share(setup), progress.say) as carry_out:
-        yield TrialBench(ground, carry_out, journal)
+        yield TrialBench(ground, carry_out, journal, setup.stack.num_layers)
 
 
 def _share(setup: Setup) -> Share:

@@ -32,6 +32,7 @@ from glp_export.stages.export import (
     timing_of,
 )
 from glp_export.stages.training import Trained
+from glp_export.stages.watch import watch
 from glp_export.tasks import paired_difference_interval, score, score_interval
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def time_contenders(
         *fixed_shapes(contenders, config),
         *task_workloads(first.test, first.tokenizer, config.batch_sizes, own=own),
     ]
-    with progress.stage("benchmark") as meter:
+    with progress.stage("benchmark") as meter, progress.still():
         return benchmark(
             contenders,
             workloads,
@@ -162,7 +163,7 @@ def time_contenders(
             metric=place.task.metric,
             timing=timing_of(config.bench_seconds, config),
             memory=not config.skip_memory,
-            progress=lambda stage, done, total: meter.update(done, total, stage),
+            progress=watch(meter, len(workloads), config.bench_seconds),
         )
 
 

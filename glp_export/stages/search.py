@@ -9,9 +9,18 @@ from typing import Any
 from glp_export.encoder import RECOVERIES
 from glp_export.errors import UsageError
 from glp_export.machine import describe
-from glp_export.progress import Progress
+from glp_export.progress import Meter, Progress
 from glp_export.report.numbers import signed_with_span
-from glp_export.search import STRATEGIES, Candidate, Cost, Plan, Trial, read_plan, search
+from glp_export.search import (
+    STRATEGIES,
+    Cost,
+    Effort,
+    Plan,
+    Trial,
+    TrialBench,
+    read_plan,
+    search,
+)
 from glp_export.setup import Setup
 from glp_export.stages.depth_choice import shallowest_accurate
 from glp_export.stages.laboratory import open_bench, open_cache, train_teacher
@@ -36,12 +45,12 @@ def choose_layers(setup: Setup, work: Path, progress: Progress) -> Plan:
     cache = open_cache(setup, work)
     teacher = train_teacher(setup, cache, progress) if strategy.needs_teacher else None
     recovery = RECOVERIES["distill" if teacher else "finetune"]
-    trials = strategy.effort(setup.problem).trials
     with (
-        progress.stage(f"search ({strategy.name})", trials or None) as meter,
+        progress.stage(f"search ({strategy.name})") as meter,
         open_bench(setup, recovery, teacher, cache, progress) as bench,
     ):
-        bench.announce = _leaderboard(meter.advance)
+        bench.meter = meter
+        _begin(meter, bench, strategy.effort(setup.problem))
         cost = teacher.cost if teacher else Cost()
         return search(strategy.name, setup.problem, bench, facts, cost)
 
@@ -113,19 +122,11 @@ def confirm_cost(setup: Setup, confirm: Callable[[str], bool]) -> None:
         )
 
 
-def _leaderboard(advance: Callable[[str], None]) -> Callable[[Candidate], None]:
-    """Tell of each candidate beside the best one of its step so far."""
-    leaders: dict[tuple[int, int | None], Candidate] = {}
-
-    def merit(candidate: Candidate) -> float:
-        return candidate.score if candidate.loss is None else -candidate.loss
-
-    def announce(candidate: Candidate) -> None:
-        step = (len(candidate.removed), candidate.examples)
-        leader = leaders[step] = max((leaders.get(step, candidate), candidate), key=merit)
-        advance(f"best without {list(leader.removed)}: {leader.score:.3f}")
-
-    return announce
+def _begin(meter: Meter, bench: TrialBench, effort: Effort) -> None:
+    """Tell the meter what is to come: candidates cost less the more layers are gone."""
+    if effort.trials:
+        cost = sum(lot.trials * bench.work(lot.gone, lot.examples) for lot in effort.lots)
+        meter.begin(effort.trials, cost=cost, at_most=not effort.certain)
 
 
 def _facts(setup: Setup) -> dict[str, Any]:

@@ -223,7 +223,7 @@ def _train(
     model are right only then.
     """
     if directory.exists():
-        progress.say(f"{title}: kept from the interrupted run")
+        progress.skip(title, "kept from the interrupted run")
         return directory
     with progress.stage(title) as meter:
         model = make(lambda done, total: meter.update(done, total))

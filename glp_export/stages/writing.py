@@ -16,6 +16,7 @@ from glp_export.machine import describe
 from glp_export.report import CardFacts, MetricDifference, write_card, write_ladder_readme
 from glp_export.search import Plan
 from glp_export.setup import Place, Setup
+from glp_export.stages.base_card import told_by_card
 from glp_export.stages.export import Exported
 from glp_export.stages.gate_files import write_gate_files
 from glp_export.stages.measuring import Scored
@@ -223,6 +224,8 @@ def _card_facts(
         other_scores=tuple(score for one in scored for score in one.others),
         command=_command(),
         text_pair=len(setup.data.task.text_columns) == 2,
+        hub_data=setup.data.hub,
+        **told_by_card(setup.source),
     )
 
 

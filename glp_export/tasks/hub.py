@@ -10,6 +10,7 @@ from typing import Any
 from glp_export.errors import DataError
 from glp_export.tasks.raw import RawData, RawSplit
 from glp_export.tasks.spec import DataSpec
+from glp_export.tasks.task import HubData
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ def read_hub(
         train=split("train"),
         test=split(tests[0]),
         others={name: split(name) for name in other_splits if name in splits},
+        hub=HubData(dataset, config, tests[0], spec.revision),
     )
 
 

@@ -54,6 +54,7 @@ def load_task_data(spec: DataSpec) -> TaskData:
                 name: _test_split(split, reading, spec) for name, split in raw.others.items()
             },
             source=raw.source,
+            hub=raw.hub,
         )
         return replace(data, checksum=_checksum(data))
 

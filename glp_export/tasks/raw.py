@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from glp_export.tasks.task import HubData
+
 if TYPE_CHECKING:
     from datasets import Dataset
 
@@ -30,3 +32,4 @@ class RawData:
     train: RawSplit
     test: RawSplit
     others: Mapping[str, RawSplit] = field(default_factory=dict)
+    hub: HubData | None = None

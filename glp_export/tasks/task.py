@@ -47,6 +47,23 @@ class Task:
 
 
 @dataclass(frozen=True)
+class HubData:
+    """A data set of the hub, as it was read.
+
+    Attributes:
+        id: such as ``nyu-mll/glue``.
+        config: its configuration, if it has several.
+        split: the one that tests.
+        revision: that was asked for, if any.
+    """
+
+    id: str
+    config: str | None
+    split: str
+    revision: str | None = None
+
+
+@dataclass(frozen=True)
 class TaskData:
     """A task with its examples, in columns ``text``[, ``text_pair``] and ``label``.
 
@@ -57,6 +74,7 @@ class TaskData:
         test: read once, for the report.
         other_tests: further sets to report, by split name (MNLI's mismatched one).
         source: hub id or path of the data, for the model card.
+        hub: what `source` is on the hub; None for data of one's own.
         checksum: sha256 over the task and the content of every split, as 64 hex digits.
     """
 
@@ -66,6 +84,7 @@ class TaskData:
     test: Dataset
     other_tests: Mapping[str, Dataset] = field(default_factory=dict)
     source: str = ""
+    hub: HubData | None = None
     checksum: str = ""
 
     @property

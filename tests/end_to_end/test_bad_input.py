@@ -32,6 +32,8 @@ def attempt(capsys, *arguments: object) -> tuple[int, str]:
         (["--optimize", "O7"], 2, "--optimize"),
         (["--exporter", "paper"], 2, "optimum"),
         (["--device", "cuda"], 6, "cuda"),
+        (["--push-to-hub", "me/mine"], 2, "--offline forbids"),
+        (["--private"], 2, "go with --push-to-hub"),
         (["--plan", "nowhere.json"], 7, "nowhere.json"),
         (["--plan", "paper:bert/none"], 7, "no published plan"),
         (["--plan", "paper:bert-base-uncased/rte"], 2, "this one has 4"),

@@ -39,6 +39,16 @@ def test_export_of_any_classifier(classifier, tmp_path, capsys):
     assert (output / "onnx" / "model.onnx").is_file()
 
 
+def test_export_as_json(classifier, tmp_path, capsys):
+    output = tmp_path / "out"
+    flags = ["--seq-lens", "8", "--optimize", "none", "--json"]
+    assert run(["export", str(classifier), "-o", str(output), *flags]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["output"] == str(output)
+    assert content["parity"]["passed"]
+    assert "onnx/model.onnx" in content["files"]
+
+
 def test_export_of_an_encoder_without_a_head(encoder, tmp_path, capsys):
     assert run(["export", str(encoder), "-o", str(tmp_path / "out"), "-q"]) == 7
     assert "no head" in capsys.readouterr().err
@@ -72,6 +82,7 @@ def test_help_of_every_command_has_an_example(capsys):
         "gate",
         "inspect",
         "env",
+        "push",
     ):
         assert run([command, "--help"]) == 0
         assert f"glp-export {command}" in " ".join(capsys.readouterr().out.split())

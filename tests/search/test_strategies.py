@@ -19,7 +19,7 @@ class Table:
         self.asked: list[list[Trial]] = []
         self._quality, self._noise = quality, noise
 
-    def outcomes(self, trials):
+    def outcomes(self, trials, heat):
         self.asked.append(list(trials))
         return [
             Candidate(
@@ -160,10 +160,10 @@ def test_fast_greedy_says_how_far_ahead_the_winner_was_and_how_surely():
 
 def test_a_candidate_that_diverged_is_never_taken():
     class OneDiverges(Table):
-        def outcomes(self, trials):
+        def outcomes(self, trials, heat):
             return [
                 one.model_copy(update={"loss": None}) if one.removed == (1,) else one
-                for one in super().outcomes(trials)
+                for one in super().outcomes(trials, heat)
             ]
 
     problem = Problem((0, 1, 2), 1)

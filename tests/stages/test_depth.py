@@ -48,7 +48,7 @@ class Heard(Progress):
         heard = self
 
         class Notes(Meter):
-            def advance(self, note: str = "") -> None:
+            def advance(self, note: str = "", *, cost: float = 1.0, known: bool = False) -> None:
                 heard.noted.append(note)
                 if heard.interrupt:
                     raise KeyboardInterrupt

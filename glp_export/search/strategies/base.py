@@ -46,18 +46,48 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Lot:
+    """Trials that cost alike.
+
+    Attributes:
+        trials: how many.
+        gone: layers that each of their models lacks.
+        examples: that each is taught from; None for the whole teaching.
+    """
+
+    trials: int
+    gone: int
+    examples: int | None = None
+
+
+@dataclass(frozen=True)
 class Effort:
     """What a strategy may spend on a problem, at most.
 
     Attributes:
-        trials: candidates that are carried out.
-        trainings: whole trainings, the teacher's included.
-        examples: of the shorter lessons, all together.
+        lots: the candidates that are carried out.
+        teachers: whole trainings of the unpruned model before them.
+        certain: whether it spends all of it in any case.
     """
 
-    trials: int = 0
-    trainings: int = 0
-    examples: int = 0
+    lots: tuple[Lot, ...] = ()
+    teachers: int = 0
+    certain: bool = True
+
+    @property
+    def trials(self) -> int:
+        """Candidates that are carried out."""
+        return sum(lot.trials for lot in self.lots)
+
+    @property
+    def trainings(self) -> int:
+        """Whole trainings, the teacher's included."""
+        return self.teachers + sum(lot.trials for lot in self.lots if lot.examples is None)
+
+    @property
+    def examples(self) -> int:
+        """Examples of the shorter lessons, all together."""
+        return sum(lot.trials * (lot.examples or 0) for lot in self.lots)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from glp_export.search.confidence import probability_smaller
 from glp_export.search.plan import Candidate
-from glp_export.search.strategies.base import Choice, Effort, Problem, Strategy
+from glp_export.search.race import Heat
+from glp_export.search.strategies.base import Choice, Effort, Lot, Problem, Strategy
 from glp_export.search.strategies.fixed import order_by_rule
 from glp_export.search.trial import Removed, Trial
 from glp_export.search.workbench import Workbench
@@ -47,24 +48,27 @@ class FastGreedy:
         """Take away, again and again, the layer without which a fresh head does best."""
         found: list[Choice] = []
         gone: Removed = ()
-        for _ in range(problem.cuts):
+        for step in range(problem.cuts):
             left = [tuple(sorted((*gone, one))) for one in problem.layers if one not in gone]
-            found.append(_choose_one(gone, _teach(left, self.lesson, 1, bench)))
+            heat = Heat(f"step {step + 1} of {problem.cuts}", gone)
+            found.append(_choose_one(gone, _teach(left, self.lesson, 1, bench, heat)))
             gone = tuple(sorted((*gone, *found[-1].removed)))
         return self._play_off(problem, found, bench)
 
     def effort(self, problem: Problem) -> Effort:
         """The teacher, a lesson for every candidate, the rounds of the play-off."""
-        trials = sum(len(problem.layers) - step for step in range(problem.cuts))
-        lessons = trials * self.lesson
-        for number, examples in enumerate(self.play_off):
-            players = (2 if number else 1 + len(RIVALS)) * problem.seeds
-            trials, lessons = trials + players, lessons + players * examples
-        return Effort(trials, trainings=1, examples=lessons)
+        steps = (
+            Lot(len(problem.layers) - step, step + 1, self.lesson) for step in range(problem.cuts)
+        )
+        play_off = (
+            Lot((2 if number else 1 + len(RIVALS)) * problem.seeds, _judged(problem), examples)
+            for number, examples in enumerate(self.play_off)
+        )
+        return Effort((*steps, *play_off), teachers=1, certain=not self.play_off)
 
     def _play_off(self, problem: Problem, found: list[Choice], bench: Workbench) -> list[Choice]:
         """Let the rules' orders try to beat the one that was found; the winner's choices."""
-        judged = min(problem.judged or problem.cuts, problem.cuts)
+        judged = _judged(problem)
         orders = {_gone(found, judged): found}
         for rule in RIVALS:
             choices = [Choice((layer,)) for layer in order_by_rule(rule, problem)]
@@ -72,7 +76,8 @@ class FastGreedy:
         rounds: list[list[_Taught]] = []
         players = list(orders)
         for examples in self.play_off if len(orders) > 1 else ():
-            rounds.append(_teach(players, examples, problem.seeds, bench))
+            heat = Heat(f"play-off, round {len(rounds) + 1}")
+            rounds.append(_teach(players, examples, problem.seeds, bench, heat))
             first, second, *_ = rounds[-1]
             players = [first.removed, second.removed]
             if first.surely(second) >= self.sure:
@@ -82,6 +87,11 @@ class FastGreedy:
         choices = list(orders[players[0]])
         choices[judged - 1] = _decided(choices[judged - 1], rounds)
         return choices
+
+
+def _judged(problem: Problem) -> int:
+    """How many layers are gone where whole orders are compared."""
+    return min(problem.judged or problem.cuts, problem.cuts)
 
 
 def _gone(choices: Sequence[Choice], count: int) -> Removed:
@@ -138,11 +148,11 @@ class _Taught:
 
 
 def _teach(
-    candidates: Sequence[Removed], examples: int, seeds: int, bench: Workbench
+    candidates: Sequence[Removed], examples: int, seeds: int, bench: Workbench, heat: Heat
 ) -> list[_Taught]:
     """Teach each candidate from so many examples; the best comes first, the highest on a tie."""
     trials = [Trial(gone, examples, seed) for gone in candidates for seed in range(seeds)]
-    outcomes = dict(zip(trials, bench.outcomes(trials), strict=True))
+    outcomes = dict(zip(trials, bench.outcomes(trials, heat), strict=True))
     taught = []
     for gone in candidates:
         own = {trial: one for trial, one in outcomes.items() if trial.removed == gone}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from glp_export.search.strategies.base import Choice, Effort, Problem, Strategy, best
+from glp_export.search.race import Heat
+from glp_export.search.strategies.base import Choice, Effort, Lot, Problem, Strategy, best
 from glp_export.search.trial import Trial
 from glp_export.search.workbench import Workbench
 
@@ -11,9 +12,10 @@ def choose(problem: Problem, bench: Workbench) -> list[Choice]:
     """Take away, again and again, the layer whose absence scores best."""
     choices: list[Choice] = []
     gone: tuple[int, ...] = ()
-    for _ in range(problem.cuts):
+    for step in range(problem.cuts):
         left = [layer for layer in problem.layers if layer not in gone]
-        tried = bench.outcomes([Trial(tuple(sorted((*gone, layer)))) for layer in left])
+        trials = [Trial(tuple(sorted((*gone, layer)))) for layer in left]
+        tried = bench.outcomes(trials, Heat(f"step {step + 1} of {problem.cuts}", gone))
         by_layer = dict(zip(left, tried, strict=True))
         (layer,) = best({(layer,): candidate.score for layer, candidate in by_layer.items()})
         choices.append(Choice((layer,), tried, by_layer[layer]))
@@ -23,8 +25,9 @@ def choose(problem: Problem, bench: Workbench) -> list[Choice]:
 
 def effort(problem: Problem) -> Effort:
     """L + (L-1) + … + (L-n+1) trainings for L layers and n cuts."""
-    trainings = sum(len(problem.layers) - step for step in range(problem.cuts))
-    return Effort(trainings, trainings)
+    return Effort(
+        tuple(Lot(len(problem.layers) - step, gone=step + 1) for step in range(problem.cuts))
+    )
 
 
 GREEDY = Strategy(

@@ -5,14 +5,16 @@ from __future__ import annotations
 from itertools import combinations
 from math import comb
 
-from glp_export.search.strategies.base import Choice, Effort, Problem, Strategy, best
+from glp_export.search.race import Heat
+from glp_export.search.strategies.base import Choice, Effort, Lot, Problem, Strategy, best
 from glp_export.search.trial import Trial
 from glp_export.search.workbench import Workbench
 
 
 def choose(problem: Problem, bench: Workbench) -> list[Choice]:
     """Score all sets of the wanted size and keep the best; the order within it says nothing."""
-    tried = bench.outcomes([Trial(gone) for gone in combinations(problem.layers, problem.cuts)])
+    trials = [Trial(gone) for gone in combinations(problem.layers, problem.cuts)]
+    tried = bench.outcomes(trials, Heat("all combinations"))
     by_removed = {candidate.removed: candidate for candidate in tried}
     removed = best({gone: candidate.score for gone, candidate in by_removed.items()})
     return [Choice(removed, tried, by_removed[removed])]
@@ -20,8 +22,7 @@ def choose(problem: Problem, bench: Workbench) -> list[Choice]:
 
 def effort(problem: Problem) -> Effort:
     """One training for each combination."""
-    trainings = comb(len(problem.layers), problem.cuts)
-    return Effort(trainings, trainings)
+    return Effort((Lot(comb(len(problem.layers), problem.cuts), gone=problem.cuts),))
 
 
 OPTIMAL = Strategy(
