@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 
 from glp_export.errors import DataError
 from glp_export.tasks.kinds.base import (
+    Choices,
     LabelColumn,
     TaskKind,
     encode_text,
     is_missing,
     standardise,
 )
+from glp_export.tasks.kinds.learning import imitate_logits
+from glp_export.tasks.metrics import CLASS_METRICS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -151,6 +154,20 @@ def _predictions(logits: NDArray[Any]) -> NDArray[np.int64]:
     return np.asarray(np.argmax(logits, axis=-1), dtype=np.int64)
 
 
+def _judge(answers: NDArray[Any], truth: Any) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    return _predictions(answers), np.asarray(truth)
+
+
+def _choices(answers: NDArray[Any], mask: NDArray[Any]) -> Choices:
+    return Choices(answers, np.arange(len(answers)))
+
+
+def _label_feature() -> Any:
+    from datasets import Value
+
+    return Value("int64")
+
+
 def _refit(
     seen: NDArray[Any], known: NDArray[Any], new: NDArray[Any], wanted: NDArray[Any]
 ) -> NDArray[np.float32]:
@@ -174,13 +191,19 @@ TEXT_CLASSIFICATION = TaskKind(
     auto_class="AutoModelForSequenceClassification",
     export_task="text-classification",
     ort_class="ORTModelForSequenceClassification",
+    hub_task="text-classification",
     problem_type="single_label_classification",
+    metrics=CLASS_METRICS,
     default_metric="accuracy",
-    label_dtype="int64",
+    label_feature=_label_feature,
     recognises=lambda column: True,
     reader=read_classes,
     strata=lambda targets: targets,
     encode=_encode,
+    judge=_judge,
+    choices=_choices,
     predictions=_predictions,
+    imitation=imitate_logits,
     refit=_refit,
+    shift_axis=-1,
 )
