@@ -50,6 +50,17 @@ class TextEncoder:
     max_length: int | None
     segments: bool
 
+    def encode_words(self, rows: Sequence[Sequence[str]]) -> list[Encoding]:
+        """Tokens of each row of words, which know the number of their word.
+
+        Raises:
+            DataError: a word that is not Unicode.
+        """
+        try:
+            return self.tokenizer.encode_batch(list(map(list, rows)), is_pretokenized=True)
+        except (TypeError, ValueError, UnicodeError) as error:
+            raise _not_cut(error, [" ".join(map(str, row)) for row in rows]) from error
+
     def encode(self, rows: Sequence[Row]) -> list[Encoding]:
         """Tokens of each row, truncated, not padded.
 
@@ -62,11 +73,7 @@ class TextEncoder:
                 return [self.tokenizer.encode(*((row,) if isinstance(row, str) else row))]
             return self.tokenizer.encode_batch_fast(list(rows))
         except (TypeError, ValueError, UnicodeError) as error:
-            raise DataError(
-                f"the texts cannot be cut into tokens: {error}",
-                where=_not_unicode(rows),
-                fix="a lone surrogate is the usual reason: decode the bytes as UTF-8",
-            ) from error
+            raise _not_cut(error, rows) from error
 
     def pad(self, encoded: Sequence[Encoding]) -> dict[str, NDArray[np.int64]]:
         """Rows padded together to the longest: arrays `(rows, length) int64`."""
@@ -197,6 +204,14 @@ def _pad_token_id(
             fix="set tokenizer.pad_token and save the tokenizer again",
         )
     return int(found)
+
+
+def _not_cut(error: Exception, rows: Sequence[Row]) -> DataError:
+    return DataError(
+        f"the texts cannot be cut into tokens: {error}",
+        where=_not_unicode(rows),
+        fix="a lone surrogate is the usual reason: decode the bytes as UTF-8",
+    )
 
 
 def _not_unicode(rows: Sequence[Row]) -> str | None:

@@ -113,13 +113,13 @@ def _tally(predictions: Array, labels: Array, counts: Counts, classes: Array) ->
     return _Tally(*(counts @ side.astype(np.float64) for side in (actual, predicted, both)))
 
 
-def _ratio(above: Counts, below: Counts) -> Counts:
+def ratio(above: Counts, below: Counts) -> Counts:
     """A quotient that is 0 where there is nothing to divide by."""
     return np.divide(above, below, out=np.zeros_like(below), where=below > 0)
 
 
 def _accuracy_resampled(predictions: Array, labels: Array, counts: Counts) -> Counts:
-    return _ratio(counts @ (predictions == labels).astype(np.float64), counts.sum(axis=1))
+    return ratio(counts @ (predictions == labels).astype(np.float64), counts.sum(axis=1))
 
 
 def _f1_resampled(predictions: Array, labels: Array, counts: Counts) -> Counts:
@@ -127,13 +127,13 @@ def _f1_resampled(predictions: Array, labels: Array, counts: Counts) -> Counts:
 
 
 def _class_f1(tally: _Tally) -> Counts:
-    return _ratio(2 * tally.hits, tally.actual + tally.predicted)
+    return ratio(2 * tally.hits, tally.actual + tally.predicted)
 
 
 def _macro_f1_resampled(predictions: Array, labels: Array, counts: Counts) -> Counts:
     tally = _tally(predictions, labels, counts, np.union1d(predictions, labels))
     present = (tally.actual + tally.predicted > 0).sum(axis=1, dtype=np.float64)
-    return _ratio(_class_f1(tally).sum(axis=1), present)
+    return ratio(_class_f1(tally).sum(axis=1), present)
 
 
 def _matthews_resampled(predictions: Array, labels: Array, counts: Counts) -> Counts:
@@ -144,7 +144,7 @@ def _matthews_resampled(predictions: Array, labels: Array, counts: Counts) -> Co
     spread = (rows**2 - (tally.actual**2).sum(axis=1)) * (
         rows**2 - (tally.predicted**2).sum(axis=1)
     )
-    return _ratio(covariance, np.sqrt(spread))
+    return ratio(covariance, np.sqrt(spread))
 
 
 def _pearson_resampled(predictions: Array, labels: Array, counts: Counts) -> Counts:
@@ -160,7 +160,7 @@ def _correlation(left: Counts, right: Counts, counts: Counts) -> Counts:
     left, left_spread = _centred(left, counts)
     right, right_spread = _centred(right, counts)
     covariance = np.einsum("ij,ij,ij->i", counts, left, right)
-    return _ratio(covariance, np.sqrt(left_spread * right_spread))
+    return ratio(covariance, np.sqrt(left_spread * right_spread))
 
 
 def _centred(values: Counts, counts: Counts) -> tuple[Counts, Counts]:

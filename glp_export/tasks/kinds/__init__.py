@@ -17,6 +17,7 @@ from glp_export.tasks.kinds.base import (
 )
 from glp_export.tasks.kinds.classification import TEXT_CLASSIFICATION
 from glp_export.tasks.kinds.regression import REGRESSION
+from glp_export.tasks.kinds.token_classification import TOKEN_CLASSIFICATION
 
 __all__ = [
     "KINDS",
@@ -34,7 +35,9 @@ __all__ = [
     "read_logits",
 ]
 
-KINDS: dict[str, TaskKind] = {kind.name: kind for kind in (REGRESSION, TEXT_CLASSIFICATION)}
+KINDS: dict[str, TaskKind] = {
+    kind.name: kind for kind in (TOKEN_CLASSIFICATION, REGRESSION, TEXT_CLASSIFICATION)
+}
 """What a kind of task has to know; everything else in the package is the same for all kinds."""
 
 METRIC_NAMES = tuple(

@@ -60,7 +60,7 @@ class ClassReader:
                     f"Label '{name}' does not occur in the training examples.",
                     where=column.place(row),
                     fix="correct the label, remove the row, or add training examples that have it; "
-                    f"training has {_listing(sorted(self.seen))}",
+                    f"training has {listing(sorted(self.seen))}",
                 )
         return np.fromiter((ids[name] for name in names), dtype=np.int64, count=len(names))
 
@@ -101,7 +101,7 @@ def label_name(
     return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
-def _in_order(names: Iterable[str]) -> tuple[str, ...]:
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
     """Numbers by value, anything else as strings."""
     ordered = sorted(names)
     if all(NUMBER.fullmatch(name) for name in ordered):
@@ -109,7 +109,7 @@ def _in_order(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(ordered)
 
 
-def _listing(names: Sequence[str], most: int = 8) -> str:
+def listing(names: Sequence[str], most: int = 8) -> str:
     shown = ", ".join(f"'{name}'" for name in names[:most])
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
@@ -127,7 +127,7 @@ def read_classes(column: LabelColumn, known: Sequence[str] = ()) -> ClassReader:
     rows = len(column.values)
     if len(counts) < 2:
         raise DataError(
-            f"All {rows} training examples have the label {_listing(list(counts))}; "
+            f"All {rows} training examples have the label {listing(list(counts))}; "
             "there is nothing to tell apart.",
             where=f"{column.source}, column '{column.column}'",
             fix="add examples of other classes, or name another column with --label-column",
@@ -139,7 +139,7 @@ def read_classes(column: LabelColumn, known: Sequence[str] = ()) -> ClassReader:
             where=f"{column.source}, column '{column.column}'",
             fix="name another column with --label-column, or ask for --kind regression",
         )
-    known_order = tuple(known) if counts.keys() <= set(known) else _in_order(counts)
+    known_order = tuple(known) if counts.keys() <= set(known) else in_order(counts)
     return ClassReader(column.names or known_order, frozenset(counts))
 
 
