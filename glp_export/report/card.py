@@ -24,6 +24,7 @@ from glp_export.report.machine_table import machine_line
 from glp_export.report.rendering import render
 from glp_export.report.series import recommended
 from glp_export.report.table import device_name
+from glp_export.tasks import KINDS
 
 if TYPE_CHECKING:
     from glp_export.artifact.parity_report import ParityReport
@@ -43,7 +44,6 @@ _RECOVERY_NOTES = {
 }
 # The Hub's names of our metrics and kinds, where they differ.
 _HUB_METRICS = {"pearson": "pearsonr", "spearman": "spearmanr"}
-_HUB_TASKS = {"regression": "text-classification"}
 _HUB_TAGS = ("onnx", "onnxruntime", "layer-pruning", "glp-export")
 
 
@@ -143,7 +143,7 @@ def _metadata(plan: Plan, benchmark: BenchmarkFile, facts: CardFacts) -> str:
 
     metadata: dict[str, Any] = {
         "library_name": "transformers",
-        "pipeline_tag": _HUB_TASKS.get(facts.kind, facts.kind),
+        "pipeline_tag": KINDS[facts.kind].hub_task,
         "tags": list(_HUB_TAGS),
         "metrics": [_HUB_METRICS.get(benchmark.metric, benchmark.metric)],
     }

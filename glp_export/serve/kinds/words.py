@@ -64,9 +64,7 @@ class TaggedWords:
     @property
     def probabilities(self) -> list[NDArray[np.float32]]:
         """Of each text, ``(words, tags)`` float32: softmax."""
-        odds = [
-            np.exp(row - row.max(axis=-1, keepdims=True, initial=-np.inf)) for row in self.logits
-        ]
+        odds = [np.exp(row - row.max(axis=-1, keepdims=True)) for row in self.logits]
         return [row / row.sum(axis=-1, keepdims=True) for row in odds]
 
     @property
@@ -113,8 +111,7 @@ def _answer(model: ServedModel, texts: Any, text_pairs: Any) -> TaggedWords:
 def _of_words(encoded: Encoding, tokens: NDArray[np.float32], words: int) -> NDArray[np.float32]:
     """What the first token of every word says, as in training."""
     logits = np.full((words, tokens.shape[-1]), np.nan, dtype=np.float32)
-    for token in range(len(encoded) - 1, -1, -1):
-        word = encoded.word_ids[token]
+    for token, word in reversed(list(enumerate(encoded.word_ids))):
         if word is not None:
             logits[word] = tokens[token]
     return logits

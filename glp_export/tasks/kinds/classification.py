@@ -110,6 +110,7 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def listing(names: Sequence[str], most: int = 8) -> str:
+    """Names in quotation marks; of many the first few, and how many more."""
     shown = ", ".join(f"'{name}'" for name in names[:most])
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 

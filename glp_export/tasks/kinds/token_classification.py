@@ -150,16 +150,13 @@ def find_word_columns(split: RawSplit, text: Sequence[str], label: str | None) -
     """
     rows = split.rows
     lists = [name for name in rows.column_names if is_list_of(rows, name, "string", *IDS)]
-    words = [
-        name
-        for name in (text or WORD_COLUMNS)
-        if name in lists and is_list_of(rows, name, "string")
-    ]
-    if not words or len(text) > 1:
+    words = [name for name in text or WORD_COLUMNS if name in lists]
+    if not words or len(text) > 1 or not is_list_of(rows, words[0], "string"):
         return None
     others = [name for name in lists if name != words[0]]
-    usual = [name for name in (*([label] if label else ()), *TAG_COLUMNS) if name in others]
-    if (label and label not in others) or not (usual or len(others) == 1):
+    wanted = (label,) if label else TAG_COLUMNS
+    usual = [name for name in wanted if name in others]
+    if not usual and (label or len(others) != 1):
         return None
     tags = (usual or others)[0]
     counts = [list(map(_length, rows[name][:])) for name in (words[0], tags)]
@@ -263,9 +260,7 @@ def _judge(answers: NDArray[Any], truth: Tagged) -> tuple[list[list[str]], list[
 
 def _strata(targets: NDArray[Any]) -> NDArray[np.int64]:
     """Rows that have anything else than the most frequent tag, and those that have not."""
-    common = np.bincount(
-        np.concatenate([np.asarray(row, dtype=np.int64) for row in targets])
-    ).argmax()
+    common = np.bincount([tag for row in targets for tag in row]).argmax()
     return np.asarray([any(tag != common for tag in row) for row in targets], dtype=np.int64)
 
 

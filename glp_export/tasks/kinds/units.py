@@ -69,16 +69,15 @@ def balanced(labels: NDArray[np.int64], most: int, seed: int = 0) -> NDArray[np.
         seed: of the drawing.
     """
     generator = np.random.default_rng(seed)
-    common = np.bincount(labels).argmax()
-    rare, usual = (
-        generator.permutation(np.flatnonzero(c)) for c in (labels != common, labels == common)
-    )
-    rare = rare[: most // 2]
-    return np.sort(np.concatenate([rare, usual[: max(len(rare), 1)]]))
+    common = labels == np.bincount(labels).argmax()
+    rare = generator.permutation(np.flatnonzero(~common))[: most // 2]
+    usual = generator.permutation(np.flatnonzero(common))[: max(len(rare), 1)]
+    return np.sort(np.concatenate([rare, usual]))
 
 
 def ragged(values: Sequence[Any]) -> NDArray[Any]:
     """Lists of any length as an array of objects, which can be indexed like one of numbers."""
     array = np.empty(len(values), dtype=object)
-    array[:] = [list(value) if isinstance(value, tuple) else value for value in values]
+    for row, value in enumerate(values):  # all at once, lists of one length would be a matrix
+        array[row] = value
     return array
