@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 _TEXTS = ("The first text.", "A second text, which is longer.")
 _PAIRS = (("One text.", "Its partner."), ("Another text.", "A partner that is longer."))
+_QUESTIONS = (
+    ("What is first?", "This document is the first."),
+    ("Which one is longer?", "There are two documents, and the second one is longer."),
+)
 _WORDS = (("The", "first", "text", "."), ("A", "second", ",", "longer", "text", "."))
 
 
@@ -50,6 +54,47 @@ def _of_texts(facts: CardFacts) -> dict[str, str]:
     }
 
 
+def _of_questions(facts: CardFacts) -> dict[str, str]:
+    """The likeliest beginning and end; a whole search over windows is `glp_export.load`'s."""
+    questions, documents = zip(*_QUESTIONS, strict=True)
+    both = "\n".join(
+        (
+            "for number, (first, last) in enumerate(zip({first}, {last})):",
+            "    print(tokenizer.decode({ids}[first : last + 1]))",
+        )
+    )
+    return {
+        "own_answer": "texts",
+        "tokenizers_texts": _source(_QUESTIONS),
+        "transformers_texts": f"{_source(questions)}, {_source(documents)}",
+        "numpy_answer": both.format(
+            first="start_logits.argmax(axis=-1)",
+            last="end_logits.argmax(axis=-1)",
+            ids="rows[number].ids",
+        ),
+        "torch_answer": both.format(
+            first="start_logits.argmax(dim=-1)",
+            last="end_logits.argmax(dim=-1)",
+            ids="inputs.input_ids[number]",
+        ),
+    }
+
+
+def _of_label_sets(facts: CardFacts) -> dict[str, str]:
+    """A label is one whose logit is above 0."""
+    ids = 'config.get("id2label", {}).get(str(label), label)'
+    names = "model.config.id2label[label]"
+    line = (
+        "print([[{} for label, logit in enumerate(row) if logit > 0] for row in logits.tolist()])"
+    )
+    return {
+        **_of_texts(facts),
+        "own_answer": "label_sets",
+        "numpy_answer": line.format(ids),
+        "torch_answer": line.format(names),
+    }
+
+
 def _of_words(facts: CardFacts) -> dict[str, str]:
     """The first token of a word says its tag."""
     words = _lists(_WORDS)
@@ -74,7 +119,11 @@ for number, labels in enumerate(logits.argmax({axis}=-1).tolist()):
     print(list(tags.values()))"""
 
 
-CODE: dict[str, Callable[[CardFacts], dict[str, str]]] = {"token-classification": _of_words}
+CODE: dict[str, Callable[[CardFacts], dict[str, str]]] = {
+    "multi-label-classification": _of_label_sets,
+    "token-classification": _of_words,
+    "question-answering": _of_questions,
+}
 """By kind of task, where it is not asked and read as a classifier of texts is."""
 
 

@@ -85,7 +85,7 @@ class ServedModel:
 
         Returns:
             `Answers` of a model that labels or scores texts, `TaggedWords` of one that labels
-            words.
+            words, `FoundAnswers` of one that is asked questions on documents.
 
         Raises:
             DataError: a row that is no text and no pair of texts.

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.errors import DataError, ModelError
+from glp_export.serve.spans import Windows
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -60,6 +61,37 @@ class TextEncoder:
             return self.tokenizer.encode_batch(list(map(list, rows)), is_pretokenized=True)
         except (TypeError, ValueError, UnicodeError) as error:
             raise _not_cut(error, [" ".join(map(str, row)) for row in rows]) from error
+
+    def encode_windows(
+        self, pairs: Sequence[tuple[str, str]], windows: Windows
+    ) -> list[list[Encoding]]:
+        """Questions with every window of their documents; a document that fits has one.
+
+        Raises:
+            DataError: a text that is not Unicode.
+        """
+        try:
+            questions = self._cut_at(windows.question).encode_batch(
+                [question for question, _ in pairs], add_special_tokens=False
+            )
+            cut = [
+                (question[: found.offsets[-1][1]] if found.overflowing else question, document)
+                for (question, document), found in zip(pairs, questions, strict=True)
+            ]
+            encoded = self._cut_at(
+                self.max_length, stride=windows.stride, strategy="only_second"
+            ).encode_batch(cut)
+        except (TypeError, ValueError, UnicodeError) as error:
+            raise _not_cut(error, pairs) from error
+        return [[one, *one.overflowing] for one in encoded]
+
+    def _cut_at(self, length: int | None, **settings: Any) -> Tokenizer:
+        """A tokenizer of its own with another truncation; threads share this one's."""
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_str(self.tokenizer.to_str())
+        tokenizer.enable_truncation(length, **settings)
+        return tokenizer
 
     def encode(self, rows: Sequence[Row]) -> list[Encoding]:
         """Tokens of each row, truncated, not padded.

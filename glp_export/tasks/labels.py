@@ -14,5 +14,10 @@ if TYPE_CHECKING:
 
 def add_labels(rows: Dataset, targets: NDArray[Any], kind: TaskKind) -> Dataset:
     """Rows with the column ``label`` beside them, of the type that the kind gives it."""
-    values = targets.tolist() if targets.dtype == object else targets
-    return rows.add_column("label", values, feature=kind.label_feature())
+    from datasets import Dataset, Features, concatenate_datasets
+
+    feature = kind.label_feature()
+    if targets.dtype != object and targets.ndim == 1:
+        return rows.add_column("label", targets, feature=feature)
+    labels = Dataset.from_dict({"label": targets.tolist()}, Features({"label": feature}))
+    return concatenate_datasets([rows, labels], axis=1)

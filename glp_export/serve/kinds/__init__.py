@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from glp_export.serve.kinds.base import ServedKind
+from glp_export.serve.kinds.spans import SPANS
 from glp_export.serve.kinds.texts import TEXTS
 from glp_export.serve.kinds.words import WORDS
 
@@ -14,7 +15,9 @@ __all__ = ["SERVED", "ServedKind", "served_kind"]
 SERVED: dict[str, ServedKind] = {
     "text-classification": TEXTS,
     "regression": TEXTS,
+    "multi-label-classification": TEXTS,
     "token-classification": WORDS,
+    "question-answering": SPANS,
 }
 """By the kind of task that the artifact names."""
 

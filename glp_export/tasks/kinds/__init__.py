@@ -16,6 +16,8 @@ from glp_export.tasks.kinds.base import (
     read_logits,
 )
 from glp_export.tasks.kinds.classification import TEXT_CLASSIFICATION
+from glp_export.tasks.kinds.multi_label import MULTI_LABEL
+from glp_export.tasks.kinds.question_answering import QUESTION_ANSWERING
 from glp_export.tasks.kinds.regression import REGRESSION
 from glp_export.tasks.kinds.token_classification import TOKEN_CLASSIFICATION
 
@@ -36,7 +38,14 @@ __all__ = [
 ]
 
 KINDS: dict[str, TaskKind] = {
-    kind.name: kind for kind in (TOKEN_CLASSIFICATION, REGRESSION, TEXT_CLASSIFICATION)
+    kind.name: kind
+    for kind in (
+        QUESTION_ANSWERING,
+        TOKEN_CLASSIFICATION,
+        MULTI_LABEL,
+        REGRESSION,
+        TEXT_CLASSIFICATION,
+    )
 }
 """What a kind of task has to know; everything else in the package is the same for all kinds."""
 

@@ -55,6 +55,17 @@ def imitate_scores(
     return squared_error(outputs.logits, teacher).mean()
 
 
+def imitate_chances(
+    outputs: Any, teacher: Tensor, batch: Mapping[str, Any], temperature: float
+) -> Tensor:
+    """Mean divergence from the teacher's chance of every label, each a choice of two."""
+    import torch
+
+    student = outputs.logits
+    pairs = (torch.stack([torch.zeros_like(one), one], dim=-1) for one in (student, teacher))
+    return soft_cross_entropy(*pairs, temperature).mean()
+
+
 def sentence_features(hidden_states: Tensor, batch: Mapping[str, Any]) -> Tensor:
     """What a head of whole texts can know: the first token and the mean, (batch, 2 x width)."""
     import torch
