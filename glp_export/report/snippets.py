@@ -85,7 +85,8 @@ def _of_label_sets(facts: CardFacts) -> dict[str, str]:
     ids = 'config.get("id2label", {}).get(str(label), label)'
     names = "model.config.id2label[label]"
     line = (
-        "print([[{} for label, logit in enumerate(row) if logit > 0] for row in logits.tolist()])"
+        "for row in logits.tolist():\n"
+        "    print([{} for label, logit in enumerate(row) if logit > 0])"
     )
     return {
         **_of_texts(facts),

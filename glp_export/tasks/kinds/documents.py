@@ -124,14 +124,11 @@ def encode_windows(
         name: [] for name in ("start_positions", "end_positions", "begins", "ends")
     }
     for window, sample in enumerate(samples):
-        own = [sequence == 1 for sequence in encoding.sequence_ids(window)]
-        begins, ends = (
-            [
-                place[side] if is_own else -1
-                for place, is_own in zip(offsets[window], own, strict=True)
-            ]
-            for side in (0, 1)
-        )
+        places = [
+            place if sequence == 1 else (-1, -1)
+            for place, sequence in zip(offsets[window], encoding.sequence_ids(window), strict=True)
+        ]
+        begins, ends = ([place[side] for place in places] for side in (0, 1))
         answers = batch["label"][sample]
         first, last = _tokens_of(answers["text"][0], answers["answer_start"][0], begins, ends)
         for name, value in zip(made, (first, last, begins, ends), strict=True):
