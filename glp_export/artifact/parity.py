@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact.difference import Difference, agreement, compare
 from glp_export.artifact.onnx_file import OnnxFile
-from glp_export.artifact.optimise import LEVELS
+from glp_export.artifact.parity_hints import approximated, unread
 from glp_export.artifact.parity_report import FileParity, ParityReport, Probe
 from glp_export.artifact.probes import Case, probe_cases, sample_cases
 from glp_export.artifact.reference import Reference
@@ -102,7 +102,7 @@ def check_parity(
         tolerance = tolerance_for(file.precision, atol=atol, rtol=rtol)
         found = compare_with(wanted, file, session, rows, probes, tolerance, kind=reference.kind)
         if not found.passed:
-            reasons = (*_approximated(file), *_unread(session, cases, reference))
+            reasons = (*approximated(file), *unread(session, cases, reference))
             found = replace(found, failures=(*found.failures, *reasons))
         checked.append(found)
         _announce(found)
@@ -273,23 +273,3 @@ def _announce(found: FileParity) -> None:
             found.spread,
             found.atol,
         )
-
-
-def _approximated(file: OnnxFile) -> tuple[str, ...]:
-    """A reason why numbers may differ: a level that trades exactness for speed."""
-    level = LEVELS.get(file.optimisation)
-    if level is None or not level.gelu_approximation:
-        return ()
-    return (f"{file.optimisation} approximates Gelu; O2 has the same fusions and is exact",)
-
-
-def _unread(
-    session: InferenceSession, cases: Sequence[Case], reference: Reference
-) -> tuple[str, ...]:
-    """A reason why numbers may differ: segments that the model reads and the graph cannot."""
-    name = "token_type_ids"
-    if name in {node.name for node in session.get_inputs()} or name not in reference.inputs:
-        return ()
-    if not any(name in case.batch and case.batch[name].any() for case in cases):
-        return ()
-    return (f"the graph has no input {name}, which the model reads and these rows use",)

@@ -38,7 +38,7 @@ def of(facts: CardFacts) -> dict[str, str]:
 def _torch_outputs(names: tuple[str, ...]) -> str:
     if len(names) == 1:
         return f"{names[0]} = model(**inputs).{names[0]}"
-    return f"{', '.join(names)} = (model(**inputs)[name] for name in {json.dumps(names)})"
+    return f"{', '.join(names)} = model(**inputs)[:{len(names)}]"
 
 
 def _of_texts(facts: CardFacts) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from glp_export.errors import ModelError
 from glp_export.tasks.kinds.learning import own_loss, sentence_features
 from glp_export.tasks.metrics import Metric
 
@@ -84,6 +85,11 @@ class LabelReader(Protocol):
         """
 
 
+def read_logits(outputs: Outputs, batch: Batch) -> NDArray[np.float32]:
+    """The logits as they are, (batch, width): one row a text."""
+    return np.asarray(outputs["logits"], dtype=np.float32)
+
+
 @dataclass(frozen=True)
 class TaskKind:
     """One kind of task. A new kind is one file that makes this record, and a row in ``KINDS``.
@@ -152,9 +158,7 @@ class TaskKind:
     refit: Callable[[Any, Any, Any, Any], NDArray[np.float32]]
     hub_task: str
     outputs: tuple[str, ...] = ("logits",)
-    read: Callable[[Outputs, Batch], NDArray[np.float32]] = lambda outputs, batch: read_logits(
-        outputs, batch
-    )
+    read: Callable[[Outputs, Batch], NDArray[np.float32]] = read_logits
     columns: Callable[[RawSplit, Sequence[str], str | None], Columns | None] | None = None
     needs: str = ""
     targets: tuple[str, ...] = ("labels",)
@@ -189,11 +193,6 @@ class TaskKind:
         return self.default_metric if self.default_metric in fitting else fitting[0]
 
 
-def read_logits(outputs: Outputs, batch: Batch) -> NDArray[np.float32]:
-    """The logits as they are, (batch, width): one row a text."""
-    return np.asarray(outputs["logits"], dtype=np.float32)
-
-
 def standardise(
     seen: NDArray[Any], new: NDArray[Any]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -220,3 +219,16 @@ def encode_text(
         batch["text"], batch.get("text_pair"), truncation=True, max_length=max_length, padding=False
     )
     return {**encoding, "length": [len(ids) for ids in encoding["input_ids"]]}
+
+
+def require_fast(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Check that a tokenizer tells where its tokens come from.
+
+    Raises:
+        ModelError: it does not.
+    """
+    if not getattr(tokenizer, "is_fast", False):
+        raise ModelError(
+            "A slow tokenizer cannot tell where in a text its tokens stand.",
+            fix="give a model with a tokenizer.json",
+        )

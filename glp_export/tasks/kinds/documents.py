@@ -90,10 +90,12 @@ def find_columns(split: RawSplit, text: Sequence[str], label: str | None) -> Col
     if len(names) != 2 or not {*names, answers} <= set(rows.column_names):
         return None
     feature = rows.features[answers]
+    feature = getattr(feature, "feature", feature)  # `datasets` before version 4
     if not isinstance(feature, Mapping) or not {"text", "answer_start"} <= set(feature):
         return None
     for row, (context, own) in enumerate(zip(rows[names[1]][:], rows[answers][:], strict=True)):
-        for said, start in zip((own or {}).get("text") or (), own["answer_start"], strict=True):
+        said_where = zip(own["text"], own["answer_start"], strict=True) if own else ()
+        for said, start in said_where:
             if context is not None and context[start : start + len(said)] != said:
                 raise DataError(
                     f"The answer {said!r:.60} does not stand at {start} of the document.",

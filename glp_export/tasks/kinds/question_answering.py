@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.serve.spans import best_span
-from glp_export.tasks.kinds.base import Batch, Choices, Outputs, TaskKind, standardise
+from glp_export.tasks.kinds.base import Batch, Choices, Outputs, TaskKind, require_fast, standardise
 from glp_export.tasks.kinds.documents import (
     Windows,
     encode_windows,
@@ -124,6 +124,7 @@ QUESTION_ANSWERING = TaskKind(
     recognises=lambda column: False,
     reader=read_answers,
     strata=lambda targets: np.zeros(len(targets), dtype=np.int64),
+    prepare=require_fast,
     encode=encode_windows,
     targets=("start_positions", "end_positions"),
     outputs=("start_logits", "end_logits"),

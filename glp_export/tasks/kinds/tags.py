@@ -21,6 +21,7 @@ WORD_COLUMNS = ("tokens", "words", "token", "text")
 TAG_COLUMNS = ("ner_tags", "tags", "labels", "label", "pos_tags", "chunk_tags")
 """Names that such columns usually have; the first that is there is taken."""
 
+STRINGS = ("string", "large_string")
 IDS = ("int64", "int32", "int16", "int8")
 
 
@@ -100,9 +101,9 @@ def find_word_columns(split: RawSplit, text: Sequence[str], label: str | None) -
         DataError: a row has another number of tags than of words.
     """
     rows = split.rows
-    lists = [name for name in rows.column_names if is_list_of(rows, name, "string", *IDS)]
+    lists = [name for name in rows.column_names if is_list_of(rows, name, *STRINGS, *IDS)]
     words = [name for name in text or WORD_COLUMNS if name in lists]
-    if not words or len(text) > 1 or not is_list_of(rows, words[0], "string"):
+    if not words or len(text) > 1 or not is_list_of(rows, words[0], *STRINGS):
         return None
     others = [name for name in lists if name != words[0]]
     wanted = (label,) if label else TAG_COLUMNS

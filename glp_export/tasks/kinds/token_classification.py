@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.errors import ModelError
-from glp_export.tasks.kinds.base import NO_LABEL, TaskKind, standardise
+from glp_export.tasks.kinds.base import NO_LABEL, TaskKind, require_fast, standardise
 from glp_export.tasks.kinds.lists import list_of
 from glp_export.tasks.kinds.tag_metrics import TAG_METRICS
 from glp_export.tasks.kinds.tags import find_word_columns, read_tags
@@ -64,11 +63,7 @@ def _prepare(tokenizer: PreTrainedTokenizerBase) -> None:
     Raises:
         ModelError: the tokenizer does not tell which token is of which word.
     """
-    if not getattr(tokenizer, "is_fast", False):
-        raise ModelError(
-            "A slow tokenizer cannot tell which token is of which word.",
-            fix="give a model with a tokenizer.json",
-        )
+    require_fast(tokenizer)
     if getattr(tokenizer, "add_prefix_space", True):
         return
     from tokenizers.pre_tokenizers import ByteLevel

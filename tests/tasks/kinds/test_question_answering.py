@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def test_a_long_document_becomes_windows_that_overlap(loaded: TaskData) -> None:
     several = [windows for windows in by_example.values() if len(windows) > 1]
     assert several
     for windows in several:
-        for one, other in zip(windows, windows[1:], strict=False):
+        for one, other in itertools.pairwise(windows):
             assert set(one) & set(other)
             assert max(other) > max(one)
 
