@@ -154,7 +154,7 @@ FRACTIONS = [n / 4 for n in range(40)]
         (["a"] * 9, ["a"], "nothing to tell apart", "train.jsonl"),
         ([f"id {n}" for n in range(60)], ["id 1"], "60 different labels", "train.jsonl"),
         ([{"is": "a"}, {"is": "b"}], GOOD, "A label is a dict", "train.jsonl, row 1"),
-        ([["a"], ["b", "a"]], GOOD, "no list of labels", "validation.jsonl, row 1"),
+        ([["a"], ["b", "a"]] * 9, GOOD, "no list of labels", "validation.jsonl, row 1"),
         (["a", "b"], GOOD, "leave none to choose by", "train.jsonl"),
         (FRACTIONS, [0.5, float("nan")], "finite number", "validation.jsonl, row 2"),
         ([*FRACTIONS, float("inf")], [0.5], "finite number", "train.jsonl, row 41"),
