@@ -54,7 +54,7 @@ from glp_export.stages.order import Evidence
 from glp_export.stages.precision import add_precisions
 from glp_export.stages.training import Trained
 from glp_export.stages.writing import write_serving
-from glp_export.tasks import encode, load_task_data, score
+from glp_export.tasks import count_examples, encode, load_task_data, score, truth_of
 
 _MADE_HERE = shutil.ignore_patterns("onnx", "glp", "ort_config.json")
 """What an earlier export left beside a checkpoint, and this one makes anew."""
@@ -177,8 +177,9 @@ def score_file(artifact: Path, file: OnnxFile, settings: Mapping[str, Any]) -> t
             fix=f"give data with the artifact's labels: {', '.join(own.labels) or 'none'}",
         )
     session = open_session(file.path, provider=place.provider, threads=place.threads)
-    logits = predict_onnx(session, pruned.test, pruned.tokenizer)
-    return score(place.task, logits, pruned.test["labels"][:]), len(logits)
+    answers = predict_onnx(session, pruned.test, pruned.tokenizer, read=place.kind.read)
+    truth = truth_of(place.task, pruned.test)
+    return score(place.task, answers, truth), count_examples(place.task, truth)
 
 
 def inspect(path: Path) -> tuple[RenderableType, Any]:

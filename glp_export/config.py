@@ -79,7 +79,7 @@ class RunConfig(BaseModel):
     )
     text_columns: Names | None = _option(None, "One or two text columns.", DATA)
     label_column: str | None = _option(None, "The label's column.", DATA)
-    kind: str | None = _option(None, "text-classification or regression.", DATA)
+    kind: str | None = _option(None, "Kind of task, if the data does not tell it.", DATA)
     metric: str | None = _option(None, "Metric that is kept; else the task's own.", DATA)
     max_length: int = _option(128, "Longest input in tokens; longer ones are cut.", DATA, gt=2)
     select_fraction: float = _option(

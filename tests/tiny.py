@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,54 @@ def rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
         )
         made.append({"text": text, "label": "good" if positive != negated else "bad"})
     return made
+
+
+def tagged_rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
+    """The words of such sentences: animals with their article are names, so are feelings."""
+    made = []
+    for row in rows(count, seed):
+        words = row["text"].split()
+        tags = ["O"] * len(words)
+        for number, word in enumerate(words):
+            if word in ANIMALS:
+                tags[number - 1 : number + 1] = ["B-animal", "I-animal"]
+            elif word in (*GOOD, *BAD):
+                tags[number] = "B-feeling"
+        made.append({"tokens": words, "ner_tags": tags})
+    return made
+
+
+def label_list_rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
+    """Such sentences with cats and dogs where they have them, and "good" for a good feeling."""
+    made = []
+    for row in rows(count, seed):
+        labels = sorted({word for word in row["text"].split() if word in ANIMALS[:2]})
+        made.append({"text": row["text"], "labels": labels + ["good"] * (row["label"] == "good")})
+    return made
+
+
+def question_rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
+    """What one of several animals is; the answer is its adjective."""
+    generator = random.Random(seed)
+    made = []
+    for _ in range(count):
+        animals = generator.sample(ANIMALS, generator.randint(2, 4))
+        said = {animal: generator.choice((*GOOD, *BAD)) for animal in animals}
+        context = " and ".join(f"the {animal} is {what}" for animal, what in said.items())
+        asked = generator.choice(animals)
+        start = context.index(f"{asked} is ") + len(f"{asked} is ")
+        answers = {"text": [said[asked]], "answer_start": [start]}
+        made.append({"question": f"the {asked} is", "context": context, "answers": answers})
+    return made
+
+
+def make_data_of(
+    directory: Path, make: Callable[[int, int], list[dict[str, Any]]], train: int, validation: int
+) -> Path:
+    """A directory with rows of `make` in train.jsonl and validation.jsonl."""
+    write_jsonl(directory / "train.jsonl", make(train, 0))
+    write_jsonl(directory / "validation.jsonl", make(validation, 1))
+    return directory
 
 
 def write_jsonl(path: Path, records: list[dict[str, Any]]) -> Path:

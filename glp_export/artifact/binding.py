@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact.session import feeds_for
 from glp_export.errors import DeviceError
+from glp_export.tasks.answers import joined
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,13 +40,13 @@ class _Buffers:
     Attributes:
         binding: of the session.
         inputs: by name.
-        output: the logits.
+        outputs: in the order of the graph.
         options: of a run: which graph it captures or replays.
     """
 
     binding: Any
     inputs: Mapping[str, Any]
-    output: Any
+    outputs: tuple[Any, ...]
     options: Any
 
 
@@ -85,8 +86,7 @@ class BoundSession:
         self._session = session
         self._graphs = graphs
         self._device = DEVICES.get(provider, "cpu")
-        names = [node.name for node in session.get_outputs()]
-        self._output = "logits" if "logits" in names else names[0]
+        self._outputs = [node.name for node in session.get_outputs()]
         self._shapes: dict[tuple[int, ...], _Buffers] = {}
 
     def prepare(self, batch: Batch) -> None:
@@ -98,7 +98,9 @@ class BoundSession:
         self.run(batch)
 
     def run(self, batch: Batch) -> np.ndarray[Any, Any]:
-        """Logits `(batch, num_labels)` float32 of one padded batch, from host to host.
+        """What the graph gives for one padded batch, float32, from host to host.
+
+        One output as it is, `(batch, num_labels)` of a classifier; several on a last axis.
 
         Raises:
             ModelError: the graph needs an input that the batch does not have.
@@ -113,7 +115,7 @@ class BoundSession:
         for name, values in feeds.items():
             buffers.inputs[name].update_inplace(values)
         self._session.run_with_iobinding(buffers.binding, buffers.options)
-        return np.array(buffers.output.numpy(), dtype=np.float32)
+        return joined([np.array(output.numpy()) for output in buffers.outputs])
 
     def _bind(self, feeds: Batch) -> _Buffers:
         from onnxruntime import OrtValue, RunOptions
@@ -123,14 +125,17 @@ class BoundSession:
         if self._graphs:
             plain.add_run_config_entry("gpu_graph_id", _NO_GRAPH)
             options.add_run_config_entry("gpu_graph_id", str(len(self._shapes) + 1))
-        [logits] = self._session.run([self._output], dict(feeds), plain)
+        arrays = self._session.run(self._outputs, dict(feeds), plain)
         inputs = {
             name: OrtValue.ortvalue_from_numpy(values.copy(), self._device, 0)
             for name, values in feeds.items()
         }
-        output = OrtValue.ortvalue_from_numpy(logits.copy(), self._device, 0)
+        outputs = tuple(
+            OrtValue.ortvalue_from_numpy(array.copy(), self._device, 0) for array in arrays
+        )
         binding = self._session.io_binding()
         for name, value in inputs.items():
             binding.bind_ortvalue_input(name, value)
-        binding.bind_ortvalue_output(self._output, output)
-        return _Buffers(binding, inputs, output, options)
+        for name, value in zip(self._outputs, outputs, strict=True):
+            binding.bind_ortvalue_output(name, value)
+        return _Buffers(binding, inputs, outputs, options)

@@ -59,11 +59,16 @@ def compare(found: Array, wanted: Array, tolerance: Tolerance | None) -> Differe
 
 def agreement(
     found: Array, wanted: Array, tolerance: Tolerance | None
-) -> tuple[float, tuple[int, ...]]:
-    """Share of rows with the same label, and the rows whose label differs without excuse.
+) -> tuple[Array, tuple[int, ...]]:
+    """Which decisions are the same, and those that differ without excuse.
 
-    Where the two best logits stand closer than twice the tolerance, either ranking is within it:
-    such a tie counts against the share and is not listed.
+    Where the two best options stand closer than twice the tolerance, either ranking is within it:
+    such a tie is not the same, and is not listed.
+
+    Args:
+        found: options `(decisions, options)`; the largest of a row is decided for.
+        wanted: likewise.
+        tolerance: None where differences do not judge.
     """
     import numpy as np
 
@@ -71,4 +76,4 @@ def agreement(
     ranked = np.sort(wanted, axis=-1)
     slack = 2 * tolerance.bound(wanted).max(axis=-1) if tolerance else 0.0
     clear = ranked[..., -1] - ranked[..., -2] > slack
-    return float(same.mean()), tuple(np.flatnonzero(~same & clear).tolist())
+    return same, tuple(np.flatnonzero(~same & clear).tolist())

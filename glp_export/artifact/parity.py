@@ -7,20 +7,22 @@ together, and on shapes other than the one it was traced with.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact.difference import Difference, agreement, compare
 from glp_export.artifact.onnx_file import OnnxFile
-from glp_export.artifact.optimise import LEVELS
+from glp_export.artifact.parity_hints import approximated, unread
 from glp_export.artifact.parity_report import FileParity, ParityReport, Probe
 from glp_export.artifact.probes import Case, probe_cases, sample_cases
 from glp_export.artifact.reference import Reference
 from glp_export.artifact.session import open_session, provider_name, run_batch
 from glp_export.artifact.tolerance import Tolerance, tolerance_for
 from glp_export.errors import ModelError
+from glp_export.tasks.answers import attended
+from glp_export.tasks.kinds import Choices, TaskKind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +63,9 @@ def check_parity(
     samples: int = 256,
     batch_size: int = 8,
 ) -> ParityReport:
-    """Compare the logits of ONNX files with those of the checkpoint in PyTorch, fp32 on the CPU.
+    """Compare the answers of ONNX files with those of the checkpoint in PyTorch, fp32 on the CPU.
+
+    Where every token has its answer, those of padding are left out: nobody reads them.
 
     Args:
         files: the files to check, each opened as it would be deployed.
@@ -91,16 +95,14 @@ def check_parity(
     rows = sample_cases(encoded, tokenizer, samples=samples, batch_size=batch_size)
     probes = probe_cases(encoded, tokenizer, max_length=max_length)
     cases = [*rows, *probes]
-    wanted = [reference.logits(case.batch) for case in cases]
+    wanted = [reference.answers(case.batch) for case in cases]
     checked = []
     for file in files:
         session = open_session(file.path, provider=provider, threads=threads)
         tolerance = tolerance_for(file.precision, atol=atol, rtol=rtol)
-        found = compare_with(
-            wanted, file, session, rows, probes, tolerance, labelled=reference.labelled
-        )
+        found = compare_with(wanted, file, session, rows, probes, tolerance, kind=reference.kind)
         if not found.passed:
-            reasons = (*_approximated(file), *_unread(session, cases, reference))
+            reasons = (*approximated(file), *unread(session, cases, reference))
             found = replace(found, failures=(*found.failures, *reasons))
         checked.append(found)
         _announce(found)
@@ -115,30 +117,32 @@ def compare_with(
     probes: Sequence[Case],
     tolerance: Tolerance | None,
     *,
-    labelled: bool,
+    kind: TaskKind,
 ) -> FileParity:
     """Compare one open file with what PyTorch computed.
 
     Args:
-        wanted: PyTorch's logits of every batch of `rows`, then of `probes`.
+        wanted: PyTorch's answers to every batch of `rows`, then of `probes`.
         file: what is open in `session`.
         session: on the provider that is reported.
         rows: batches of rows; together they give the differences that are reported.
         probes: batches of special shapes, each reported alone.
         tolerance: None where differences do not judge.
-        labelled: whether the logits name a class.
+        kind: knows how answers are read, and the labels in them.
     """
     cases = [*rows, *probes]
-    runs = [_run(session, case, logits) for case, logits in zip(cases, wanted, strict=True)]
+    runs = [_run(session, case, one, kind) for case, one in zip(cases, wanted, strict=True)]
     provider = session.get_providers()[0]
     found = _judge(file, provider, runs[: len(rows)], runs[len(rows) :], tolerance)
-    return _with_labels(found, runs[: len(rows)], tolerance) if labelled else found
+    if kind.choices is None:
+        return found
+    return _with_labels(found, runs[: len(rows)], tolerance, kind.choices)
 
 
-def _run(session: InferenceSession, case: Case, wanted: Array) -> _Run:
+def _run(session: InferenceSession, case: Case, wanted: Array, kind: TaskKind) -> _Run:
     """Run one batch; a file that cannot is a finding to report, not a crash."""
     try:
-        found = run_batch(session, case.batch)
+        found = run_batch(session, case.batch, read=kind.read)
     except ModelError:
         raise
     except Exception as error:  # ONNX Runtime's errors share no base class but Exception
@@ -182,26 +186,30 @@ def _judge(
 
 
 def _with_labels(
-    parity: FileParity, rows: Sequence[_Run], tolerance: Tolerance | None
+    parity: FileParity,
+    rows: Sequence[_Run],
+    tolerance: Tolerance | None,
+    choices: Callable[[Array, Array], Choices],
 ) -> FileParity:
     """The finding with what becomes of the labels."""
-    import numpy as np
-
-    ran = [run for run in rows if run.found is not None]
-    if not ran:
+    same: list[bool] = []
+    listed: set[int] = set()
+    for run in rows:
+        if run.found is None:
+            continue
+        mask = run.case.batch["attention_mask"]
+        found, wanted = choices(run.found, mask), choices(run.wanted, mask)
+        equal, differing = agreement(found.options, wanted.options, tolerance)
+        same += equal.tolist()
+        listed |= {run.case.rows[wanted.rows[decision]] for decision in differing}
+    if not same:
         return parity
-    share, differing = agreement(
-        np.concatenate([run.found for run in ran if run.found is not None]),
-        np.concatenate([run.wanted for run in ran]),
-        tolerance,
-    )
-    numbers = [number for run in ran for number in run.case.rows]
-    listed = sorted(numbers[index] for index in differing)
-    fault = f"real rows: the label of {len(listed)} differs, first of row {listed[:1]}"
+    disagreements = tuple(sorted(listed))
+    fault = f"real rows: the label of {len(listed)} differs, first of row {[*disagreements[:1]]}"
     return replace(
         parity,
-        label_agreement=share,
-        disagreements=tuple(listed),
+        label_agreement=sum(same) / len(same),
+        disagreements=disagreements,
         failures=(*parity.failures, fault) if listed and tolerance else parity.failures,
     )
 
@@ -210,14 +218,15 @@ def _over_rows(rows: Sequence[_Run], tolerance: Tolerance | None) -> tuple[Diffe
     """The real rows as one comparison, and how many of them the file could run."""
     import numpy as np
 
-    ran = [run for run in rows if run.found is not None]
+    ran = [(run, run.found) for run in rows if run.found is not None]
     broken = tuple(f"{run.case.shape} does not run: {run.error}" for run in rows if run.error)
     if not ran:
         return Difference(None, None, 0, broken), 0
-    found = np.concatenate([run.found for run in ran if run.found is not None])
-    difference = compare(found, np.concatenate([run.wanted for run in ran]), tolerance)
+    found = np.concatenate([attended(answers, run.case.batch) for run, answers in ran])
+    wanted = np.concatenate([attended(run.wanted, run.case.batch) for run, _ in ran])
+    difference = compare(found, wanted, tolerance)
     faults = (*broken, *difference.faults, *_first_not_finite(rows))
-    return replace(difference, faults=faults), len(found)
+    return replace(difference, faults=faults), sum(len(answers) for _, answers in ran)
 
 
 def _first_not_finite(rows: Sequence[_Run]) -> tuple[str, ...]:
@@ -235,16 +244,18 @@ def _first_not_finite(rows: Sequence[_Run]) -> tuple[str, ...]:
 
 
 def _spread(rows: Sequence[_Run]) -> float:
-    """How far PyTorch's own logits vary from row to row."""
+    """How far PyTorch's own logits vary from row to row, or from token to token."""
     import numpy as np
 
-    return float(np.concatenate([run.wanted for run in rows]).std(axis=0).mean())
+    wanted = np.concatenate([attended(run.wanted, run.case.batch) for run in rows])
+    return float(wanted.std(axis=0).mean())
 
 
 def _over(run: _Run, tolerance: Tolerance | None) -> Difference:
     if run.found is None:
         return Difference(None, None, 0, (f"does not run: {run.error}",))
-    return compare(run.found, run.wanted, tolerance)
+    batch = run.case.batch
+    return compare(attended(run.found, batch), attended(run.wanted, batch), tolerance)
 
 
 def _title(run: _Run) -> str:
@@ -262,23 +273,3 @@ def _announce(found: FileParity) -> None:
             found.spread,
             found.atol,
         )
-
-
-def _approximated(file: OnnxFile) -> tuple[str, ...]:
-    """A reason why numbers may differ: a level that trades exactness for speed."""
-    level = LEVELS.get(file.optimisation)
-    if level is None or not level.gelu_approximation:
-        return ()
-    return (f"{file.optimisation} approximates Gelu; O2 has the same fusions and is exact",)
-
-
-def _unread(
-    session: InferenceSession, cases: Sequence[Case], reference: Reference
-) -> tuple[str, ...]:
-    """A reason why numbers may differ: segments that the model reads and the graph cannot."""
-    name = "token_type_ids"
-    if name in {node.name for node in session.get_inputs()} or name not in reference.inputs:
-        return ()
-    if not any(name in case.batch and case.batch[name].any() for case in cases):
-        return ()
-    return (f"the graph has no input {name}, which the model reads and these rows use",)

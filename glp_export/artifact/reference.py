@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact.quiet import quiet
 from glp_export.encoder.threads import torch_threads
+from glp_export.encoder.training import kind_of
 from glp_export.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class Reference:
 
     Attributes:
         inputs: the names that the model's forward takes.
-        labelled: whether its logits name a class, rather than being a number.
+        kind: of its task, which knows how its answers are read.
     """
 
     def __init__(self, checkpoint: Path, auto_class: str, *, threads: int) -> None:
@@ -41,13 +42,13 @@ class Reference:
         self._threads = threads
         self._positions = getattr(self._model.config, "max_position_embeddings", None) or math.inf
         self.inputs = tuple(inspect.signature(self._model.forward).parameters)
-        self.labelled = int(self._model.config.num_labels) > 1
+        self.kind = kind_of(self._model)
 
-    def logits(self, batch: Batch) -> np.ndarray[Any, Any]:
-        """Logits `(batch, num_labels)` float32 of one padded batch.
+    def answers(self, batch: Batch) -> np.ndarray[Any, Any]:
+        """Answers float32 to one padded batch: `(batch, width)` or `(batch, tokens, width)`.
 
         Raises:
-            ModelError: a logit is NaN or infinite, so there is nothing to compare with.
+            ModelError: one is NaN or infinite, so there is nothing to compare with.
             UsageError: the batch is longer than the model's positions.
         """
         import numpy as np
@@ -63,13 +64,14 @@ class Reference:
                 output = self._model(**tensors)
             except IndexError as error:  # RoBERTa, which takes two tokens fewer than it says
                 raise self._too_long(batch) from error
-        logits = output[0].float().numpy()
-        if not np.isfinite(logits).all():
+        arrays = {name: output[name].float().numpy() for name in self.kind.outputs}
+        answers = self.kind.read(arrays, batch)
+        if not np.isfinite(answers).all():
             raise ModelError(
                 "The PyTorch model itself computes NaN or infinite logits.",
                 fix="Its training diverged: lower the learning rate, and train in fp32 or bf16.",
             )
-        return np.asarray(logits)
+        return np.asarray(answers)
 
     def _too_long(self, batch: Batch) -> UsageError:
         return UsageError(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact.batches import by_length, pad_rows
 from glp_export.errors import ModelError
 from glp_export.serve.session import open_session, provider_name
+from glp_export.tasks.answers import gather
+from glp_export.tasks.kinds import Batch, Outputs, read_logits
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +17,16 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["feeds_for", "open_session", "predict_onnx", "provider_name", "run_batch"]
+__all__ = [
+    "feeds_for",
+    "open_session",
+    "predict_onnx",
+    "provider_name",
+    "run_batch",
+    "run_outputs",
+]
+
+Read = Callable[[Outputs, Batch], "np.ndarray[Any, Any]"]
 
 
 def feeds_for(
@@ -44,16 +55,30 @@ def feeds_for(
     return feeds
 
 
-def run_batch(
+def run_outputs(
     session: InferenceSession, batch: Mapping[str, np.ndarray[Any, Any]]
+) -> dict[str, np.ndarray[Any, Any]]:
+    """What the graph gives for a padded batch, by the names of its outputs."""
+    names = [node.name for node in session.get_outputs()]
+    return dict(zip(names, session.run(names, feeds_for(session, batch)), strict=True))
+
+
+def run_batch(
+    session: InferenceSession,
+    batch: Mapping[str, np.ndarray[Any, Any]],
+    *,
+    read: Read = read_logits,
 ) -> np.ndarray[Any, Any]:
-    """Logits `(batch, num_labels)` float32 of one padded batch."""
+    """Answers float32 to one padded batch: `(batch, width)` or `(batch, tokens, width)`.
+
+    Args:
+        session: of the graph.
+        batch: arrays `(batch, length) int64`.
+        read: makes answers of the graph's outputs, see `TaskKind.read`.
+    """
     import numpy as np
 
-    names = [node.name for node in session.get_outputs()]
-    name = "logits" if "logits" in names else names[0]
-    logits = session.run([name], feeds_for(session, batch))[0]
-    return np.asarray(logits, dtype=np.float32)
+    return np.asarray(read(run_outputs(session, batch), batch), dtype=np.float32)
 
 
 def predict_onnx(
@@ -62,20 +87,23 @@ def predict_onnx(
     tokenizer: PreTrainedTokenizerBase,
     *,
     batch_size: int = 32,
+    read: Read = read_logits,
 ) -> np.ndarray[Any, Any]:
-    """Logits `(n, num_labels)` float32 of encoded rows, in the order of the rows.
+    """Answers float32 to encoded rows, in the order of the rows.
 
     Rows of like length share a batch, so little is computed on padding.
+
+    Args:
+        session: of the graph.
+        encoded: rows, not padded.
+        tokenizer: pads them.
+        batch_size: rows padded together.
+        read: makes answers of the graph's outputs, see `TaskKind.read`.
 
     Raises:
         DataError: there are no rows.
         ModelError: the graph needs an input that the rows cannot give.
     """
-    import numpy as np
-
     order = by_length(encoded, batch_size)
-    logits = [run_batch(session, pad_rows(encoded, rows, tokenizer)) for rows in order]
-    gathered = np.concatenate(logits)
-    restored = np.empty_like(gathered)
-    restored[np.concatenate(order)] = gathered
-    return restored
+    parts = [run_batch(session, pad_rows(encoded, rows, tokenizer), read=read) for rows in order]
+    return gather(parts, order)

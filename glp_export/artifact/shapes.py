@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from glp_export.artifact.session import open_session, run_batch
+from glp_export.artifact.session import open_session, run_outputs
 from glp_export.errors import ParityError
 
 ODD_LENGTH = 7
@@ -35,11 +35,12 @@ def try_shapes(path: Path, checkpoint: Path, *, threads: int) -> None:
         ids = generator.integers(0, config.get("vocab_size") or 2, (batch, length))
         feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
         try:
-            logits = run_batch(session, feeds)
+            outputs = run_outputs(session, feeds)
         except Exception as error:  # ONNX Runtime's errors share no base class but Exception
             raise _frozen(checkpoint, batch, length, str(error)) from error
-        if len(logits) != batch:
-            raise _frozen(checkpoint, batch, length, f"{len(logits)} rows came out")
+        for name, values in outputs.items():
+            if len(values) != batch:
+                raise _frozen(checkpoint, batch, length, f"{len(values)} rows of {name} came out")
 
 
 def longest_sequence(config: dict[str, Any]) -> int:

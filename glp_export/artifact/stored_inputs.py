@@ -19,6 +19,7 @@ from glp_export.artifact.reference import Reference
 from glp_export.artifact.session import open_session, provider_name
 from glp_export.artifact.tolerance import tolerance_for
 from glp_export.errors import ParityError
+from glp_export.tasks import KINDS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _ROWS = "rows"
 _LOGITS = "logits"
+_KIND = "kind"
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,13 @@ class StoredInputs:
 
     Attributes:
         cases: batches of rows, then the probes of special shapes.
-        logits: PyTorch's, `(batch, labels) float32`, one array a case.
+        logits: PyTorch's answers, float32, one array a case.
+        kind: of the task.
     """
 
     cases: tuple[Case, ...]
     logits: tuple[Array, ...]
+    kind: str
 
     @classmethod
     def compute(
@@ -78,7 +82,8 @@ class StoredInputs:
             *sample_cases(encoded, tokenizer, samples=samples, batch_size=batch_size),
             *probe_cases(encoded, tokenizer, max_length=max_length),
         )
-        return cls(cases, tuple(reference.logits(case.batch) for case in cases))
+        answers = tuple(reference.answers(case.batch) for case in cases)
+        return cls(cases, answers, reference.kind.name)
 
     def save(self, path: Path) -> Path:
         """Write them as one compressed npz file, some ten kB."""
@@ -90,7 +95,7 @@ class StoredInputs:
             for name, values in {**case.batch, _LOGITS: logits}.items()
         }
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, **arrays)
+        np.savez_compressed(path, **{_KIND: np.array(self.kind)}, **arrays)
         return path
 
     @classmethod
@@ -105,7 +110,10 @@ class StoredInputs:
         batches: dict[tuple[int, str], dict[str, Array]] = {}
         try:
             with np.load(path, allow_pickle=False) as arrays:
+                kind = str(arrays[_KIND])
                 for key in arrays.files:
+                    if key == _KIND:
+                        continue
                     number, case, name = key.split("|")
                     batches.setdefault((int(number), case), {})[name] = arrays[key]
             logits = tuple(batch.pop(_LOGITS) for batch in batches.values())
@@ -120,7 +128,7 @@ class StoredInputs:
             first = sum(len(case.rows) for case in cases)
             count = len(batch["input_ids"]) if name == _ROWS else 0
             cases.append(Case(name, tuple(range(first, first + count)), batch))
-        return cls(tuple(cases), logits)
+        return cls(tuple(cases), logits, kind)
 
     def check(self, files: Sequence[OnnxFile], *, provider: str, threads: int) -> ParityReport:
         """Run every file on the batches, and compare with what is stored.
@@ -131,7 +139,6 @@ class StoredInputs:
         """
         rows = [case for case in self.cases if case.name == _ROWS]
         probes = [case for case in self.cases if case.name != _ROWS]
-        labelled = self.logits[0].shape[1] > 1
         return ParityReport(
             tuple(
                 compare_with(
@@ -141,7 +148,7 @@ class StoredInputs:
                     rows,
                     probes,
                     tolerance_for(file.precision),
-                    labelled=labelled,
+                    kind=KINDS[self.kind],
                 )
                 for file in files
             )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from glp_export import machine
 from glp_export.errors import ModelError
+from glp_export.tasks import outputs_of
 
 if TYPE_CHECKING:
     from glp_export.artifact.onnx_file import OnnxFile
@@ -24,7 +25,8 @@ RuntimeName = Literal[
 
 # input_ids, attention_mask and, where the family has them, token_type_ids: (batch, length) int64.
 Feeds = Mapping[str, NDArray[np.int64]]
-# From feeds to logits, (batch, labels) float32; returns when they lie in host memory.
+# From feeds to what the model answers, float32: the logits (batch, labels) of a classifier, of
+# several outputs one array with them on its last axis. Returns when it lies in host memory.
 Runner = Callable[[Feeds], NDArray[np.float32]]
 
 
@@ -88,6 +90,11 @@ class Contender:
     vocab_size: int
     max_length: int
     pad_token_id: int | None
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the model's outputs that its answers are made of."""
+        return outputs_of(self.auto_class)
 
     @property
     def label(self) -> str:

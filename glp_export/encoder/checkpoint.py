@@ -144,8 +144,9 @@ def match_inputs(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> 
 
 def configure(config: Any, task: Task) -> None:
     """Write a task's labels into a model configuration."""
-    config.num_labels = task.num_labels
-    config.problem_type = KINDS[task.kind].problem_type
+    kind = KINDS[task.kind]
+    config.num_labels = kind.width or task.num_labels
+    config.problem_type = kind.problem_type
     if task.labels:
         config.id2label, config.label2id = dict(task.id2label), dict(task.label2id)
 

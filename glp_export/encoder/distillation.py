@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.encoder.training import Progress, TrainSettings, run_trainer
-from glp_export.tasks.encoding import quiet_datasets
+from glp_export.encoder.training import (
+    TEACHER,
+    Progress,
+    TrainSettings,
+    forward,
+    kind_of,
+    run_trainer,
+)
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
@@ -57,57 +61,27 @@ def distill(
     is free of noise, and in the few steps of a recovery noise only slows it down.
 
     Args:
-        teacher_logits: (examples, labels) float32, in the order of `examples`.
+        teacher_logits: the teacher's answers (examples, …) float32, in the order of `examples`.
     """
-    with quiet_datasets():
-        with_logits = examples.add_column("teacher_logits", list(teacher_logits))
     faster = replace(
         settings,
         learning_rate=_learning_rate(settings.learning_rate, distillation.rate),
         warmup_ratio=distillation.warmup_ratio,
     )
     return run_trainer(
-        _distiller_class(distillation), student, with_logits, tokenizer, faster, progress
+        _distiller_class(distillation),
+        student,
+        examples,
+        tokenizer,
+        faster,
+        progress,
+        np.asarray(teacher_logits, dtype=np.float32),
     )
 
 
 def _learning_rate(fine_tuning: float, rate: float) -> float:
     """The student's: faster than fine-tuning by `rate`, unless that passes what it may reach."""
     return max(min(fine_tuning * rate, HIGHEST_RATE), min(fine_tuning, fine_tuning * rate))
-
-
-def soft_cross_entropy(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """Kullback–Leibler divergence of softened distributions, times temperature² (Hinton, sec. 2).
-
-    Args:
-        student: logits (batch, labels).
-        teacher: logits (batch, labels).
-        temperature: the softening.
-
-    Returns:
-        (batch,).
-    """
-    import torch.nn.functional as functional
-
-    divergences = functional.kl_div(
-        functional.log_softmax(student / temperature, dim=-1),
-        functional.log_softmax(teacher / temperature, dim=-1),
-        log_target=True,
-        reduction="none",
-    )
-    return divergences.sum(dim=-1) * temperature**2
-
-
-def squared_error(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """Squared difference (batch,), for scores that are no distribution; takes no temperature."""
-    return ((student - teacher) ** 2).mean(dim=-1)
-
-
-IMITATION_LOSSES: dict[str | None, Callable[[Any, Any, float], Any]] = {
-    "single_label_classification": soft_cross_entropy,
-    "regression": squared_error,
-}
-"""The loss of each example between logits, for each of transformers' problem types."""
 
 
 def _distiller_class(distillation: DistillSettings) -> Any:
@@ -117,12 +91,12 @@ def _distiller_class(distillation: DistillSettings) -> Any:
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any
         ) -> Any:
-            teacher_logits = inputs.pop("teacher_logits")
-            outputs = model.eval()(**inputs)  # of dropout alone: gradients flow as in training
-            imitation_loss = IMITATION_LOSSES[model.config.problem_type]
-            distances = imitation_loss(outputs.logits, teacher_logits, distillation.temperature)
+            teacher, kind = inputs.pop(TEACHER), kind_of(model)
+            # In eval mode for dropout alone: gradients flow as in training.
+            outputs = forward(model.eval(), inputs)
+            distance = kind.imitation(outputs, teacher, inputs, distillation.temperature)
             share = distillation.weight
-            loss = share * distances.mean() + (1 - share) * outputs.loss
+            loss = share * distance + (1 - share) * kind.loss(outputs, inputs)
             return (loss, outputs) if return_outputs else loss
 
     return Distiller

@@ -23,7 +23,7 @@ class Lesson:
 
     Attributes:
         examples: encoded training examples with labels.
-        teacher_logits: the unpruned model's answers to them, (examples, labels) float32; None
+        teacher_logits: the unpruned model's answers to them, (examples, …) float32; None
             where labels alone are learned.
     """
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.encoder.training import Collator
+from glp_export.encoder.training import Collator, forward, kind_of
+from glp_export.tasks import TaskKind
+from glp_export.tasks.answers import gather
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -23,19 +25,22 @@ def predict(
     batch_size: int = 64,
     device: str = "cpu",
 ) -> NDArray[np.float32]:
-    """Compute the logits of every example, in the order of `examples`.
+    """Compute the answers to every example, in the order of `examples`.
 
     Args:
         examples: encoded, see `glp_export.tasks.encode`.
 
     Returns:
-        (examples, labels) float32.
+        (examples, width) float32, or (examples, tokens, width) where each token has its answer.
     """
+    import torch
 
-    def logits(batch: dict[str, Any]) -> Any:
-        return model(**batch).logits
-
-    return _in_batches(model, logits, examples, tokenizer, batch_size, device)
+    kind, parts, order = kind_of(model), [], []
+    with torch.inference_mode():
+        for rows, batch in _batches(model, examples, tokenizer, (), batch_size, device):
+            parts.append(_answers(kind, forward(model, batch), batch))
+            order.append(rows)
+    return gather(parts, order)
 
 
 def predict_with_features(
@@ -45,52 +50,54 @@ def predict_with_features(
     *,
     batch_size: int = 64,
     device: str = "cpu",
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Compute the logits of every example, and what the encoder knows of it before any head.
+) -> tuple[NDArray[np.float32], Any]:
+    """Compute the answers to every example, and what the encoder knows of it before any head.
 
     Args:
         examples: encoded, see `glp_export.tasks.encode`.
 
     Returns:
-        Logits (examples, labels) float32, and features (examples, 2 x width) float32: the first
-        token of the last hidden states, and their mean.
+        Answers as of `predict`, and what the kind of task takes from the last hidden states: of
+        most (examples, 2 x width) float32, the first token and the mean of all; else a list with
+        an array (units, width) for each example.
     """
     import torch
 
-    def both(batch: dict[str, Any]) -> Any:
-        output = model(**batch, output_hidden_states=True)
-        hidden_states = output.hidden_states[-1]
-        mask = batch["attention_mask"].unsqueeze(-1).to(hidden_states.dtype)
-        mean = (hidden_states * mask).sum(dim=1) / mask.sum(dim=1)
-        return torch.cat([output.logits, hidden_states[:, 0], mean], dim=-1)
+    kind, parts, order = kind_of(model), [], []
+    features: list[NDArray[np.float32]] = []
+    with torch.inference_mode():
+        for rows, batch in _batches(model, examples, tokenizer, kind.targets, batch_size, device):
+            inputs = {name: batch[name] for name in batch if name not in kind.targets}
+            outputs = forward(model, inputs, output_hidden_states=True)
+            parts.append(_answers(kind, outputs, batch))
+            made = kind.features(outputs.hidden_states[-1], batch)
+            features += [one.float().cpu().numpy() for one in made]
+            order.append(rows)
+    positions = np.argsort(np.concatenate(order))
+    restored = [features[position] for position in positions]
+    return gather(parts, order), np.stack(restored) if restored[0].ndim == 1 else restored
 
-    computed = _in_batches(model, both, examples, tokenizer, batch_size, device)
-    labels = model.config.num_labels
-    return computed[:, :labels], computed[:, labels:]
 
-
-def _in_batches(
+def _batches(
     model: PreTrainedModel,
-    compute: Callable[[dict[str, Any]], Any],
     examples: Dataset,
     tokenizer: PreTrainedTokenizerBase,
+    targets: tuple[str, ...],
     batch_size: int,
     device: str,
-) -> NDArray[np.float32]:
-    """Compute a row for every example; batches hold examples of like length, to pad little."""
-    import torch
-
+) -> Iterator[tuple[NDArray[np.int64], dict[str, Any]]]:
+    """Batches with their row numbers, of examples of like length, to pad little."""
     collate = Collator(tokenizer)
     order = np.argsort(np.asarray(examples["length"][:]), kind="stable")
-    inputs_only = examples.remove_columns(["labels"])
+    wanted = (*tokenizer.model_input_names, *targets)
+    shown = examples.select_columns([name for name in examples.column_names if name in wanted])
     model.eval().to(device)
-    answers: list[NDArray[np.float32]] = []
-    with torch.inference_mode():
-        for start in range(0, len(order), batch_size):
-            rows = inputs_only.select(order[start : start + batch_size])
-            batch = {name: tensor.to(device) for name, tensor in collate(list(rows)).items()}
-            answers.append(compute(batch).float().cpu().numpy())
-    computed = np.concatenate(answers)
-    restored = np.empty_like(computed)
-    restored[order] = computed
-    return restored
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        batch = collate(list(shown.select(rows)))
+        yield rows, {name: tensor.to(device) for name, tensor in batch.items()}
+
+
+def _answers(kind: TaskKind, outputs: Any, batch: dict[str, Any]) -> NDArray[np.float32]:
+    arrays = {name: outputs[name].float().cpu().numpy() for name in kind.outputs}
+    return kind.read(arrays, {name: tensor.cpu().numpy() for name, tensor in batch.items()})

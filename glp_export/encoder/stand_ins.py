@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from glp_export.encoder.layer_stack import find_layer_stack
 from glp_export.errors import ModelError
-from glp_export.tasks import KINDS, Task
+from glp_export.serve.settings import read_settings
+from glp_export.tasks import KINDS, Task, kind_of_config
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -31,7 +32,9 @@ def unpruned_twin(artifact: Path, num_layers: int, auto_class: str, directory: P
 
 
 def task_of_model(checkpoint: Path) -> Task:
-    """The task that a fine-tuned checkpoint was made for, as its configuration tells.
+    """The task that a fine-tuned checkpoint was made for.
+
+    An artifact says its kind itself; of another checkpoint the head and the configuration tell.
 
     Raises:
         ModelError: it has no head for any kind of task.
@@ -43,24 +46,22 @@ def task_of_model(checkpoint: Path) -> Task:
             "there is no checkpoint", where=str(checkpoint), fix="give what save_pretrained wrote"
         )
     config = AutoConfig.from_pretrained(checkpoint, local_files_only=True)
-    architectures = config.architectures or []
-    for kind in KINDS.values():
-        head = kind.auto_class.removeprefix("AutoModel")
-        alone = (config.num_labels == 1) == (kind.problem_type == "regression")
-        if alone and any(name.endswith(head) for name in architectures):
-            labels = tuple(str(config.id2label[i]) for i in range(config.num_labels))
-            return Task(
-                name=checkpoint.name,
-                kind=kind.name,
-                text_columns=("text",),
-                label_column="label",
-                labels=() if alone and config.num_labels == 1 else labels,
-                metric=kind.default_metric,
-            )
-    raise ModelError(
-        f"the checkpoint has no head that is known here: {', '.join(architectures) or 'none'}",
-        where=str(checkpoint),
-        fix=f"fine-tune it for {' or '.join(KINDS)} first, or use prune-and-export",
+    kind = KINDS.get(read_settings(checkpoint).kind or "") or kind_of_config(config)
+    if kind is None:
+        raise ModelError(
+            "the checkpoint has no head that is known here: "
+            f"{', '.join(config.architectures or ()) or 'none'}",
+            where=str(checkpoint),
+            fix=f"fine-tune it for {' or '.join(KINDS)} first, or use prune-and-export",
+        )
+    labels = tuple(str(config.id2label[i]) for i in range(config.num_labels)) if kind.named else ()
+    return Task(
+        name=checkpoint.name,
+        kind=kind.name,
+        text_columns=("text",),
+        label_column="label",
+        labels=labels,
+        metric=kind.metric_for(labels),
     )
 
 

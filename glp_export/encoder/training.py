@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glp_export.errors import ModelError
+from glp_export.tasks import KINDS, TaskKind, kind_of_config
+from glp_export.tasks.encoding import quiet_datasets
+from glp_export.tasks.kinds import NO_LABEL
+from glp_export.tasks.kinds.learning import own_loss
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -14,6 +24,11 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 """Called with the steps done and the steps in all."""
+
+TEACHER = "teacher_answers"
+"""The teacher's answers in a collated batch."""
+
+_ROW = "teacher_row"
 
 
 @dataclass(frozen=True)
@@ -49,7 +64,29 @@ def finetune(
     """Train `model` in place on the labels of `examples` (encoded) and return it, in eval mode."""
     from transformers import Trainer
 
-    return run_trainer(Trainer, model, examples, tokenizer, settings, progress)
+    trainer = Trainer if kind_of(model).loss is own_loss else _loss_trainer()
+    return run_trainer(trainer, model, examples, tokenizer, settings, progress)
+
+
+def kind_of(model: PreTrainedModel) -> TaskKind:
+    """The kind of task that a model is for, as its head and its configuration tell.
+
+    Raises:
+        ModelError: it has no head that is known here.
+    """
+    kind = kind_of_config(model.config, type(model).__name__)
+    if kind is None:
+        raise ModelError(
+            f"{type(model).__name__} has no head that is known here",
+            fix=f"load it for one of {', '.join(KINDS)}",
+        )
+    return kind
+
+
+def forward(model: Any, batch: Mapping[str, Any], **more: Any) -> Any:
+    """What a model gives for a batch, of which it is shown what it takes."""
+    taken = inspect.signature(model.forward).parameters
+    return model(**{name: values for name, values in batch.items() if name in taken}, **more)
 
 
 def run_trainer(
@@ -59,11 +96,14 @@ def run_trainer(
     tokenizer: PreTrainedTokenizerBase,
     settings: TrainSettings,
     progress: Progress | None = None,
-    **trainer_arguments: Any,
+    answers: NDArray[np.float32] | None = None,
 ) -> PreTrainedModel:
     """Train with a Trainer or a subclass of it, batches grouped by length and padded alone.
 
     Nothing is kept on disk. The same seed on the same machine gives the same weights.
+
+    Args:
+        answers: of a teacher to every example; they come with the batch as `TEACHER`.
     """
     from transformers import PrinterCallback, set_seed
 
@@ -72,10 +112,9 @@ def run_trainer(
         trainer = trainer_class(
             model=model,
             args=_training_arguments(settings, Path(scratch)),
-            train_dataset=examples,
-            data_collator=Collator(tokenizer),
+            train_dataset=_rows_for(model, examples, tokenizer, numbered=answers is not None),
+            data_collator=Collator(tokenizer, answers),
             callbacks=[_report_to(progress)] if progress else [],
-            **trainer_arguments,
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()
@@ -83,10 +122,18 @@ def run_trainer(
 
 
 class Collator:
-    """Pads a batch of encoded examples to its longest; other columns become tensors as they are."""
+    """Pads a batch of encoded examples to its longest; other columns become tensors as they are.
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    Args:
+        tokenizer: it knows the padding token and its side.
+        answers: of a teacher to all examples, which the batch's rows (column `_ROW`) are taken of.
+    """
+
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, answers: NDArray[np.float32] | None = None
+    ) -> None:
         self.tokenizer = tokenizer
+        self.answers = answers
 
     def __call__(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
         """Turn examples into tensors of shape (batch, longest) and (batch,)."""
@@ -97,9 +144,75 @@ class Collator:
             [{k: v for k, v in example.items() if k in inputs} for example in examples],
             return_tensors="pt",
         )
-        for column in examples[0].keys() - inputs - {"length"}:
-            batch[column] = torch.tensor([example[column] for example in examples])
+        for column in examples[0].keys() - inputs - {"length", _ROW}:
+            values = [example[column] for example in examples]
+            if _one_a_token(values, examples):
+                values = [self._padded(value, batch["input_ids"].shape[1]) for value in values]
+            batch[column] = torch.tensor(values)
+        if self.answers is not None:
+            answers = self.answers[[example[_ROW] for example in examples]]
+            batch[TEACHER] = torch.from_numpy(self._cut(answers, examples, batch))
         return dict(batch)
+
+    def _padded(self, values: list[int], length: int) -> list[int]:
+        filling = [NO_LABEL] * (length - len(values))
+        return [*filling, *values] if self._left else [*values, *filling]
+
+    def _cut(
+        self, answers: NDArray[np.float32], examples: list[dict[str, Any]], batch: Any
+    ) -> NDArray[np.float32]:
+        """Answers of every token stand where the batch has the token."""
+        if answers.ndim == 2:
+            return answers
+        length = batch["input_ids"].shape[1]
+        cut = np.zeros((len(answers), length, *answers.shape[2:]), dtype=np.float32)
+        for row, example in enumerate(examples):
+            own = len(example["input_ids"])
+            start = length - own if self._left else 0
+            cut[row, start : start + own] = answers[row, :own]
+        return cut
+
+    @property
+    def _left(self) -> bool:
+        return self.tokenizer.padding_side == "left"
+
+
+def _one_a_token(values: list[Any], examples: list[dict[str, Any]]) -> bool:
+    """Whether a column has a value for every token of each row."""
+    return all(
+        isinstance(value, list) and len(value) == len(example["input_ids"])
+        for value, example in zip(values, examples, strict=True)
+    )
+
+
+def _rows_for(
+    model: PreTrainedModel,
+    examples: Dataset,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    numbered: bool,
+) -> Dataset:
+    """What a training needs of encoded rows: the model's inputs, its targets, their length."""
+    wanted = (*tokenizer.model_input_names, *kind_of(model).targets, "length")
+    rows = examples.select_columns([name for name in examples.column_names if name in wanted])
+    if not numbered:
+        return rows
+    with quiet_datasets():
+        return rows.add_column(_ROW, np.arange(len(rows)))
+
+
+def _loss_trainer() -> Any:
+    from transformers import Trainer
+
+    class LossTrainer(Trainer):
+        def compute_loss(
+            self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any
+        ) -> Any:
+            outputs = forward(model, inputs)
+            loss = kind_of(model).loss(outputs, inputs)
+            return (loss, outputs) if return_outputs else loss
+
+    return LossTrainer
 
 
 def _training_arguments(settings: TrainSettings, scratch: Path) -> Any:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from glp_export.report.card_facts import CardFacts
 from glp_export.report.findings import metric_name
+from glp_export.tasks import KINDS
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -24,9 +25,8 @@ EMBEDDED = "demo"
 LOCAL_DATA = "local"
 """The Hub wants an id of the data set behind each result; this one has none there."""
 
-# The Hub's names of our metrics and kinds, where they differ.
+# The Hub's names of our metrics, where they differ.
 _HUB_METRICS = {"pearson": "pearsonr", "spearman": "spearmanr"}
-_HUB_TASKS = {"regression": "text-classification"}
 _HUB_TAGS = ("onnx", "onnxruntime", "layer-pruning", "glp-export")
 
 
@@ -45,7 +45,7 @@ def card_metadata(plan: Plan, benchmark: BenchmarkFile, facts: CardFacts) -> str
         license=facts.license,
         metrics=[hub_metric(benchmark.metric)],
         model_name=f"{base_name(plan).rpartition('/')[2]}-{plan.depth}-layers-{plan.task}",
-        pipeline_tag=_hub_task(facts),
+        pipeline_tag=KINDS[facts.kind].hub_task,
         tags=list(_HUB_TAGS),
         **relation,
     )
@@ -77,10 +77,6 @@ def hub_metric(metric: str) -> str:
     return _HUB_METRICS.get(metric, metric)
 
 
-def _hub_task(facts: CardFacts) -> str:
-    return _HUB_TASKS.get(facts.kind, facts.kind)
-
-
 def _results(plan: Plan, benchmark: BenchmarkFile, facts: CardFacts) -> list[EvalResult]:
     """The scores of the files that ship, on the test split and on further ones."""
     name = metric_name(benchmark.metric)
@@ -108,7 +104,7 @@ def _result(
     from huggingface_hub import EvalResult
 
     hub = facts.hub_data
-    task = _hub_task(facts)
+    task = KINDS[facts.kind].hub_task
     where: dict[str, Any] = (
         {
             "dataset_type": hub.id,

@@ -3,20 +3,45 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glp_export.report.card_facts import CardFacts
+from glp_export.tasks import KINDS
 
 if TYPE_CHECKING:
     from glp_export.bench.frontier import Frontier
 
 _TEXTS = ("The first text.", "A second text, which is longer.")
 _PAIRS = (("One text.", "Its partner."), ("Another text.", "A partner that is longer."))
+_QUESTIONS = (
+    ("What is first?", "This document is the first."),
+    ("Which one is longer?", "There are two documents, and the second one is longer."),
+)
+_WORDS = (("The", "first", "text", "."), ("A", "second", ",", "longer", "text", "."))
 
 
 def of(facts: CardFacts) -> dict[str, str]:
     """Python source by its place in the card's template."""
+    outputs = KINDS[facts.kind].outputs
+    common = {
+        "tokenizers_options": "",
+        "transformers_options": "",
+        "numpy_outputs": ", ".join(outputs),
+        "output_names": json.dumps(outputs),
+        "torch_outputs": _torch_outputs(outputs),
+    }
+    return {**common, **CODE.get(facts.kind, _of_texts)(facts)}
+
+
+def _torch_outputs(names: tuple[str, ...]) -> str:
+    if len(names) == 1:
+        return f"{names[0]} = model(**inputs).{names[0]}"
+    return f"{', '.join(names)} = model(**inputs)[:{len(names)}]"
+
+
+def _of_texts(facts: CardFacts) -> dict[str, str]:
     # Labels that are called LABEL_0, LABEL_1, … are left out of config.json.
     ids = 'config.get("id2label", {}).get(str(label), label)'
     names = "model.config.id2label[label]"
@@ -27,6 +52,80 @@ def of(facts: CardFacts) -> dict[str, str]:
         "numpy_answer": _answer(facts, "logits.argmax(axis=-1)", ids),
         "torch_answer": _answer(facts, "logits.argmax(dim=-1)", names),
     }
+
+
+def _of_questions(facts: CardFacts) -> dict[str, str]:
+    """The likeliest beginning and end; a whole search over windows is `glp_export.load`'s."""
+    questions, documents = zip(*_QUESTIONS, strict=True)
+    both = "\n".join(
+        (
+            "for number, (first, last) in enumerate(zip({first}, {last})):",
+            "    print(tokenizer.decode({ids}[first : last + 1]))",
+        )
+    )
+    return {
+        "own_answer": "texts",
+        "tokenizers_texts": _source(_QUESTIONS),
+        "transformers_texts": f"{_source(questions)}, {_source(documents)}",
+        "numpy_answer": both.format(
+            first="start_logits.argmax(axis=-1)",
+            last="end_logits.argmax(axis=-1)",
+            ids="rows[number].ids",
+        ),
+        "torch_answer": both.format(
+            first="start_logits.argmax(dim=-1)",
+            last="end_logits.argmax(dim=-1)",
+            ids="inputs.input_ids[number]",
+        ),
+    }
+
+
+def _of_label_sets(facts: CardFacts) -> dict[str, str]:
+    """A label is one whose logit is above 0."""
+    ids = 'config.get("id2label", {}).get(str(label), label)'
+    names = "model.config.id2label[label]"
+    line = (
+        "for row in logits.tolist():\n"
+        "    print([{} for label, logit in enumerate(row) if logit > 0])"
+    )
+    return {
+        **_of_texts(facts),
+        "own_answer": "label_sets",
+        "numpy_answer": line.format(ids),
+        "torch_answer": line.format(names),
+    }
+
+
+def _of_words(facts: CardFacts) -> dict[str, str]:
+    """The first token of a word says its tag."""
+    words = _lists(_WORDS)
+    return {
+        "own_answer": "tags",
+        "tokenizers_texts": words,
+        "tokenizers_options": ", is_pretokenized=True",
+        "transformers_texts": words,
+        "transformers_options": "is_split_into_words=True, ",
+        "numpy_answer": _tags("rows[number].word_ids", 'config["id2label"][str(label)]', "axis"),
+        "torch_answer": _tags("inputs.word_ids(number)", "model.config.id2label[label]", "dim"),
+    }
+
+
+def _tags(word_ids: str, name: str, axis: str) -> str:
+    return f"""\
+for number, labels in enumerate(logits.argmax({axis}=-1).tolist()):
+    tags = {{}}
+    for word, label in zip({word_ids}, labels):
+        if word is not None:
+            tags.setdefault(word, {name})
+    print(list(tags.values()))"""
+
+
+CODE: dict[str, Callable[[CardFacts], dict[str, str]]] = {
+    "multi-label-classification": _of_label_sets,
+    "token-classification": _of_words,
+    "question-answering": _of_questions,
+}
+"""By kind of task, where it is not asked and read as a classifier of texts is."""
 
 
 def closing_words(output: Path, frontier: Frontier | None = None) -> str:
@@ -59,6 +158,10 @@ def _answer(facts: CardFacts, best: str, name: str) -> str:
     if not facts.labels:
         return "print(logits[:, 0].tolist())"
     return f"print([{name} for label in {best}.tolist()])"
+
+
+def _lists(rows: tuple[tuple[str, ...], ...]) -> str:
+    return json.dumps([list(row) for row in rows], ensure_ascii=False)
 
 
 def _source(values: tuple[object, ...]) -> str:

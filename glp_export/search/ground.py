@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from glp_export.encoder import (
 )
 from glp_export.search.plan import Candidate
 from glp_export.search.trial import Trial
-from glp_export.tasks import KINDS, Task, score
+from glp_export.tasks import KINDS, Task, score, truth_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -64,7 +64,7 @@ class Outcome:
     """What came of a trial.
 
     Attributes:
-        logits: on `select`, (rows, labels) float32.
+        logits: the answers on `select`, float32.
         losses: of the refitted head on `select`, (rows,) float32, or None.
     """
 
@@ -117,16 +117,14 @@ def _carry_out(ground: Ground, trial: Trial) -> Outcome:
         removed=trial.removed,
         examples=trial.examples,
         repeat=trial.repeat,
-        score=score(ground.task, logits, ground.select["labels"][:]) if finite else DIVERGED,
+        score=score(ground.task, logits, _truth(ground, ground.select)) if finite else DIVERGED,
         loss=None if losses is None else float(losses.mean()),
         seconds=time.perf_counter() - start,
     )
     return Outcome(candidate, logits, losses)
 
 
-def _refit(
-    ground: Ground, model: PreTrainedModel, features: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _refit(ground: Ground, model: PreTrainedModel, features: Any) -> NDArray[np.float32]:
     """Losses (rows,) on `select` of a head that was fitted to what this candidate computes.
 
     A candidate's own head was trained behind the layers that went. How badly it fits says more
@@ -136,12 +134,14 @@ def _refit(
     order = np.random.default_rng(ground.lesson.settings.seed).permutation(len(examples))
     seen = examples.select(order[:PROBE_ROWS])
     _, known = _read(ground, model, seen)
-    labels, wanted = (np.asarray(rows["labels"][:]) for rows in (seen, ground.select))
+    labels, wanted = (_truth(ground, rows) for rows in (seen, ground.select))
     return KINDS[ground.task.kind].refit(known, labels, features, wanted)
 
 
-def _read(
-    ground: Ground, model: PreTrainedModel, rows: Dataset
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _truth(ground: Ground, rows: Dataset) -> Any:
+    return truth_of(ground.task, rows)
+
+
+def _read(ground: Ground, model: PreTrainedModel, rows: Dataset) -> tuple[NDArray[np.float32], Any]:
     lesson = ground.lesson
     return predict_with_features(model, rows, lesson.tokenizer, device=lesson.settings.device)

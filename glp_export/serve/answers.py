@@ -41,9 +41,22 @@ class Answers:
         if self.problem == MULTI_LABEL:
             raise UsageError(
                 "a text may have several labels here, or none",
-                fix="compare .probabilities with a threshold of your own; .names are their labels",
+                fix="use .label_sets, or compare .probabilities with a threshold of your own; "
+                ".names are their labels",
             )
         return [self.names[index] for index in self.logits.argmax(axis=-1)]
+
+    @property
+    def label_sets(self) -> list[list[str]]:
+        """The labels of each text whose probability is more than one half.
+
+        Raises:
+            UsageError: labels exclude one another, or the model gives numbers.
+        """
+        if self.problem != MULTI_LABEL:
+            other = ".values" if self.problem == REGRESSION else ".labels"
+            raise UsageError("a text has one answer here", fix=f"use {other}")
+        return [[self.names[index] for index in np.flatnonzero(row > 0)] for row in self.logits]
 
     @property
     def probabilities(self) -> NDArray[np.float32]:

@@ -19,7 +19,7 @@ _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 class Graph:
     """A session with the names and types of its inputs, looked up once."""
 
-    def __init__(self, session: InferenceSession) -> None:
+    def __init__(self, session: InferenceSession, outputs: Sequence[str] = ("logits",)) -> None:
         self._session = session
         self._types = {
             node.name: np.int32 if "int32" in node.type else np.int64
@@ -31,13 +31,23 @@ class Graph:
                 f"the graph needs inputs that no tokenizer makes: {', '.join(unknown)}",
                 fix=f"export it with inputs among {', '.join(_INPUTS)}",
             )
-        outputs = [node.name for node in session.get_outputs()]
-        self._output = ["logits" if "logits" in outputs else outputs[0]]
+        there = [node.name for node in session.get_outputs()]
+        if missing := [name for name in outputs if name not in there]:
+            raise ModelError(
+                f"the graph has no output {', '.join(missing)}, only {', '.join(there)}",
+                fix="export it again for the task that it is used for",
+            )
+        self._outputs = list(outputs)
 
     def run(self, batch: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float32]:
-        """Logits ``(rows, outputs)`` float32 of a padded batch. Threads may share it."""
+        """The first output float32 of a padded batch. Threads may share it."""
+        return self.run_all(batch)[0]
+
+    def run_all(self, batch: Mapping[str, NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+        """Every output that was asked for, float32, of a padded batch."""
         feeds = {name: batch[name].astype(type_, copy=False) for name, type_ in self._types.items()}
-        return np.asarray(self._session.run(self._output, feeds)[0], dtype=np.float32)
+        arrays = self._session.run(self._outputs, feeds)
+        return [np.asarray(array, dtype=np.float32) for array in arrays]
 
 
 def batches_of(lengths: Sequence[int], batch_tokens: int) -> list[NDArray[Any]]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from glp_export.checksums import verify_files
 from glp_export.errors import DeviceError, ModelError, UsageError
 from glp_export.machine import usable_cores
-from glp_export.serve.answers import Answers, Head
+from glp_export.serve.answers import Head
 from glp_export.serve.graph import Graph, batches_of
+from glp_export.serve.kinds import ServedKind, served_kind
 from glp_export.serve.session import open_session, provider_name
 from glp_export.serve.settings import CPU, SETTINGS, Settings, read_settings
 from glp_export.serve.text import (
@@ -26,6 +27,9 @@ from glp_export.serve.text import (
     as_rows,
     open_encoder,
 )
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding
 
 CONFIG = "config.json"
 
@@ -44,7 +48,7 @@ Texts = str | Iterable[str] | Iterable[tuple[str, str]]
 
 @dataclass(frozen=True, eq=False)
 class ServedModel:
-    """A classifier or a regression model, ready to answer. Threads may share it.
+    """A model, ready to answer. Threads may share it.
 
     Attributes:
         path: the ONNX file that it runs.
@@ -52,6 +56,7 @@ class ServedModel:
         precision: of its arithmetic.
         provider: full name of the execution provider that it runs on.
         threads: intra-op threads.
+        kind: how it is asked and what it answers.
         head: what its outputs stand for.
         encoder: makes batches of texts.
         graph: the opened file.
@@ -63,23 +68,29 @@ class ServedModel:
     precision: str
     provider: str
     threads: int
+    kind: ServedKind
     head: Head
     encoder: TextEncoder
     graph: Graph
     batch_tokens: int
 
-    def __call__(self, texts: Texts, text_pairs: str | Iterable[str] | None = None) -> Answers:
+    def __call__(self, texts: Any, text_pairs: str | Iterable[str] | None = None) -> Any:
         """Answer a text, texts, or pairs of texts.
 
         Args:
             texts: a text; or several; or pairs of them. Longer ones are truncated to the length
-                that the model was trained with.
+                that the model was trained with. A model that labels words takes lists of words
+                as well.
             text_pairs: the second text of each row, where `texts` are the first ones.
+
+        Returns:
+            `Answers` of a model that labels or scores texts, `TaggedWords` of one that labels
+            words, `FoundAnswers` of one that is asked questions on documents.
 
         Raises:
             DataError: a row that is no text and no pair of texts.
         """
-        return Answers(self.logits(texts, text_pairs), self.head.names, self.head.problem)
+        return self.kind.answer(self, texts, text_pairs)
 
     def logits(
         self, texts: Texts, text_pairs: str | Iterable[str] | None = None
@@ -90,6 +101,17 @@ class ServedModel:
             return np.empty((0, self.head.outputs), dtype=np.float32)
         windows = range(0, len(rows), _WINDOW)
         return np.concatenate([self._window(rows[start : start + _WINDOW]) for start in windows])
+
+    def of_tokens(self, encoded: Sequence[Encoding]) -> list[list[NDArray[np.float32]]]:
+        """Every output for the tokens of each row, without padding, in the order of the rows."""
+        found: list[list[NDArray[np.float32]]] = [[] for _ in encoded]
+        for batch in batches_of([len(one) for one in encoded], self.batch_tokens):
+            padded = self.encoder.pad([encoded[row] for row in batch])
+            outputs = self.graph.run_all(padded)
+            for place, row in enumerate(batch):
+                there = padded["attention_mask"][place].astype(bool)
+                found[row] = [output[place][there] for output in outputs]
+        return found
 
     def _window(self, rows: Sequence[Row]) -> NDArray[np.float32]:
         encoded = self.encoder.encode(rows)
@@ -126,22 +148,26 @@ def load(
     if verify:
         verify_files(root, (f"onnx/{file.name}",), perhaps=(f"onnx/{file.name}_data",))
     cores = _threads(settings) if threads is None else threads
+    kind = served_kind(settings.kind, config)
     return ServedModel(
         path=root / "onnx" / file.name,
         variant=file.variant,
         precision=file.precision,
         provider=chosen,
         threads=cores,
+        kind=kind,
         head=Head.of(config),
         encoder=open_encoder(
             root, config, max_length=settings.max_length, multiple=settings.pad_to_multiple_of
         ),
-        graph=_open_graph(root / "onnx" / file.name, settings, chosen, cores),
+        graph=_open_graph(root / "onnx" / file.name, settings, chosen, cores, kind.outputs),
         batch_tokens=batch_tokens or _batch_tokens(chosen),
     )
 
 
-def _open_graph(path: Path, settings: Settings, provider: str, threads: int) -> Graph:
+def _open_graph(
+    path: Path, settings: Settings, provider: str, threads: int, outputs: Sequence[str]
+) -> Graph:
     return Graph(
         open_session(
             path,
@@ -150,7 +176,8 @@ def _open_graph(path: Path, settings: Settings, provider: str, threads: int) -> 
             graph_level=settings.graph_level,
             provider_options=settings.of_provider(provider).options,
             session_options=settings.session_config,
-        )
+        ),
+        outputs,
     )
 
 

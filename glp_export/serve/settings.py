@@ -61,6 +61,7 @@ class Settings:
         pad_to_multiple_of: lengths are padded to multiples of it; None for no such rule.
         files: every ONNX file that ships.
         providers: what is known of each provider by its full name.
+        kind: of task; None for an artifact that does not say.
     """
 
     provider: str = CPU
@@ -71,6 +72,7 @@ class Settings:
     pad_to_multiple_of: int | None = None
     files: tuple[ServedFile, ...] = (PLAIN,)
     providers: Mapping[str, ProviderSettings] = field(default_factory=dict)
+    kind: str | None = None
 
     def of_provider(self, provider: str) -> ProviderSettings:
         """What is known of a provider; of one that was not measured, nothing."""
@@ -156,6 +158,7 @@ def _settings(content: Mapping[str, Any]) -> Settings:
             )
             for name, entry in content["providers"].items()
         },
+        kind=content["kind"],
     )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.errors import DataError, ModelError
+from glp_export.serve.spans import Windows
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -50,6 +51,48 @@ class TextEncoder:
     max_length: int | None
     segments: bool
 
+    def encode_words(self, rows: Sequence[Sequence[str]]) -> list[Encoding]:
+        """Tokens of each row of words, which know the number of their word.
+
+        Raises:
+            DataError: a word that is not Unicode.
+        """
+        try:
+            return self.tokenizer.encode_batch(list(map(list, rows)), is_pretokenized=True)
+        except (TypeError, ValueError, UnicodeError) as error:
+            raise _not_cut(error, [" ".join(map(str, row)) for row in rows]) from error
+
+    def encode_windows(
+        self, pairs: Sequence[tuple[str, str]], windows: Windows
+    ) -> list[list[Encoding]]:
+        """Questions with every window of their documents; a document that fits has one.
+
+        Raises:
+            DataError: a text that is not Unicode.
+        """
+        try:
+            questions = self._cut_at(windows.question).encode_batch(
+                [question for question, _ in pairs], add_special_tokens=False
+            )
+            cut = [
+                (question[: found.offsets[-1][1]] if found.overflowing else question, document)
+                for (question, document), found in zip(pairs, questions, strict=True)
+            ]
+            encoded = self._cut_at(
+                self.max_length, stride=windows.stride, strategy="only_second"
+            ).encode_batch(cut)
+        except (TypeError, ValueError, UnicodeError) as error:
+            raise _not_cut(error, pairs) from error
+        return [[one, *one.overflowing] for one in encoded]
+
+    def _cut_at(self, length: int | None, **settings: Any) -> Tokenizer:
+        """A tokenizer of its own with another truncation; threads share this one's."""
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_str(self.tokenizer.to_str())
+        tokenizer.enable_truncation(length, **settings)
+        return tokenizer
+
     def encode(self, rows: Sequence[Row]) -> list[Encoding]:
         """Tokens of each row, truncated, not padded.
 
@@ -62,11 +105,7 @@ class TextEncoder:
                 return [self.tokenizer.encode(*((row,) if isinstance(row, str) else row))]
             return self.tokenizer.encode_batch_fast(list(rows))
         except (TypeError, ValueError, UnicodeError) as error:
-            raise DataError(
-                f"the texts cannot be cut into tokens: {error}",
-                where=_not_unicode(rows),
-                fix="a lone surrogate is the usual reason: decode the bytes as UTF-8",
-            ) from error
+            raise _not_cut(error, rows) from error
 
     def pad(self, encoded: Sequence[Encoding]) -> dict[str, NDArray[np.int64]]:
         """Rows padded together to the longest: arrays `(rows, length) int64`."""
@@ -197,6 +236,14 @@ def _pad_token_id(
             fix="set tokenizer.pad_token and save the tokenizer again",
         )
     return int(found)
+
+
+def _not_cut(error: Exception, rows: Sequence[Row]) -> DataError:
+    return DataError(
+        f"the texts cannot be cut into tokens: {error}",
+        where=_not_unicode(rows),
+        fix="a lone surrogate is the usual reason: decode the bytes as UTF-8",
+    )
 
 
 def _not_unicode(rows: Sequence[Row]) -> str | None:

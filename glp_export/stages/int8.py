@@ -32,6 +32,7 @@ from glp_export.encoder import (
 from glp_export.errors import AccuracyError, UsageError
 from glp_export.stages.export import Lower, choice_workloads, timing_of
 from glp_export.stages.order import Evidence, Order
+from glp_export.tasks import count_examples, truth_of
 
 SMOOTHING_ROWS, CALIBRATION_ROWS = 1024, 256
 """Rows of `fit` that the largest activation of a channel, and the range of a tensor, is taken from.
@@ -100,8 +101,9 @@ def _quantised(order: Order, name: str, plain: OnnxFile, *, recovered: bool = Fa
         return _Try(name, build(plain), None)
     # What it has to live up to are the answers of the model that was trained, in fp32.
     reference = order.answers(order.exported.plain, evidence.select)
-    moved = divergence(order.answers(build(plain), evidence.select), reference)
-    loud = moved > LOUD * divergence(reference, reference.mean(axis=0, keepdims=True))
+    axis = order.place.kind.shift_axis
+    moved = divergence(order.answers(build(plain), evidence.select), reference, axis)
+    loud = moved > LOUD * divergence(reference, reference.mean(axis=0, keepdims=True), axis)
     if loud:
         rows = _batches(order, evidence, SMOOTHING_ROWS)
         plain = smooth(plain, work / "smooth.onnx", rows, threads=order.place.threads)
@@ -109,8 +111,9 @@ def _quantised(order: Order, name: str, plain: OnnxFile, *, recovered: bool = Fa
         {one.name: float(one.work) for one in products(plain) if one.columns >= NARROW},
         lambda names: order.answers(build(plain, names), evidence.select),
         reference,
-        compare_with(order.place.task, reference, evidence.select["labels"][:]),
+        compare_with(order.place.task, reference, truth_of(order.place.task, evidence.select)),
         max_drop=evidence.max_drop,
+        shift_axis=axis,
     )
     return _Try(name, build(plain, kept.keep_float), kept, loud, recovered)
 
@@ -191,13 +194,17 @@ def _lower(order: Order, chosen: _Try, recipes: int) -> Lower:
         files_tried=len(kept.trials) if kept else recipes,
         smoothed=chosen.smoothed,
         recovered=chosen.recovered,
-        on_select=_loss(kept, order.evidence) if kept and order.evidence else None,
+        on_select=_loss(kept, order) if kept else None,
     )
     return Lower(chosen.file, entry)
 
 
-def _loss(kept: Kept, evidence: Evidence) -> Loss:
-    return Loss.of(kept.value, (kept.drop, kept.low, kept.high), len(evidence.select))
+def _loss(kept: Kept, order: Order) -> Loss | None:
+    if order.evidence is None:
+        return None
+    task = order.place.task
+    samples = count_examples(task, truth_of(task, order.evidence.select))
+    return Loss.of(kept.value, (kept.drop, kept.low, kept.high), samples)
 
 
 def _too_inaccurate(order: Order, tries: Sequence[_Try]) -> AccuracyError:

@@ -44,7 +44,7 @@ class Teacher:
 
     Attributes:
         model: fine-tuned on `fit` alone, so that `select` is new to it.
-        answers: its logits on `select`, (rows, labels) float32.
+        answers: its logits on `select`, float32.
         cost: of its training.
     """
 

@@ -33,7 +33,13 @@ from glp_export.stages.export import (
 )
 from glp_export.stages.training import Trained
 from glp_export.stages.watch import watch
-from glp_export.tasks import paired_difference_interval, score, score_interval
+from glp_export.tasks import (
+    count_examples,
+    paired_difference_interval,
+    score,
+    score_interval,
+    truth_of,
+)
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -46,7 +52,7 @@ class Scored:
     Attributes:
         exported: the contender with its files.
         rows: the metric on the test set for each precision, fp32 first, for benchmark.json.
-        logits: on the test set, (examples, labels), of each precision likewise.
+        logits: the answers on the test set, of each precision likewise.
         others: the metric on further test sets, in fp32.
     """
 
@@ -97,27 +103,31 @@ def score_contender(place: Place, exported: Exported) -> Scored:
 
 def _answers(place: Place, trained: Trained, file: OnnxFile, rows: Dataset) -> NDArray[np.float32]:
     session = open_session(file.path, provider=place.provider, threads=place.threads)
-    return predict_onnx(session, rows, trained.tokenizer)
+    return predict_onnx(session, rows, trained.tokenizer, read=place.kind.read)
 
 
 def _metric(place: Place, logits: NDArray[np.float32], rows: Dataset) -> dict[str, Any]:
-    labels = rows["labels"][:]
-    low, high = score_interval(place.task, logits, labels)
-    value = score(place.task, logits, labels)
-    return {"value": value, "low": low, "high": high, "samples": len(labels)}
+    truth = truth_of(place.task, rows)
+    low, high = score_interval(place.task, logits, truth)
+    return {
+        "value": score(place.task, logits, truth),
+        "low": low,
+        "high": high,
+        "samples": count_examples(place.task, truth),
+    }
 
 
 def _with_losses(
     place: Place, exported: Exported, answers: Sequence[NDArray[np.float32]]
 ) -> Exported:
     """Enter what each lower precision costs on the test set, beside fp32 on the same examples."""
-    labels = exported.trained.test["labels"][:]
+    truth = truth_of(place.task, exported.trained.test)
     reference, *lower = answers
     losses = {
         file.precision: Loss.of(
-            score(place.task, logits, labels),
-            paired_difference_interval(place.task, reference, logits, labels),
-            len(labels),
+            score(place.task, logits, truth),
+            paired_difference_interval(place.task, reference, logits, truth),
+            count_examples(place.task, truth),
         )
         for file, logits in zip(exported.best[1:], lower, strict=True)
     }

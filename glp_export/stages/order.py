@@ -58,9 +58,10 @@ class Order:
     progress: Progress
 
     def answers(self, file: OnnxFile, rows: Dataset) -> NDArray[np.float32]:
-        """Logits (rows, labels) of a file of this contender."""
+        """Answers of a file of this contender."""
         session = open_session(file.path, provider=self.place.provider, threads=self.place.threads)
-        return predict_onnx(session, rows, self.exported.trained.tokenizer)
+        tokenizer = self.exported.trained.tokenizer
+        return predict_onnx(session, rows, tokenizer, read=self.place.kind.read)
 
 
 def evidence_of(setup: Setup, trained: Trained, spent: float = 0.0) -> Evidence:

@@ -25,7 +25,7 @@ from glp_export.setup import Setup
 from glp_export.stages.depth_choice import shallowest_accurate
 from glp_export.stages.laboratory import open_bench, open_cache, train_teacher
 from glp_export.targets import DepthScore
-from glp_export.tasks import paired_difference_interval, probability_at_most
+from glp_export.tasks import paired_difference_interval, probability_at_most, truth_of
 
 
 def choose_layers(setup: Setup, work: Path, progress: Progress) -> Plan:
@@ -77,14 +77,14 @@ def keep_within_budget(
     recovery = RECOVERIES[setup.config.recover]
     ancestor = teacher if recovery.inherits else None
     compared = (setup.data.task, teacher.answers)
-    labels = setup.select["labels"][:]
+    truth = truth_of(setup.data.task, setup.select)
 
     def score_depth(layers: int) -> DepthScore:
         trial = Trial(tuple(sorted(plan.order[: plan.num_layers - layers])))
         (candidate,) = bench.outcomes([trial])
         logits = bench.journal.logits(trial)
-        drop, low, high = paired_difference_interval(*compared, logits, labels)
-        within = probability_at_most(budget, *compared, logits, labels)
+        drop, low, high = paired_difference_interval(*compared, logits, truth)
+        within = probability_at_most(budget, *compared, logits, truth)
         meter.advance(f"{layers} layers: {candidate.score:.3f}")
         return DepthScore(layers, candidate.score, drop, low, high, within)
 

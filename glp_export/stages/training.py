@@ -113,8 +113,10 @@ def _lesson_rows(setup: Setup, unpruned: PreTrainedModel) -> Dataset:
     if texts is None:
         return setup.data.train
     unknown = _encode(setup, with_labels(texts, blank_labels(texts), task))
-    logits = predict(unpruned, unknown, setup.tokenizer, device=setup.place.device)
-    found = KINDS[task.kind].predictions(logits)
+    answers = predict(unpruned, unknown, setup.tokenizer, device=setup.place.device)
+    label = KINDS[task.kind].predictions
+    assert label is not None  # read_unlabeled refuses texts that no teacher can label
+    found = label(answers)
     return concatenate_datasets([setup.data.train, with_labels(texts, found, task)])
 
 

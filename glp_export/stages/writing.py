@@ -20,7 +20,7 @@ from glp_export.stages.base_card import told_by_card
 from glp_export.stages.export import Exported
 from glp_export.stages.gate_files import write_gate_files
 from glp_export.stages.measuring import Scored
-from glp_export.tasks import KINDS, paired_difference_interval
+from glp_export.tasks import KINDS, paired_difference_interval, truth_of
 
 
 @dataclass(frozen=True)
@@ -190,11 +190,12 @@ def _differences(setup: Setup, rung: Rung, scored: Sequence[Scored]) -> list[Met
     """
     own = of_depth(scored, rung.plan.depth)
     (pruned,) = (one for one in own if one.contender == "pruned")
-    labels = setup.test["labels"][:]
+    task = setup.data.task
+    truth = truth_of(task, setup.test)
     return [
         MetricDifference(
             other.contender,
-            *paired_difference_interval(setup.data.task, logits, other.logits[0], labels),
+            *paired_difference_interval(task, logits, other.logits[0], truth),
             precision=row.precision,
         )
         for other in own

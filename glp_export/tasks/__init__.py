@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from glp_export.tasks.encoding import encode
 from glp_export.tasks.glue import GLUE_TASKS, GlueTask
-from glp_export.tasks.kinds import KINDS, TaskKind
+from glp_export.tasks.kinds import KINDS, TaskKind, kind_of_config, outputs_of
 from glp_export.tasks.load import load_task_data, require_enough
 from glp_export.tasks.metrics import METRICS, Metric
 from glp_export.tasks.scoring import (
+    count_examples,
+    metric_of,
     paired_difference_interval,
     probability_at_most,
     score,
     score_interval,
+    truth_of,
 )
 from glp_export.tasks.spec import DataSpec
 from glp_export.tasks.task import Task, TaskData
@@ -28,13 +31,18 @@ __all__ = [
     "TaskData",
     "TaskKind",
     "blank_labels",
+    "count_examples",
     "encode",
+    "kind_of_config",
     "load_task_data",
+    "metric_of",
+    "outputs_of",
     "paired_difference_interval",
     "probability_at_most",
     "read_unlabeled",
     "require_enough",
     "score",
     "score_interval",
+    "truth_of",
     "with_labels",
 ]

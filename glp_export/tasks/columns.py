@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from glp_export.errors import DataError
+from glp_export.tasks.kinds import Columns, TaskKind
 from glp_export.tasks.raw import RawSplit
 
 if TYPE_CHECKING:
@@ -33,9 +34,26 @@ KEY = re.compile(
 )
 
 
+def columns_of(
+    kind: TaskKind, split: RawSplit, text: Sequence[str] = (), label: str | None = None
+) -> Columns:
+    """The columns that a kind of task reads, those that are named among them.
+
+    Raises:
+        DataError: the data does not have its form; it lists the columns that are there.
+    """
+    if kind.columns is None:
+        return find_columns(split, text, label)
+    _require_named(split, text, label)
+    found = kind.columns(split, text, label)
+    if found is None:
+        raise _fault(split, f"This is no data for {kind.name}, which needs {kind.needs}")
+    return found
+
+
 def find_columns(
     split: RawSplit, text: Sequence[str] | None = None, label: str | None = None
-) -> tuple[tuple[str, ...], str]:
+) -> Columns:
     """Take the columns that are named, and infer the others from names and content.
 
     Args:
@@ -50,15 +68,19 @@ def find_columns(
         DataError: a column that is not there, text that is no text, or no way to tell; it lists
             the columns that are there.
     """
-    for name in (*(text or ()), *([label] if label else ())):
-        if name not in split.rows.column_names:
-            raise _fault(split, f"There is no column '{name}'")
+    _require_named(split, text or (), label)
     for name in text or ():
         if not _is_text(split.rows, name):
             fault = f"Column '{name}' holds {_type(split.rows, name)}, not text"
             raise _fault(split, fault)
     label = label or _infer_label(split, text or ())
-    return tuple(text or _infer_text(split, label)), label
+    return Columns(tuple(text or _infer_text(split, label)), label)
+
+
+def _require_named(split: RawSplit, text: Sequence[str], label: str | None) -> None:
+    for name in (*text, *([label] if label else ())):
+        if name not in split.rows.column_names:
+            raise _fault(split, f"There is no column '{name}'")
 
 
 def _infer_label(split: RawSplit, text: Sequence[str]) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from glp_export.errors import UsageError
 from glp_export.tasks.kinds import KINDS
@@ -23,12 +23,13 @@ def encode(
     Args:
         dataset: columns ``text``[, ``text_pair``] and ``label``.
         task: picks how examples become inputs and labels become targets.
-        tokenizer: the model's own.
+        tokenizer: the model's own; a kind may set it up for its input.
         max_length: longest input in tokens; the tokenizer's own limit holds as well.
 
     Returns:
-        Columns ``input_ids``, ``attention_mask``[, ``token_type_ids``], ``labels`` (int64 ids or
-        float32 numbers) and ``length`` (tokens of the row).
+        Columns ``input_ids``, ``attention_mask``[, ``token_type_ids``], the kind's `targets`,
+        ``length`` (tokens of the row) and whatever the kind reads its truth from. Of most kinds
+        ``labels`` (int64 ids or float32 numbers), and a row for each of the data set.
 
     Raises:
         UsageError: a limit that leaves no room for text beside the special tokens.
@@ -42,13 +43,25 @@ def encode(
             where=f"--max-length {max_length}",
             fix="name a larger number; 128 is usual",
         )
+    KINDS[task.kind].prepare(tokenizer)
     with quiet_datasets():
         return dataset.map(
-            KINDS[task.kind].encode,
+            _encode,
             batched=True,
-            fn_kwargs={"tokenizer": tokenizer, "max_length": limit},
+            with_indices=True,
+            fn_kwargs={"kind": task.kind, "tokenizer": tokenizer, "max_length": limit},
             remove_columns=dataset.column_names,
         )
+
+
+def _encode(
+    batch: Mapping[str, Any],
+    rows: list[int],
+    kind: str,
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+) -> dict[str, Any]:
+    return KINDS[kind].encode({**batch, "row": rows}, tokenizer, max_length)
 
 
 @contextmanager

@@ -5,16 +5,23 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from glp_export.errors import DataError, UsageError
-from glp_export.tasks.columns import find_columns
+from glp_export.tasks.columns import columns_of, find_columns
 from glp_export.tasks.encoding import quiet_datasets
 from glp_export.tasks.glue import GLUE_TASKS, GlueTask
-from glp_export.tasks.kinds import KINDS, LabelColumn, LabelReader, TaskKind
-from glp_export.tasks.metrics import METRICS
+from glp_export.tasks.kinds import (
+    KINDS,
+    METRIC_NAMES,
+    Columns,
+    LabelColumn,
+    LabelReader,
+    TaskKind,
+)
+from glp_export.tasks.labels import add_labels
 from glp_export.tasks.raw import RawData, RawSplit
 from glp_export.tasks.sources import DEMO, read_source
 from glp_export.tasks.spec import DataSpec
@@ -84,22 +91,19 @@ class _Reading:
 
     def examples(self, split: RawSplit) -> tuple[Dataset, NDArray[Any]]:
         """Normalised rows of a split, and their targets."""
-        from datasets import Value
-
-        find_columns(split, self.task.text_columns, self.task.label_column)
+        columns_of(self.kind, split, self.task.text_columns, self.task.label_column)
         targets = self.reader.targets(_label_column(split, self.task.label_column))
         names = dict(zip(self.task.text_columns, TEXT_COLUMNS, strict=False))
         _check_texts(split, self.task.text_columns)
         rows = split.rows.select_columns(list(names))
         rows = rows.rename_columns({old: new for old, new in names.items() if old != new})
-        label = Value(self.kind.label_dtype)
-        return rows.add_column("label", targets, feature=label), targets
+        return add_labels(rows, targets, self.kind), targets
 
 
 def _check_names(spec: DataSpec) -> None:
     for what, name, known in (
         ("task", spec.task, [*GLUE_TASKS, DEMO]),
-        ("metric", spec.metric, METRICS),
+        ("metric", spec.metric, METRIC_NAMES),
         ("kind", spec.kind, KINDS),
     ):
         if name is not None and name not in known:
@@ -117,25 +121,36 @@ def _suggestion(name: str, known: Collection[str]) -> str:
 
 
 def _understand(raw: RawData, spec: DataSpec, glue: GlueTask | None) -> _Reading:
-    text, label = find_columns(
-        raw.train,
-        spec.text_columns or (glue.text_columns if glue else None),
-        spec.label_column or (glue.label_column if glue else None),
-    )
-    column = _label_column(raw.train, label)
-    name = spec.kind or (glue.kind if glue else None)
-    kind = KINDS[name] if name else next(k for k in KINDS.values() if k.recognises(column))
+    text = spec.text_columns or (glue.text_columns if glue else ())
+    label = spec.label_column or (glue.label_column if glue else None)
+    kind, columns = _recognised(raw.train, text, label, spec.kind or (glue.kind if glue else None))
+    column = _label_column(raw.train, columns.label)
     reader = kind.reader(column, glue.labels if glue else ())
-    metric = spec.metric or (glue.metric if glue else kind.default_metric)
-    task = Task(raw.name, kind.name, text, label, reader.labels, metric)
+    metric = spec.metric or (glue.metric if glue else kind.metric_for(reader.labels))
+    task = Task(raw.name, kind.name, columns.text, columns.label, reader.labels, metric)
     _check_metric(task)
     return _Reading(task, kind, reader)
 
 
+def _recognised(
+    split: RawSplit, text: Sequence[str], label: str | None, name: str | None
+) -> tuple[TaskKind, Columns]:
+    """The kind that was named, or the first whose form the data has, and its columns."""
+    if name:
+        return KINDS[name], columns_of(KINDS[name], split, text, label)
+    for kind in KINDS.values():
+        if kind.columns and (columns := kind.columns(split, text, label)):
+            return kind, columns
+    columns = find_columns(split, text, label)
+    column = _label_column(split, columns.label)
+    kinds = (kind for kind in KINDS.values() if not kind.columns and kind.recognises(column))
+    return next(kinds), columns
+
+
 def _check_metric(task: Task) -> None:
-    if METRICS[task.metric].fits(task.kind, task.num_labels):
+    fitting = [metric.name for metric in KINDS[task.kind].metrics_for(task.labels)]
+    if task.metric in fitting:
         return
-    fitting = [m.name for m in METRICS.values() if m.fits(task.kind, task.num_labels)]
     labels = f" with {len(task.labels)} labels" if task.labels else ""
     raise UsageError(
         f"The metric '{task.metric}' does not fit {task.kind}{labels}.",
@@ -145,7 +160,8 @@ def _check_metric(task: Task) -> None:
 
 
 def _label_column(split: RawSplit, name: str) -> LabelColumn:
-    names = getattr(split.rows.features[name], "names", None)
+    feature = split.rows.features[name]
+    names = getattr(getattr(feature, "feature", feature), "names", None)
     return LabelColumn(split.rows[name][:], tuple(names) if names else None, name, split.source)
 
 

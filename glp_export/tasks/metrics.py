@@ -7,7 +7,7 @@ resamples, which those libraries take a minute for; so every metric has a second
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,25 +23,37 @@ class Metric:
     """One metric; larger is better.
 
     Attributes:
-        name: key in ``METRICS``.
+        name: that it is asked for by.
         kind: the kind of task that it scores.
-        compute: predictions and labels, ``(rows,)`` each, to the value.
-        resampled: predictions, labels and counts ``(resamples, rows)``, how often a row is drawn
+        compute: predictions and labels, one an example, to the value.
+        tally: predictions and labels to ``(columns, examples)``: all of an example that the value
+            depends on. Examples with the same column are interchangeable.
+        tallied: such columns and counts ``(resamples, examples)``, how often an example is drawn
             in a resample, to ``(resamples,)`` values. With every count 1 it equals `compute`.
         two_classes: whether it needs a positive and a negative class; id 1 is the positive one.
         higher_is_better: whether a larger value is the better one.
+        suits: whether labels of these names can be scored by it.
     """
 
     name: str
     kind: str
-    compute: Callable[[Array, Array], float]
-    resampled: Callable[[Array, Array, Counts], Counts]
+    compute: Callable[[Any, Any], float]
+    tallied: Callable[[Array, Counts], Counts]
+    tally: Callable[[Any, Any], Array] = lambda predictions, labels: np.vstack(
+        [labels, predictions]
+    )
     two_classes: bool = False
     higher_is_better: bool = True
+    suits: Callable[[Sequence[str]], bool] = lambda labels: True
 
-    def fits(self, kind: str, num_labels: int) -> bool:
-        """Whether it can score a task of that kind with that many labels."""
-        return self.kind == kind and (num_labels == 2 or not self.two_classes)
+    def fits(self, kind: str, labels: Sequence[str]) -> bool:
+        """Whether it can score a task of that kind with those labels."""
+        enough = len(labels) == 2 or not self.two_classes
+        return self.kind == kind and enough and self.suits(labels)
+
+    def resampled(self, predictions: Any, labels: Any, counts: Counts) -> Counts:
+        """Values ``(resamples,)`` where each example counts as often as `counts` says."""
+        return self.tallied(self.tally(predictions, labels), counts)
 
 
 def _accuracy(predictions: Array, labels: Array) -> float:
@@ -101,13 +113,13 @@ def _tally(predictions: Array, labels: Array, counts: Counts, classes: Array) ->
     return _Tally(*(counts @ side.astype(np.float64) for side in (actual, predicted, both)))
 
 
-def _ratio(above: Counts, below: Counts) -> Counts:
+def ratio(above: Counts, below: Counts) -> Counts:
     """A quotient that is 0 where there is nothing to divide by."""
     return np.divide(above, below, out=np.zeros_like(below), where=below > 0)
 
 
 def _accuracy_resampled(predictions: Array, labels: Array, counts: Counts) -> Counts:
-    return _ratio(counts @ (predictions == labels).astype(np.float64), counts.sum(axis=1))
+    return ratio(counts @ (predictions == labels).astype(np.float64), counts.sum(axis=1))
 
 
 def _f1_resampled(predictions: Array, labels: Array, counts: Counts) -> Counts:
@@ -115,13 +127,13 @@ def _f1_resampled(predictions: Array, labels: Array, counts: Counts) -> Counts:
 
 
 def _class_f1(tally: _Tally) -> Counts:
-    return _ratio(2 * tally.hits, tally.actual + tally.predicted)
+    return ratio(2 * tally.hits, tally.actual + tally.predicted)
 
 
 def _macro_f1_resampled(predictions: Array, labels: Array, counts: Counts) -> Counts:
     tally = _tally(predictions, labels, counts, np.union1d(predictions, labels))
     present = (tally.actual + tally.predicted > 0).sum(axis=1, dtype=np.float64)
-    return _ratio(_class_f1(tally).sum(axis=1), present)
+    return ratio(_class_f1(tally).sum(axis=1), present)
 
 
 def _matthews_resampled(predictions: Array, labels: Array, counts: Counts) -> Counts:
@@ -132,7 +144,7 @@ def _matthews_resampled(predictions: Array, labels: Array, counts: Counts) -> Co
     spread = (rows**2 - (tally.actual**2).sum(axis=1)) * (
         rows**2 - (tally.predicted**2).sum(axis=1)
     )
-    return _ratio(covariance, np.sqrt(spread))
+    return ratio(covariance, np.sqrt(spread))
 
 
 def _pearson_resampled(predictions: Array, labels: Array, counts: Counts) -> Counts:
@@ -148,7 +160,7 @@ def _correlation(left: Counts, right: Counts, counts: Counts) -> Counts:
     left, left_spread = _centred(left, counts)
     right, right_spread = _centred(right, counts)
     covariance = np.einsum("ij,ij,ij->i", counts, left, right)
-    return _ratio(covariance, np.sqrt(left_spread * right_spread))
+    return ratio(covariance, np.sqrt(left_spread * right_spread))
 
 
 def _centred(values: Counts, counts: Counts) -> tuple[Counts, Counts]:
@@ -173,16 +185,28 @@ def _ranks(values: Array, counts: Counts) -> Counts:
     return np.asarray(middle[:, group], dtype=np.float64)
 
 
+def _of_pairs(
+    resampled: Callable[[Array, Array, Counts], Counts],
+) -> Callable[[Array, Counts], Counts]:
+    """A function of predictions, labels and counts as one of the tally of both."""
+    return lambda tally, counts: resampled(tally[1], tally[0], counts)
+
+
 _CLASSES, _NUMBERS = "text-classification", "regression"
 
-METRICS: dict[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        Metric("accuracy", _CLASSES, _accuracy, _accuracy_resampled),
-        Metric("f1", _CLASSES, _f1, _f1_resampled, two_classes=True),
-        Metric("macro_f1", _CLASSES, _macro_f1, _macro_f1_resampled),
-        Metric("matthews_correlation", _CLASSES, _matthews, _matthews_resampled),
-        Metric("pearson", _NUMBERS, _pearson, _pearson_resampled),
-        Metric("spearman", _NUMBERS, _spearman, _spearman_resampled),
-    )
-}
+CLASS_METRICS = (
+    Metric("accuracy", _CLASSES, _accuracy, _of_pairs(_accuracy_resampled)),
+    Metric("f1", _CLASSES, _f1, _of_pairs(_f1_resampled), two_classes=True),
+    Metric("macro_f1", _CLASSES, _macro_f1, _of_pairs(_macro_f1_resampled)),
+    Metric("matthews_correlation", _CLASSES, _matthews, _of_pairs(_matthews_resampled)),
+)
+"""Of tasks in which a text has one label; predictions are ids ``(rows,)``."""
+
+NUMBER_METRICS = (
+    Metric("pearson", _NUMBERS, _pearson, _of_pairs(_pearson_resampled)),
+    Metric("spearman", _NUMBERS, _spearman, _of_pairs(_spearman_resampled)),
+)
+"""Of tasks in which a text has a number; predictions are numbers ``(rows,)``."""
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in (*CLASS_METRICS, *NUMBER_METRICS)}
+"""Those of tasks with one label or number a text; other kinds have theirs in their own files."""

@@ -1,45 +1,62 @@
-"""A model's logits against the labels: the task's metric, its interval, and differences."""
+"""A model's answers against the truth: the task's metric, its interval, and differences."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from glp_export.errors import ModelError
 from glp_export.tasks.kinds import KINDS
-from glp_export.tasks.metrics import METRICS, Metric
+from glp_export.tasks.metrics import Metric
 from glp_export.tasks.task import Task
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 # Resamples are made in pieces of at most so many numbers, 64 MiB.
 PIECE = 2**23
 
 
-def score(task: Task, logits: ArrayLike, labels: ArrayLike) -> float:
+def metric_of(task: Task) -> Metric:
+    """The task's metric."""
+    return KINDS[task.kind].metric(task.metric)
+
+
+def truth_of(task: Task, encoded: Dataset) -> Any:
+    """What answers to encoded rows are scored against: of most kinds their labels."""
+    return KINDS[task.kind].truth(encoded, task.labels)
+
+
+def count_examples(task: Task, truth: Any) -> int:
+    """How many examples a score is over; one example may have several encoded rows."""
+    return KINDS[task.kind].count(truth)
+
+
+def score(task: Task, answers: ArrayLike, truth: Any) -> float:
     """Score a model's answers with the task's metric.
 
     Args:
-        task: picks the metric and how answers are read from logits.
-        logits: ``(rows, num_labels)``.
-        labels: ``(rows,)`` ids or numbers.
+        task: picks the metric and how answers are read.
+        answers: ``(rows, width)`` or ``(rows, tokens, width)``.
+        truth: of `truth_of`; where a text has one label or number, ``(rows,)`` ids or numbers.
 
     Returns:
         The metric; larger is better. F1 is of the class with id 1. A correlation (Pearson,
         Spearman, Matthews) of answers that are all the same is 0.
 
     Raises:
-        ModelError: logits that are not finite.
+        ModelError: answers that are not finite.
     """
-    predictions, truth = _answers(task, logits, labels)
-    return METRICS[task.metric].compute(predictions, truth)
+    return metric_of(task).compute(*_judged(task, answers, truth))
 
 
 def score_interval(
     task: Task,
-    logits: ArrayLike,
-    labels: ArrayLike,
+    answers: ArrayLike,
+    truth: Any,
     *,
     confidence: float = 0.95,
     resamples: int = 1000,
@@ -52,28 +69,28 @@ def score_interval(
 
     Args:
         task: as in `score`.
-        logits: ``(rows, num_labels)``.
-        labels: ``(rows,)``.
+        answers: likewise.
+        truth: likewise.
         confidence: share of the resamples between the two ends.
-        resamples: how many sets of `rows` examples are drawn with replacement.
+        resamples: how many sets of as many examples are drawn with replacement.
         seed: of the drawing.
 
     Returns:
         The lower and the upper end.
 
     Raises:
-        ModelError: logits that are not finite.
+        ModelError: answers that are not finite.
     """
-    predictions, truth = _answers(task, logits, labels)
-    values = _resample(METRICS[task.metric], predictions[None], truth, resamples, seed)
+    metric = metric_of(task)
+    values = _resample(metric, [metric.tally(*_judged(task, answers, truth))], resamples, seed)
     return _ends(values[0], confidence)
 
 
 def paired_difference_interval(
     task: Task,
-    logits_a: ArrayLike,
-    logits_b: ArrayLike,
-    labels: ArrayLike,
+    answers_a: ArrayLike,
+    answers_b: ArrayLike,
+    truth: Any,
     *,
     confidence: float = 0.95,
     resamples: int = 1000,
@@ -86,33 +103,31 @@ def paired_difference_interval(
 
     Args:
         task: as in `score`.
-        logits_a: ``(rows, num_labels)``.
-        logits_b: ``(rows, num_labels)``.
-        labels: ``(rows,)``.
+        answers_a: likewise.
+        answers_b: likewise.
+        truth: likewise.
         confidence: share of the resamples between the two ends.
-        resamples: how many sets of `rows` examples are drawn with replacement.
+        resamples: how many sets of as many examples are drawn with replacement.
         seed: of the drawing.
 
     Returns:
         The difference, and the lower and upper end of its interval.
 
     Raises:
-        ModelError: logits that are not finite.
+        ModelError: answers that are not finite.
     """
-    metric = METRICS[task.metric]
-    a, truth = _answers(task, logits_a, labels)
-    b, _ = _answers(task, logits_b, labels)
-    differences = _resample_differences(metric, a, b, truth, resamples, seed)
-    difference = metric.compute(a, truth) - metric.compute(b, truth)
-    return difference, *_ends(differences, confidence)
+    metric = metric_of(task)
+    a, b = (_judged(task, answers, truth) for answers in (answers_a, answers_b))
+    differences = _resample_differences(metric, a, b, resamples, seed)
+    return metric.compute(*a) - metric.compute(*b), *_ends(differences, confidence)
 
 
 def probability_at_most(
     bound: float,
     task: Task,
-    logits_a: ArrayLike,
-    logits_b: ArrayLike,
-    labels: ArrayLike,
+    answers_a: ArrayLike,
+    answers_b: ArrayLike,
+    truth: Any,
     *,
     resamples: int = 1000,
     seed: int = 0,
@@ -122,58 +137,56 @@ def probability_at_most(
     Args:
         bound: metric points.
         task: as in `score`.
-        logits_a: ``(rows, num_labels)``.
-        logits_b: ``(rows, num_labels)``.
-        labels: ``(rows,)``.
+        answers_a: likewise.
+        answers_b: likewise.
+        truth: likewise.
         resamples: as in `paired_difference_interval`, and the same ones.
         seed: of the drawing.
 
     Raises:
-        ModelError: logits that are not finite.
+        ModelError: answers that are not finite.
     """
-    a, truth = _answers(task, logits_a, labels)
-    b, _ = _answers(task, logits_b, labels)
-    differences = _resample_differences(METRICS[task.metric], a, b, truth, resamples, seed)
+    a, b = (_judged(task, answers, truth) for answers in (answers_a, answers_b))
+    differences = _resample_differences(metric_of(task), a, b, resamples, seed)
     return float((differences <= bound).mean())
 
 
 def _resample_differences(
-    metric: Metric,
-    a: NDArray[Any],
-    b: NDArray[Any],
-    labels: NDArray[Any],
-    resamples: int,
-    seed: int,
+    metric: Metric, a: tuple[Any, Any], b: tuple[Any, Any], resamples: int, seed: int
 ) -> NDArray[np.float64]:
-    values = _resample(metric, np.stack([a, b]), labels, resamples, seed)
+    values = _resample(metric, [metric.tally(*a), metric.tally(*b)], resamples, seed)
     return values[0] - values[1]
 
 
-def _answers(task: Task, logits: ArrayLike, labels: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
-    outputs, truth = np.asarray(logits), np.asarray(labels)
-    if len(outputs) != len(truth) or not len(truth) or outputs.shape[-1] != task.num_labels:
+def _judged(task: Task, answers: ArrayLike, truth: Any) -> tuple[Any, Any]:
+    """Predictions and labels of every example, as the metric takes them."""
+    kind, outputs = KINDS[task.kind], np.asarray(answers)
+    width = kind.width or task.num_labels
+    if len(outputs) != len(truth) or not len(truth) or outputs.shape[-1] != width:
         raise ValueError(
-            f"logits of shape {outputs.shape} for {len(truth)} labels and {task.num_labels} outputs"
+            f"answers of shape {outputs.shape} for {len(truth)} rows and {width} outputs"
         )
     # An argmax over NaN would quietly answer with the first class.
     if not np.isfinite(outputs).all():
+        finite = np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)
         raise ModelError(
             "The model's outputs are not finite numbers.",
-            where=f"{np.count_nonzero(~np.isfinite(outputs).all(axis=-1))} of {len(truth)} rows",
+            where=f"{np.count_nonzero(~finite)} of {len(outputs)} rows",
             fix="train with a lower learning rate or in float32",
         )
-    return KINDS[task.kind].predictions(outputs), truth
+    return kind.judge(outputs, truth)
 
 
 def _resample(
-    metric: Metric, predictions: NDArray[Any], labels: NDArray[Any], resamples: int, seed: int
+    metric: Metric, tallies: Sequence[NDArray[Any]], resamples: int, seed: int
 ) -> NDArray[np.float64]:
-    """Values ``(models, resamples)`` of the metric; predictions are ``(models, rows)``."""
-    # Rows with the same label and answers are interchangeable: a resample is fully told by how
-    # many of each such group it has, and of a classifier there are few groups.
-    groups, sizes = np.unique(np.vstack([labels[None], predictions]), axis=1, return_counts=True)
+    """Values ``(models, resamples)`` of the metric, from each model's tally of the examples."""
+    # Examples with the same tallies are interchangeable: a resample is fully told by how many of
+    # each such group it has, and of a classifier there are few groups.
+    groups, sizes = np.unique(np.vstack(tallies), axis=1, return_counts=True)
+    models = np.split(groups, len(tallies))
     pieces = [
-        [metric.resampled(answers, groups[0], counts) for answers in groups[1:]]
+        [metric.tallied(tally, counts) for tally in models]
         for counts in _draws(sizes, resamples, seed)
     ]
     return np.concatenate(pieces, axis=1)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.errors import DataError
+from glp_export.errors import DataError, UsageError
 from glp_export.tasks.encoding import quiet_datasets
 from glp_export.tasks.formats import FORMATS, read_rows
 from glp_export.tasks.kinds import KINDS
+from glp_export.tasks.labels import add_labels
 from glp_export.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -28,7 +29,14 @@ def read_unlabeled(path: Path, task: Task) -> Dataset:
 
     Raises:
         DataError: the file cannot be read, lacks a text column or a row's text, or is empty.
+        UsageError: a teacher cannot label texts of this kind of task.
     """
+    if KINDS[task.kind].predictions is None:
+        raise UsageError(
+            f"texts without labels cannot be learned from in {task.kind}",
+            where=f"--unlabeled {path}",
+            fix="leave it away",
+        )
     if not path.is_file():
         raise DataError("There is no such file.", where=f"--unlabeled {path}")
     rows = _lines(path, task) if path.suffix.lower() == ".txt" else read_rows(path)
@@ -50,13 +58,8 @@ def read_unlabeled(path: Path, task: Task) -> Dataset:
 
 def with_labels(texts: Dataset, labels: NDArray[Any], task: Task) -> Dataset:
     """Give texts the labels that a teacher found for them, as the task's own rows have them."""
-    from datasets import Value
-
-    kind = KINDS[task.kind]
     with quiet_datasets():
-        return texts.add_column(
-            "label", labels.astype(kind.label_dtype), feature=Value(kind.label_dtype)
-        )
+        return add_labels(texts, labels, KINDS[task.kind])
 
 
 def blank_labels(texts: Dataset) -> NDArray[np.int64]:

@@ -14,8 +14,8 @@ from glp_export.encoder import (
     load_tokenizer,
     predict,
 )
-from glp_export.encoder.distillation import soft_cross_entropy
 from glp_export.tasks import DataSpec, encode, load_task_data, score
+from glp_export.tasks.kinds.learning import soft_cross_entropy
 
 SETTINGS = TrainSettings(epochs=15, learning_rate=3e-3, batch_size=16)
 

@@ -51,7 +51,7 @@ def test_every_glue_task_is_loaded_with_its_columns_labels_and_metric(
     assert data.task.text_columns == glue.text_columns
     assert data.task.labels == glue.labels
     assert data.task.metric == glue.metric
-    assert METRICS[glue.metric].fits(glue.kind, data.task.num_labels)
+    assert METRICS[glue.metric].fits(glue.kind, data.task.labels)
     assert [len(data.fit), len(data.select), len(data.test)] == [34, 6, 12]
     assert set(data.other_tests) == ({"validation_mismatched"} if name == "mnli" else set())
     assert data.source == f"nyu-mll/glue ({name})"

@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -75,37 +76,36 @@ class Kept:
     trials: tuple[FloatTrial, ...]
 
 
-def compare_with(
-    task: Task, reference: ArrayLike, labels: ArrayLike
-) -> Callable[[Logits], Comparison]:
-    """Make the function that holds an int8 file's logits against the fp32 file's.
+def compare_with(task: Task, reference: ArrayLike, truth: Any) -> Callable[[Logits], Comparison]:
+    """Make the function that holds an int8 file's answers against the fp32 file's.
 
     Args:
         task: picks the metric.
-        reference: the fp32 file's logits (rows, num_labels).
-        labels: (rows,).
+        reference: the fp32 file's answers.
+        truth: of `truth_of`.
     """
 
     def compare(logits: Logits) -> Comparison:
-        difference = paired_difference_interval(task, reference, logits, labels)
-        return Comparison(score(task, logits, labels), *difference)
+        difference = paired_difference_interval(task, reference, logits, truth)
+        return Comparison(score(task, logits, truth), *difference)
 
     return compare
 
 
-def divergence(logits: ArrayLike, reference: ArrayLike) -> float:
-    """Mean squared difference of two files' logits; of scores of classes, up to a shift of a row.
+def divergence(logits: ArrayLike, reference: ArrayLike, shift_axis: int | None = -1) -> float:
+    """Mean squared difference of two files' answers, up to a shift where one changes nothing.
 
     Errors that do not know of one another add up in it, which they do not in accuracy, and it
     moves where accuracy stands still.
 
     Args:
-        logits: (rows, num_labels).
-        reference: (rows, num_labels).
+        logits: (rows, width) or (rows, tokens, width).
+        reference: likewise.
+        shift_axis: the axis along which a common shift changes nothing, see `TaskKind`.
     """
     difference = np.asarray(logits, np.float64) - np.asarray(reference, np.float64)
-    if difference.shape[1] > 1:
-        difference -= difference.mean(axis=1, keepdims=True)
+    if shift_axis is not None and difference.shape[shift_axis] > 1:
+        difference -= difference.mean(axis=shift_axis, keepdims=True)
     return float(np.mean(difference**2))
 
 
@@ -117,6 +117,7 @@ def fewest_in_float(
     *,
     max_drop: float,
     most: float = 0.5,
+    shift_axis: int | None = -1,
     announce: Callable[[FloatTrial], None] | None = None,
 ) -> Kept:
     """Find the cheapest products to keep in float so that accuracy falls by `max_drop` at most.
@@ -136,9 +137,10 @@ def fewest_in_float(
         compare: accuracy beside the fp32 file, `compare_with`.
         max_drop: metric points.
         most: share of all multiply-adds that may stay in float.
+        shift_axis: as of `divergence`.
         announce: told of every file tried.
     """
-    trials = _Trials(costs, judge, reference, compare, announce)
+    trials = _Trials(costs, judge, reference, compare, announce, shift_axis)
     everything = trials.of(())
     if everything.comparison.drop <= max_drop:
         return trials.kept(everything, max_drop)
@@ -159,8 +161,10 @@ class _Trials:
         reference: Logits,
         compare: Callable[[Logits], Comparison],
         announce: Callable[[FloatTrial], None] | None,
+        shift_axis: int | None,
     ) -> None:
         self.costs = costs
+        self._shift_axis = shift_axis
         self._judge, self._reference, self._compare = judge, reference, compare
         self._announce = announce
         self._done: dict[frozenset[str], FloatTrial] = {}
@@ -173,7 +177,7 @@ class _Trials:
             trial = FloatTrial(
                 keep_float=tuple(sorted(wanted)),
                 share=_share(self.costs, wanted),
-                divergence=divergence(logits, self._reference),
+                divergence=divergence(logits, self._reference, self._shift_axis),
                 comparison=self._compare(logits),
             )
             self._done[wanted] = trial

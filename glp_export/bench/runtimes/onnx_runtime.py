@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.errors import ModelError
+from glp_export.tasks.answers import joined
 
 if TYPE_CHECKING:
     from glp_export.bench.contenders import Contender, Feeds, Runner
@@ -50,11 +51,10 @@ def open_onnx(contender: Contender) -> Runner:
             where=str(contender.path),
             fix=f"export it with inputs among {', '.join(sorted(_INPUTS))}",
         )
-    outputs = [node.name for node in session.get_outputs()]
-    output = ["logits" if "logits" in outputs else outputs[0]]
+    outputs = list(contender.outputs)
 
     def run(feeds: Feeds) -> NDArray[np.float32]:
         inputs = {name: feeds[name].astype(type_, copy=False) for name, type_ in types.items()}
-        return np.asarray(session.run(output, inputs)[0], dtype=np.float32)
+        return joined(session.run(outputs, inputs))
 
     return run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from glp_export import machine
 from glp_export.device_precisions import gpu_capability, not_in_hardware
 from glp_export.errors import DeviceError, ModelError
+from glp_export.tasks.answers import joined
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -38,7 +39,7 @@ def open_pytorch(contender: Contender) -> Runner:
         ModelError: the checkpoint cannot be loaded.
     """
     model = load_on_device(contender)
-    return runner_of(model, model)
+    return runner_of(model, model, contender.outputs)
 
 
 def load_on_device(contender: Contender) -> Any:
@@ -64,8 +65,14 @@ def load_on_device(contender: Contender) -> Any:
     return model.to(torch.device(device))
 
 
-def runner_of(model: Any, call: Callable[..., Any]) -> Runner:
-    """Run a loaded model from host to host; `call` is the model itself or made from it."""
+def runner_of(model: Any, call: Callable[..., Any], outputs: Sequence[str]) -> Runner:
+    """Run a loaded model from host to host.
+
+    Args:
+        model: on its device.
+        call: the model itself, or made from it.
+        outputs: names of those that its answers are made of.
+    """
     import torch
 
     device = model.device
@@ -78,9 +85,9 @@ def runner_of(model: Any, call: Callable[..., Any]) -> Runner:
                 for name, array in feeds.items()
                 if name in accepted
             }
-            # Copying the logits to the host waits for the device, so the clock stops in time.
-            logits = call(**tensors).logits.float().cpu().numpy()
-        return np.asarray(logits, dtype=np.float32)
+            made = call(**tensors)
+            # Copying them to the host waits for the device, so the clock stops in time.
+            return joined([made[name].float().cpu().numpy() for name in outputs])
 
     return run
 

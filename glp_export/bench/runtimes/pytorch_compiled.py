@@ -49,8 +49,10 @@ class _Compiled:
         config.recompile_limit = max(config.recompile_limit, _SHAPES)
         config.fail_on_recompile_limit_hit = True
         model, cuda = load_on_device(contender), contender.provider == machine.CUDA
-        self._fixed = runner_of(model, _compile(model, cuda=cuda, dynamic=False))
-        self._changing = runner_of(model, _compile(model, cuda=cuda, dynamic=True))
+        self._fixed = runner_of(model, _compile(model, cuda=cuda, dynamic=False), contender.outputs)
+        self._changing = runner_of(
+            model, _compile(model, cuda=cuda, dynamic=True), contender.outputs
+        )
         self._use_changing = False
 
     def prepare(self, batches: Sequence[Feeds]) -> None:

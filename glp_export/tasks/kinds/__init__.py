@@ -1,11 +1,79 @@
-"""The kinds of task, in the order in which they are asked whether labels are theirs."""
+"""The kinds of task, in the order in which they are asked whether data is theirs."""
 
 from __future__ import annotations
 
-from glp_export.tasks.kinds.base import LabelColumn, LabelReader, TaskKind
+from typing import Any
+
+from glp_export.tasks.kinds.base import (
+    NO_LABEL,
+    Batch,
+    Choices,
+    Columns,
+    LabelColumn,
+    LabelReader,
+    Outputs,
+    TaskKind,
+    read_logits,
+)
 from glp_export.tasks.kinds.classification import TEXT_CLASSIFICATION
+from glp_export.tasks.kinds.multi_label import MULTI_LABEL
+from glp_export.tasks.kinds.question_answering import QUESTION_ANSWERING
 from glp_export.tasks.kinds.regression import REGRESSION
+from glp_export.tasks.kinds.token_classification import TOKEN_CLASSIFICATION
 
-__all__ = ["KINDS", "LabelColumn", "LabelReader", "TaskKind"]
+__all__ = [
+    "KINDS",
+    "METRIC_NAMES",
+    "NO_LABEL",
+    "Batch",
+    "Choices",
+    "Columns",
+    "LabelColumn",
+    "LabelReader",
+    "Outputs",
+    "TaskKind",
+    "kind_of_config",
+    "outputs_of",
+    "read_logits",
+]
 
-KINDS: dict[str, TaskKind] = {kind.name: kind for kind in (REGRESSION, TEXT_CLASSIFICATION)}
+KINDS: dict[str, TaskKind] = {
+    kind.name: kind
+    for kind in (
+        QUESTION_ANSWERING,
+        TOKEN_CLASSIFICATION,
+        MULTI_LABEL,
+        REGRESSION,
+        TEXT_CLASSIFICATION,
+    )
+}
+"""What a kind of task has to know; everything else in the package is the same for all kinds."""
+
+METRIC_NAMES = tuple(
+    dict.fromkeys(metric.name for kind in reversed(KINDS.values()) for metric in kind.metrics)
+)
+"""Every metric that can be asked for."""
+
+
+def kind_of_config(config: Any, *names: str) -> TaskKind | None:
+    """The kind of task that a model was made for, as its configuration and head tell.
+
+    Args:
+        config: of transformers.
+        names: of the class with the head, ``BertForSequenceClassification``; those that the
+            configuration names where none is given.
+    """
+    heads = names or config.architectures or ()
+    unsaid = "regression" if config.num_labels == 1 else "single_label_classification"
+    problem = config.problem_type or unsaid
+    for kind in KINDS.values():
+        head = kind.auto_class.removeprefix("AutoModel") or "Model"
+        fits = kind.problem_type in (None, problem)
+        if fits and any(name.endswith(head) for name in heads):
+            return kind
+    return None
+
+
+def outputs_of(auto_class: str) -> tuple[str, ...]:
+    """Names of the outputs that the models of a class of transformers answer with."""
+    return next(kind.outputs for kind in KINDS.values() if kind.auto_class == auto_class)

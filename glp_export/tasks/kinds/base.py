@@ -1,17 +1,52 @@
-"""What a kind of task has to know; everything else in the package is the same for all kinds."""
+"""What a kind of task has to know, and where the labels of its data stand."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from glp_export.errors import ModelError
+from glp_export.tasks.kinds.learning import own_loss, sentence_features
+from glp_export.tasks.metrics import Metric
+
 if TYPE_CHECKING:
+    from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
+
+    from glp_export.tasks.raw import RawSplit
+
+Outputs = Mapping[str, NDArray[Any]]
+"""What a model or a graph gives for a padded batch, by the name of the output."""
+
+Batch = Mapping[str, NDArray[np.int64]]
+"""The padded batch: `input_ids`, `attention_mask` and more, each (batch, length)."""
+
+NO_LABEL = -100
+"""The label of a token that has none, as transformers' losses pass it over."""
+
+
+class Columns(NamedTuple):
+    """The columns of a user's data that a task reads."""
+
+    text: tuple[str, ...]
+    label: str
+
+
+class Choices(NamedTuple):
+    """The decisions that answers come down to.
+
+    Attributes:
+        options: (decisions, options): the largest of a row is what is decided for.
+        rows: (decisions,): to which row of the answers each belongs.
+    """
+
+    options: NDArray[Any]
+    rows: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -43,48 +78,119 @@ class LabelReader(Protocol):
         """The labels in the order of their ids; empty where there are none."""
 
     def targets(self, column: LabelColumn) -> NDArray[Any]:
-        """One id or number a row.
+        """What the normalised ``label`` column holds, one value a row.
 
         Raises:
             DataError: a label that is missing, no label at all, or unknown; it names the row.
         """
 
 
+def read_logits(outputs: Outputs, batch: Batch) -> NDArray[np.float32]:
+    """The logits as they are, (batch, width): one row a text."""
+    return np.asarray(outputs["logits"], dtype=np.float32)
+
+
 @dataclass(frozen=True)
 class TaskKind:
     """One kind of task. A new kind is one file that makes this record, and a row in ``KINDS``.
+
+    *Answers* are what all of the package hands around of a model: float32, one row for each
+    encoded row, ``(rows, width)``; where every token has its answer, ``(rows, tokens, width)``,
+    padded with zeros to the longest. *Truth* is what they are scored against, whatever the kind
+    makes of the encoded rows; its length is that of the answers.
 
     Attributes:
         name: key in ``KINDS``.
         auto_class: class of `transformers` that loads the model with its head.
         export_task: the exporter's name for the task.
         ort_class: class of `optimum.onnxruntime` that loads the exported file.
-        problem_type: what the model's configuration calls it; picks the loss.
-        default_metric: key of ``METRICS``.
-        label_dtype: type of the normalised ``label`` column.
+        problem_type: what the model's configuration calls it; None for a head that has one loss.
+        metrics: that can score it.
+        default_metric: name of the one that is taken where it fits.
+        label_feature: makes the type of the normalised ``label`` column.
         recognises: whether a column of training labels looks like this kind.
         reader: makes the label reader from the training labels and the labels that the task is
             known to have, in the order of their ids.
         strata: ``(rows,)`` group numbers that a sample keeps the proportions of, from the targets.
-        encode: one batch of normalised columns to model inputs, ``labels`` and ``length``.
-        predictions: logits ``(rows, num_labels)`` to ``(rows,)`` ids or numbers.
-        refit: fits a linear head to features ``(rows, width)`` and their targets, and gives its
-            loss ``(rows,) float32`` on each of other features and theirs.
+        encode: one batch of normalised columns, and ``row``, the number of each, to model inputs,
+            the `targets` and ``length``. It may give several encoded rows for one.
+        judge: answers and their truth to the predictions and labels that a metric takes, one an
+            example.
+        imitation: the loss between a model's outputs for a batch and the answers of its teacher:
+            outputs, answers, the collated batch and the temperature to a scalar tensor.
+        refit: fits a linear head to the features of rows and their truth, and gives its loss
+            ``(rows,) float32`` on each of other rows with theirs.
+        outputs: names of the model's outputs that its answers are made of.
+        read: makes the answers of those, and of the padded batch.
+        columns: finds the columns of data that has another form than text beside a label, from
+            those that are named; None where the data is not of that form.
+        needs: what `columns` looks for, in words.
+        targets: encoded columns that the loss reads.
+        truth: encoded rows and the task's labels to the truth.
+        count: how many examples a truth is of, where one may have several encoded rows.
+        choices: answers and attention mask to the decisions in them; None where they are numbers.
+        predictions: answers to labels, as the ``label`` column has them, so that a teacher can
+            label texts; None where it cannot.
+        loss: the task's own, from outputs and batch.
+        features: what a head is refitted to, from the last hidden states (batch, length, width)
+            and the collated batch: one row or several for each.
+        prepare: sets a tokenizer up for this kind's input.
+        named: whether its outputs are labels that have names.
+        shift_axis: the axis of the answers along which a common shift changes nothing.
+        width: of the answers, where it is not one for each label.
+        hub_task: the Hub's name for it.
     """
 
     name: str
     auto_class: str
     export_task: str
     ort_class: str
-    problem_type: str
+    problem_type: str | None
+    metrics: tuple[Metric, ...]
     default_metric: str
-    label_dtype: str
+    label_feature: Callable[[], Any]
     recognises: Callable[[LabelColumn], bool]
     reader: Callable[[LabelColumn, Sequence[str]], LabelReader]
     strata: Callable[[NDArray[Any]], NDArray[np.int64]]
     encode: Callable[[Mapping[str, Any], PreTrainedTokenizerBase, int], dict[str, Any]]
-    predictions: Callable[[NDArray[Any]], NDArray[Any]]
-    refit: Callable[[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]], NDArray[np.float32]]
+    judge: Callable[[NDArray[Any], Any], tuple[Any, Any]]
+    imitation: Callable[[Any, Any, Mapping[str, Any], float], Any]
+    refit: Callable[[Any, Any, Any, Any], NDArray[np.float32]]
+    hub_task: str
+    outputs: tuple[str, ...] = ("logits",)
+    read: Callable[[Outputs, Batch], NDArray[np.float32]] = read_logits
+    columns: Callable[[RawSplit, Sequence[str], str | None], Columns | None] | None = None
+    needs: str = ""
+    targets: tuple[str, ...] = ("labels",)
+    truth: Callable[[Dataset, Sequence[str]], Any] = lambda rows, labels: np.asarray(
+        rows["labels"][:]
+    )
+    count: Callable[[Any], int] = len
+    choices: Callable[[NDArray[Any], NDArray[Any]], Choices] | None = None
+    predictions: Callable[[NDArray[Any]], NDArray[Any]] | None = None
+    loss: Callable[[Any, Mapping[str, Any]], Any] = own_loss
+    features: Callable[[Any, Mapping[str, Any]], Any] = sentence_features
+    prepare: Callable[[PreTrainedTokenizerBase], None] = lambda tokenizer: None
+    named: bool = True
+    shift_axis: int | None = None
+    width: int | None = None
+
+    def metric(self, name: str) -> Metric:
+        """One of its metrics by name.
+
+        Raises:
+            KeyError: it has none of that name.
+        """
+        return {metric.name: metric for metric in self.metrics}[name]
+
+    def metrics_for(self, labels: Sequence[str]) -> list[Metric]:
+        """Those that can score these labels."""
+        return [metric for metric in self.metrics if metric.fits(self.name, labels)]
+
+    def metric_for(self, labels: Sequence[str]) -> str:
+        """The name of the one that is taken unless another is asked for."""
+        fitting = [metric.name for metric in self.metrics_for(labels)]
+        return self.default_metric if self.default_metric in fitting else fitting[0]
 
 
 def standardise(
@@ -113,3 +219,16 @@ def encode_text(
         batch["text"], batch.get("text_pair"), truncation=True, max_length=max_length, padding=False
     )
     return {**encoding, "length": [len(ids) for ids in encoding["input_ids"]]}
+
+
+def require_fast(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Check that a tokenizer tells where its tokens come from.
+
+    Raises:
+        ModelError: it does not.
+    """
+    if not getattr(tokenizer, "is_fast", False):
+        raise ModelError(
+            "A slow tokenizer cannot tell where in a text its tokens stand.",
+            fix="give a model with a tokenizer.json",
+        )

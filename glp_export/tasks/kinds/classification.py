@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 
 from glp_export.errors import DataError
 from glp_export.tasks.kinds.base import (
+    Choices,
     LabelColumn,
     TaskKind,
     encode_text,
     is_missing,
     standardise,
 )
+from glp_export.tasks.kinds.learning import imitate_logits
+from glp_export.tasks.metrics import CLASS_METRICS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -57,7 +60,7 @@ class ClassReader:
                     f"Label '{name}' does not occur in the training examples.",
                     where=column.place(row),
                     fix="correct the label, remove the row, or add training examples that have it; "
-                    f"training has {_listing(sorted(self.seen))}",
+                    f"training has {listing(sorted(self.seen))}",
                 )
         return np.fromiter((ids[name] for name in names), dtype=np.int64, count=len(names))
 
@@ -98,7 +101,7 @@ def label_name(
     return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
-def _in_order(names: Iterable[str]) -> tuple[str, ...]:
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
     """Numbers by value, anything else as strings."""
     ordered = sorted(names)
     if all(NUMBER.fullmatch(name) for name in ordered):
@@ -106,7 +109,8 @@ def _in_order(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(ordered)
 
 
-def _listing(names: Sequence[str], most: int = 8) -> str:
+def listing(names: Sequence[str], most: int = 8) -> str:
+    """Names in quotation marks; of many the first few, and how many more."""
     shown = ", ".join(f"'{name}'" for name in names[:most])
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
@@ -124,7 +128,7 @@ def read_classes(column: LabelColumn, known: Sequence[str] = ()) -> ClassReader:
     rows = len(column.values)
     if len(counts) < 2:
         raise DataError(
-            f"All {rows} training examples have the label {_listing(list(counts))}; "
+            f"All {rows} training examples have the label {listing(list(counts))}; "
             "there is nothing to tell apart.",
             where=f"{column.source}, column '{column.column}'",
             fix="add examples of other classes, or name another column with --label-column",
@@ -136,7 +140,7 @@ def read_classes(column: LabelColumn, known: Sequence[str] = ()) -> ClassReader:
             where=f"{column.source}, column '{column.column}'",
             fix="name another column with --label-column, or ask for --kind regression",
         )
-    known_order = tuple(known) if counts.keys() <= set(known) else _in_order(counts)
+    known_order = tuple(known) if counts.keys() <= set(known) else in_order(counts)
     return ClassReader(column.names or known_order, frozenset(counts))
 
 
@@ -149,6 +153,20 @@ def _encode(
 
 def _predictions(logits: NDArray[Any]) -> NDArray[np.int64]:
     return np.asarray(np.argmax(logits, axis=-1), dtype=np.int64)
+
+
+def _judge(answers: NDArray[Any], truth: Any) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    return _predictions(answers), np.asarray(truth)
+
+
+def _choices(answers: NDArray[Any], mask: NDArray[Any]) -> Choices:
+    return Choices(answers, np.arange(len(answers)))
+
+
+def _label_feature() -> Any:
+    from datasets import Value
+
+    return Value("int64")
 
 
 def _refit(
@@ -174,13 +192,19 @@ TEXT_CLASSIFICATION = TaskKind(
     auto_class="AutoModelForSequenceClassification",
     export_task="text-classification",
     ort_class="ORTModelForSequenceClassification",
+    hub_task="text-classification",
     problem_type="single_label_classification",
+    metrics=CLASS_METRICS,
     default_metric="accuracy",
-    label_dtype="int64",
+    label_feature=_label_feature,
     recognises=lambda column: True,
     reader=read_classes,
     strata=lambda targets: targets,
     encode=_encode,
+    judge=_judge,
+    choices=_choices,
     predictions=_predictions,
+    imitation=imitate_logits,
     refit=_refit,
+    shift_axis=-1,
 )

@@ -18,6 +18,8 @@ from glp_export.tasks.kinds.base import (
     is_missing,
     standardise,
 )
+from glp_export.tasks.kinds.learning import imitate_scores
+from glp_export.tasks.metrics import NUMBER_METRICS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -98,6 +100,16 @@ def _predictions(logits: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(logits, dtype=np.float64).reshape(len(logits))
 
 
+def _judge(answers: NDArray[Any], truth: Any) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    return _predictions(answers), np.asarray(truth)
+
+
+def _label_feature() -> Any:
+    from datasets import Value
+
+    return Value("float64")
+
+
 def _refit(
     seen: NDArray[Any], known: NDArray[Any], new: NDArray[Any], wanted: NDArray[Any]
 ) -> NDArray[np.float32]:
@@ -114,13 +126,18 @@ REGRESSION = TaskKind(
     auto_class="AutoModelForSequenceClassification",
     export_task="text-classification",
     ort_class="ORTModelForSequenceClassification",
+    hub_task="text-classification",
     problem_type="regression",
+    metrics=NUMBER_METRICS,
     default_metric="spearman",
-    label_dtype="float64",
+    label_feature=_label_feature,
     recognises=has_fractions,
     reader=read_numbers,
     strata=_strata,
     encode=_encode,
+    judge=_judge,
     predictions=_predictions,
+    imitation=imitate_scores,
     refit=_refit,
+    named=False,
 )

@@ -1,0 +1,149 @@
+"""The whole job for each kind of task, on a tiny encoder, and its artifact in use."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import glp_export
+from glp_export.artifact import ArtifactLayout
+from glp_export.bench import BenchmarkFile
+from glp_export.cli import run
+from glp_export.search import Plan
+from tests.end_to_end.conftest import MEASURING, ONE_SHAPE
+from tests.tiny import label_list_rows, make_checkpoint, make_data_of, question_rows, tagged_rows
+
+KINDS = {
+    "token-classification": (tagged_rows, "seqeval_f1"),
+    "multi-label-classification": (label_list_rows, "micro_f1"),
+    "question-answering": (question_rows, "squad_f1"),
+}
+TRAINING = (
+    "--epochs", "6", "--learning-rate", "3e-3", "--batch-size", "16", "--max-length", "24",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Made:
+    kind: str
+    root: Path
+    data: Path
+
+    @property
+    def layout(self) -> ArtifactLayout:
+        return ArtifactLayout(self.root)
+
+    @property
+    def benchmark(self) -> BenchmarkFile:
+        return BenchmarkFile.load(self.layout.benchmark)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def made(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A model for a kind of task: searched, distilled, exported, in int8 too, and measured."""
+    place = tmp_path_factory.mktemp(request.param)
+    data = make_data_of(place / "data", KINDS[request.param][0], 120, 40)
+    model = make_checkpoint(place / "model", initializer_range=0.1)
+    arguments = ["-m", str(model), "--dataset", str(data), "--depth", "2", "-o", str(place / "out")]
+    measuring = [*MEASURING[:-2], "--precision", "int8", "--int8-drop", "0.5"]
+    assert run(["prune-and-export", *arguments, *TRAINING, *ONE_SHAPE, *measuring, "-q"]) == 0
+    return Made(request.param, place / "out", data)
+
+
+def test_it_is_searched_recovered_and_measured(made: Made) -> None:
+    plan = Plan.load(made.layout.plan)
+    assert (plan.strategy, plan.depth) == ("fast-greedy", 2)
+    assert all(candidate.loss is not None for step in plan.steps for candidate in step.candidates)
+    assert made.benchmark.metric == KINDS[made.kind][1]
+    scored = {(row.contender, row.precision): row for row in made.benchmark.metrics}
+    assert set(scored) == {
+        (contender, precision)
+        for contender in ("unpruned", "pruned", "distilled")
+        for precision in ("fp32", "int8")
+    }
+    assert all(row.samples == 40 for row in scored.values())
+    # Guessing the most frequent label scores 0, and of all spans few are right.
+    assert scored["unpruned", "fp32"].value > 0.3
+    assert scored["pruned", "fp32"].value > 0.3
+
+
+def test_its_files_are_proved_right_with_their_labels(made: Made, capsys: Any) -> None:
+    parity = json.loads(made.layout.parity.read_text())
+    assert parity["passed"]
+    assert parity["files"][0]["label_agreement"] == 1.0
+    assert run(["verify", str(made.root), "--json", "-q"]) == 0
+    assert json.loads(capsys.readouterr().out)["passed"]
+
+
+def test_the_gate_holds_it_to_its_accuracy(made: Made, tmp_path: Path, capsys: Any) -> None:
+    copy = shutil.copytree(made.root, tmp_path / "copy")
+    budget = '[cpu.fp32]\nkeep = ["metric_drop <= 0.01", "size_mb <= 5"]\n'
+    (copy / "glp" / "budget.toml").write_text(budget)
+    arguments = ["gate", str(copy), "--dataset", str(made.data), "--max-seconds", "20", "--json"]
+    assert run(arguments) == 0
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    outcomes = [finding["outcome"] for finding in findings]
+    assert outcomes.count("kept") == len(outcomes) >= 4
+
+
+def test_the_code_in_its_card_runs(made: Made) -> None:
+    codes = re.findall(r"```python\n(.*?)```", made.layout.card.read_text(), re.DOTALL)
+    assert len(codes) == 4
+    script = "".join(f"exec({code!r}, {{}})\nprint('=====')\n" for code in codes)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=made.root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    own, tokenizers, optimum, pytorch, _ = done.stdout.split("=====\n")
+    assert tokenizers.split() == optimum.split() == pytorch.split()
+    assert own.strip()
+
+
+def test_it_is_served_as_it_was_measured(made: Made) -> None:
+    model = glp_export.load(made.root, variant="fp32")
+    rows = [json.loads(line) for line in (made.data / "validation.jsonl").open()]
+    scored = {(row.contender, row.precision): row.value for row in made.benchmark.metrics}
+    assert CHECKS[made.kind](model, rows) == pytest.approx(scored["pruned", "fp32"], abs=1e-6)
+
+
+def _tag_f1(model: Any, rows: Any) -> float:
+    from seqeval.metrics import f1_score
+
+    found = model([row["tokens"] for row in rows])
+    for row, entities in zip(rows, found.entities, strict=True):
+        assert all(one.text == " ".join(row["tokens"][one.start : one.stop]) for one in entities)
+    tags = [[tag or "O" for tag in own] for own in found.tags]
+    return float(f1_score([row["ner_tags"] for row in rows], tags))
+
+
+def _set_f1(model: Any, rows: Any) -> float:
+    found = model([row["text"] for row in rows]).label_sets
+    wanted = [set(row["labels"]) for row in rows]
+    right = sum(len(set(own) & gold) for own, gold in zip(found, wanted, strict=True))
+    return 2 * right / (sum(map(len, found)) + sum(map(len, wanted)))
+
+
+def _answer_f1(model: Any, rows: Any) -> float:
+    from glp_export.tasks.kinds.squad_metrics import word_f1
+
+    found = model([row["question"] for row in rows], [row["context"] for row in rows])
+    for row, answer in zip(rows, found.answers, strict=True):
+        assert row["context"][answer.start : answer.stop] == answer.text
+    pairs = zip(rows, found.texts, strict=True)
+    return float(np.mean([word_f1(text, row["answers"]["text"][0]) for row, text in pairs]))
+
+
+CHECKS = {
+    "token-classification": _tag_f1,
+    "multi-label-classification": _set_f1,
+    "question-answering": _answer_f1,
+}
