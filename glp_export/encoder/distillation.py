@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from glp_export.encoder.training import Progress, TrainSettings, run_trainer
 from glp_export.tasks.encoding import quiet_datasets
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from datasets import Dataset
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -60,7 +62,9 @@ def distill(
         teacher_logits: (examples, labels) float32, in the order of `examples`.
     """
     with quiet_datasets():
-        with_logits = examples.add_column("teacher_logits", list(teacher_logits))
+        # A name of its own, for which `datasets` would else copy and hash all the numbers.
+        name = uuid.uuid4().hex
+        with_logits = examples.add_column("teacher_logits", _column(teacher_logits), name)
     faster = replace(
         settings,
         learning_rate=_learning_rate(settings.learning_rate, distillation.rate),
@@ -69,6 +73,13 @@ def distill(
     return run_trainer(
         _distiller_class(distillation), student, with_logits, tokenizer, faster, progress
     )
+
+
+def _column(logits: NDArray[np.float32]) -> pa.FixedSizeListArray:
+    """The rows of a matrix as a column of lists, which shares the matrix's memory."""
+    import pyarrow as pa
+
+    return pa.FixedSizeListArray.from_arrays(pa.array(logits.reshape(-1)), logits.shape[1])
 
 
 def _learning_rate(fine_tuning: float, rate: float) -> float:

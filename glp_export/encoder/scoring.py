@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.encoder.training import Collator
+from glp_export.tasks.cells import numbers
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -81,16 +82,21 @@ def _in_batches(
     import torch
 
     collate = Collator(tokenizer)
-    order = np.argsort(np.asarray(examples["length"][:]), kind="stable")
+    order = np.argsort(numbers(examples, "length"), kind="stable")
     inputs_only = examples.remove_columns(["labels"])
     model.eval().to(device)
-    answers: list[NDArray[np.float32]] = []
+    computed = np.empty((0, 0), dtype=np.float32)
     with torch.inference_mode():
         for start in range(0, len(order), batch_size):
-            rows = inputs_only.select(order[start : start + batch_size])
-            batch = {name: tensor.to(device) for name, tensor in collate(list(rows)).items()}
-            answers.append(compute(batch).float().cpu().numpy())
-    computed = np.concatenate(answers)
-    restored = np.empty_like(computed)
-    restored[order] = computed
-    return restored
+            rows = order[start : start + batch_size]
+            columns = inputs_only[rows.tolist()]
+            examples_of_batch = [
+                dict(zip(columns, values, strict=True))
+                for values in zip(*columns.values(), strict=True)
+            ]
+            batch = {name: tensor.to(device) for name, tensor in collate(examples_of_batch).items()}
+            answers = compute(batch).float().cpu().numpy()
+            if start == 0:  # their width is known now; a list of all would take twice as much
+                computed = np.empty((len(order), *answers.shape[1:]), dtype=np.float32)
+            computed[rows] = answers
+    return computed

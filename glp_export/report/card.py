@@ -74,7 +74,7 @@ def card_text(plan: Plan, benchmark: BenchmarkFile, parity: ParityReport, facts:
         facts=facts,
         plan=plan,
         metadata=_metadata(plan, benchmark, facts),
-        warnings=findings(benchmark, facts.differences),
+        warnings=[*facts.data_notes, *findings(benchmark, facts.differences)],
         parity=parity_rows(parity),
         precisions=precision_rows(facts.precisions),
         optimised=len(parity.files) > 1,

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from glp_export.errors import UsageError
+from glp_export.errors import DataError, UsageError
+from glp_export.tasks.cells import numbers
 from glp_export.tasks.kinds import KINDS
 from glp_export.tasks.task import Task
 
@@ -31,6 +32,7 @@ def encode(
         float32 numbers) and ``length`` (tokens of the row).
 
     Raises:
+        DataError: an empty text, and a tokenizer that adds nothing to it.
         UsageError: a limit that leaves no room for text beside the special tokens.
     """
     limit = min(max_length, tokenizer.model_max_length)
@@ -43,12 +45,19 @@ def encode(
             fix="name a larger number; 128 is usual",
         )
     with quiet_datasets():
-        return dataset.map(
+        encoded = dataset.map(
             KINDS[task.kind].encode,
             batched=True,
             fn_kwargs={"tokenizer": tokenizer, "max_length": limit},
             remove_columns=dataset.column_names,
         )
+    if special == 0 and not numbers(encoded, "length").all():
+        raise DataError(
+            "An empty text becomes no token at all: this tokenizer adds none of its own.",
+            where=f"task '{task.name}'",
+            fix="remove the rows without text, or use a tokenizer that adds special tokens",
+        )
+    return encoded
 
 
 @contextmanager

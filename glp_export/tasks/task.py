@@ -58,6 +58,7 @@ class TaskData:
         other_tests: further sets to report, by split name (MNLI's mismatched one).
         source: hub id or path of the data, for the model card.
         checksum: sha256 over the task and the content of every split, as 64 hex digits.
+        notes: what makes scores on this data doubtful, in sentences.
     """
 
     task: Task
@@ -67,6 +68,7 @@ class TaskData:
     other_tests: Mapping[str, Dataset] = field(default_factory=dict)
     source: str = ""
     checksum: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def train(self) -> Dataset:

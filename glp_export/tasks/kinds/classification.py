@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,8 +50,8 @@ class ClassReader:
             DataError: a missing label, or one that the training examples lack.
         """
         ids = {label: index for index, label in enumerate(self.labels) if label in self.seen}
-        names = _names(column)
-        for row, name in enumerate(names):
+        targets = np.empty(len(column.values), dtype=np.int64)
+        for row, name in enumerate(_names(column)):
             if name not in ids:
                 raise DataError(
                     f"Label '{name}' does not occur in the training examples.",
@@ -59,12 +59,12 @@ class ClassReader:
                     fix="correct the label, remove the row, or add training examples that have it; "
                     f"training has {_listing(sorted(self.seen))}",
                 )
-        return np.fromiter((ids[name] for name in names), dtype=np.int64, count=len(names))
+            targets[row] = ids[name]
+        return targets
 
 
-def _names(column: LabelColumn) -> list[str]:
+def _names(column: LabelColumn) -> Iterator[str]:
     """Every row's label as a string, the same from whichever file format it was read."""
-    names = []
     for row, value in enumerate(column.values):
         if not isinstance(value, str | bool | int | float | None):
             raise DataError(
@@ -79,8 +79,7 @@ def _names(column: LabelColumn) -> list[str]:
                 where=column.place(row),
                 fix="label the row or remove it",
             )
-        names.append(name)
-    return names
+        yield name
 
 
 def label_name(
