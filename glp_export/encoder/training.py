@@ -8,6 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from glp_export.tasks.cells import numbers
+
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
@@ -69,7 +71,7 @@ def run_trainer(
 
     set_seed(settings.seed)
     with TemporaryDirectory(prefix="glp-trainer-") as scratch:
-        trainer = trainer_class(
+        trainer = _grouped_by_length(trainer_class)(
             model=model,
             args=_training_arguments(settings, Path(scratch)),
             train_dataset=examples,
@@ -80,6 +82,21 @@ def run_trainer(
         trainer.remove_callback(PrinterCallback)
         trainer.train()
     return model.eval()
+
+
+def _grouped_by_length(trainer_class: Any) -> Any:
+    """A Trainer whose batches hold examples of like length, as its `group_by_length` makes them.
+
+    That looks every length up in the table anew, which takes the longer the more rows there are.
+    """
+    from transformers.trainer_pt_utils import LengthGroupedSampler
+
+    class Grouped(trainer_class):
+        def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Any:
+            lengths = numbers(self.train_dataset, "length").tolist()
+            return LengthGroupedSampler(self.args.train_batch_size, lengths=lengths)
+
+    return Grouped
 
 
 class Collator:
@@ -114,8 +131,6 @@ def _training_arguments(settings: TrainSettings, scratch: Path) -> Any:
         weight_decay=settings.weight_decay,
         lr_scheduler_type="linear",
         seed=settings.seed,
-        group_by_length=True,
-        length_column_name="length",
         use_cpu=settings.device == "cpu",
         save_strategy="no",
         logging_strategy="no",
