@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -198,3 +199,23 @@ def test_a_validation_file_may_differ_in_all_that_means_nothing(
     assert config["label2id"] == {"0": 0, "1": 1, "2": 2}
     benchmark = json.loads(ArtifactLayout(output).benchmark.read_text())
     assert {row["samples"] for row in benchmark["metrics"]} == {21}
+
+
+def test_inputs_are_cut_at_what_the_model_reads_where_the_tokenizer_knows_no_limit(
+    encoder: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = shutil.copytree(encoder, tmp_path / "model")
+    settings = json.loads((model / "tokenizer_config.json").read_text())
+    settings["model_max_length"] = int(1e30)
+    (model / "tokenizer_config.json").write_text(json.dumps(settings))
+    own = shutil.copytree(data, tmp_path / "data")
+    with (own / "train.jsonl").open("a") as file:
+        file.write(json.dumps({"text": "the cat is good and " * 100, "label": "good"}) + "\n")
+    output = tmp_path / "out"
+    code, said = attempt(capsys, model, own, output, "--max-length", "500")
+    assert code == 0, said
+    assert "inputs are cut at 80 tokens: the model reads no more" in said
+    served = glp_export.load(output)
+    kept, more = "dog " * 78, "dog " * 78 + "cat " * 78
+    np.testing.assert_array_equal(served.logits(kept), served.logits(more))
+    assert np.abs(served.logits(kept) - served.logits("dog " * 10)).max() > 0
