@@ -162,7 +162,7 @@ class _Columns:
         """The first column that is of another type than in the rows before."""
         import pyarrow as pa
 
-        for name in columns.keys() & self._first.keys():
+        for name in filter(self._first.__contains__, columns):
             try:
                 pa.array([self._first[name], *columns[name]])
             except pa.ArrowException:

@@ -41,6 +41,7 @@ ODD = {
     "quotes": '"the" \'cat\', \\"is\\" \\n good',
     "beyond the first plane": "𝔱𝔥𝔢 𝔠𝔞𝔱 𐍈 𠜎",
 }
+ODD_LABEL = "odd | `label`: {{ 1 }}\n# 🙂 <b>"
 
 
 @pytest.fixture(scope="module", params=["bert", "roberta"])
@@ -54,7 +55,7 @@ def artifact(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         encoder, request.param, vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id
     )
     tokenizer.save_pretrained(encoder)
-    odd = [{"text": text, "label": "odd"} for text in ODD.values()]
+    odd = [{"text": text, "label": ODD_LABEL} for text in ODD.values()]
     write_jsonl(root / "data" / "train.jsonl", [*rows(80), *odd, *odd])
     write_jsonl(root / "data" / "validation.jsonl", [*odd, *rows(20, seed=1)])
     output = root / "artifact"
@@ -106,6 +107,13 @@ def test_odd_texts_have_the_same_answers_everywhere_together_and_alone(artifact:
         for answer in (model.logits, lambda one: in_onnxruntime(artifact, one)):
             alone = answer([text])
             np.testing.assert_allclose(alone, in_pytorch(artifact, [text]), err_msg=name, **CLOSE)
+
+
+def test_a_label_may_be_any_text(artifact: Path) -> None:
+    config = json.loads((artifact / "config.json").read_text())
+    assert set(config["label2id"]) == {"bad", "good", ODD_LABEL}
+    assert set(glp_export.load(artifact).head.names) == {"bad", "good", ODD_LABEL}
+    assert "\n# 🙂" not in ArtifactLayout(artifact).card.read_text()
 
 
 def test_what_lies_past_the_longest_input_is_cut_off(artifact: Path) -> None:
@@ -219,3 +227,17 @@ def test_inputs_are_cut_at_what_the_model_reads_where_the_tokenizer_knows_no_lim
     kept, more = "dog " * 78, "dog " * 78 + "cat " * 78
     np.testing.assert_array_equal(served.logits(kept), served.logits(more))
     assert np.abs(served.logits(kept) - served.logits("dog " * 10)).max() > 0
+
+
+def test_batches_of_one_row_and_a_test_set_of_one(encoder: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    write_jsonl(data / "train.jsonl", rows(20))
+    write_jsonl(data / "validation.jsonl", [{"text": "", "label": "good"}])
+    output = tmp_path / "out"
+    flags = (*FAST, "--batch-size", "1", "-q", "-o", str(output))
+    assert run([*command(encoder, data, *SMALL), *flags]) == 0
+    benchmark = json.loads(ArtifactLayout(output).benchmark.read_text())
+    assert {row["samples"] for row in benchmark["metrics"]} == {1}
+    (label,) = glp_export.load(output)("").labels
+    assert label in {"good", "bad"}
+    assert run(["verify", str(output), "-q"]) == 0
