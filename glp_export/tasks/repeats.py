@@ -29,14 +29,14 @@ def repeats_in_words(
         leaked = int(np.isin(_digests(rows), known).sum())
         if leaked:
             notes.append(
-                f"{leaked} of {len(rows)} {name} examples have a text that a training example has "
-                f"too: the score on {name} is partly of what was seen"
+                f"{leaked} of {len(rows)} {name} examples repeat the text of a training example: "
+                f"part of the score on {name} may be remembered, not learned"
             )
     repeated = len(seen) - len(known)
     if repeated:
         notes.append(
             f"{repeated} of {len(seen)} training examples repeat the text of another, so select "
-            "may hold what fit has"
+            "may hold texts that fit has too"
         )
     return tuple(notes)
 

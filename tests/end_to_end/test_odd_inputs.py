@@ -124,7 +124,7 @@ def test_what_lies_past_the_longest_input_is_cut_off(artifact: Path) -> None:
 
 def test_the_card_tells_of_test_texts_that_were_trained_on(artifact: Path) -> None:
     card = ArtifactLayout(artifact).card.read_text()
-    assert "test examples have a text that a training example has too" in card
+    assert "test examples repeat the text of a training example" in card
     assert "training examples repeat the text of another" in card
 
 
@@ -144,7 +144,7 @@ def test_the_run_says_how_many_test_texts_were_trained_on(
     search = ["search", *command(encoder, tmp_path / "data", *SMALL, *FAST)[1:]]
     assert run([*search, "-o", str(tmp_path / "out")]) == 0
     said = " ".join(capsys.readouterr().err.split())
-    assert "5 of 20 test examples have a text that a training example has too" in said
+    assert "5 of 20 test examples repeat the text of a training example" in said
 
 
 @pytest.mark.parametrize(

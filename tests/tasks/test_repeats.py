@@ -23,7 +23,7 @@ def test_test_texts_that_were_trained_on_are_counted_and_kept(tmp_path):
     test = [*labelled(GOOD)[:3], {"text": "new", "label": "a"}]
     data = load(two_files(tmp_path, labelled(GOOD), test))
     assert len(data.notes) == 1
-    assert "3 of 4 test examples have a text that a training example has too" in data.notes[0]
+    assert "3 of 4 test examples repeat the text of a training example" in data.notes[0]
     assert len(data.test) == 4
 
 
@@ -37,7 +37,7 @@ def test_repeated_training_texts_are_counted_once_less(tmp_path):
 
 
 def test_of_a_pair_both_texts_have_to_repeat(tmp_path):
-    rows = [{"q": f"q {n // 2}", "a": f"a {n % 2}", "label": n % 2} for n in range(40)]
+    rows = [{"q": f"q {n // 4}", "a": f"a {n % 4}", "label": n % 2} for n in range(40)]
     test = [{"q": "q 0", "a": "a 0", "label": 0}, {"q": "a 0", "a": "q 0", "label": 0}]
     (note,) = load(two_files(tmp_path, rows, test)).notes
     assert note.startswith("1 of 2 test examples")
