@@ -64,7 +64,9 @@ def distill(
     with quiet_datasets():
         # A name of its own, for which `datasets` would else copy and hash all the numbers.
         name = uuid.uuid4().hex
-        with_logits = examples.add_column("teacher_logits", _column(teacher_logits), name)
+        with_logits = examples.add_column(
+            "teacher_logits", _column(teacher_logits), new_fingerprint=name
+        )
     faster = replace(
         settings,
         learning_rate=_learning_rate(settings.learning_rate, distillation.rate),
