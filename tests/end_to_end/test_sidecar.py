@@ -128,5 +128,6 @@ def test_fp16_has_one_too(artifact: Path, tmp_path: Path) -> None:
     source = describe(ArtifactLayout(artifact).onnx_model)
     half = to_half(source, tmp_path / "model_fp16.onnx", "fp16", artifact)
     assert sidecar(half.path).is_file()
-    assert half.bytes < 0.6 * source.bytes
+    # Half, and a tensor or two that is too small now to leave the graph.
+    assert sidecar(half.path).stat().st_size <= 0.5 * sidecar(source.path).stat().st_size
     assert open_session(half.path, provider="CPUExecutionProvider", threads=1)
