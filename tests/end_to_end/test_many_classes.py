@@ -28,17 +28,28 @@ def make_data(directory: Path, classes: int) -> Path:
     return directory
 
 
-@pytest.fixture(scope="module", params=[77, 1000])
+@pytest.fixture(scope="module", params=[(77, "fast-greedy"), (1000, "top")], ids=["77", "1000"])
 def made(
     request: pytest.FixtureRequest, encoder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[int, Path]:
     """How many labels, and the artifact of a whole run."""
     root = tmp_path_factory.mktemp("classes")
-    data = make_data(root / "data", request.param)
-    flags = ("--search", "fast-greedy", "--precision", "int8", "--int8-drop", "1", "-q")
+    classes, search = request.param
+    data = make_data(root / "data", classes)
+    flags = (
+        "--search",
+        search,
+        "--distilled",
+        "none",
+        "--precision",
+        "int8",
+        "--int8-drop",
+        "1",
+        "-q",
+    )
     arguments = [*command(encoder, data, *SMALL), *flags, "-o", str(root / "artifact")]
     assert run(arguments) == 0
-    return request.param, root / "artifact"
+    return classes, root / "artifact"
 
 
 def test_the_configuration_has_every_label(made: tuple[int, Path]) -> None:

@@ -14,6 +14,7 @@ import pytest
 import glp_export
 from glp_export.artifact import ArtifactLayout
 from glp_export.cli import run
+from tests.artifact.conftest import SPREAD
 from tests.end_to_end.conftest import SMALL, command
 from tests.serve.conftest import TOKENIZERS
 from tests.tiny import make_checkpoint, rows, write_jsonl
@@ -52,7 +53,11 @@ def artifact(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     encoder.mkdir()
     tokenizer = TOKENIZERS[request.param](encoder)
     make_checkpoint(
-        encoder, request.param, vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id
+        encoder,
+        request.param,
+        vocab_size=len(tokenizer),
+        pad_token_id=tokenizer.pad_token_id,
+        **SPREAD,
     )
     tokenizer.save_pretrained(encoder)
     odd = [{"text": text, "label": ODD_LABEL} for text in ODD.values()]
@@ -99,7 +104,7 @@ def in_onnxruntime(root: Path, texts: list[str]) -> np.ndarray[Any, Any]:
 def test_odd_texts_have_the_same_answers_everywhere_together_and_alone(artifact: Path) -> None:
     texts = list(ODD.values())
     expected = in_pytorch(artifact, texts)
-    assert expected.std(axis=0).min() > 1e-3  # else any answer would do
+    assert expected.std(axis=0).min() > 0.01  # else any answer would do
     model = glp_export.load(artifact)
     np.testing.assert_allclose(model.logits(texts), expected, **CLOSE)
     np.testing.assert_allclose(in_onnxruntime(artifact, texts), expected, **CLOSE)
@@ -141,9 +146,8 @@ def test_the_run_says_how_many_test_texts_were_trained_on(
     test = [*train[:5], *({"text": f"the dog is {row}", "label": row % 2} for row in range(15))]
     write_jsonl(tmp_path / "data" / "train.jsonl", train)
     write_jsonl(tmp_path / "data" / "validation.jsonl", test)
-    search = ["search", *command(encoder, tmp_path / "data", *SMALL, *FAST)[1:]]
-    assert run([*search, "-o", str(tmp_path / "out")]) == 0
-    said = " ".join(capsys.readouterr().err.split())
+    code, said = attempt(capsys, encoder, tmp_path / "data", tmp_path / "out")
+    assert code == 0, said
     assert "5 of 20 test examples repeat the text of a training example" in said
 
 

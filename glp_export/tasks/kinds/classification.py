@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -157,7 +158,9 @@ def _refit(
     from sklearn.linear_model import LogisticRegression
 
     seen, new = standardise(seen, new)
-    head = LogisticRegression(C=0.01, max_iter=300).fit(seen, known)
+    with warnings.catch_warnings():  # many classes are no sign of a regression here
+        warnings.filterwarnings("ignore", "The number of unique classes")
+        head = LogisticRegression(C=0.01, max_iter=300).fit(seen, known)
     log_probabilities = head.predict_log_proba(new)
     column = {label: index for index, label in enumerate(head.classes_)}
     # A class that the fitted rows lack cannot be foreseen: it costs what the least likely does.
