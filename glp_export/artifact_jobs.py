@@ -44,6 +44,7 @@ from glp_export.machine import describe as describe_machine
 from glp_export.precisions import ALWAYS, Wanted
 from glp_export.progress import Progress
 from glp_export.report import artifact_view, plan_view
+from glp_export.report.numbers import few
 from glp_export.search import Plan, read_layer_file
 from glp_export.search.published import PREFIX, published_plan
 from glp_export.setup import Place, data_spec, stand_in
@@ -172,9 +173,9 @@ def score_file(artifact: Path, file: OnnxFile, settings: Mapping[str, Any]) -> t
     own = task_of_model(artifact)
     if (place.task.kind, place.task.labels) != (own.kind, own.labels):
         raise UsageError(
-            f"the data is of another task: its labels are {', '.join(place.task.labels) or 'none'}",
+            f"the data is of another task: its labels are {few(place.task.labels) or 'none'}",
             where="--dataset",
-            fix=f"give data with the artifact's labels: {', '.join(own.labels) or 'none'}",
+            fix=f"give data with the artifact's labels: {few(own.labels) or 'none'}",
         )
     session = open_session(file.path, provider=place.provider, threads=place.threads)
     answers = predict_onnx(session, pruned.test, pruned.tokenizer, read=place.kind.read)

@@ -170,7 +170,9 @@ def _set_up(
         f"{setup.source.name}: {setup.stack.num_layers} layers, learning rate "
         f"{setup.final.learning_rate:g}, {setup.place.threads} threads, {setup.place.device}"
     )
-    for note in setup.place.precisions.notes:
+    if setup.max_length < config.max_length:
+        progress.say(f"inputs are cut at {setup.max_length} tokens: the model reads no more")
+    for note in (*setup.data.notes, *setup.place.precisions.notes):
         progress.say(note)
     config.save(kept)
     return setup

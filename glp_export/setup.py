@@ -140,6 +140,8 @@ def set_up(config: RunConfig) -> Setup:
         DataError: the data cannot be read or used.
         ModelError: the model cannot be read or pruned.
     """
+    from datasets import concatenate_datasets
+
     _require_choices(config)
     device = resolve_device(config.device)
     wanted_precisions(config.precision, device)  # refused before anything is read
@@ -162,7 +164,7 @@ def set_up(config: RunConfig) -> Setup:
         problem=_problem(config, stack),
         fit=_first(fit, config.max_search_samples),
         select=select,
-        train=_encode(config, data, tokenizer, data.train),
+        train=concatenate_datasets([fit, select]),
         test=_encode(config, data, tokenizer, data.test),
         unlabeled=read_unlabeled(config.unlabeled, data.task) if config.unlabeled else None,
         final=final,

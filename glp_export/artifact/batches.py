@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from glp_export.errors import DataError
+from glp_export.tasks.cells import Cells, numbers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,8 +28,8 @@ def lengths_of(encoded: Dataset) -> np.ndarray[Any, Any]:
     if len(encoded) == 0:
         raise DataError("There are no rows to run.", fix="Give at least one example.")
     if "length" in encoded.column_names:
-        return np.asarray(encoded["length"][:], dtype=np.int64)
-    return np.asarray([len(ids) for ids in encoded["input_ids"]], dtype=np.int64)
+        return numbers(encoded, "length").astype(np.int64, copy=False)
+    return np.asarray([len(ids) for ids in Cells(encoded, "input_ids")], dtype=np.int64)
 
 
 def by_length(encoded: Dataset, batch_size: int) -> list[np.ndarray[Any, Any]]:

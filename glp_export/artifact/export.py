@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact.exporters import resolve_exporter
 from glp_export.artifact.onnx_file import (
-    SIDECAR_THRESHOLD,
     OnnxFile,
     describe,
     place,
@@ -41,7 +40,7 @@ def export_onnx(
     opset: int | None = None,
     exporter: str = "auto",
     threads: int = 1,
-    sidecar_threshold: int = SIDECAR_THRESHOLD,
+    sidecar_threshold: int | None = None,
 ) -> OnnxFile:
     """Export a saved checkpoint to one fp32 ONNX file of standard operators.
 
@@ -56,7 +55,7 @@ def export_onnx(
         opset: version of the standard operators; None is the exporter's choice for the model.
         exporter: a key of `EXPORTERS`, or "auto".
         threads: threads of the sessions that try the file.
-        sidecar_threshold: bytes.
+        sidecar_threshold: bytes; None as `write_graph`.
 
     Raises:
         ModelError: no checkpoint there, or its architecture cannot be exported.

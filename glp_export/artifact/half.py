@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact.onnx_file import (
-    SIDECAR_THRESHOLD,
     OnnxFile,
     describe,
     read_graph,
@@ -54,7 +53,7 @@ def to_half(
     checkpoint: Path,
     *,
     keep_float: Sequence[str] = (),
-    sidecar_threshold: int = SIDECAR_THRESHOLD,
+    sidecar_threshold: int | None = None,
 ) -> OnnxFile:
     """Write an fp16 copy of a plain or fused fp32 file; inputs and outputs keep their types.
 
@@ -72,7 +71,7 @@ def to_half(
         precision: "fp16". "bf16" is refused, with the reason.
         checkpoint: what the file was exported from, for errors.
         keep_float: operators to leave in fp32, between Casts, beside those that have to be.
-        sidecar_threshold: bytes of weights past which they go to a sidecar.
+        sidecar_threshold: bytes of weights past which they go to a sidecar; None as `write_graph`.
 
     Raises:
         ModelError: a weight is beyond fp16's range, an operator in `keep_float` does not occur, or

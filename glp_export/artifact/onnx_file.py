@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections import Counter
 from collections.abc import Mapping
@@ -116,13 +117,17 @@ def describe(path: Path, *, precision: str = "fp32", optimisation: str = "none")
     )
 
 
-def write_graph(model: ModelProto, path: Path, *, threshold: int = SIDECAR_THRESHOLD) -> Path:
-    """Write a graph whose weights are in memory; past `threshold` bytes they go into a sidecar."""
+def write_graph(model: ModelProto, path: Path, *, threshold: int | None = None) -> Path:
+    """Write a graph whose weights are in memory.
+
+    Past `threshold` bytes, by default `SIDECAR_THRESHOLD`, they go into a sidecar, and are no
+    longer in `model`.
+    """
     import onnx
 
     path.parent.mkdir(parents=True, exist_ok=True)
     remove(path)  # onnx appends to a sidecar that is already there
-    if model.ByteSize() <= threshold:
+    if weight_bytes(model) <= (SIDECAR_THRESHOLD if threshold is None else threshold):
         onnx.save(model, str(path))
         return path
     onnx.save(
@@ -134,6 +139,21 @@ def write_graph(model: ModelProto, path: Path, *, threshold: int = SIDECAR_THRES
         size_threshold=_SIDECAR_MINIMUM,
     )
     return path
+
+
+def weight_bytes(model: ModelProto) -> int:
+    """Size of the tensors of a graph, wherever they lie.
+
+    Not `ModelProto.ByteSize`: protobuf serialises the graph for that, which it cannot past 2 GB.
+    """
+    from onnx.helper import tensor_dtype_to_np_dtype
+
+    attributes = (attribute for node in model.graph.node for attribute in node.attribute)
+    tensors = [*model.graph.initializer, *(found.t for found in attributes if found.HasField("t"))]
+    return sum(
+        math.prod(tensor.dims) * tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+        for tensor in tensors
+    )
 
 
 def relocate(file: OnnxFile, path: Path) -> OnnxFile:

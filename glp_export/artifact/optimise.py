@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from glp_export.artifact.forms import FORMS
 from glp_export.artifact.fusions import describe_fusions
 from glp_export.artifact.onnx_file import (
-    SIDECAR_THRESHOLD,
     OnnxFile,
     describe,
     read_graph,
@@ -75,7 +74,7 @@ def optimise(
     output: Path,
     checkpoint: Path,
     *,
-    sidecar_threshold: int = SIDECAR_THRESHOLD,
+    sidecar_threshold: int | None = None,
 ) -> OnnxFile:
     """Write an optimised copy of an exported file, which may use ONNX Runtime's own operators.
 
@@ -84,7 +83,7 @@ def optimise(
         level: a key of `LEVELS`.
         output: where the copy goes.
         checkpoint: its config.json names the family, the heads and the width.
-        sidecar_threshold: bytes of weights past which they go to a sidecar.
+        sidecar_threshold: bytes of weights past which they go to a sidecar; None as `write_graph`.
 
     Raises:
         ModelError: ONNX Runtime cannot optimise the graph.

@@ -204,6 +204,8 @@ def _facts(checkpoint: Path) -> dict[str, Any]:
     from safetensors import SafetensorError
     from transformers import AutoConfig
 
+    from glp_export.encoder import positions
+
     try:
         config = AutoConfig.from_pretrained(checkpoint, local_files_only=True)
         parameters = sum(_parameters(file) for file in _weights(checkpoint))
@@ -219,7 +221,7 @@ def _facts(checkpoint: Path) -> dict[str, Any]:
         "layers": int(config.num_hidden_layers),
         "parameters": parameters,
         "vocab_size": int(config.vocab_size),
-        "max_length": _max_length(config),
+        "max_length": positions.longest_input(config),
         "pad_token_id": getattr(config, "pad_token_id", None),
     }
 
@@ -230,18 +232,3 @@ def _parameters(weights: Path) -> int:
 
     with safe_open(weights, framework="np") as file:
         return sum(int(np.prod(file.get_slice(name).get_shape())) for name in file.keys())  # noqa: SIM118
-
-
-def _max_length(config: Any) -> int:
-    """The longest input: what the position table holds, less the positions never given."""
-    positions = int(getattr(config, "max_position_embeddings", None) or 2**31)
-    return positions - _first_position(config)
-
-
-def _first_position(config: Any) -> int:
-    """Families after fairseq number positions from the padding id on; MPNet's is always 1."""
-    if config.model_type == "mpnet":
-        return 2
-    if config.model_type in {"roberta", "xlm-roberta", "camembert"}:
-        return int(config.pad_token_id) + 1
-    return 0

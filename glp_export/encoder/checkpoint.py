@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from glp_export.encoder.positions import longest_input
 from glp_export.errors import ModelError
 from glp_export.tasks import KINDS, Task
 
@@ -133,8 +134,13 @@ def load_model(source: ModelSource, task: Task) -> PreTrainedModel:
 def match_inputs(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
     """Let the tokenizer make only inputs that the model takes, now and when it is saved.
 
-    A general tokenizer makes `token_type_ids`, which DistilBERT and MPNet do not know.
+    A general tokenizer makes `token_type_ids`, which DistilBERT and MPNet do not know, and one
+    that was saved without a longest length makes inputs longer than the model's positions.
     """
+    longest = longest_input(model.config)
+    if tokenizer.model_max_length > longest:
+        tokenizer.model_max_length = longest
+        tokenizer.init_kwargs["model_max_length"] = longest
     taken = inspect.signature(model.forward).parameters
     names = [name for name in tokenizer.model_input_names if name in taken]
     if names != tokenizer.model_input_names:

@@ -18,6 +18,7 @@ from glp_export.encoder.training import (
 )
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -77,6 +78,13 @@ def distill(
         progress,
         np.asarray(teacher_logits, dtype=np.float32),
     )
+
+
+def _column(logits: NDArray[np.float32]) -> pa.FixedSizeListArray:
+    """The rows of a matrix as a column of lists, which shares the matrix's memory."""
+    import pyarrow as pa
+
+    return pa.FixedSizeListArray.from_arrays(pa.array(logits.reshape(-1)), logits.shape[1])
 
 
 def _learning_rate(fine_tuning: float, rate: float) -> float:

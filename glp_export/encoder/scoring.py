@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from glp_export.encoder.training import Collator, forward, kind_of
 from glp_export.tasks import TaskKind
 from glp_export.tasks.answers import gather
+from glp_export.tasks.cells import numbers
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -88,13 +89,19 @@ def _batches(
 ) -> Iterator[tuple[NDArray[np.int64], dict[str, Any]]]:
     """Batches with their row numbers, of examples of like length, to pad little."""
     collate = Collator(tokenizer)
-    order = np.argsort(np.asarray(examples["length"][:]), kind="stable")
+    order = np.argsort(numbers(examples, "length"), kind="stable")
     wanted = (*tokenizer.model_input_names, *targets)
     shown = examples.select_columns([name for name in examples.column_names if name in wanted])
     model.eval().to(device)
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
-        batch = collate(list(shown.select(rows)))
+        columns = shown[rows.tolist()]
+        batch = collate(
+            [
+                dict(zip(columns, values, strict=True))
+                for values in zip(*columns.values(), strict=True)
+            ]
+        )
         yield rows, {name: tensor.to(device) for name, tensor in batch.items()}
 
 

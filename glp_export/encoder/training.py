@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from glp_export.errors import ModelError
 from glp_export.tasks import KINDS, TaskKind, kind_of_config
+from glp_export.tasks.cells import numbers
 from glp_export.tasks.encoding import quiet_datasets
 from glp_export.tasks.kinds import NO_LABEL
 from glp_export.tasks.kinds.learning import own_loss
@@ -109,7 +110,7 @@ def run_trainer(
 
     set_seed(settings.seed)
     with TemporaryDirectory(prefix="glp-trainer-") as scratch:
-        trainer = trainer_class(
+        trainer = _grouped_by_length(trainer_class)(
             model=model,
             args=_training_arguments(settings, Path(scratch)),
             train_dataset=_rows_for(model, examples, tokenizer, numbered=answers is not None),
@@ -119,6 +120,21 @@ def run_trainer(
         trainer.remove_callback(PrinterCallback)
         trainer.train()
     return model.eval()
+
+
+def _grouped_by_length(trainer_class: Any) -> Any:
+    """A Trainer whose batches hold examples of like length, as its `group_by_length` makes them.
+
+    That looks every length up in the table anew, which takes the longer the more rows there are.
+    """
+    from transformers.trainer_pt_utils import LengthGroupedSampler
+
+    class Grouped(trainer_class):
+        def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Any:
+            lengths = numbers(self.train_dataset, "length").tolist()
+            return LengthGroupedSampler(self.args.train_batch_size, lengths=lengths)
+
+    return Grouped
 
 
 class Collator:
@@ -227,8 +243,6 @@ def _training_arguments(settings: TrainSettings, scratch: Path) -> Any:
         weight_decay=settings.weight_decay,
         lr_scheduler_type="linear",
         seed=settings.seed,
-        group_by_length=True,
-        length_column_name="length",
         use_cpu=settings.device == "cpu",
         save_strategy="no",
         logging_strategy="no",

@@ -21,6 +21,7 @@ from glp_export.cache import Cache
 from glp_export.checksums import file_sha256
 from glp_export.encoder import task_of_model, unpruned_twin
 from glp_export.errors import UsageError
+from glp_export.report.numbers import few
 from glp_export.search import Plan
 from glp_export.tasks import KINDS
 from glp_export.versions import package_versions
@@ -183,4 +184,4 @@ def _make(
 
 
 def _words(kind: str, labels: tuple[str, ...]) -> str:
-    return f"{kind} with the labels {', '.join(labels)}" if labels else kind
+    return f"{kind} with the labels {few(labels)}" if labels else kind

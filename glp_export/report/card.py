@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glp_export.report import snippets
+from glp_export.report import numbers, snippets
 from glp_export.report.card_facts import CardFacts
 from glp_export.report.card_metadata import base_name, card_metadata
 from glp_export.report.card_tables import (
@@ -71,7 +71,8 @@ def card_text(plan: Plan, benchmark: BenchmarkFile, parity: ParityReport, facts:
         facts=facts,
         plan=plan,
         metadata=card_metadata(plan, benchmark, facts),
-        warnings=findings(benchmark, facts.differences),
+        labels=numbers.few(facts.labels),
+        warnings=[*facts.data_notes, *findings(benchmark, facts.differences)],
         parity=parity_rows(parity),
         precisions=precision_rows(facts.precisions),
         optimised=len(parity.files) > 1,

@@ -62,6 +62,7 @@ class CardFacts:
         labels: in the order of their ids; () for regression.
         max_length: longest input in tokens.
         data: hub id or path of the data.
+        data_notes: what makes scores on it doubtful.
         recover: `distill` or `finetune`, of the pruned model.
         epochs: of the final training of every contender.
         learning_rate: highest, of that training.
@@ -93,6 +94,7 @@ class CardFacts:
     other_scores: tuple[OtherScore, ...] = ()
     command: str = ""
     text_pair: bool = False
+    data_notes: tuple[str, ...] = ()
     license: str | None = None
     language: str | list[str] | None = None
     hub_data: HubData | None = None

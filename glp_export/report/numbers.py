@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 MISSING = "–"
 
@@ -49,6 +50,12 @@ def ratio_span(low: float, high: float) -> str:
 def count(number: int) -> str:
     """Parameters, `22.7 M` or `43 k`."""
     return f"{number / 1e6:.1f} M" if number >= 1_000_000 else f"{number / 1e3:.0f} k"
+
+
+def few(names: Sequence[str], most: int = 8) -> str:
+    """The first of many names, `a, b and 998 more`; nothing for none."""
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
 def layers_in_words(number: int) -> str:

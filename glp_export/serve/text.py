@@ -97,15 +97,24 @@ class TextEncoder:
         """Tokens of each row, truncated, not padded.
 
         Raises:
-            DataError: a text that is not Unicode.
+            DataError: a text that is not Unicode, or becomes no token at all.
         """
         try:
             if len(rows) == 1:  # without the pool of threads that a batch is handed to
                 (row,) = rows
-                return [self.tokenizer.encode(*((row,) if isinstance(row, str) else row))]
-            return self.tokenizer.encode_batch_fast(list(rows))
+                encoded = [self.tokenizer.encode(*((row,) if isinstance(row, str) else row))]
+            else:
+                encoded = self.tokenizer.encode_batch_fast(list(rows))
         except (TypeError, ValueError, UnicodeError) as error:
             raise _not_cut(error, rows) from error
+        for number, one in enumerate(encoded):
+            if not len(one):
+                raise DataError(
+                    "a text becomes no token at all: this tokenizer adds none to an empty one",
+                    where=f"row {number}, counted from 0",
+                    fix="leave such texts out",
+                )
+        return encoded
 
     def pad(self, encoded: Sequence[Encoding]) -> dict[str, NDArray[np.int64]]:
         """Rows padded together to the longest: arrays `(rows, length) int64`."""

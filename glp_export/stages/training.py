@@ -85,7 +85,7 @@ def train_contenders(
     )
     unpruned = _saved_model(setup, teacher)
     rows = _lesson_rows(setup, unpruned)
-    examples = setup.train if rows is setup.data.train else _encode(setup, rows)
+    examples = setup.train if setup.unlabeled is None else _encode(setup, rows)
     lesson = Lesson(
         examples=examples,
         tokenizer=setup.tokenizer,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from dataclasses import asdict, dataclass
 from glp_export.artifact import ArtifactLayout, Measured, serving_settings
 from glp_export.artifact.precisions_file import PrecisionsFile
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier, FrontierDifference, of_depth
+from glp_export.bench.memory_probe import peak_resident_mb
 from glp_export.config import COUNTS, RunConfig
 from glp_export.machine import describe
 from glp_export.report import CardFacts, MetricDifference, write_card, write_ladder_readme
@@ -21,6 +23,8 @@ from glp_export.stages.export import Exported
 from glp_export.stages.gate_files import write_gate_files
 from glp_export.stages.measuring import Scored
 from glp_export.tasks import KINDS, paired_difference_interval, truth_of
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -180,7 +184,11 @@ def _config_of(rung: Rung, config: RunConfig) -> RunConfig:
 
 
 def _write_environment(layout: ArtifactLayout) -> None:
-    layout.environment.write_text(json.dumps(asdict(describe()), indent=2) + "\n")
+    """Write the machine, and the most memory that this process had at once until now."""
+    peak = round(peak_resident_mb())
+    logger.info("peak memory of this run: %d MiB", peak)
+    content = {**asdict(describe()), "peak_memory_mb": peak}
+    layout.environment.write_text(json.dumps(content, indent=2) + "\n")
 
 
 def _differences(setup: Setup, rung: Rung, scored: Sequence[Scored]) -> list[MetricDifference]:
@@ -215,6 +223,7 @@ def _card_facts(
         labels=setup.data.task.labels,
         max_length=setup.max_length,
         data=setup.data.source,
+        data_notes=setup.data.notes,
         recover=setup.config.recover,
         epochs=setup.config.epochs,
         learning_rate=setup.final.learning_rate,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from glp_export.errors import DataError
+from glp_export.tasks.cells import Cells
 from glp_export.tasks.kinds import Columns, TaskKind
 from glp_export.tasks.raw import RawSplit
 
@@ -120,9 +121,13 @@ def _is_text(rows: Dataset, name: str) -> bool:
 
 def _renames(rows: Dataset, name: str, label: str) -> bool:
     """Whether a column only spells the label out, as ``label_text`` beside ``label`` does."""
-    pairs = set(zip(rows[name][:], map(str, rows[label][:]), strict=True))
-    values = {value for value, _ in pairs}
-    return len(pairs) == len(values) == len({value for _, value in pairs}) < len(rows)
+    label_of: dict[Any, str] = {}
+    value_of: dict[str, Any] = {}
+    for value, other in zip(Cells(rows, name), map(str, Cells(rows, label)), strict=True):
+        # Of a column of texts the first few rows say that it is none, however many there are.
+        if label_of.setdefault(value, other) != other or value_of.setdefault(other, value) != value:
+            return False
+    return len(label_of) < len(rows)
 
 
 def _type(rows: Dataset, name: str) -> Any:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from glp_export.errors import UsageError
+from glp_export.errors import DataError, UsageError
+from glp_export.tasks.cells import numbers
 from glp_export.tasks.kinds import KINDS
 from glp_export.tasks.task import Task
 
@@ -32,6 +33,7 @@ def encode(
         ``labels`` (int64 ids or float32 numbers), and a row for each of the data set.
 
     Raises:
+        DataError: an empty text, and a tokenizer that adds nothing to it.
         UsageError: a limit that leaves no room for text beside the special tokens.
     """
     limit = min(max_length, tokenizer.model_max_length)
@@ -45,13 +47,20 @@ def encode(
         )
     KINDS[task.kind].prepare(tokenizer)
     with quiet_datasets():
-        return dataset.map(
+        encoded = dataset.map(
             _encode,
             batched=True,
             with_indices=True,
             fn_kwargs={"kind": task.kind, "tokenizer": tokenizer, "max_length": limit},
             remove_columns=dataset.column_names,
         )
+    if special == 0 and not numbers(encoded, "length").all():
+        raise DataError(
+            "An empty text becomes no token at all: this tokenizer adds none of its own.",
+            where=f"task '{task.name}'",
+            fix="remove the rows without text, or use a tokenizer that adds special tokens",
+        )
+    return encoded
 
 
 def _encode(

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from glp_export.errors import DataError
-from glp_export.tasks.formats import FORMATS, read_rows
+from glp_export.tasks.formats import ENDINGS, FORMATS, read_rows
+from glp_export.tasks.opening import name_and_ending
 from glp_export.tasks.raw import RawData, RawSplit
-
-_ENDINGS = ", ".join(FORMATS)
 
 
 def read_directory(
@@ -30,7 +29,7 @@ def read_directory(
         raise DataError(
             f"The directory has no training file; it holds {_contents(directory)}.",
             where=str(directory),
-            fix=f"name it train with one of the endings {_ENDINGS}, "
+            fix=f"name it train with one of the endings {ENDINGS}, "
             "or give --train-file FILE and --validation-file FILE",
         )
     tests = [found for found in (_find(directory, name) for name in test_splits) if found]
@@ -39,7 +38,7 @@ def read_directory(
             "The directory has a training file but no validation file; "
             f"it holds {_contents(directory)}.",
             where=str(directory),
-            fix=f"add one named {', '.join(test_splits)} with one of the endings {_ENDINGS}; "
+            fix=f"add one named {', '.join(test_splits)} with one of the endings {ENDINGS}; "
             "a test set is never cut from the training examples",
         )
     others = {name: found for name in other_splits if (found := _find(directory, name))}
@@ -59,8 +58,9 @@ def read_files(train: Path, validation: Path) -> RawData:
         DataError: a file that is missing, empty or cannot be read.
     """
     path = train.resolve()
+    name, _ = name_and_ending(path)
     return RawData(
-        name=path.parent.name if path.stem == "train" else path.stem,
+        name=path.parent.name if name == "train" else name,
         source=f"{train}, {validation}",
         train=read_split(train),
         test=read_split(validation),
@@ -85,10 +85,9 @@ def read_split(path: Path) -> RawSplit:
 
 
 def _find(directory: Path, split: str) -> Path | None:
+    named = {(split, ending) for ending in FORMATS}
     found = sorted(
-        path
-        for path in directory.iterdir()
-        if path.stem == split and path.suffix.lower() in FORMATS and path.is_file()
+        path for path in directory.iterdir() if name_and_ending(path) in named and path.is_file()
     )
     if len(found) > 1:
         raise DataError(

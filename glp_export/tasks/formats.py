@@ -2,208 +2,266 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import re
-import sys
-from collections.abc import Callable, Iterable, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glp_export.errors import DataError
+from glp_export.tasks.opening import GZIP, broken, name_and_ending, open_bytes, open_text
+from glp_export.tasks.separated import read_csv, read_tsv
+from glp_export.tasks.spool import PIECE_BYTES, PIECE_ROWS, Spool, pieces
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from datasets import Dataset
-
-_QUOTED = re.compile(r'"((?:[^"]|"")*)"')
-_WHOLE = re.compile(r"-?(0|[1-9]\d*)")
-_DECIMAL = re.compile(r"-?((0|[1-9]\d*)(\.\d*)?|\.\d+)(e[+-]?\d+)?|nan|-?inf", re.IGNORECASE)
 
 
 def read_rows(path: Path) -> Dataset:
-    """Read a file by its ending, in the order of its rows, into memory.
+    """Read a file by its ending, in the order of its rows.
+
+    A small file is taken into memory, another is mapped from a copy on the disk (`Spool`); a JSON
+    document has to be in memory while it is read, which one object a line does not.
 
     Raises:
         DataError: an unknown ending, or content that is not what the ending says.
     """
-    reader = FORMATS.get(path.suffix.lower())
+    reader = FORMATS.get(name_and_ending(path)[1])
     if reader is None:
         raise DataError(
             f"Files ending in '{path.suffix}' are not understood.",
             where=str(path),
-            fix=f"convert it to one of {', '.join(FORMATS)}",
+            fix=f"convert it to one of {ENDINGS}",
         )
+    return _explained(path, reader)
+
+
+def read_lines(path: Path, column: str) -> Dataset:
+    """Read a text a line into one column; lines of nothing but spaces are left out.
+
+    Raises:
+        DataError: the file cannot be read, or is not UTF-8 text.
+    """
+
+    def reader(path: Path) -> Dataset:
+        import pyarrow as pa
+
+        spool = Spool()
+        with open_text(path) as file:
+            lines = (line.rstrip("\r\n") for line in file if line.strip())
+            for piece in pieces((line, len(line)) for line in lines):
+                spool.add(pa.table({column: piece}))
+        return spool.finish()
+
+    return _explained(path, reader)
+
+
+def _explained(path: Path, reader: Callable[[Path], Dataset]) -> Dataset:
+    """Read a file, and say what is wrong with one that cannot be read."""
     try:
         return reader(path)
     except UnicodeDecodeError as error:
         raise DataError(
             "The file is not UTF-8 text.", where=str(path), fix="save it as UTF-8"
         ) from error
-    except OSError as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(
-            f"The file cannot be read: {error.strerror or error}.",
+            f"The file cannot be read: {getattr(error, 'strerror', None) or error}.",
             where=str(path),
             fix="check its rights and that it is whole",
         ) from error
 
 
 def _read_jsonl(path: Path) -> Dataset:
-    records = []
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                record = json.loads(line)
-            except ValueError as error:
-                fault = getattr(error, "msg", "not UTF-8 text")
-                raise _broken(path, f"row {number}", f"is not JSON ({fault})") from error
-            if not isinstance(record, dict):
-                raise _broken(path, f"row {number}", "is not a JSON object")
-            records.append(record)
-    return _from_records(path, records)
+    with open_bytes(path) as file:
+        return _from_records(path, _json_lines(path, file))
+
+
+def _json_lines(path: Path, lines: Iterable[bytes]) -> Iterator[tuple[dict[str, Any], int]]:
+    """The objects of a file with one a line, and how long each is."""
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            fault = getattr(error, "msg", "not UTF-8 text")
+            raise broken(path, f"row {number}", f"is not JSON ({fault})") from error
+        if not isinstance(record, dict):
+            raise broken(path, f"row {number}", "is not a JSON object")
+        yield record, len(line)
 
 
 def _read_json(path: Path) -> Dataset:
     """An array of objects, the same under ``data``, or one object a line."""
-    content = path.read_bytes()
+    with open_bytes(path) as file:
+        content = file.read()
     try:
         document = json.loads(content) if content.strip() else []
     except json.JSONDecodeError as error:
         if not content.lstrip().startswith(b"["):
             return _read_jsonl(path)
-        raise _broken(path, f"line {error.lineno}", f"is not JSON ({error.msg})") from error
+        raise broken(path, f"line {error.lineno}", f"is not JSON ({error.msg})") from error
     if isinstance(document, dict):
         document = document.get("data", [document])
     if not isinstance(document, list):
-        raise _broken(path, "its top level", "is not an array of objects")
+        raise broken(path, "its top level", "is not an array of objects")
     for number, record in enumerate(document, start=1):
         if not isinstance(record, dict):
-            raise _broken(path, f"row {number}", "is not a JSON object")
-    return _from_records(path, document)
+            raise broken(path, f"row {number}", "is not a JSON object")
+    return _from_records(path, ((record, 0) for record in document))
 
 
-def _from_records(path: Path, records: Sequence[dict[str, Any]]) -> Dataset:
-    # A dictionary keeps the columns in the order in which the file brings them up.
-    names = dict.fromkeys(name for record in records for name in record)
-    return _from_columns(path, {name: [row.get(name) for row in records] for name in names})
+def _from_records(path: Path, records: Iterable[tuple[dict[str, Any], int]]) -> Dataset:
+    columns = _Columns(path)
+    for piece in pieces(records):
+        # A dictionary keeps the columns in the order in which the file brings them up.
+        names = dict.fromkeys(name for record in piece for name in record)
+        columns.add({name: [row.get(name) for row in piece] for name in names}, len(piece))
+    return columns.spool.finish()
 
 
-def _read_csv(path: Path) -> Dataset:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return _from_table(path, _csv_rows(path, file, ","))
+class _Columns:
+    """Columns of Python values on their way into a spool; a fault is told with its row."""
 
+    def __init__(self, path: Path) -> None:
+        self.spool = Spool()
+        self._path = path
+        self._rows = 0
+        self._first: dict[str, Any] = {}
 
-def _read_tsv(path: Path) -> Dataset:
-    """Read tabs with or without quoting.
+    def add(self, columns: Mapping[str, Sequence[Any]], rows: int) -> None:
+        """Take the columns of the next so many rows.
 
-    GLUE's own files and many others write quotation marks as they are, unpaired ones too, over
-    which a CSV reader swallows rows. So a file in which every line has as many fields as the
-    header is taken line by line; only another is read by the rules of quoting.
-    """
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = file.readlines()
-    rows = [line.rstrip("\r\n").split("\t") for line in lines if line.strip("\r\n")]
-    if len({len(row) for row in rows}) > 1:
-        return _from_table(path, _csv_rows(path, lines, "\t"))
-    return _from_table(path, [[_unquoted(field) for field in row] for row in rows])
+        Raises:
+            DataError: values of different types in a column, or one that cannot be stored.
+        """
+        import pyarrow as pa
 
-
-def _csv_rows(path: Path, lines: Iterable[str], delimiter: str) -> list[list[str]]:
-    csv.field_size_limit(sys.maxsize)  # the default refuses documents past 128 KiB
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    rows: list[list[str]] = []
-    try:
-        for row in reader:
-            if rows and row and len(row) != len(rows[0]):
-                fault = f"has {len(row)} fields, the header {len(rows[0])}"
-                raise _broken(path, f"line {reader.line_num}", fault)
-            if row:
-                rows.append(row)
-    except csv.Error as error:
-        raise _broken(path, f"line {reader.line_num}", f"is not well formed: {error}") from error
-    return rows
-
-
-def _unquoted(field: str) -> str:
-    quoted = _QUOTED.fullmatch(field)
-    return quoted[1].replace('""', '"') if quoted else field
-
-
-def _from_table(path: Path, rows: Sequence[Sequence[str]]) -> Dataset:
-    """Make columns of a header and its rows."""
-    header = rows[0] if rows else ()
-    if len(set(header)) < len(header):
-        raise _broken(path, "the header", "names a column twice")
-    columns = zip(*rows[1:], strict=True) if rows[1:] else ([] for _ in header)
-    typed = {name: _typed(cells) for name, cells in zip(header, columns, strict=True)}
-    return _from_columns(path, typed)
-
-
-def _typed(cells: Sequence[str]) -> list[Any]:
-    """Cells as whole numbers, else as numbers, if all that are not empty are such."""
-    filled = [cell for cell in cells if cell]
-    for pattern, kind in ((_WHOLE, int), (_DECIMAL, float)):
-        if filled and all(pattern.fullmatch(cell) for cell in filled):
-            return [kind(cell) if cell else None for cell in cells]
-    return list(cells)
-
-
-def _from_columns(path: Path, columns: dict[str, list[Any]]) -> Dataset:
-    import pyarrow as pa
-    from datasets import Dataset
-
-    arrays = {}
-    for name, values in columns.items():
+        arrays = {name: self._array(name, values) for name, values in columns.items()}
         try:
-            arrays[name] = pa.array(values)
-        except (pa.ArrowException, OverflowError) as error:
-            raise _mixed(path, name, values) from error
-    return Dataset.from_dict(arrays)
+            self.spool.add(pa.table(arrays))
+        except (pa.ArrowException, UnicodeEncodeError) as error:
+            raise self._unlike_before(columns) from error
+        self._rows += rows
+        for name in columns.keys() - self._first.keys():
+            present = next((value for value in columns[name] if value is not None), None)
+            if present is not None:
+                self._first[name] = present
+
+    def _array(self, name: str, values: Sequence[Any]) -> pa.Array:
+        import pyarrow as pa
+
+        try:
+            return pa.array(values)
+        except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
+            raise self._unstorable(name, values) or self._mixed(name, values) from error
+
+    def _unlike_before(self, columns: Mapping[str, Sequence[Any]]) -> DataError:
+        """The first column that is of another type than in the rows before."""
+        import pyarrow as pa
+
+        for name in filter(self._first.__contains__, columns):
+            try:
+                pa.array([self._first[name], *columns[name]])
+            except pa.ArrowException:
+                return self._mixed(name, columns[name])
+        fault = "or one soon after has columns unlike those before"
+        return broken(self._path, f"row {self._rows + 1}", fault)
+
+    def _unstorable(self, name: str, values: Sequence[Any]) -> DataError | None:
+        """The first value that cannot be stored, not even alone."""
+        import pyarrow as pa
+
+        for row, value in enumerate(values):
+            try:
+                pa.array([value])
+            except UnicodeEncodeError:
+                return DataError(
+                    "A text holds half a character (a lone surrogate), which is no Unicode.",
+                    where=self._place(row, name),
+                    fix=r"correct it, or write the file anew: where JSON escapes a character as "
+                    r"two \u… the two belong together",
+                )
+            except (pa.ArrowException, OverflowError):
+                return DataError(
+                    f"A value cannot be stored in a table: {value!r:.60}",
+                    where=self._place(row, name),
+                    fix="write it as text, in quotation marks",
+                )
+        return None
+
+    def _mixed(self, name: str, values: Sequence[Any]) -> DataError:
+        present = [(row, value) for row, value in enumerate(values) if value is not None]
+        first = self._first.get(name, present[0][1])
+        row, odd = next(
+            ((row, value) for row, value in present if _kind(value) is not _kind(first)),
+            present[0],
+        )
+        return DataError(
+            f"Column '{name}' holds values of different types: {type(first).__name__} and "
+            f"{type(odd).__name__}.",
+            where=self._place(row, name),
+            fix="make them all of one type",
+        )
+
+    def _place(self, row: int, name: str) -> str:
+        return f"{self._path}, row {self._rows + row + 1}, column '{name}'"
 
 
-def _mixed(path: Path, name: str, values: Sequence[Any]) -> DataError:
-    present = [(row, value) for row, value in enumerate(values) if value is not None]
-    first = type(present[0][1])
-    row, odd = next(
-        ((row, type(value)) for row, value in present if type(value) is not first), (0, first)
-    )
-    return DataError(
-        f"Column '{name}' holds values of different types: {first.__name__} and {odd.__name__}.",
-        where=f"{path}, row {row + 1}, column '{name}'",
-        fix="make them all of one type",
-    )
+def _kind(value: Any) -> type:
+    """The type that a column takes from a value; whole numbers and others go together."""
+    return float if type(value) is int else type(value)
 
 
 def _read_parquet(path: Path) -> Dataset:
     import pyarrow as pa
     import pyarrow.parquet as pq
-    from datasets import Dataset
-    from datasets.table import InMemoryTable
 
+    spool = Spool()
     try:
-        table = pq.read_table(path)
+        with pq.ParquetFile(path) as file:
+            metadata = file.schema_arrow.metadata  # `datasets` keeps the names of labels there
+            for batch in file.iter_batches(batch_size=_rows_of_a_piece(file.metadata)):
+                table = pa.Table.from_batches([batch]).replace_schema_metadata(metadata)
+                spool.add(_without_categories(table))
     except pa.ArrowException as error:
-        raise _broken(path, "the file", f"is not Parquet: {error}") from error
+        raise broken(path, "the file", f"is not Parquet: {error}") from error
+    return spool.finish()
+
+
+def _rows_of_a_piece(metadata: Any) -> int:
+    """How many rows of a Parquet file make a piece, by what they take on the average."""
+    size = sum(
+        metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups)
+    )
+    return max(1, min(PIECE_ROWS, PIECE_BYTES * metadata.num_rows // max(1, size)))
+
+
+def _without_categories(table: pa.Table) -> pa.Table:
+    """The table with pandas' categories as the values that they stand for."""
+    import pyarrow as pa
+
     for index, column in enumerate(table.schema):
-        if pa.types.is_dictionary(column.type):  # pandas' categories
+        if pa.types.is_dictionary(column.type):
             decoded = table[column.name].cast(column.type.value_type)
             table = table.set_column(index, column.name, decoded)
-    return Dataset(InMemoryTable(table))
+    return table
 
 
-def _broken(path: Path, place: str, fault: str) -> DataError:
-    return DataError(
-        f"The file is broken: {place} {fault}.",
-        where=f"{path}, {place}",
-        fix="correct it, or write the file anew",
-    )
-
-
-FORMATS: dict[str, Callable[[Path], Dataset]] = {
+_TEXT: dict[str, Callable[[Path], Dataset]] = {
     ".jsonl": _read_jsonl,
     ".json": _read_json,
-    ".csv": _read_csv,
-    ".tsv": _read_tsv,
-    ".parquet": _read_parquet,
+    ".csv": read_csv,
+    ".tsv": read_tsv,
 }
+FORMATS: dict[str, Callable[[Path], Dataset]] = {
+    **_TEXT,
+    ".parquet": _read_parquet,
+    **{ending + GZIP: reader for ending, reader in _TEXT.items()},
+}
+"""How a file of each ending is read."""
+
+ENDINGS = f"{', '.join(_TEXT)} (each also with {GZIP}) or .parquet"
+"""The endings of `FORMATS`, for people."""

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from glp_export.errors import DataError, UsageError
+from glp_export.tasks.cells import Cells
 from glp_export.tasks.columns import columns_of, find_columns
 from glp_export.tasks.encoding import quiet_datasets
 from glp_export.tasks.glue import GLUE_TASKS, GlueTask
@@ -23,6 +24,7 @@ from glp_export.tasks.kinds import (
 )
 from glp_export.tasks.labels import add_labels
 from glp_export.tasks.raw import RawData, RawSplit
+from glp_export.tasks.repeats import repeats_in_words
 from glp_export.tasks.sources import DEMO, read_source
 from glp_export.tasks.spec import DataSpec
 from glp_export.tasks.splits import hold_back, sample
@@ -63,7 +65,8 @@ def load_task_data(spec: DataSpec) -> TaskData:
             source=raw.source,
             hub=raw.hub,
         )
-        return replace(data, checksum=_checksum(data))
+        notes = repeats_in_words(data.fit, data.select, {"test": data.test, **data.other_tests})
+        return replace(data, checksum=_checksum(data), notes=notes)
 
 
 def require_enough(data: TaskData, batch_size: int) -> None:
@@ -162,13 +165,14 @@ def _check_metric(task: Task) -> None:
 def _label_column(split: RawSplit, name: str) -> LabelColumn:
     feature = split.rows.features[name]
     names = getattr(getattr(feature, "feature", feature), "names", None)
-    return LabelColumn(split.rows[name][:], tuple(names) if names else None, name, split.source)
+    values = Cells(split.rows, name)
+    return LabelColumn(values, tuple(names) if names else None, name, split.source)
 
 
 def _check_texts(split: RawSplit, columns: Collection[str]) -> None:
     for name in columns:
         if split.rows.data.column(name).null_count:
-            row = next(row for row, text in enumerate(split.rows[name]) if text is None)
+            row = next(row for row, text in enumerate(Cells(split.rows, name)) if text is None)
             raise DataError(
                 "A row has no text.",
                 where=f"{split.source}, row {row + 1}, column '{name}'",

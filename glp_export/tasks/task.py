@@ -76,6 +76,7 @@ class TaskData:
         source: hub id or path of the data, for the model card.
         hub: what `source` is on the hub; None for data of one's own.
         checksum: sha256 over the task and the content of every split, as 64 hex digits.
+        notes: what makes scores on this data doubtful, in sentences.
     """
 
     task: Task
@@ -86,6 +87,7 @@ class TaskData:
     source: str = ""
     hub: HubData | None = None
     checksum: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def train(self) -> Dataset:

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.errors import DataError, UsageError
+from glp_export.tasks.cells import Cells
 from glp_export.tasks.encoding import quiet_datasets
-from glp_export.tasks.formats import FORMATS, read_rows
+from glp_export.tasks.formats import ENDINGS, read_lines, read_rows
 from glp_export.tasks.kinds import KINDS
 from glp_export.tasks.labels import add_labels
 from glp_export.tasks.task import Task
@@ -43,13 +44,15 @@ def read_unlabeled(path: Path, task: Task) -> Dataset:
     missing = [name for name in task.text_columns if name not in rows.column_names]
     if missing or not len(rows):
         raise DataError(
-            f"The file has no column '{missing[0]}'." if missing else "The file has no rows.",
+            f"The file has no column '{missing[0]}'." if len(rows) else "The file has no rows.",
             where=str(path),
             fix=f"the texts of this task stand in {' and '.join(task.text_columns)}",
         )
     for name in task.text_columns:
-        if any(not isinstance(text, str) for text in rows[name][:]):
-            row = next(r for r, text in enumerate(rows[name][:]) if not isinstance(text, str))
+        row = next(
+            (r for r, text in enumerate(Cells(rows, name)) if not isinstance(text, str)), None
+        )
+        if row is not None:
             raise DataError("A row has no text.", where=f"{path}, row {row + 1}, column '{name}'")
     kept = rows.select_columns(list(task.text_columns))
     names = dict(zip(task.text_columns, TEXT_COLUMNS, strict=False))
@@ -68,16 +71,10 @@ def blank_labels(texts: Dataset) -> NDArray[np.int64]:
 
 
 def _lines(path: Path, task: Task) -> Dataset:
-    from datasets import Dataset
-
     if len(task.text_columns) > 1:
         raise DataError(
             "A file of lines holds one text a row, and this task reads two.",
             where=str(path),
-            fix=f"write it as one of {', '.join(FORMATS)} with {' and '.join(task.text_columns)}",
+            fix=f"write it as {ENDINGS} with {' and '.join(task.text_columns)}",
         )
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError("The file is not UTF-8 text.", where=str(path)) from error
-    return Dataset.from_dict({task.text_columns[0]: [line for line in lines if line.strip()]})
+    return read_lines(path, task.text_columns[0])

@@ -22,6 +22,25 @@ def test_a_validation_file_may_have_any_of_its_usual_names(tmp_path: Path, name:
     assert data.source == str(tmp_path)
 
 
+def test_files_may_be_gzipped(tmp_path: Path) -> None:
+    import gzip
+
+    for name in ("train", "validation"):
+        plain = write_jsonl(tmp_path / f"{name}.jsonl", labelled(LABELS))
+        (tmp_path / f"{name}.jsonl.gz").write_bytes(gzip.compress(plain.read_bytes()))
+    spec = DataSpec(
+        train_file=str(tmp_path / "train.jsonl"), validation_file=str(tmp_path / "validation.jsonl")
+    )
+    expected = load_task_data(spec)
+    for name in ("train", "validation"):
+        (tmp_path / f"{name}.jsonl").unlink()
+    data = load_task_data(DataSpec(dataset=str(tmp_path)))
+    assert (data.task, data.checksum) == (expected.task, expected.checksum)
+    files = {name: str(tmp_path / f"{name}.jsonl.gz") for name in ("train", "validation")}
+    spec = DataSpec(train_file=files["train"], validation_file=files["validation"])
+    assert load_task_data(spec).task.name == tmp_path.name
+
+
 def test_validation_is_preferred_to_test(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "train.jsonl", labelled(LABELS))
     write_jsonl(tmp_path / "test.jsonl", labelled(["a", "b", "a"]))

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from glp_export.errors import DataError
-from glp_export.tasks.formats import read_rows
+from glp_export.tasks.formats import read_lines, read_rows
 
 ROWS = [
     {"text": 'she said "no", twice', "label": 1, "score": 0.5},
@@ -15,26 +17,26 @@ ROWS = [
 ]
 
 
-def written(path: Path) -> Path:
-    """The rows as pandas writes them, which is how most people's files were made."""
+def write(path: Path, records: list[dict[str, Any]]) -> Path:
+    """Records as pandas writes them, which is how most people's files were made."""
     import pandas as pd
 
-    frame = pd.DataFrame(ROWS)
-    match path.suffix:
-        case ".csv":
+    frame = pd.DataFrame(records)
+    match path.name.removesuffix(".gz").rpartition(".")[2]:
+        case "csv":
             frame.to_csv(path, index=False)
-        case ".tsv":
+        case "tsv":
             frame.to_csv(path, index=False, sep="\t")
-        case ".parquet":
+        case "parquet":
             frame.to_parquet(path)
         case ending:
-            frame.to_json(path, orient="records", lines=ending == ".jsonl")
+            frame.to_json(path, orient="records", lines=ending == "jsonl")
     return path
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "json", "csv", "tsv", "parquet"])
 def test_every_format_gives_the_same_rows(tmp_path: Path, ending: str) -> None:
-    assert read_rows(written(tmp_path / f"rows.{ending}")).to_list() == ROWS
+    assert read_rows(write(tmp_path / f"rows.{ending}", ROWS)).to_list() == ROWS
 
 
 def test_a_json_file_may_hold_one_object_a_line_or_wrap_its_array(tmp_path: Path) -> None:
@@ -103,6 +105,14 @@ def test_declared_class_names_and_categories_survive_parquet(tmp_path: Path) -> 
         ("latin.csv", "text,label\ncaf\xe9,1\n".encode("latin-1"), "latin.csv"),
         ("not.parquet", b"nothing of the kind", "not.parquet"),
         ("rows.xlsx", b"PK", "rows.xlsx"),
+        ("rows.parquet.gz", b"PK", "rows.parquet.gz"),
+        ("not.csv.gz", b"text,label\na,1\n", "not.csv.gz"),
+        ("cut.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 99)[:-9], "cut.jsonl.gz"),
+        ("surrogate.jsonl", rb'{"text": "a"}' b"\n" rb'{"text": "\ud83d"}', "row 2, column 'text'"),
+        ("surrogate.json", rb'[{"t": ["a", "\udc00"]}]', "row 1, column 't'"),
+        ("huge.jsonl", b'{"n": 1}\n{"n": 123456789012345678901234567890}', "row 2, column 'n'"),
+        ("control.jsonl", b'{"text": "a"}\n{"text": "\x01"}\n', "row 2"),
+        ("flag.jsonl", b'{"label": 1.5}\n{"label": 2}\n{"label": "x"}', "row 3, column 'label'"),
     ],
 )
 def test_a_broken_file_is_refused_with_the_place(
@@ -116,3 +126,73 @@ def test_a_broken_file_is_refused_with_the_place(
     assert str(path) in str(caught.value.where)
     assert place in str(caught.value.where)
     assert caught.value.fix
+
+
+def many(count: int) -> list[dict[str, Any]]:
+    return [
+        {"text": f"text {row} é\x00🙂", "label": row % 3, "score": row / 2} for row in range(count)
+    ]
+
+
+LONG = 23_456
+
+
+@pytest.mark.parametrize(
+    "ending", ["jsonl", "json", "csv", "tsv", "parquet", "jsonl.gz", "json.gz", "csv.gz", "tsv.gz"]
+)
+def test_a_long_file_is_mapped_from_the_disk_and_has_the_same_rows(
+    tmp_path: Path, ending: str
+) -> None:
+    rows = read_rows(write(tmp_path / f"rows.{ending}", many(LONG)))
+    assert rows.to_list() == many(LONG)
+    assert rows.cache_files
+    few = read_rows(write(tmp_path / f"few.{ending}", many(10)))
+    assert few.features == rows.features
+    assert not few.cache_files
+
+
+def test_what_only_the_last_rows_tell_holds_for_all(tmp_path: Path) -> None:
+    late = {"text": "x", "label": 0.5, "extra": "seen"}
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in [*many(LONG), late]))
+    rows = read_rows(path)
+    assert rows["label"][:3] == [0.0, 1.0, 2.0]
+    assert rows[LONG] == {"text": "x", "label": 0.5, "score": None, "extra": "seen"}
+    assert rows[0]["extra"] is None
+    frame = "code,number\n" + "1,1\n" * LONG + "x,1.5\n"
+    (tmp_path / "rows.csv").write_text(frame)
+    rows = read_rows(tmp_path / "rows.csv")
+    assert (rows["code"][0], rows["number"][0]) == ("1", 1.0)
+    assert (rows["code"][LONG], rows["number"][LONG]) == ("x", 1.5)
+
+
+def test_another_type_far_down_is_named_by_its_row(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"label": 1}\n' * LONG + '{"label": null}\n{"label": "one"}\n')
+    with pytest.raises(DataError, match="int and str") as caught:
+        read_rows(path)
+    assert f"row {LONG + 2}, column 'label'" in str(caught.value.where)
+
+
+def test_line_ends_blank_lines_and_a_byte_order_mark_are_no_content(tmp_path: Path) -> None:
+    for ending, comma in (("csv", ","), ("tsv", "\t")):
+        path = tmp_path / f"rows.{ending}"
+        lines = ["text,label", "one,1", '"two",0', "", ""]
+        path.write_bytes("\r\n".join(lines).replace(",", comma).encode("utf-8-sig"))
+        expected = [{"text": "one", "label": 1}, {"text": "two", "label": 0}]
+        assert read_rows(path).to_list() == expected
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"text": "one"}\r\n\r\n{"text": "two"}\r\n\r\n')
+    assert read_rows(path)["text"][:] == ["one", "two"]
+
+
+def test_identifiers_too_long_for_a_number_stay_text(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("code,number\n12345678901234567890,1\n12345678901234567891,2\n")
+    assert read_rows(path)["code"][:] == ["12345678901234567890", "12345678901234567891"]
+
+
+def test_lines_of_text_end_at_line_ends_alone(tmp_path: Path) -> None:
+    path = tmp_path / "texts.txt"
+    path.write_bytes("\ufeffone\u2028still one\x0c\r\n \r\ntwo\x85\n".encode())
+    assert read_lines(path, "text")["text"][:] == ["one\u2028still one\x0c", "two\x85"]

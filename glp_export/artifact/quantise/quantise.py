@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 from glp_export.artifact.forms.forms import FORMS
 from glp_export.artifact.forms.graph import GraphView
 from glp_export.artifact.onnx_file import (
-    SIDECAR_THRESHOLD,
     OnnxFile,
     describe,
     read_graph,
@@ -43,7 +42,7 @@ def quantise(
     *,
     batches: Sequence[Batch] = (),
     threads: int = 1,
-    sidecar_threshold: int = SIDECAR_THRESHOLD,
+    sidecar_threshold: int | None = None,
 ) -> OnnxFile:
     """Write an int8 copy of an exported file, for ONNX Runtime on CPUs with 8-bit dot products.
 
@@ -59,7 +58,7 @@ def quantise(
         recipe: what is quantised, and how.
         batches: padded model inputs by name, `(batch, length) int64`; for static quantisation.
         threads: of the session that calibrates.
-        sidecar_threshold: bytes of weights past which they go to a sidecar.
+        sidecar_threshold: bytes of weights past which they go to a sidecar; None as `write_graph`.
 
     Raises:
         ModelError: the file cannot be read, or there is nothing in it to quantise.

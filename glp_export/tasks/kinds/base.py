@@ -54,7 +54,7 @@ class LabelColumn:
     """The labels of one split as they stand in the user's data.
 
     Attributes:
-        values: one per row.
+        values: one per row; a column of a large data set makes them as they are asked for.
         names: names of the ids 0, 1, … where the data set declares them, else None.
         column: the column's name.
         source: file or split that it was read from.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -53,8 +54,8 @@ class ClassReader:
             DataError: a missing label, or one that the training examples lack.
         """
         ids = {label: index for index, label in enumerate(self.labels) if label in self.seen}
-        names = _names(column)
-        for row, name in enumerate(names):
+        targets = np.empty(len(column.values), dtype=np.int64)
+        for row, name in enumerate(_names(column)):
             if name not in ids:
                 raise DataError(
                     f"Label '{name}' does not occur in the training examples.",
@@ -62,12 +63,12 @@ class ClassReader:
                     fix="correct the label, remove the row, or add training examples that have it; "
                     f"training has {listing(sorted(self.seen))}",
                 )
-        return np.fromiter((ids[name] for name in names), dtype=np.int64, count=len(names))
+            targets[row] = ids[name]
+        return targets
 
 
-def _names(column: LabelColumn) -> list[str]:
+def _names(column: LabelColumn) -> Iterator[str]:
     """Every row's label as a string, the same from whichever file format it was read."""
-    names = []
     for row, value in enumerate(column.values):
         if not isinstance(value, str | bool | int | float | None):
             raise DataError(
@@ -82,8 +83,7 @@ def _names(column: LabelColumn) -> list[str]:
                 where=column.place(row),
                 fix="label the row or remove it",
             )
-        names.append(name)
-    return names
+        yield name
 
 
 def label_name(
@@ -176,7 +176,9 @@ def _refit(
     from sklearn.linear_model import LogisticRegression
 
     seen, new = standardise(seen, new)
-    head = LogisticRegression(C=0.01, max_iter=300).fit(seen, known)
+    with warnings.catch_warnings():  # many classes are no sign of a regression here
+        warnings.filterwarnings("ignore", "The number of unique classes")
+        head = LogisticRegression(C=0.01, max_iter=300).fit(seen, known)
     log_probabilities = head.predict_log_proba(new)
     column = {label: index for index, label in enumerate(head.classes_)}
     # A class that the fitted rows lack cannot be foreseen: it costs what the least likely does.

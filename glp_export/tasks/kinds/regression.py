@@ -74,12 +74,16 @@ def read_numbers(column: LabelColumn, known: Sequence[str] = ()) -> NumberReader
 
 def has_fractions(column: LabelColumn) -> bool:
     """Whether the labels are numbers of which some are not whole."""
-    present = [value for value in column.values if not is_missing(value)]
-    return (
-        column.names is None
-        and all(isinstance(value, int | float) for value in present)
-        and any(not float(value).is_integer() for value in present)
-    )
+    if column.names is not None:
+        return False
+    fractions = False
+    for value in column.values:
+        if is_missing(value):
+            continue
+        if not isinstance(value, int | float):
+            return False
+        fractions = fractions or not float(value).is_integer()
+    return fractions
 
 
 def _strata(targets: NDArray[Any]) -> NDArray[np.int64]:

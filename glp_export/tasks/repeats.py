@@ -1,0 +1,57 @@
+"""Texts that occur more than once: among the training examples, and in training and test both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+def repeats_in_words(
+    fit: Dataset, select: Dataset, tests: Mapping[str, Dataset]
+) -> tuple[str, ...]:
+    """What a user should know of rows whose whole text occurs elsewhere; nothing is dropped.
+
+    Args:
+        fit: normalised rows.
+        select: likewise.
+        tests: likewise, by what a set is called.
+    """
+    seen = np.concatenate([_digests(fit), _digests(select)])
+    known = np.unique(seen)
+    notes = []
+    for name, rows in tests.items():
+        leaked = int(np.isin(_digests(rows), known).sum())
+        if leaked:
+            notes.append(
+                f"{leaked} of {len(rows)} {name} examples repeat the text of a training example: "
+                f"part of the score on {name} may be remembered, not learned"
+            )
+    repeated = len(seen) - len(known)
+    if repeated:
+        notes.append(
+            f"{repeated} of {len(seen)} training examples repeat the text of another, so select "
+            "may hold texts that fit has too"
+        )
+    return tuple(notes)
+
+
+def _digests(rows: Dataset) -> NDArray[np.int64]:
+    """A number for the text of each row, (rows,); among millions, different texts share none.
+
+    They are 64 bits: two of a million texts share one once in forty million data sets.
+    """
+    found = np.empty(len(rows), dtype=np.int64)
+    texts = rows.remove_columns(["label"])
+    done = 0
+    for batch in texts.iter(1000):
+        together = zip(*batch.values(), strict=True)
+        numbers = [hash(repr(text)) for text in together]
+        found[done : done + len(numbers)] = numbers
+        done += len(numbers)
+    return found
