@@ -1,0 +1,118 @@
+"""What can be told of a page without running it: links, flags, languages, reasons."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import tomllib
+
+import pytest
+import yaml
+
+from glp_export.flags import spread
+from tests.docs.pages import DOCS, ROOT, all_anchors, other_pages, pages, read_page
+
+
+def _read(paths):
+    return [pytest.param(read_page(path), id=path.relative_to(ROOT).as_posix()) for path in paths]
+
+
+PAGES, OTHERS = _read(pages()), _read(other_pages())
+LANGUAGES = {"bash", "python", "text", "yaml", "toml", "json", "xml", "javascript", "make"}
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
+READERS = {"yaml": yaml.safe_load, "toml": tomllib.loads, "json": json.loads}
+
+
+def _group():
+    import typer
+
+    from glp_export.cli import app
+
+    return typer.main.get_command(app)
+
+
+def _commands(command=None):
+    """Every command below the whole one, the whole one too."""
+    command = command or _group()
+    yield command
+    for part in getattr(command, "commands", {}).values():
+        yield from _commands(part)
+
+
+@pytest.fixture(scope="module")
+def known_flags():
+    own = {flag for one in _commands() for parameter in one.params for flag in parameter.opts}
+    plugin = (ROOT / "glp_export" / "pytest_plugin.py").read_text()
+    return own | {"--help"} | set(re.findall(r'"(--glp-[a-z-]+)"', plugin))
+
+
+def _calls(text):
+    """The calls of glp-export in a shell text, as lists of words."""
+    joined = text.replace("\\\n", " ")
+    for line in joined.splitlines():
+        words = shlex.split(line, comments=True)
+        if words and words[0].rsplit("/", 1)[-1] == "glp-export":
+            yield words[1:]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_names_its_language_and_can_be_read_as_it(page):
+    for block in page.blocks:
+        if block.language.startswith("{"):  # a directive of the generator
+            continue
+        assert block.language in LANGUAGES, block.place
+        if block.language == "python":
+            compile(block.text, block.place, "exec")
+        elif block.language in READERS:
+            assert READERS[block.language](block.text), block.place
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_block_that_does_not_run_says_why(page):
+    for block in page.blocks:
+        assert len(block.notes.get("not run", "long enough")) > 8, block.place
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_call_of_the_command_can_be_parsed(page):
+    for block in page.blocks:
+        for words in _calls(block.text) if block.language == "bash" else ():
+            command, rest = _group(), spread(words)
+            while rest and rest[0] in getattr(command, "commands", {}):
+                command = command.commands[rest.pop(0)]
+            command.make_context("glp-export", rest, resilient_parsing=False)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_names_a_flag_that_does_not_exist(page, known_flags):
+    for span in page.spans:
+        words = span.split()
+        foreign = words[0] not in ("glp-export", "pytest") and not words[0].startswith("-")
+        wrong = set() if foreign else set(FLAG.findall(span)) - known_flags
+        assert not wrong, f"{page.name}: `{span}` has {', '.join(wrong)}"
+
+
+@pytest.mark.parametrize("page", [*PAGES, *OTHERS])
+def test_every_link_within_the_repository_leads_somewhere(page):
+    for link in page.links:
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (page.path.parent / name).resolve() if name else page.path
+        assert target.exists(), f"{page.name}: {link}"
+        if anchor and target.suffix == ".md":
+            assert anchor in all_anchors(read_page(target)), f"{page.name}: {link}"
+
+
+def test_every_page_can_be_reached_from_the_first():
+    reached, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        path = waiting.pop()
+        reached.add(path)
+        for link in read_page(path).links:
+            target = (path.parent / link.partition("#")[0]).resolve()
+            if target.suffix == ".md" and target.is_file() and target not in reached:
+                waiting.append(target)
+    written = {path for path in pages() if DOCS in path.parents}
+    assert not written - reached
