@@ -84,7 +84,10 @@ def read_page(path: Path) -> Page:
     return Page(
         path=path,
         blocks=tuple(_blocks(path, tokens)),
-        links=tuple(str(child.attrs["href"]) for child in inline if child.type == "link_open"),
+        links=(
+            *(str(child.attrs["href"]) for child in inline if child.type == "link_open"),
+            *_contents(path, tokens),
+        ),
         anchors=frozenset(_anchors(tokens)),
         spans=tuple(child.content for child in inline if child.type == "code_inline"),
         given=tuple(name.strip() for names in given for name in names.split(",")),
@@ -146,6 +149,16 @@ def _blocks(path: Path, tokens: list[Token]) -> Iterator[Block]:
             notes = {}
         elif token.type == "paragraph_open":
             notes = {}
+
+
+def _contents(path: Path, tokens: list[Token]) -> Iterator[str]:
+    """The pages that a page's tables of contents name, as links."""
+    for token in tokens:
+        if token.type == "fence" and token.info.strip() == "{toctree}":
+            for line in token.content.splitlines():
+                if line.strip() and not line.startswith(":"):
+                    found = sorted(path.parent.glob(f"{line.strip()}.md"))
+                    yield from (str(one.relative_to(path.parent)) for one in found)
 
 
 def _anchors(tokens: list[Token]) -> Iterator[str]:

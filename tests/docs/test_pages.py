@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import tomllib
+from itertools import dropwhile, takewhile
 
 import pytest
 import yaml
@@ -21,6 +22,8 @@ def _read(paths):
 PAGES, OTHERS = _read(pages()), _read(other_pages())
 LANGUAGES = {"bash", "python", "text", "yaml", "toml", "json", "xml", "javascript", "make"}
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
+ASSIGNMENT = re.compile(r"[A-Z_]+=")
+SHELL = (">", ">>", "2>", "|", "||", "&&", ";")
 READERS = {"yaml": yaml.safe_load, "toml": tomllib.loads, "json": json.loads}
 
 
@@ -52,8 +55,9 @@ def _calls(text):
     joined = text.replace("\\\n", " ")
     for line in joined.splitlines():
         words = shlex.split(line, comments=True)
+        words = list(dropwhile(lambda word: ASSIGNMENT.match(word), words))
         if words and words[0].rsplit("/", 1)[-1] == "glp-export":
-            yield words[1:]
+            yield list(takewhile(lambda word: word not in SHELL, words[1:]))
 
 
 @pytest.mark.parametrize("page", PAGES)
