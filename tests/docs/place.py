@@ -96,7 +96,7 @@ def _shell(text: str, scratch: Path, *, check: bool = True) -> subprocess.Comple
         "PATH": f"{scratch / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
         "GLP_EXPORT_CONFIG": str(Path(__file__).with_name("small.yaml")),
-        "GLP_EXPORT_CACHE": str(scratch / ".cache"),
+        "GLP_EXPORT_CACHE": os.environ["GLP_EXPORT_CACHE"],
         "COLUMNS": "100",
     }
     done = subprocess.run(
