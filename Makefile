@@ -51,4 +51,4 @@ fix: install
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) out docs/_generated build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -9,11 +9,12 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from generate import write_all
+from generate.repository import COPIES, with_links
 
 from glp_export import __version__
 
 # Written before Sphinx looks for files, so that what it includes and copies is there.
-write_all(HERE / "_generated")
+write_all()
 
 project = "glp-export"
 author = "the glp-export authors"
@@ -21,7 +22,7 @@ copyright = "the glp-export authors, Apache-2.0"
 release = version = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
-exclude_patterns = ["_generated", "generate"]
+exclude_patterns = ["_generated/*.md", "generate"]
 source_suffix = {".md": "markdown"}
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
@@ -40,3 +41,13 @@ html_title = f"glp-export {__version__}"
 html_extra_path = ["_generated/extra"]
 html_copy_source = False
 html_show_sphinx = False
+
+
+def setup(app):
+    """Let links that leave these pages lead to the copies of what they name."""
+    app.connect("source-read", _with_links)
+
+
+def _with_links(app, name, source):
+    if not name.startswith(COPIES):
+        source[0] = with_links(source[0], HERE / f"{name}.md")

@@ -8,6 +8,7 @@ from pathlib import Path
 from generate.budget import budget_keys
 from generate.commands import commands
 from generate.exit_codes import exit_codes
+from generate.repository import DOCS, copies
 from generate.schemas import FILES, schema_sections
 from generate.settings import settings
 from generate.tables import families, metrics, strategies, tasks
@@ -25,9 +26,14 @@ PARTS = {
 }
 
 
-def write_all(folder: Path) -> None:
-    """Write every part into `folder`, and the JSON Schemas of the files below `extra/schemas/`."""
-    folder.mkdir(parents=True, exist_ok=True)
+def write_all() -> None:
+    """Write every part into `_generated/`, with copies of the repository's other pages.
+
+    The JSON Schemas of the files go below `extra/schemas/`.
+    """
+    folder = DOCS / "_generated"
+    for name, text in copies():
+        _write(DOCS / name, text)
     for name, make in PARTS.items():
         _write(folder / f"{name}.md", make())
     for file in FILES:
