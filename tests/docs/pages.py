@@ -156,7 +156,8 @@ def _contents(path: Path, tokens: list[Token]) -> Iterator[str]:
     for token in tokens:
         if token.type == "fence" and token.info.strip() == "{toctree}":
             for line in token.content.splitlines():
-                if line.strip() and not line.startswith(":"):
+                # What the generator makes has been read where it comes from.
+                if line.strip() and not line.startswith((":", "_generated/")):
                     found = sorted(path.parent.glob(f"{line.strip()}.md"))
                     yield from (str(one.relative_to(path.parent)) for one in found)
 
