@@ -27,6 +27,7 @@ source_suffix = {".md": "markdown"}
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 4
+smartquotes = False  # it would make one dash of the two that a flag begins with
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
