@@ -29,7 +29,7 @@ CHECKOUT = (
     "benchmarks",
     ".pre-commit-hooks.yaml",
 )
-SECONDS = 600
+SECONDS = 1800
 """After which a block is taken to hang."""
 
 
