@@ -13,9 +13,9 @@ from generate.markdown import attributes_of, code, table
 from glp_export.encoder.layer_stack import FAMILIES, REFUSED
 from glp_export.search import STRATEGIES
 from glp_export.tasks import kinds
+from glp_export.tasks import metrics as metrics_room
 from glp_export.tasks.glue import GLUE_TASKS
 from glp_export.tasks.kinds import KINDS
-from glp_export.tasks.metrics import METRICS
 
 
 def tasks() -> str:
@@ -31,7 +31,7 @@ def tasks() -> str:
 
 def _kind(kind: Any) -> str:
     meanings = attributes_of(type(kind))
-    fitting = [name for name, metric in METRICS.items() if _scores(metric, kind.name)]
+    fitting = [metric.name for metric in _metrics_of(kind)]
     rows = [
         (code(field.name), code(value), meanings.get(field.name, "").replace("``", "`"))
         for field in fields(kind)
@@ -54,23 +54,22 @@ def _first_paragraph(module: ModuleType) -> str:
     return (inspect.getdoc(module) or "").split("\n\n")[0]
 
 
-def _scores(metric: Any, kind: str) -> bool:
-    """Whether a metric is of a kind, be it one or several that it names."""
-    named = getattr(metric, "kinds", None) or metric.kind
-    return kind == named or (not isinstance(named, str) and kind in named)
+def _metrics_of(kind: Any) -> list[Any]:
+    """The metrics that can score a kind: its own, or those of the table that name it."""
+    own = getattr(kind, "metrics", None)
+    table = getattr(metrics_room, "METRICS", {}).values()
+    return list(own) if own is not None else [one for one in table if one.kind == kind.name]
 
 
 def metrics() -> str:
     """The metrics, with the kinds of task that they score."""
-    rows = (
-        (
-            code(name),
-            ", ".join(kind for kind in KINDS if _scores(metric, kind)),
-            "two classes only" if metric.two_classes else "",
-        )
-        for name, metric in METRICS.items()
-    )
-    return table(("`--metric`", "kind of task", ""), rows)
+    found: dict[str, list[str]] = {}
+    for kind in KINDS.values():
+        for metric in _metrics_of(kind):
+            words = f"{kind.name}, two classes" if metric.two_classes else kind.name
+            found.setdefault(metric.name, []).append(words)
+    rows = ((code(name), "; ".join(sorted(set(whose)))) for name, whose in sorted(found.items()))
+    return table(("`--metric`", "kind of task"), rows)
 
 
 def strategies() -> str:
