@@ -140,9 +140,8 @@ def test_every_setting_has_a_help_text_that_ends():
 def test_the_help_names_every_row_of_the_table_that_a_setting_chooses_from():
     from glp_export.encoder import RECOVERIES
     from glp_export.search import STRATEGIES, WORKERS
-    from glp_export.tasks import KINDS
 
-    tables = {"search": STRATEGIES, "workers": WORKERS, "recover": RECOVERIES, "kind": KINDS}
+    tables = {"search": STRATEGIES, "workers": WORKERS, "recover": RECOVERIES}
     for name, table in tables.items():
         text = RunConfig.model_fields[name].description
         assert not [row for row in table if row not in text], f"--{name}: {text}"
