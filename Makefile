@@ -1,10 +1,10 @@
-# Six verbs. Everything happens in .venv; another one: make test VENV=/path/to/venv
+# A verb a line. Everything happens in .venv; another one: make test VENV=/path/to/venv
 VENV ?= .venv
 PYTHON ?= python3.11
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo gate test check fix clean
+.PHONY: install demo gate test test-docs docs check fix clean
 
 install: $(STAMP)
 
@@ -28,6 +28,19 @@ gate: install
 test: install
 	$(BIN)/python -m pytest
 
+# Every command and program of the README and of docs/, page by page: about SIZE_MINUTES minutes.
+test-docs: install
+	$(BIN)/python -m pytest -m docs
+
+# The pages as HTML, in out/docs/index.html.
+docs: $(VENV)/.installed-docs
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs out/docs
+	@echo "pages: out/docs/index.html"
+
+$(VENV)/.installed-docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet --progress-bar off -e ".[docs]"
+	touch $@
+
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -38,4 +51,4 @@ fix: install
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) out docs/_generated build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

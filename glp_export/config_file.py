@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import os
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,22 @@ from pydantic import ValidationError
 from glp_export.config import COUNTS, RunConfig
 from glp_export.errors import UsageError
 
+SITE_FILE = "GLP_EXPORT_CONFIG"
+"""Environment variable that names a file of defaults: of a team, a machine, or a test."""
+
+Layer = tuple[Path | None, Mapping[str, Any]]
+"""Settings and the file that they stand in; None for the command line."""
+
+logger = logging.getLogger(__name__)
+
 SIZES = (*((name,) for name in COUNTS), ("target_speedup", "latency_budget", "max_drop"))
 """The ways to say how much goes; one on the command line replaces another in the file."""
 
 
 def resolve(flags: Mapping[str, Any], file: Path | None = None) -> RunConfig:
-    """Lay flags over a file over defaults.
+    """Lay flags over a file over the site's own defaults over the built-in ones.
+
+    The site's defaults stand in the file that the environment names in `GLP_EXPORT_CONFIG`.
 
     Args:
         flags: what was given on the command line; None means not given.
@@ -27,16 +39,30 @@ def resolve(flags: Mapping[str, Any], file: Path | None = None) -> RunConfig:
     Raises:
         UsageError: an unknown key, a value of the wrong kind, or values that contradict.
     """
-    given = {name: value for name, value in flags.items() if value is not None}
-    values = {**(read_file(file) if file else {}), **given}
-    chosen = [way for way in SIZES if not given.keys().isdisjoint(way)]
-    for way in SIZES:
-        if chosen and way not in chosen:
-            values = {name: value for name, value in values.items() if name not in way}
+    layers: list[Layer] = [(path, read_file(path)) for path in (_site_file(), file) if path]
+    layers.append((None, {name: value for name, value in flags.items() if value is not None}))
+    values: dict[str, Any] = {}
+    for _, given in layers:
+        values = {**_without_other_sizes(values, given), **given}
     try:
         return RunConfig(**values)
     except ValidationError as error:
-        raise _explain(error, file) from error
+        raise _explain(error, layers) from error
+
+
+def _site_file() -> Path | None:
+    named = os.environ.get(SITE_FILE)
+    if not named:
+        return None
+    logger.info("defaults from %s (%s)", named, SITE_FILE)
+    return Path(named).expanduser()
+
+
+def _without_other_sizes(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values without the ways to say how much goes that what is given has replaced."""
+    chosen = [way for way in SIZES if not given.keys().isdisjoint(way)]
+    replaced = {name for way in SIZES for name in way if chosen and way not in chosen}
+    return {name: value for name, value in values.items() if name not in replaced}
 
 
 def read_file(path: Path) -> dict[str, Any]:
@@ -55,20 +81,22 @@ def read_file(path: Path) -> dict[str, Any]:
     return {str(name).replace("-", "_"): value for name, value in content.items()}
 
 
-def _explain(error: ValidationError, file: Path | None) -> UsageError:
+def _explain(error: ValidationError, layers: Sequence[Layer]) -> UsageError:
     first = error.errors()[0]
     name = str(first["loc"][0]) if first["loc"] else ""
     flag = f"--{name.replace('_', '-')}"
+    places = [path for path, given in layers if (name in given if name else path)]
+    where = str(places[-1]) if places and places[-1] else None
     if first["type"] == "extra_forbidden":
         close = get_close_matches(name, RunConfig.model_fields, n=1)
         return UsageError(
             f"unknown setting {name!r}",
-            where=str(file) if file else None,
+            where=where,
             fix=f"did you mean {close[0]}?" if close else "see glp-export prune-and-export --help",
         )
     message = first["msg"].removeprefix("Value error, ")
     return UsageError(
         f"{flag}: {message.lower()} (given: {first['input']})" if name else message,
-        where=str(file) if file and not name else None,
+        where=where,
         fix="see glp-export prune-and-export --help",
     )

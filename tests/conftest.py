@@ -10,6 +10,7 @@ import pytest
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.pop("GLP_EXPORT_CONFIG", None)  # a site's defaults are not what is tested
 
 from tests.tiny import make_checkpoint, make_data
 

@@ -21,6 +21,25 @@ def test_depth_on_the_command_line_replaces_prune_in_the_file(tmp_path):
     assert resolve({"depth": 6}, file).prune is None
 
 
+def test_the_site_has_defaults_that_a_file_and_flags_win_over(tmp_path, monkeypatch):
+    site, file = tmp_path / "site.yaml", tmp_path / "run.yaml"
+    site.write_text("epochs: 1\nbatch_size: 8\nseed: 7\nmax_drop: 0.01\n")
+    file.write_text("batch_size: 16\ndepth: 3\n")
+    monkeypatch.setenv("GLP_EXPORT_CONFIG", str(site))
+    config = resolve({"seed": 5}, file)
+    assert (config.epochs, config.batch_size, config.seed) == (1.0, 16, 5)
+    assert (config.depth, config.max_drop) == (3, None)
+
+
+def test_an_unknown_key_of_the_site_is_found_in_its_file(tmp_path, monkeypatch):
+    site, file = tmp_path / "site.yaml", tmp_path / "run.yaml"
+    site.write_text("epoch: 1\n")
+    file.write_text("batch_size: 16\n")
+    monkeypatch.setenv("GLP_EXPORT_CONFIG", str(site))
+    with pytest.raises(UsageError, match=r"epoch'\n  where: .*site\.yaml"):
+        resolve({}, file)
+
+
 def test_one_way_to_say_how_deep_on_the_command_line_replaces_those_in_the_file(tmp_path):
     file = tmp_path / "run.yaml"
     file.write_text("depths: [8, 6]\nladder: false\n")
@@ -116,3 +135,13 @@ def test_every_setting_has_a_help_text_that_ends():
     for name, field in RunConfig.model_fields.items():
         assert field.description, name
         assert field.description.endswith("."), name
+
+
+def test_the_help_names_every_row_of_the_table_that_a_setting_chooses_from():
+    from glp_export.encoder import RECOVERIES
+    from glp_export.search import STRATEGIES, WORKERS
+
+    tables = {"search": STRATEGIES, "workers": WORKERS, "recover": RECOVERIES}
+    for name, table in tables.items():
+        text = RunConfig.model_fields[name].description
+        assert not [row for row in table if row not in text], f"--{name}: {text}"

@@ -73,7 +73,26 @@ class Cost(_Record):
 
 
 class Plan(_Record):
-    """Which layers a task can do without; `order` is nested, so a prefix is a plan too."""
+    """Which layers a task can do without; `order` is nested, so a prefix is a plan too.
+
+    Attributes:
+        schema_version: of this file.
+        base_model: name of the model that was searched.
+        revision: of it on the hub; null for a local one.
+        checksum: of its weights; null for one on the hub.
+        num_layers: that it has.
+        task: name of the data.
+        metric: that candidates were scored by.
+        strategy: key of `STRATEGIES`, or where the plan comes from.
+        seed: of the search; null where nothing was drawn.
+        order: layers in the order of removal, numbered as in the base model from 0 at the input.
+        steps: one for each choice, in that order.
+        cost: what the search spent.
+        settings: that the candidates were trained with.
+        data_checksum: of the data and its splits.
+        versions: of the packages.
+        source: of a published plan.
+    """
 
     schema_version: int = SCHEMA_VERSION
     base_model: str

@@ -1,0 +1,54 @@
+"""Every command and program of the README and of docs/ runs, page by page, from top to bottom.
+
+`make test-docs` runs all pages; the ordinary suite those that take seconds.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.docs.pages import ROOT, Block, generated_parts, pages, read_page
+from tests.docs.place import EASY, furnish, run_block
+
+QUICK = frozenset(
+    {
+        "docs/howto/deploy-onnxruntime.md",
+        "docs/howto/deploy-optimum.md",
+        "docs/reference/files.md",
+    }
+)
+"""Pages that need no training, so that they take seconds."""
+
+
+def _page_of(path):
+    name = path.relative_to(ROOT).as_posix()
+    marks = () if name in QUICK else (pytest.mark.docs,)
+    return pytest.param(path, id=name, marks=marks)
+
+
+def _with_blocks():
+    return [path for path in pages() if any(block.runs for block in read_page(path).blocks)]
+
+
+@pytest.mark.parametrize("path", [_page_of(path) for path in _with_blocks()])
+def test_a_page_does_what_it_says(path, request, tmp_path):
+    page = read_page(path)
+    artifacts = [name for name in page.given if name != "checkout"]
+    shelf = request.getfixturevalue("full_shelf" if artifacts else "shelf")
+    scratch = furnish(tmp_path / "here", shelf, page.given)
+    for block in page.blocks:
+        if block.runs:
+            run_block(block, scratch)
+
+
+@pytest.mark.docs
+def test_the_examples_of_the_help_texts_run_one_after_another(shelf, tmp_path):
+    """As `--help` and the reference of the command line show them."""
+    text = generated_parts()["commands.md"]
+    examples = [line for line in text.splitlines() if line.startswith("glp-export ")]
+    assert len(examples) >= 10
+    scratch = furnish(tmp_path / "here", shelf, ())
+    makers = [line for line in examples if "prune-and-export" in line]
+    for line in (*makers, *(line for line in examples if line not in makers)):
+        run_block(Block(ROOT / "docs/reference/cli.md", 0, "bash", line, {}), scratch)
+        (scratch / "out/trec/glp/budget.toml").write_text(EASY)
