@@ -1,10 +1,10 @@
-# Six verbs. Everything happens in .venv; another one: make test VENV=/path/to/venv
+# Seven verbs. Everything happens in .venv; another one: make test VENV=/path/to/venv
 VENV ?= .venv
 PYTHON ?= python3.11
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo gate test check fix clean
+.PHONY: install demo gate test test-consumers check fix clean
 
 install: $(STAMP)
 
@@ -28,6 +28,10 @@ gate: install
 test: install
 	$(BIN)/python -m pytest
 
+# Every library that loads an artifact, each in an environment below .consumers, made on first use.
+test-consumers: install
+	$(BIN)/python -m pytest -m consumers tests/consumers
+
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -38,4 +42,4 @@ fix: install
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .consumers out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
