@@ -68,11 +68,11 @@ class Consumers(Record):
 
     def page(self) -> str:
         """The record as a page for readers."""
-        rows = sorted(self.passed, key=lambda one: (one.consumer.lower(), one.test))
+        rows: dict[tuple[str, str], list[str]] = {}
+        for one in sorted(self.passed, key=lambda one: (one.consumer.lower(), one.test)):
+            versions = ", ".join(f"{name} {version}" for name, version in one.versions.items())
+            rows.setdefault((one.consumer, versions), []).append(one.check)
         return _HEAD + "".join(
-            f"| {one.consumer} | {_versions(one)} | {one.check} |\n" for one in rows
+            f"| {consumer} | {versions} | {'<br>'.join(dict.fromkeys(checks))} |\n"
+            for (consumer, versions), checks in rows.items()
         )
-
-
-def _versions(one: Passed) -> str:
-    return ", ".join(f"{package} {version}" for package, version in one.versions.items())

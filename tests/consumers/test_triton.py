@@ -47,4 +47,4 @@ def test_config(classifier, tmp_path, ran):
     assert served == (classifier.root / "onnx" / fastest["name"]).read_bytes()
     threads = config["parameters"]["intra_op_thread_count"]["string_value"]
     assert int(threads) == serving["threads"]
-    ran("Triton", {"rules": "core/src/model_config_utils.cc", **found["versions"]})
+    ran("Triton", {"rules": "core/src/model_config_utils.cc at 05295b7", **found["versions"]})

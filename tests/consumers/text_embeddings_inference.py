@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
     from tokenizers import Tokenizer
 
-SOURCE = "router/src/lib.rs, backends/ort/src/lib.rs at 04a0215"
+SOURCE = "router/src/lib.rs at 009f067, backends/ort/src/lib.rs at 04a0215"
 
 OFFSET_FAMILIES = ("xlm-roberta", "camembert", "roberta")
 LENGTH_FILES = tuple(

@@ -15,7 +15,12 @@ const options = dtype ? { dtype } : {};
 const classify = await pipeline('text-classification', basename(directory), options);
 
 async function logits(rows, partners) {
-  const inputs = classify.tokenizer(rows, { text_pair: partners, padding: true, truncation: true });
+  // Only tokenizers with a class of their own make token_type_ids unasked; a pair needs them.
+  const inputs = classify.tokenizer(rows, {
+    text_pair: partners,
+    padding: true,
+    return_token_type_ids: true,
+  });
   const answer = await classify.model(inputs);
   return answer.logits.tolist();
 }
