@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo gate test test-docs docs check fix clean
+.PHONY: install demo gate test test-docs test-consumers docs check fix clean
 
 install: $(STAMP)
 
@@ -40,6 +40,9 @@ docs: $(VENV)/.installed-docs
 $(VENV)/.installed-docs: $(STAMP)
 	$(BIN)/python -m pip install --quiet --progress-bar off -e ".[docs]"
 	touch $@
+# Every library that loads an artifact, each in an environment below .consumers, made on first use.
+test-consumers: install
+	$(BIN)/python -m pytest -m consumers tests/consumers
 
 check: install
 	$(BIN)/ruff check .
@@ -51,4 +54,4 @@ fix: install
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) out docs/_generated build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .consumers out docs/_generated build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -24,10 +24,13 @@ from glp_export.artifact import (
     open_session,
     predict_onnx,
     prepare,
+    triton_name,
+    write_triton,
     writing,
 )
 from glp_export.artifact.precisions_file import PrecisionsFile
 from glp_export.bench import BenchmarkFile, Frontier
+from glp_export.bench.contenders import longest_input
 from glp_export.config import RunConfig
 from glp_export.config_file import read_file, resolve
 from glp_export.encoder import (
@@ -35,6 +38,7 @@ from glp_export.encoder import (
     ModelSource,
     TrainSettings,
     load_tokenizer,
+    make_loadable,
     random_rows,
     task_of_model,
     unpruned_twin,
@@ -57,7 +61,7 @@ from glp_export.stages.training import Trained
 from glp_export.stages.writing import write_serving
 from glp_export.tasks import count_examples, encode, load_task_data, score, truth_of
 
-_MADE_HERE = shutil.ignore_patterns("onnx", "glp", "ort_config.json")
+_MADE_HERE = shutil.ignore_patterns("onnx", "glp", "triton", "ort_config.json")
 """What an earlier export left beside a checkpoint, and this one makes anew."""
 
 
@@ -78,6 +82,7 @@ def export(checkpoint: Path, config: RunConfig, progress: Progress) -> Path:
     layout = ArtifactLayout(staging)
     with writing(staging):
         shutil.copytree(checkpoint, staging, ignore=_MADE_HERE, dirs_exist_ok=True)
+        make_loadable(staging, tokenizer, longest=longest_input(staging))
         place = stand_in(config, task)
         rows = random_rows(tokenizer, config.max_length, config.seed)
         trained = Trained("pruned", str(checkpoint), checkpoint, tokenizer, rows)
@@ -88,6 +93,8 @@ def export(checkpoint: Path, config: RunConfig, progress: Progress) -> Path:
         layout.parity.write_text(exported.parity.to_json())
         PrecisionsFile.of(exported.entries).save(layout.precisions)
         write_serving(place, layout, config.max_length, exported)
+        if config.triton:
+            write_triton(layout, layout.triton, name=triton_name(config.output.name))
         store_inputs(layout, place, tokenizer)
         layout.environment.write_text(json.dumps(asdict(describe_machine()), indent=2) + "\n")
         config.save(layout.run_config)

@@ -183,6 +183,7 @@ class RunConfig(BaseModel):
     require_fusion: bool = _option(
         False, "Fail where the fused file lacks a fusion in a layer.", EXPORT
     )
+    triton: bool = _option(False, "Write a model repository for Triton too.", EXPORT)
     atol: float | None = _option(None, "Absolute tolerance of the logits.", EXPORT, ge=0)
     rtol: float | None = _option(None, "Relative tolerance of the logits.", EXPORT, ge=0)
 

@@ -15,8 +15,10 @@ from glp_export.agenda import stages_after_search, stages_of_run, stages_of_sear
 from glp_export.artifact import ArtifactLayout, commit, prepare, writing
 from glp_export.artifact.staging import staging_path
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier
+from glp_export.bench.contenders import longest_input
 from glp_export.config import NOT_THE_MODEL, RunConfig
 from glp_export.depths import plans_at
+from glp_export.encoder import make_loadable
 from glp_export.errors import UsageError
 from glp_export.estimate import Estimate, estimate_run
 from glp_export.progress import Progress
@@ -192,8 +194,10 @@ def _export(
     if trained.contender == "pruned":
         (own,) = (rung.layout for rung in rungs if rung.plan.depth == trained.layers)
         # An interrupted run may have left a file here that is not chosen this time.
-        shutil.rmtree(own.onnx_dir, ignore_errors=True)
+        for made in (own.onnx_dir, own.triton):
+            shutil.rmtree(made, ignore_errors=True)
         shutil.copytree(trained.checkpoint, own.root, dirs_exist_ok=True)
+        make_loadable(own.root, trained.tokenizer, longest=longest_input(own.root))
     exported = export_contender(setup.place, trained, own, scratch, progress)
     evidence = evidence_of(setup, trained, spent if trained.contender == "pruned" else 0.0)
     return add_precisions(setup.place, exported, own, scratch, evidence, progress)

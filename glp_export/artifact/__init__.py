@@ -15,6 +15,7 @@ from glp_export.artifact.serving import Measured, ServingSettings, serving_setti
 from glp_export.artifact.session import open_session, predict_onnx, provider_name
 from glp_export.artifact.staging import commit, finished, prepare, writing
 from glp_export.artifact.stored_inputs import StoredInputs
+from glp_export.artifact.triton import triton_name, write_triton
 from glp_export.artifact.variants import VARIANTS, Variant
 
 __all__ = [
@@ -48,5 +49,7 @@ __all__ = [
     "resolve_exporter",
     "serving_settings",
     "to_half",
+    "triton_name",
+    "write_triton",
     "writing",
 ]

@@ -117,6 +117,11 @@ class ArtifactLayout:
         return self.root / CHECKSUMS
 
     @property
+    def triton(self) -> Path:
+        """A model repository for Triton, where one was asked for."""
+        return self.root / "triton"
+
+    @property
     def work_dir(self) -> Path:
         """Journal, teacher and candidates of a run under way; gone from a finished artifact."""
         return self.root / "work"

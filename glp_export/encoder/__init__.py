@@ -16,6 +16,7 @@ from glp_export.encoder.layer_stack import (
     find_layer_stack,
     remove_layers,
 )
+from glp_export.encoder.loadable import make_loadable
 from glp_export.encoder.quantisation_aware import quantisation_aware
 from glp_export.encoder.recovery import RECOVERIES, Lesson, Recovery
 from glp_export.encoder.scoring import predict, predict_with_features
@@ -39,6 +40,7 @@ __all__ = [
     "finetune",
     "load_model",
     "load_tokenizer",
+    "make_loadable",
     "match_inputs",
     "predict",
     "predict_with_features",

@@ -9,7 +9,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from glp_export.artifact import ArtifactLayout, Measured, serving_settings
+from glp_export.artifact import (
+    ArtifactLayout,
+    Measured,
+    serving_settings,
+    triton_name,
+    write_triton,
+)
 from glp_export.artifact.precisions_file import PrecisionsFile
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier, FrontierDifference, of_depth
 from glp_export.bench.memory_probe import peak_resident_mb
@@ -154,6 +160,8 @@ def _write_artifact(
     )
     _write_environment(layout)
     write_serving(setup.place, layout, setup.max_length, pruned.exported, part.file)
+    if setup.config.triton:
+        write_triton(layout, layout.triton, name=_name_of(rung, setup.config))
     write_card(
         layout.card,
         plan=rung.plan,
@@ -181,6 +189,12 @@ def _config_of(rung: Rung, config: RunConfig) -> RunConfig:
     nothing: dict[str, object] = {name: RunConfig.model_fields[name].default for name in COUNTS}
     output = config.output and config.output / rung.layout.root.name
     return config.model_copy(update={**nothing, "depth": rung.plan.depth, "output": output})
+
+
+def _name_of(rung: Rung, config: RunConfig) -> str:
+    """What a server calls an artifact: its directory, of a ladder with the depth."""
+    names = [config.output.name] if config.output else []
+    return triton_name("-".join([*names, *([rung.layout.root.name] if rung.of_several else [])]))
 
 
 def _write_environment(layout: ArtifactLayout) -> None:

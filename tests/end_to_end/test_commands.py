@@ -80,6 +80,7 @@ def test_help_of_every_command_has_an_example(capsys):
         "verify",
         "benchmark",
         "gate",
+        "triton",
         "inspect",
         "env",
         "push",
