@@ -1,10 +1,10 @@
-# Six verbs. Everything happens in .venv; another one: make test VENV=/path/to/venv
+# Seven verbs. Everything happens in .venv; another one: make test VENV=/path/to/venv
 VENV ?= .venv
 PYTHON ?= python3.11
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo gate test check fix clean
+.PHONY: install demo gate test test-browser check fix clean
 
 install: $(STAMP)
 
@@ -27,6 +27,11 @@ gate: install
 
 test: install
 	$(BIN)/python -m pytest
+
+# Reports in a real Chromium; GLP_EXPORT_CHROMIUM names one that is not on the path.
+test-browser: install
+	$(BIN)/python -m pip install --quiet --progress-bar off -e ".[browser]"
+	$(BIN)/python -m pytest -m browser tests/browser
 
 check: install
 	$(BIN)/ruff check .

@@ -22,6 +22,7 @@ from glp_export.config_file import resolve
 from glp_export.errors import GlpError
 from glp_export.flags import flags_of, spread
 from glp_export.gate.command import gate_command
+from glp_export.report_command import report_command
 
 INTERNAL_ERROR = 1
 
@@ -40,6 +41,7 @@ app = typer.Typer(
 
 app.add_typer(cache_command.app, name="cache")
 app.command("gate")(gate_command)
+app.command("report")(report_command)
 
 Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but the result.")]

@@ -23,7 +23,12 @@ from glp_export.search import Plan
 from glp_export.setup import Setup, set_up
 from glp_export.stages.depth import keep_within_time
 from glp_export.stages.export import Exported, export_contender
-from glp_export.stages.measuring import Scored, score_contender, time_contenders
+from glp_export.stages.measuring import (
+    Scored,
+    score_contender,
+    time_contenders,
+    with_differences,
+)
 from glp_export.stages.order import evidence_of
 from glp_export.stages.precision import add_precisions
 from glp_export.stages.search import choose_layers, confirm_cost, keep_within_budget
@@ -203,7 +208,9 @@ def _measure(
             scored.append(score_contender(setup.place, one))
             meter.advance(one.trained.label)
     rows = [row for one in scored for row in one.rows]
-    return time_contenders(setup.place, exported, rows, progress), scored
+    measured = time_contenders(setup.place, exported, rows, progress)
+    labels = setup.test["labels"][:]
+    return with_differences(measured, scored, setup.data.task, labels), scored
 
 
 def _output(config: RunConfig) -> Path:

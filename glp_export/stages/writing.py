@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from glp_export.artifact import ArtifactLayout, Measured, serving_settings
 from glp_export.artifact.precisions_file import PrecisionsFile
-from glp_export.bench import Benchmark, BenchmarkFile, Frontier, FrontierDifference, of_depth
+from glp_export.bench import Benchmark, BenchmarkFile, Frontier, of_depth
+from glp_export.command_line import command_line
 from glp_export.config import COUNTS, RunConfig
 from glp_export.machine import describe
-from glp_export.report import CardFacts, MetricDifference, write_card, write_ladder_readme
+from glp_export.report import CardFacts, differences_of, write_card, write_ladder_readme
+from glp_export.report_jobs import write_report
 from glp_export.search import Plan
 from glp_export.setup import Place, Setup
 from glp_export.stages.export import Exported
 from glp_export.stages.gate_files import write_gate_files
 from glp_export.stages.measuring import Scored
-from glp_export.tasks import KINDS, paired_difference_interval
+from glp_export.tasks import KINDS
 
 
 @dataclass(frozen=True)
@@ -62,19 +63,20 @@ def write_output(
     Returns:
         The frontier; None for a single depth.
     """
-    differences = {rung.plan.depth: _differences(setup, rung, scored) for rung in rungs}
     for rung in rungs:
-        _write_artifact(setup, rung, measured, scored, differences[rung.plan.depth])
+        _write_artifact(setup, rung, measured, scored)
+        write_report(rung.layout.root)
     if len(rungs) == 1:
         return None
     for rung in rungs:
         rung.layout.write_checksums()
-    frontier = Frontier.of(measured.file, _over_unpruned(differences))
+    frontier = Frontier.of(measured.file)
     frontier.save(layout.frontier)
     measured.save(layout.benchmark)
     setup.config.save(layout.run_config)
     _write_environment(layout)
     write_ladder_readme(layout.card, frontier, command=_command())
+    write_report(layout.root)
     return frontier
 
 
@@ -123,7 +125,6 @@ def _write_artifact(
     rung: Rung,
     measured: Benchmark,
     scored: Sequence[Scored],
-    differences: Sequence[MetricDifference],
 ) -> None:
     """Write what tells about one artifact's files."""
     depth, layout = rung.plan.depth, rung.layout
@@ -154,19 +155,8 @@ def _write_artifact(
         plan=rung.plan,
         benchmark=part.file,
         parity=pruned.exported.parity,
-        facts=_card_facts(setup, own, differences),
+        facts=_card_facts(setup, own, part.file),
     )
-
-
-def _over_unpruned(
-    differences: Mapping[int, Sequence[MetricDifference]],
-) -> dict[tuple[int, str], FrontierDifference]:
-    return {
-        (depth, one.precision): FrontierDifference(value=one.value, low=one.low, high=one.high)
-        for depth, others in differences.items()
-        for one in others
-        if one.contender == "unpruned"
-    }
 
 
 def _config_of(rung: Rung, config: RunConfig) -> RunConfig:
@@ -179,32 +169,11 @@ def _config_of(rung: Rung, config: RunConfig) -> RunConfig:
 
 
 def _write_environment(layout: ArtifactLayout) -> None:
-    layout.environment.write_text(json.dumps(asdict(describe()), indent=2) + "\n")
+    content = {**asdict(describe()), "command": _command()}
+    layout.environment.write_text(json.dumps(content, indent=2) + "\n")
 
 
-def _differences(setup: Setup, rung: Rung, scored: Sequence[Scored]) -> list[MetricDifference]:
-    """How far the pruned model of a depth is from the others there, on the same examples.
-
-    In fp32 from all others, in a lower precision from the unpruned one: what a user gives up.
-    """
-    own = of_depth(scored, rung.plan.depth)
-    (pruned,) = (one for one in own if one.contender == "pruned")
-    labels = setup.test["labels"][:]
-    return [
-        MetricDifference(
-            other.contender,
-            *paired_difference_interval(setup.data.task, logits, other.logits[0], labels),
-            precision=row.precision,
-        )
-        for other in own
-        for row, logits in zip(pruned.rows, pruned.logits, strict=True)
-        if other is not pruned and (row is pruned.rows[0] or other.contender == "unpruned")
-    ]
-
-
-def _card_facts(
-    setup: Setup, scored: Sequence[Scored], differences: Sequence[MetricDifference]
-) -> CardFacts:
+def _card_facts(setup: Setup, scored: Sequence[Scored], measured: BenchmarkFile) -> CardFacts:
     kind = KINDS[setup.data.task.kind]
     return CardFacts(
         kind=kind.name,
@@ -218,7 +187,7 @@ def _card_facts(
         learning_rate=setup.final.learning_rate,
         train_examples=len(setup.train),
         origins={one.contender: one.exported.trained.origin for one in scored},
-        differences=tuple(differences),
+        differences=differences_of(measured),
         precisions=next(one.entries for one in scored if one.contender == "pruned"),
         other_scores=tuple(score for one in scored for score in one.others),
         command=_command(),
@@ -227,4 +196,4 @@ def _card_facts(
 
 
 def _command() -> str:
-    return shlex.join(["glp-export", *sys.argv[1:]])
+    return command_line(sys.argv[1:])
