@@ -9,6 +9,7 @@ from glp_export.device_precisions import not_in_hardware
 from glp_export.report import numbers
 from glp_export.report.card_facts import MetricDifference
 from glp_export.report.findings import difference_in_words, findings
+from glp_export.report.html.words import capital
 
 if TYPE_CHECKING:
     from glp_export.artifact.precisions_file import PrecisionEntry
@@ -26,7 +27,7 @@ def cautions(material: Material) -> list[str]:
     return [
         *_parity(material),
         *_differences(material),
-        *(f"{line[0].upper()}{line[1:]}." for line in findings(material.benchmark)),
+        *(f"{capital(line)}." for line in findings(material.benchmark)),
         *_precisions(material),
         *_device(material),
         *_search(material.plan),
@@ -56,7 +57,7 @@ def _differences(material: Material) -> Iterator[str]:
         found = MetricDifference(row.less, row.value, row.low, row.high, row.precision)
         words = difference_in_words(found, material.benchmark.metric)
         depth = f"{numbers.layers_in_words(row.layers)}: " if material.is_ladder else ""
-        yield f"{depth}{words[0].upper() if not depth else words[0]}{words[1:]}."
+        yield f"{depth}{words if depth else capital(words)}."
 
 
 def _precisions(material: Material) -> Iterator[str]:

@@ -109,7 +109,6 @@ def _table(entries: Sequence[Entry]) -> Table:
                 ship.word,
                 "passed" if found.parity_passed else "failed",
                 str(len(entry.warnings)),
-                row.variant if row else numbers.MISSING,
                 numbers.milliseconds(row.p50_ms) if row else numbers.MISSING,
                 numbers.megabytes(row.bytes) if row else numbers.MISSING,
             )
@@ -118,8 +117,8 @@ def _table(entries: Sequence[Entry]) -> Table:
         caption="Each artifact by its fastest file, beside its own unpruned model.",
         columns=columns(
             *("artifact", "layers", "is it faster?", "is it still right?", "may I ship it?"),
-            *("parity", "warnings", "file", "p50 (ms)", "size (MB)"),
-            words=("is it faster?", "is it still right?", "may I ship it?", "parity", "file"),
+            *("parity", "warnings", "p50 (ms)", "size (MB)"),
+            words=("is it faster?", "is it still right?", "may I ship it?", "parity"),
         ),
         rows=tuple(rows),
     )
@@ -170,7 +169,7 @@ def _differences(entries: Sequence[Entry]) -> Plot:
     ]
 
     def draw(canvas: Canvas) -> None:
-        draw_forest(canvas, branches, 0.0, f"pruned less unpruned ({metric}, share of 1)")
+        draw_forest(canvas, branches, 0.0, f"pruned less unpruned ({metric})")
 
     description = "Right of the line is better. " + "; ".join(
         f"{branch.name}: {_spanned(branch, '')}" for branch in branches

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from glp_export.report import numbers
 from glp_export.report.card import base_name
@@ -17,8 +17,9 @@ from glp_export.report.html.rendering import render_page
 from glp_export.report.html.speeds import speed_tables
 from glp_export.report.html.tables import Table, columns
 from glp_export.report.html.verdict import verdict
+from glp_export.report.html.words import capital
 from glp_export.report.inspect_view import cost_words
-from glp_export.report.machine_table import machine_facts, machine_line
+from glp_export.report.machine_table import machine_facts
 from glp_export.report.series import CONTENDERS
 
 if TYPE_CHECKING:
@@ -69,28 +70,22 @@ def page(material: Material) -> str:
         flips=_flips(material),
         precisions=_precisions(material),
         files=_files(material),
-        **_machine(material),
+        facts=machine_facts(material.benchmark.machine),
     )
 
 
 def _title(material: Material) -> str:
     base, plan = base_name(material.plan).rpartition("/")[2], material.plan
-    if material.is_ladder:
-        depths = ", ".join(str(rung.depth) for rung in material.rungs)
-        return f"{base} for {plan.task}: {depths} of {plan.num_layers} layers"
-    return f"{base} for {plan.task}: {plan.depth} of {plan.num_layers} layers"
-
-
-def _machine(material: Material) -> dict[str, Any]:
-    machine = material.benchmark.machine
-    return {"machine": machine_line(machine), "facts": machine_facts(machine)}
+    model = base if base == plan.task else f"{base} for {plan.task}"
+    depths = ", ".join(str(rung.depth) for rung in material.rungs)
+    return f"{model}: {depths} of {plan.num_layers} layers kept"
 
 
 def _scores(benchmark: BenchmarkFile) -> Table:
     rows = sorted(benchmark.metrics, key=lambda row: (CONTENDERS.index(row.contender), -row.layers))
     metric = metric_name(benchmark.metric)
     return Table(
-        caption=f"{metric} on the test set, by the very files that were timed, with 95 % "
+        caption=f"{capital(metric)} on the test set, by the very files that were timed, with 95 % "
         "intervals over other such test sets.",
         columns=columns(
             *("model", "layers", "precision", metric, "interval", "examples"), words=("precision",)

@@ -170,7 +170,6 @@ def _svg(
     name: str, css_class: str, words: tuple[str, str], draw: Draw, size: tuple[float, float]
 ) -> Markup:
     import matplotlib
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(), warnings.catch_warnings():
@@ -181,11 +180,10 @@ def _svg(
         width, height = size
         figure = Figure(figsize=(width / _DOTS, height / _DOTS), dpi=_DOTS)
         figure.patch.set_visible(False)
-        canvas = FigureCanvasSVG(figure)
         draw(Canvas(figure, width, height))
         out = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        canvas.print_svg(out, metadata=nothing)
+        figure.savefig(out, format="svg", metadata=nothing)
     opening = (
         f'<svg class="{css_class}" viewBox="0 0 {width:g} {height:g}" role="img" '
         f'aria-labelledby="{name}-title {name}-description" xmlns="http://www.w3.org/2000/svg" '
@@ -196,7 +194,7 @@ def _svg(
     return Markup(opening + _inside(out.getvalue(), name))
 
 
-def _style() -> dict[str, Any]:
+def _style() -> Any:
     ink, muted, line = stand_in("ink"), stand_in("muted"), stand_in("line")
     return {
         # The same input, the same file.

@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from markupsafe import Markup
+
 from glp_export.report import numbers
 from glp_export.report.card_tables import step_rows
 from glp_export.report.findings import metric_name
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from glp_export.search.plan import Candidate, Plan, Step
+
+
+_ENOUGH = 3
+"""Single layers that a step has to have tried, where so many were left."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,9 @@ def compared(plan: Plan) -> list[Compared]:
     """The steps with the single layers that each compared."""
     found, gone = [], frozenset[int]()
     for number, step in enumerate(plan.steps, 1):
-        found.append(Compared(number, step.removed, gone, _tried(step, gone)))
+        found.append(
+            Compared(number, step.removed, gone, _tried(step, gone, plan.num_layers - len(gone)))
+        )
         gone |= set(step.removed)
     return found
 
@@ -98,9 +106,7 @@ def steps_table(plan: Plan) -> Table | None:
                 row["score"],
                 row["runner_up"],
                 numbers.MISSING if step.lead is None else f"{step.lead:.4f}",
-                numbers.MISSING
-                if step.probability is None
-                else f"{100 * min(step.probability, 0.999):.1f} %",
+                _bar(step.probability),
                 row["samples"],
             )
         )
@@ -113,6 +119,15 @@ def steps_table(plan: Plan) -> Table | None:
         ),
         rows=tuple(rows),
     )
+
+
+def _bar(probability: float | None) -> str:
+    """A probability as a bar and a number; a certainty that was rounded up is not shown as one."""
+    if probability is None:
+        return numbers.MISSING
+    share = f"{100 * min(probability, 0.999):.1f}"
+    bar = Markup('<span class="bar" style="--share: {}%" aria-hidden="true"></span>')
+    return bar.format(share) + f"{share} %"
 
 
 def candidates_table(plan: Plan) -> Table | None:
@@ -142,8 +157,12 @@ def candidates_table(plan: Plan) -> Table | None:
     )
 
 
-def _tried(step: Step, gone: frozenset[int]) -> dict[int, Tried]:
-    """The single layers that were tried in a step, all by the lesson that most of them had."""
+def _tried(step: Step, gone: frozenset[int], left: int) -> dict[int, Tried]:
+    """The single layers that were tried in a step, all by the lesson that most of them had.
+
+    Whole orders of a play-off may happen to differ in one layer; a few of them are no comparison
+    of the layers that were left.
+    """
     single = [one for one in step.candidates if _layer(one, gone) is not None]
     if not single:
         return {}
@@ -154,7 +173,7 @@ def _tried(step: Step, gone: frozenset[int]) -> dict[int, Tried]:
         layer = _layer(one, gone)
         if one.examples == lesson and layer is not None:
             by_layer.setdefault(layer, []).append(one)
-    if len(by_layer) < 2:
+    if len(by_layer) < min(_ENOUGH, left):
         return {}
     means = {layer: _means(repeats) for layer, repeats in sorted(by_layer.items())}
     by_loss = all(loss is not None for _, loss in means.values())

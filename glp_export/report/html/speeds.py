@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -117,7 +118,7 @@ def _table(benchmark: BenchmarkFile, provider: str) -> SpeedTable:
     )
 
 
-def _cell(row: Row | None, winners: set[tuple[int, str, str, str]]) -> SpeedCell | None:
+def _cell(row: Row | None, winners: AbstractSet[tuple[int, str, str, str]]) -> SpeedCell | None:
     if row is None:
         return None
     return SpeedCell(

@@ -14,6 +14,7 @@ from glp_export.report import numbers
 from glp_export.report.card_facts import MetricDifference
 from glp_export.report.findings import metric_name
 from glp_export.report.frontier import alike
+from glp_export.report.html.words import capital
 from glp_export.report.series import headline_shape, metric_of, recommended, shape_words
 
 if TYPE_CHECKING:
@@ -79,13 +80,14 @@ def verdict(material: Material, warnings: int) -> Verdict:
     faster = _faster(row)
     right = _right(benchmark, row, difference, paired)
     passed = all(rung.parity.passed for rung in material.rungs)
-    ship = _ship(faster.answer, right.answer, passed, warnings)
+    noisy = bool(benchmark.machine.notes)
+    ship = _ship(faster.answer, right.answer, passed, noisy, warnings)
     sentence = (
         f"{_speed_words(speedup)}; {_metric_words(benchmark, row, difference)}; "
         f"parity {'passed' if passed else 'failed'}; {_counted(warnings)}."
     )
     return Verdict(
-        sentence=sentence[0].upper() + sentence[1:],
+        sentence=capital(sentence),
         about=_about(material, row),
         tiles=(faster, right, ship),
         parity_passed=passed,
@@ -182,7 +184,7 @@ def _right(
     return Tile(question, answer, word, numbers.signed(found.value), span, tuple(lines))
 
 
-def _ship(faster: Answer, right: Answer, passed: bool, warnings: int) -> Tile:
+def _ship(faster: Answer, right: Answer, passed: bool, noisy: bool, warnings: int) -> Tile:
     if not passed:
         answer: Answer = "no"
         word, line = "No", "A file does not compute what the PyTorch model computes."
@@ -198,8 +200,11 @@ def _ship(faster: Answer, right: Answer, passed: bool, warnings: int) -> Tile:
     elif right == "no":
         answer, word = "open", "Your call"
         line = "It is faster and it costs accuracy: whether that is worth it is yours to say."
+    elif noisy:
+        answer, word = "open", "Measure again first"
+        line = "Faster, and no loss shown, but the machine was busy while that was measured."
     else:
-        answer, word = "yes", "Yes, as far as this shows"
+        answer, word = "yes", "Yes, on this evidence"
         line = "Faster, and no loss that these test examples could show."
     files = "every file computes what PyTorch computes" if passed else "failed, see below"
     lines = (line, f"parity: {files}")

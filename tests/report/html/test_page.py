@@ -208,7 +208,7 @@ def test_a_step_that_is_close_is_said_to_be() -> None:
 @pytest.mark.parametrize(
     ("speed", "word", "sentence"),
     [
-        ((2.0, 1.9, 2.1), "Yes, as far as this shows", "2.00 times (1.90–2.10) as fast"),
+        ((2.0, 1.9, 2.1), "Yes, on this evidence", "2.00 times (1.90–2.10) as fast"),
         ((1.02, 0.95, 1.1), "Not for its speed", "Not surely faster than the unpruned model"),
         ((0.8, 0.75, 0.85), "Not for its speed", "Slower than the unpruned model, at 0.80 times"),
     ],

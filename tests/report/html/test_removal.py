@@ -35,16 +35,31 @@ def test_by_loss_it_is_behind_by_a_share_and_like_is_compared_with_like() -> Non
             tried((0, 2, 4), 0.02, 512),  # a whole order
             tried((1,), 0.2, 128),
             tried((2,), 0.3, 128),
+            tried((3,), 0.25, 128),
         ),
     )
     plan = make_plan(order=(1,), steps=(step,))
     (found,) = compared(plan)
-    assert set(found.tried) == {1, 2}
+    assert set(found.tried) == {1, 2, 3}
     assert found.tried[2].behind == pytest.approx(0.5)
     table = candidates_table(plan)
     assert table is not None
-    assert len(table.rows) == 4
+    assert len(table.rows) == 5
     assert table.rows[1][1] == "0, 2, 4"
+
+
+def test_orders_that_differ_in_one_layer_are_no_comparison_of_layers() -> None:
+    orders = tuple(
+        Candidate(removed=gone, score=0.8, loss=loss, examples=512)
+        for gone, loss in (((1, 3, 5), 0.4), ((1, 4, 5), 0.5), ((3, 4, 5), 0.6))
+    )
+    rule = [Step(removed=(one,), score=None, sample_size=9, candidates=()) for one in (5, 3)]
+    last = Step(removed=(1,), score=0.8, sample_size=9, candidates=orders, probability=0.5)
+    plan = make_plan(steps=(*rule, last))
+    assert not any(step.tried for step in compared(plan))
+    table = steps_table(plan)
+    assert table is not None
+    assert table.rows[2][3] == "0.800 (layers 1+4+5)"
 
 
 def test_a_rule_has_steps_and_no_candidates() -> None:

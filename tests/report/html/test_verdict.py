@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from glp_export.report.html import Rung
 from glp_export.report.html.verdict import verdict
-from tests.report.helpers import less_unpruned, make_benchmark, make_plan
+from tests.report.helpers import MACHINE, less_unpruned, make_benchmark, make_plan
 from tests.report.html.helpers import at_speed, failed_parity, make_ladder_material, make_material
 
 FASTER, SLOWER, OPEN = (2.0, 1.9, 2.1), (0.5, 0.4, 0.6), (1.0, 0.9, 1.2)
@@ -16,8 +18,8 @@ LOWER, HIGHER, ALIKE = (-0.03, -0.05, -0.01), (0.03, 0.01, 0.05), (0.0, -0.01, 0
 @pytest.mark.parametrize(
     ("speed", "accuracy", "answers", "ship"),
     [
-        (FASTER, ALIKE, ("yes", "yes", "yes"), "Yes, as far as this shows"),
-        (FASTER, HIGHER, ("yes", "yes", "yes"), "Yes, as far as this shows"),
+        (FASTER, ALIKE, ("yes", "yes", "yes"), "Yes, on this evidence"),
+        (FASTER, HIGHER, ("yes", "yes", "yes"), "Yes, on this evidence"),
         (FASTER, LOWER, ("yes", "no", "open"), "Your call"),
         (OPEN, ALIKE, ("open", "yes", "open"), "Not for its speed"),
         (OPEN, LOWER, ("open", "no", "open"), "Not for its speed"),
@@ -37,6 +39,14 @@ def test_what_may_have_been_lost_is_said_where_nothing_was_shown() -> None:
     assert "it may have lost up to 0.016" in found.tiles[1].lines
     assert "no difference in accuracy that the test examples show" in found.sentence
     assert found.sentence.endswith("parity passed; 2 warnings.")
+
+
+def test_what_a_busy_machine_measured_is_to_be_measured_again() -> None:
+    benchmark = at_speed(*FASTER)
+    noisy = replace(MACHINE, notes=("other processes used 0.9 cores while measuring",))
+    busy = benchmark.model_copy(update={"machine": noisy})
+    found = verdict(make_material(benchmark=busy), 1)
+    assert (found.tiles[2].answer, found.tiles[2].word) == ("open", "Measure again first")
 
 
 def test_failed_parity_outweighs_everything() -> None:

@@ -11,6 +11,7 @@ from glp_export.report.html.plots.forest import Branch, draw_forest
 from glp_export.report.html.plots.rows import heights
 from glp_export.report.html.tables import Table, columns
 from glp_export.report.html.theme import CONTENDER_COLOURS, CONTENDER_MARKS
+from glp_export.report.html.words import capital
 
 if TYPE_CHECKING:
     from glp_export.bench.benchmark_file import BenchmarkFile, DifferenceRow
@@ -44,7 +45,7 @@ def differences(benchmark: BenchmarkFile) -> Plot | None:
     ]
 
     def draw(canvas: Canvas) -> None:
-        draw_forest(canvas, branches, 0.0, f"pruned less the other ({metric}, share of 1)")
+        draw_forest(canvas, branches, 0.0, f"pruned less the other ({metric})")
 
     return drawn(
         draw,
@@ -81,8 +82,8 @@ def _says(row: DifferenceRow) -> str:
 
 def _table(rows: tuple[DifferenceRow, ...], metric: str) -> Table:
     return Table(
-        caption=f"{metric} of the pruned model less that of the other in fp32, with its paired "
-        "95 % interval.",
+        caption=f"{capital(metric)} of the pruned model less that of the other in fp32, with its "
+        "paired 95 % interval.",
         columns=columns(
             *("layers", "precision", "less", "difference", "from", "to", "the pruned model is"),
             words=("precision", "less", "the pruned model is"),

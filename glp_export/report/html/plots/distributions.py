@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from glp_export.report import numbers
 from glp_export.report.html.picture import Canvas, Mark, Plot, drawn, x_label
-from glp_export.report.html.plots.rows import heights, row_axes
+from glp_export.report.html.plots.rows import half_row, heights, row_axes
 from glp_export.report.html.speeds import series_words
 from glp_export.report.html.tables import Table, columns
 from glp_export.report.html.theme import CONTENDER_COLOURS, stand_in
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 _NAME = "distributions"
 _MANY = 14
 """Series beyond which only the fastest file of each model is drawn."""
-_TALL, _SHORT = 0.36, 0.16
 
 
 def distributions(benchmark: BenchmarkFile, samples: SamplesFile | None) -> Plot | None:
@@ -126,8 +125,8 @@ def _draw(
     axes.set_xscale("log")
     for number, row in enumerate(rows):
         own = runs.get(_key(row))
-        _violin(axes, number, row, own)
-        _marks(axes, number, row)
+        _violin(axes, number, row, own, half_row(canvas))
+        _marks(axes, number, row, half_row(canvas))
         if not canvas.narrow:
             axes.annotate(
                 f"{numbers.milliseconds(row.p50_ms)} ms",
@@ -142,9 +141,7 @@ def _draw(
                 annotation_clip=False,
             )
     lows = [_low(row, runs.get(_key(row))) for row in rows]
-    _scale(
-        axes, 0.92 * min(lows), 1.08 * max(row.p99_ms for row in rows), 5 if canvas.narrow else 9
-    )
+    _scale(axes, 0.8 * min(lows), 1.08 * max(row.p99_ms for row in rows), 5 if canvas.narrow else 9)
     x_label(axes, "latency of a batch (ms, logarithmic)")
 
 
@@ -165,14 +162,14 @@ def _scale(axes: Axes, low: float, high: float, count: int) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def _violin(axes: Axes, number: int, row: Row, runs: Runs | None) -> None:
+def _violin(axes: Axes, number: int, row: Row, runs: Runs | None, tall: float) -> None:
     """The density of the runs up to p99, or a line where only percentiles are known."""
     colour = stand_in(CONTENDER_COLOURS[row.contender])
     if runs is None or len(np.unique(runs)) < 3:
         axes.hlines(number, row.p50_ms, row.p99_ms, color=colour, linewidth=3, zorder=2)
         return
     places, density = _density(np.log(runs[runs <= row.p99_ms]))
-    height = _TALL * density / density.max()
+    height = tall * density / density.max()
     axes.fill_between(
         np.exp(places),
         number - height,
@@ -194,10 +191,10 @@ def _density(values: Runs) -> tuple[Runs, Runs]:
     return places, density
 
 
-def _marks(axes: Axes, number: int, row: Row) -> None:
+def _marks(axes: Axes, number: int, row: Row, tall: float) -> None:
     colour = stand_in(CONTENDER_COLOURS[row.contender])
     axes.vlines(
-        row.p50_ms, number - _TALL, number + _TALL, color=stand_in("ink"), linewidth=2, zorder=4
+        row.p50_ms, number - tall, number + tall, color=stand_in("ink"), linewidth=2, zorder=4
     )
     for value, face in ((row.p90_ms, colour), (row.p99_ms, stand_in("card"))):
         axes.plot(

@@ -26,7 +26,7 @@ class Branch:
 def draw_forest(canvas: Canvas, branches: Sequence[Branch], line: float, unit: str) -> None:
     """Draw them, and an upright line at the value that says "no difference"."""
     axes = row_axes(canvas, [(branch.name, "ink") for branch in branches])
-    axes.axvline(line, color=stand_in("muted"), linewidth=1.2, zorder=1)
+    axes.axvline(line, color=stand_in("muted"), linewidth=1.2, linestyle="-", zorder=1)
     ends = [line]
     for row, branch in enumerate(branches):
         if branch.value is None:

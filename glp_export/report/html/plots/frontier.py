@@ -10,6 +10,7 @@ from glp_export.report.frontier import verdict
 from glp_export.report.html.picture import Canvas, Mark, Plot, drawn, x_label, y_label
 from glp_export.report.html.tables import Table, columns
 from glp_export.report.html.theme import CONTENDER_COLOURS, CONTENDER_MARKS, stand_in
+from glp_export.report.html.words import capital
 from glp_export.report.series import CONTENDERS, shape_title
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from glp_export.bench.frontier import Frontier, FrontierPoint
 
 _NAME = "accuracy-against-latency"
+_SIGNED = ("matthews_correlation", "pearson", "spearman")
 
 
 def accuracy_against_latency(frontier: Frontier | None) -> Plot | None:
@@ -25,7 +27,7 @@ def accuracy_against_latency(frontier: Frontier | None) -> Plot | None:
     if frontier is None:
         return None
     metric = metric_name(frontier.metric)
-    title = f"{metric[0].upper()}{metric[1:]} against latency"
+    title = f"{capital(metric)} against latency"
     description = (
         f"{len(frontier.points)} models by the median latency of a batch in milliseconds and "
         f"{metric}, with 95 % intervals of both. " + "; ".join(map(_said, frontier.points)) + "."
@@ -69,9 +71,7 @@ def _draw(canvas: Canvas, frontier: Frontier, metric: str) -> None:
     axes.locator_params(axis="x", nbins=5 if canvas.narrow else 9)
     axes.locator_params(axis="y", nbins=6)
     x_label(axes, f"median latency at {shape_title(frontier.shape)} (ms a batch)")
-    y_label(
-        axes, f"{metric} (share of 1)" if frontier.points[0].low >= 0 else f"{metric} (−1 to 1)"
-    )
+    y_label(axes, f"{metric} ({'−1' if frontier.metric in _SIGNED else '0'} to 1)")
 
 
 def _point(axes: Axes, point: FrontierPoint) -> None:
@@ -89,12 +89,15 @@ def _point(axes: Axes, point: FrontierPoint) -> None:
         markeredgewidth=1.8,
         zorder=3,
     )
+    # Files of one model in two precisions often lie on top of each other, their names must not.
+    left_of = point.precision != "fp32"
     below = point.contender == "distilled"
     axes.annotate(
         point.name,
         (point.p50_ms, point.value),
-        xytext=(7, -16 if below else 7),
+        xytext=(-7 if left_of else 7, -16 if below else 7),
         textcoords="offset points",
+        ha="right" if left_of else "left",
         color=colour,
         fontsize=12,
         fontweight="bold" if point.on_frontier and point.contender == "pruned" else "normal",
@@ -149,8 +152,8 @@ def _table(frontier: Frontier, metric: str) -> Table:
         for point in frontier.points
     )
     return Table(
-        caption=f"{metric} and median latency at {shape_title(frontier.shape)}; speedup over the "
-        "unpruned fp32 model in ONNX Runtime; ranges are 95 % intervals.",
+        caption=f"{capital(metric)} and median latency at {shape_title(frontier.shape)}; speedup "
+        "over the unpruned fp32 model in ONNX Runtime; ranges are 95 % intervals.",
         columns=columns(
             *("model", "layers", "precision", metric, "interval", "p50 (ms)", "speedup (×)"),
             *("interval of it", "size (MB)", "beside the others"),

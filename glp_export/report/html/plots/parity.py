@@ -10,7 +10,7 @@ import numpy as np
 
 from glp_export.report import numbers
 from glp_export.report.html.picture import Canvas, Mark, Plot, drawn, x_label
-from glp_export.report.html.plots.rows import heights, row_axes
+from glp_export.report.html.plots.rows import half_row, heights, row_axes
 from glp_export.report.html.tables import Table, columns
 from glp_export.report.html.theme import stand_in
 from glp_export.report.parity_table import agreement, worst_shape
@@ -88,7 +88,8 @@ def _draw(canvas: Canvas, lines: Sequence[_Line]) -> None:
                     markerfacecolor=face, markeredgecolor=edge, clip_on=False,
                 )  # fmt: skip
         if tolerance is not None:
-            axes.vlines(tolerance, number - 0.36, number + 0.36, color=stand_in("ink"), linewidth=2)
+            tall = half_row(canvas)
+            axes.vlines(tolerance, number - tall, number + tall, color=stand_in("ink"), linewidth=2)
     axes.xaxis.set_major_formatter(lambda value, _: _power(value))
     axes.minorticks_off()
     x_label(axes, "difference of a logit (logits, logarithmic)")

@@ -12,12 +12,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TOP, BOTTOM = 12, 48
-_WIDE_ROW, _NARROW_ROW = 36, 50
+_WIDE_ROW, _NARROW_ROW = 36, 56
 
 
 def heights(count: int) -> tuple[float, float]:
     """Of the wide and the narrow drawing of so many rows."""
     return TOP + BOTTOM + _WIDE_ROW * count, TOP + BOTTOM + _NARROW_ROW * count
+
+
+def half_row(canvas: Canvas) -> float:
+    """How far a drawing may reach to either side of its row's middle, in rows."""
+    return 0.2 if canvas.narrow else 0.36
 
 
 def row_axes(canvas: Canvas, names: Sequence[tuple[str, str]], right: float = 16) -> Axes:
@@ -37,7 +42,7 @@ def row_axes(canvas: Canvas, names: Sequence[tuple[str, str]], right: float = 16
             name,
             (0, row),
             xycoords=("axes fraction", "data"),
-            xytext=(0, 11) if canvas.narrow else (-16, 0),
+            xytext=(0, 13) if canvas.narrow else (-16, 0),
             textcoords="offset points",
             ha="left" if canvas.narrow else "right",
             va="bottom" if canvas.narrow else "center",
