@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo gate test test-docs test-consumers docs check fix clean
+.PHONY: install demo gate test test-docs test-consumers test-browser docs check fix clean
 
 install: $(STAMP)
 
@@ -40,9 +40,15 @@ docs: $(VENV)/.installed-docs
 $(VENV)/.installed-docs: $(STAMP)
 	$(BIN)/python -m pip install --quiet --progress-bar off -e ".[docs]"
 	touch $@
+
 # Every library that loads an artifact, each in an environment below .consumers, made on first use.
 test-consumers: install
 	$(BIN)/python -m pytest -m consumers tests/consumers
+
+# Reports in a real Chromium; GLP_EXPORT_CHROMIUM names one that is not on the path.
+test-browser: install
+	$(BIN)/python -m pip install --quiet --progress-bar off -e ".[browser]"
+	$(BIN)/python -m pytest -m browser tests/browser
 
 check: install
 	$(BIN)/ruff check .

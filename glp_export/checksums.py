@@ -62,6 +62,24 @@ def verify_files(
             )
 
 
+def enter(root: Path, names: Iterable[str]) -> None:
+    """Enter files that were made anew into the list, and leave every other line as it is.
+
+    Args:
+        root: of the artifact.
+        names: of the files, below the root.
+
+    Raises:
+        ModelError: the list is missing or unreadable.
+        OSError: a file cannot be read, or the list cannot be written.
+    """
+    listed = listed_files(root)
+    listed.update({name: file_sha256(root / name) for name in names})
+    ordered = sorted(listed, key=PurePosixPath)
+    lines = "".join(f"{listed[name]}  {name}\n" for name in ordered)
+    (root / CHECKSUMS).write_text(lines, encoding="utf-8")
+
+
 def listed_files(root: Path) -> dict[str, str]:
     """Every file that the list vouches for: its name, as listed, to its SHA-256.
 

@@ -25,6 +25,7 @@ from glp_export.errors import GlpError
 from glp_export.flags import flags_of, spread
 from glp_export.gate.command import gate_command
 from glp_export.publish.command import push_command, push_result, pushed_words, ready_to_push
+from glp_export.report_command import report_command
 from glp_export.triton_command import triton_command
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ app.add_typer(cache_command.app, name="cache")
 app.command("gate")(gate_command)
 app.command("push")(push_command)
 app.command("triton")(triton_command)
+app.command("report")(report_command)
 
 ConfigFile = Annotated[
     Path | None,

@@ -26,13 +26,19 @@ from glp_export.search import Plan
 from glp_export.setup import Setup, set_up
 from glp_export.stages.depth import keep_within_time
 from glp_export.stages.export import Exported, export_contender
-from glp_export.stages.measuring import Scored, score_contender, time_contenders
+from glp_export.stages.measuring import (
+    Scored,
+    score_contender,
+    time_contenders,
+    with_differences,
+)
 from glp_export.stages.order import evidence_of
 from glp_export.stages.precision import add_precisions
 from glp_export.stages.search import choose_layers, confirm_cost, keep_within_budget
 from glp_export.stages.training import Trained, train_contenders
 from glp_export.stages.writing import Rung, rungs_of, write_output
 from glp_export.targets import check_shipped
+from glp_export.tasks import truth_of
 
 Confirm = Callable[[str], bool]
 
@@ -213,7 +219,9 @@ def _measure(
             scored.append(score_contender(setup.place, one))
             meter.advance(one.trained.label)
     rows = [row for one in scored for row in one.rows]
-    return time_contenders(setup.place, exported, rows, progress), scored
+    measured = time_contenders(setup.place, exported, rows, progress)
+    task = setup.data.task
+    return with_differences(measured, scored, task, truth_of(task, setup.test)), scored
 
 
 def _output(config: RunConfig) -> Path:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from glp_export.artifact import ArtifactLayout
-from glp_export.checksums import verify_files
+from glp_export.checksums import enter, verify_files
 from glp_export.errors import ModelError
 
 
@@ -40,3 +40,19 @@ def test_what_an_artifact_need_not_have_may_be_absent_unless_it_is_listed(root: 
     (root / "b").unlink()
     with pytest.raises(ModelError, match=r"b is listed in .* and is missing"):
         verify_files(root, ["a"], perhaps=["b"])
+
+
+def test_what_was_made_anew_is_entered_and_nothing_else_is_vouched_for(root: Path) -> None:
+    (root / "b").write_text("changed")
+    enter(root, ["added"])
+    verify_files(root, ["a", "added"])
+    with pytest.raises(ModelError, match="b is not the file"):
+        verify_files(root)
+
+
+def test_entering_leaves_the_list_as_it_would_have_been_written(root: Path) -> None:
+    (root / "a").write_text("anew")
+    enter(root, ["a", "added"])
+    entered = (root / "glp" / "SHA256SUMS").read_text()
+    ArtifactLayout(root).write_checksums()
+    assert (root / "glp" / "SHA256SUMS").read_text() == entered

@@ -5,6 +5,7 @@ from __future__ import annotations
 from glp_export.bench.benchmark_file import (
     Baseline,
     BenchmarkFile,
+    DifferenceRow,
     Interval,
     MetricRow,
     Row,
@@ -36,6 +37,7 @@ __all__ = [
     "Contender",
     "ContenderName",
     "DepthTiming",
+    "DifferenceRow",
     "Frontier",
     "FrontierDifference",
     "FrontierLatency",

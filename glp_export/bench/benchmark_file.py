@@ -70,6 +70,18 @@ class MetricRow(Record):
     samples: int = Field(ge=1, description="examples of the test set")
 
 
+class DifferenceRow(Record):
+    """The metric of a pruned model less another contender's in fp32, on the same test examples."""
+
+    contender: ContenderName = "pruned"
+    precision: str
+    layers: int = Field(ge=1)
+    less: ContenderName = Field(description="the other contender")
+    value: float = Field(description="positive where the pruned model is better")
+    low: float = Field(description="lower end of the paired 95 % interval")
+    high: float = Field(description="upper end of it")
+
+
 class Row(Record):
     """The latency of one contender in one runtime on one shape; milliseconds a batch."""
 
@@ -126,6 +138,9 @@ class BenchmarkFile(Record):
     metrics: tuple[MetricRow, ...]
     rows: tuple[Row, ...] = Field(min_length=1)
     winners: tuple[Winner, ...] = ()
+    differences: tuple[DifferenceRow, ...] = Field(
+        default=(), description="of the metrics, where the answers were at hand"
+    )
 
     def at_depth(self, depth: int) -> BenchmarkFile:
         """The part that belongs to one pruned model: itself and what it is compared with.
@@ -143,6 +158,7 @@ class BenchmarkFile(Record):
             "metrics": of_depth(self.metrics, depth),
             "rows": of_depth(self.rows, depth),
             "winners": of_depth(self.winners, depth),
+            "differences": of_depth(self.differences, depth),
         }
         return self.model_copy(update=part)
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from glp_export.artifact.layout import rung_name
-from glp_export.bench.benchmark_file import BenchmarkFile, Interval, MetricRow, Row
+from glp_export.bench.benchmark_file import (
+    BenchmarkFile,
+    DifferenceRow,
+    Interval,
+    MetricRow,
+    Row,
+)
 from glp_export.bench.contenders import ContenderName
 from glp_export.errors import UsageError
 from glp_export.machine import Machine
@@ -110,17 +116,11 @@ class Frontier(Record):
     points: tuple[FrontierPoint, ...] = Field(min_length=1)
 
     @classmethod
-    def of(
-        cls,
-        benchmark: BenchmarkFile,
-        differences: Mapping[tuple[int, str], FrontierDifference] | None = None,
-    ) -> Frontier:
+    def of(cls, benchmark: BenchmarkFile) -> Frontier:
         """Place every model that was scored and timed in ONNX Runtime, and compare them.
 
         Args:
             benchmark: of all depths.
-            differences: of the pruned models from the unpruned one in fp32, by their layers and
-                precision.
 
         Raises:
             UsageError: none was.
@@ -136,7 +136,7 @@ class Frontier(Record):
         placed = [
             point
             for metric in benchmark.metrics
-            if (point := _point(metric, rows, smallest.shape, differences or {})) is not None
+            if (point := _point(metric, rows, smallest.shape, benchmark.differences)) is not None
         ]
         return cls(
             machine=benchmark.machine,
@@ -215,7 +215,7 @@ def _point(
     metric: MetricRow,
     rows: Sequence[Row],
     shape: str,
-    differences: Mapping[tuple[int, str], FrontierDifference],
+    differences: Sequence[DifferenceRow],
 ) -> FrontierPoint | None:
     """A contender's point, None if it was not timed on the shape."""
     own = [row for row in rows if _model(row) == _model(metric)]
@@ -238,7 +238,7 @@ def _point(
         value=metric.value,
         low=metric.low,
         high=metric.high,
-        less_unpruned=differences.get((best.layers, best.precision)) if pruned else None,
+        less_unpruned=_less_unpruned(best, differences),
         latencies=tuple(
             FrontierLatency(
                 shape=row.shape,
@@ -250,7 +250,14 @@ def _point(
     )
 
 
-def _model(row: Row | MetricRow) -> tuple[str, int, str]:
+def _less_unpruned(row: Row, differences: Sequence[DifferenceRow]) -> FrontierDifference | None:
+    for one in differences:
+        if _model(one) == _model(row) and one.less == "unpruned":
+            return FrontierDifference(value=one.value, low=one.low, high=one.high)
+    return None
+
+
+def _model(row: Row | MetricRow | DifferenceRow) -> tuple[str, int, str]:
     return row.contender, row.layers, row.precision
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from glp_export.report.card import write_card
-from glp_export.report.card_facts import CardFacts, MetricDifference, OtherScore
+from glp_export.report.card_facts import CardFacts, MetricDifference, OtherScore, differences_of
 from glp_export.report.frontier import frontier_table, write_ladder_readme
 from glp_export.report.gate_table import gate_table
 from glp_export.report.inspect_view import artifact_view, plan_view
@@ -19,6 +19,7 @@ __all__ = [
     "artifact_view",
     "benchmark_table",
     "closing_words",
+    "differences_of",
     "frontier_table",
     "gate_table",
     "machine_table",

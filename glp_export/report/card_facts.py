@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from glp_export.artifact.precisions_file import PrecisionEntry
+    from glp_export.bench.benchmark_file import BenchmarkFile
     from glp_export.tasks.task import HubData
 
 
@@ -28,6 +29,14 @@ class MetricDifference:
     low: float
     high: float
     precision: str = "fp32"
+
+
+def differences_of(benchmark: BenchmarkFile) -> tuple[MetricDifference, ...]:
+    """The differences that a benchmark of one depth holds."""
+    return tuple(
+        MetricDifference(row.less, row.value, row.low, row.high, row.precision)
+        for row in benchmark.differences
+    )
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def step_rows(plan: Plan) -> list[Cells]:
             {
                 "layers": chosen,
                 "score": score_words(step),
-                "runner_up": f"{numbers.metric(others[0][1].score)} (layer {others[0][0]})"
+                "runner_up": f"{numbers.metric(others[0][1].score)} ({_layers(others[0][0])})"
                 if others
                 else numbers.MISSING,
                 "sure": sureness(step) or numbers.MISSING,
@@ -85,6 +85,10 @@ def step_rows(plan: Plan) -> list[Cells]:
             }
         )
     return rows
+
+
+def _layers(name: str) -> str:
+    return f"layer{'s' * ('+' in name)} {name}"
 
 
 def score_rows(benchmark: BenchmarkFile, facts: CardFacts) -> list[Cells]:

@@ -49,7 +49,7 @@ def ladder_text(frontier: Frontier, command: str = "") -> str:
         rows=[_cells(point) for point in frontier.points],
         best=[_cells(point) for point in frontier.best if point.directory],
         first=next(point.directory for point in frontier.points if point.directory),
-        alike=_alike(frontier),
+        alike=alike(frontier),
         compared=any(point.less_unpruned for point in frontier.points),
         notes=_notes(frontier),
         command=command,
@@ -136,7 +136,7 @@ def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(names)
 
 
-def _alike(frontier: Frontier) -> FrontierPoint | None:
+def alike(frontier: Frontier) -> FrontierPoint | None:
     """The fastest pruned model that the test examples do not show to be worse than the unpruned."""
     close = [
         point

@@ -76,6 +76,8 @@ def stack_line(plan: Plan) -> Text:
 def candidate_names(plan: Plan, number: int) -> dict[str, Candidate]:
     """The candidates of a step, best first, by the layers they lack beyond the steps before.
 
+    One of a play-off that keeps a layer of those steps is named by all that it lacks.
+
     Of one that was taught more than once the longest lesson counts. What chose is what ranks: the
     loss where there is one, the score otherwise.
     """
@@ -86,7 +88,11 @@ def candidate_names(plan: Plan, number: int) -> dict[str, Candidate]:
         if known is None or _lesson(candidate) > _lesson(known):
             longest[candidate.removed] = candidate
     ranked = sorted(longest.values(), key=_merit, reverse=True)
-    return {_name(set(candidate.removed) - gone): candidate for candidate in ranked}
+    return {_name(_beyond(set(candidate.removed), gone)): candidate for candidate in ranked}
+
+
+def _beyond(removed: set[int], gone: set[int]) -> set[int]:
+    return removed - gone if gone <= removed else removed
 
 
 def score_words(step: Step) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def machine_table(machine: Machine) -> RenderableType:
     """Cores, instruction sets, providers and versions, and what makes measuring here doubtful."""
     table = facts_table()
-    for name, value in _facts(machine).items():
+    for name, value in machine_facts(machine).items():
         table.add_row(name, Text(value))
     return Group(table, *(Text(f"! {note}", style="yellow") for note in machine.notes))
 
@@ -32,7 +32,8 @@ def machine_line(machine: Machine) -> str:
     return ", ".join(parts)
 
 
-def _facts(machine: Machine) -> dict[str, str]:
+def machine_facts(machine: Machine) -> dict[str, str]:
+    """Everything that is known of the machine, in words by its name."""
     return {
         "processor": machine.cpu,
         "cores": f"{machine.usable_cores} usable of {machine.logical_cores}",

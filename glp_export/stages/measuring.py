@@ -15,8 +15,10 @@ from glp_export.bench import (
     Benchmark,
     Contender,
     ContenderName,
+    DifferenceRow,
     MetricRow,
     benchmark,
+    of_depth,
     onnx_contender,
     task_workloads,
 )
@@ -34,6 +36,7 @@ from glp_export.stages.export import (
 from glp_export.stages.training import Trained
 from glp_export.stages.watch import watch
 from glp_export.tasks import (
+    Task,
     count_examples,
     paired_difference_interval,
     score,
@@ -136,6 +139,45 @@ def _with_losses(
         for entry in exported.entries
     )
     return replace(exported, entries=entries)
+
+
+def with_differences(
+    measured: Benchmark, scored: Sequence[Scored], task: Task, labels: Sequence[Any]
+) -> Benchmark:
+    """Enter how far each pruned model is from its rivals, on the same test examples.
+
+    In fp32 from all of them, in a lower precision from the unpruned one: what a user gives up.
+
+    Args:
+        scored: of all depths.
+        labels: what the test set's answers are scored against.
+    """
+    found = tuple(
+        _difference(pruned, index, other, task, labels)
+        for pruned in scored
+        if pruned.contender == "pruned"
+        for other in of_depth(scored, pruned.layers)
+        for index in range(len(pruned.rows))
+        if other.contender != "pruned" and (index == 0 or other.contender == "unpruned")
+    )
+    return replace(measured, file=measured.file.model_copy(update={"differences": found}))
+
+
+def _difference(
+    pruned: Scored, index: int, other: Scored, task: Task, labels: Sequence[Any]
+) -> DifferenceRow:
+    value, low, high = paired_difference_interval(
+        task, pruned.logits[index], other.logits[0], labels
+    )
+    row = pruned.rows[index]
+    return DifferenceRow(
+        precision=row.precision,
+        layers=row.layers,
+        less=other.contender,
+        value=value,
+        low=low,
+        high=high,
+    )
 
 
 def time_contenders(

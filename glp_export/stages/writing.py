@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from glp_export.artifact import (
@@ -17,18 +16,20 @@ from glp_export.artifact import (
     write_triton,
 )
 from glp_export.artifact.precisions_file import PrecisionsFile
-from glp_export.bench import Benchmark, BenchmarkFile, Frontier, FrontierDifference, of_depth
+from glp_export.bench import Benchmark, BenchmarkFile, Frontier, of_depth
 from glp_export.bench.memory_probe import peak_resident_mb
+from glp_export.command_line import command_line
 from glp_export.config import COUNTS, RunConfig
 from glp_export.machine import describe
-from glp_export.report import CardFacts, MetricDifference, write_card, write_ladder_readme
+from glp_export.report import CardFacts, differences_of, write_card, write_ladder_readme
+from glp_export.report_jobs import write_report
 from glp_export.search import Plan
 from glp_export.setup import Place, Setup
 from glp_export.stages.base_card import told_by_card
 from glp_export.stages.export import Exported
 from glp_export.stages.gate_files import write_gate_files
 from glp_export.stages.measuring import Scored
-from glp_export.tasks import KINDS, paired_difference_interval, truth_of
+from glp_export.tasks import KINDS
 
 logger = logging.getLogger(__name__)
 
@@ -73,19 +74,20 @@ def write_output(
     Returns:
         The frontier; None for a single depth.
     """
-    differences = {rung.plan.depth: _differences(setup, rung, scored) for rung in rungs}
     for rung in rungs:
-        _write_artifact(setup, rung, measured, scored, differences[rung.plan.depth])
+        _write_artifact(setup, rung, measured, scored)
+        write_report(rung.layout.root)
     if len(rungs) == 1:
         return None
     for rung in rungs:
         rung.layout.write_checksums()
-    frontier = Frontier.of(measured.file, _over_unpruned(differences))
+    frontier = Frontier.of(measured.file)
     frontier.save(layout.frontier)
     measured.save(layout.benchmark)
     setup.config.save(layout.run_config)
     _write_environment(layout)
     write_ladder_readme(layout.card, frontier, command=_command())
+    write_report(layout.root)
     return frontier
 
 
@@ -134,7 +136,6 @@ def _write_artifact(
     rung: Rung,
     measured: Benchmark,
     scored: Sequence[Scored],
-    differences: Sequence[MetricDifference],
 ) -> None:
     """Write what tells about one artifact's files."""
     depth, layout = rung.plan.depth, rung.layout
@@ -167,19 +168,8 @@ def _write_artifact(
         plan=rung.plan,
         benchmark=part.file,
         parity=pruned.exported.parity,
-        facts=_card_facts(setup, own, differences),
+        facts=_card_facts(setup, own, part.file),
     )
-
-
-def _over_unpruned(
-    differences: Mapping[int, Sequence[MetricDifference]],
-) -> dict[tuple[int, str], FrontierDifference]:
-    return {
-        (depth, one.precision): FrontierDifference(value=one.value, low=one.low, high=one.high)
-        for depth, others in differences.items()
-        for one in others
-        if one.contender == "unpruned"
-    }
 
 
 def _config_of(rung: Rung, config: RunConfig) -> RunConfig:
@@ -201,34 +191,11 @@ def _write_environment(layout: ArtifactLayout) -> None:
     """Write the machine, and the most memory that this process had at once until now."""
     peak = round(peak_resident_mb())
     logger.info("peak memory of this run: %d MiB", peak)
-    content = {**asdict(describe()), "peak_memory_mb": peak}
+    content = {**asdict(describe()), "command": _command(), "peak_memory_mb": peak}
     layout.environment.write_text(json.dumps(content, indent=2) + "\n")
 
 
-def _differences(setup: Setup, rung: Rung, scored: Sequence[Scored]) -> list[MetricDifference]:
-    """How far the pruned model of a depth is from the others there, on the same examples.
-
-    In fp32 from all others, in a lower precision from the unpruned one: what a user gives up.
-    """
-    own = of_depth(scored, rung.plan.depth)
-    (pruned,) = (one for one in own if one.contender == "pruned")
-    task = setup.data.task
-    truth = truth_of(task, setup.test)
-    return [
-        MetricDifference(
-            other.contender,
-            *paired_difference_interval(task, logits, other.logits[0], truth),
-            precision=row.precision,
-        )
-        for other in own
-        for row, logits in zip(pruned.rows, pruned.logits, strict=True)
-        if other is not pruned and (row is pruned.rows[0] or other.contender == "unpruned")
-    ]
-
-
-def _card_facts(
-    setup: Setup, scored: Sequence[Scored], differences: Sequence[MetricDifference]
-) -> CardFacts:
+def _card_facts(setup: Setup, scored: Sequence[Scored], measured: BenchmarkFile) -> CardFacts:
     kind = KINDS[setup.data.task.kind]
     return CardFacts(
         kind=kind.name,
@@ -243,7 +210,7 @@ def _card_facts(
         learning_rate=setup.final.learning_rate,
         train_examples=len(setup.train),
         origins={one.contender: one.exported.trained.origin for one in scored},
-        differences=tuple(differences),
+        differences=differences_of(measured),
         precisions=next(one.entries for one in scored if one.contender == "pruned"),
         other_scores=tuple(score for one in scored for score in one.others),
         command=_command(),
@@ -254,4 +221,4 @@ def _card_facts(
 
 
 def _command() -> str:
-    return shlex.join(["glp-export", *sys.argv[1:]])
+    return command_line(sys.argv[1:])

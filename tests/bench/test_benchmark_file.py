@@ -90,6 +90,17 @@ EXAMPLE: dict[str, Any] = {
             "lead": INTERVAL,
         }
     ],
+    "differences": [
+        {
+            "contender": "pruned",
+            "precision": "int8",
+            "layers": 6,
+            "less": "unpruned",
+            "value": -0.004,
+            "low": -0.02,
+            "high": 0.01,
+        }
+    ],
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from glp_export.bench import Frontier, FrontierDifference, FrontierLatency, FrontierPoint, Interval
+from glp_export.bench import DifferenceRow, Frontier, FrontierLatency, FrontierPoint, Interval
 from glp_export.bench.frontier import compare
 from glp_export.errors import DataError, UsageError
 from tests.report.helpers import make_benchmark, make_ladder
@@ -79,9 +79,8 @@ def test_a_rival_stands_beside_and_beats_no_one() -> None:
 
 
 def test_a_benchmark_of_several_depths_becomes_a_frontier() -> None:
-    frontier = Frontier.of(
-        make_ladder((4, 2)), {(4, "fp32"): FrontierDifference(value=0, low=-1, high=1)}
-    )
+    alike = DifferenceRow(precision="fp32", layers=4, less="unpruned", value=0, low=-1, high=1)
+    frontier = Frontier.of(make_ladder((4, 2), differences=(alike,)))
     assert [(each.contender, each.layers) for each in frontier.points] == [
         ("unpruned", 6),
         ("pruned", 4),

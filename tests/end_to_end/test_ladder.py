@@ -35,6 +35,7 @@ ABOVE = {
     "glp/frontier.json",
     "glp/run.yaml",
     "glp/environment.json",
+    "glp/report.html",
     "glp/SHA256SUMS",
 }
 DEPTHS = (3, 2, 1)

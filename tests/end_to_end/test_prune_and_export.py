@@ -29,6 +29,7 @@ STANDARD = {
     "glp/benchmark.json",
     "glp/environment.json",
     "glp/run.yaml",
+    "glp/report.html",
     "glp/SHA256SUMS",
 }
 

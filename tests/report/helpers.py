@@ -11,6 +11,7 @@ from glp_export.artifact.parity_report import FileParity, ParityReport, Probe
 from glp_export.bench.benchmark_file import (
     Baseline,
     BenchmarkFile,
+    DifferenceRow,
     Interval,
     MetricRow,
     Row,
@@ -137,6 +138,15 @@ def make_ladder(depths: tuple[int, ...] = (4, 3, 2), **changes: Any) -> Benchmar
     )
     rows = tuple(make_row(*each, shape) for each in series for shape in SHAPES)
     return make_benchmark(**{"rows": rows, "metrics": metrics, **changes})
+
+
+def less_unpruned(
+    layers: int, value: float, low: float, high: float, precision: str = "fp32"
+) -> DifferenceRow:
+    """How far the pruned model of a depth is from the unpruned one."""
+    return DifferenceRow(
+        precision=precision, layers=layers, less="unpruned", value=value, low=low, high=high
+    )
 
 
 def make_plan(**changes: Any) -> Plan:

@@ -4,13 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from glp_export.bench import BenchmarkFile, Frontier, FrontierDifference
+from glp_export.bench import BenchmarkFile, DifferenceRow, Frontier
 from glp_export.report import frontier_table, write_ladder_readme
 from glp_export.report.frontier import verdict
-from tests.report.helpers import make_ladder, printed
+from tests.report.helpers import less_unpruned, make_ladder, printed
 
-WORSE = FrontierDifference(value=-0.02, low=-0.03, high=-0.01)
-OPEN = FrontierDifference(value=-0.01, low=-0.02, high=0.001)
+
+def worse(depth: int) -> DifferenceRow:
+    return less_unpruned(depth, -0.02, -0.03, -0.01)
+
+
+def unclear(depth: int) -> DifferenceRow:
+    return less_unpruned(depth, -0.01, -0.02, 0.001)
 
 
 def lowered(depth: int, value: float) -> BenchmarkFile:
@@ -57,9 +62,8 @@ def test_long_names_and_slow_models_fit(metric: str) -> None:
 
 
 def test_the_readme_names_the_directories_and_how_to_pick(tmp_path: Path) -> None:
-    frontier = Frontier.of(
-        make_ladder(), {(4, "fp32"): OPEN, (3, "fp32"): OPEN, (2, "fp32"): WORSE}
-    )
+    found = (unclear(4), unclear(3), worse(2))
+    frontier = Frontier.of(make_ladder(differences=found))
     write_ladder_readme(tmp_path / "README.md", frontier, command="glp-export … --ladder")
     text = (tmp_path / "README.md").read_text()
     assert "| **`3-layers/`** | 3 | 0.915 |" in text
@@ -70,8 +74,8 @@ def test_the_readme_names_the_directories_and_how_to_pick(tmp_path: Path) -> Non
 
 
 def test_the_readme_says_when_every_depth_costs_something(tmp_path: Path) -> None:
-    worse = Frontier.of(make_ladder(), {(depth, "fp32"): WORSE for depth in (4, 3, 2)})
-    write_ladder_readme(tmp_path / "README.md", worse)
+    all_worse = tuple(worse(depth) for depth in (4, 3, 2))
+    write_ladder_readme(tmp_path / "README.md", Frontier.of(make_ladder(differences=all_worse)))
     assert "none. Each depth costs accuracy beyond chance" in (tmp_path / "README.md").read_text()
     unknown = Frontier.of(make_ladder())
     write_ladder_readme(tmp_path / "README.md", unknown)

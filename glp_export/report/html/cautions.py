@@ -1,0 +1,126 @@
+"""What to know before relying on the numbers, in plain words and with what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from glp_export.device_precisions import not_in_hardware
+from glp_export.report import numbers
+from glp_export.report.card_facts import MetricDifference
+from glp_export.report.findings import difference_in_words, findings
+from glp_export.report.html.words import capital
+
+if TYPE_CHECKING:
+    from glp_export.artifact.precisions_file import PrecisionEntry
+    from glp_export.report.html.material import Material, Rung
+    from glp_export.search.plan import Plan
+
+SMALL_SELECT = 300
+"""Held out examples below which an accuracy of 0.9 is known to no better than ±0.035."""
+CLOSE_CALL = 0.8
+"""Probability below which a step of the search is called close."""
+
+
+def cautions(material: Material) -> list[str]:
+    """All warnings, those that could forbid shipping first."""
+    return [
+        *_parity(material),
+        *_differences(material),
+        *(f"{capital(line)}." for line in findings(material.benchmark)),
+        *_precisions(material),
+        *_device(material),
+        *_search(material.plan),
+    ]
+
+
+def _parity(material: Material) -> Iterator[str]:
+    for rung in material.rungs:
+        for file in rung.parity.files:
+            name = _named(material, rung, file.variant)
+            if not file.passed:
+                yield f"{name} does not compute what the PyTorch model computes: " + "; ".join(
+                    file.failures
+                )
+            if file.disagreements:
+                yield (
+                    f"{name} gives another label than PyTorch for {len(file.disagreements)} of "
+                    f"{file.samples} examples, where both are clear about theirs."
+                )
+
+
+def _differences(material: Material) -> Iterator[str]:
+    """Scores that are surely lower than a rival's."""
+    for row in material.benchmark.differences:
+        if row.high >= 0:
+            continue
+        found = MetricDifference(row.less, row.value, row.low, row.high, row.precision)
+        words = difference_in_words(found, material.benchmark.metric)
+        depth = f"{numbers.layers_in_words(row.layers)}: " if material.is_ladder else ""
+        yield f"{depth}{words if depth else capital(words)}."
+
+
+def _precisions(material: Material) -> Iterator[str]:
+    for rung in material.rungs:
+        for entry in rung.precisions:
+            name = _named(material, rung, entry.precision)
+            if entry.file is None:
+                yield f"No {name} file ships: {entry.reason or 'none was good enough'}."
+            elif entry.on_test is not None and entry.on_test.low > 0:
+                yield f"{name} costs {_cost(entry)} on the test examples, beyond chance."
+
+
+def _cost(entry: PrecisionEntry) -> str:
+    loss = entry.on_test
+    if loss is None:
+        return numbers.MISSING
+    return f"{numbers.metric(loss.drop)} ({numbers.span(loss.low, loss.high)})"
+
+
+def _device(material: Material) -> Iterator[str]:
+    """What the device cannot do fast, and a GPU that was there and not used."""
+    machine, rows = material.benchmark.machine, material.benchmark.rows
+    on_cpu = {row.precision for row in rows if row.provider == "CPUExecutionProvider"}
+    for precision in sorted(on_cpu & {"int8"}):
+        why = not_in_hardware(precision, "cpu", machine.features)
+        if why:
+            yield (
+                f"{precision} was measured on a processor that has no fast {precision}: {why}. "
+                "Measure again where the model will run."
+            )
+    if machine.gpu and not any(row.provider == "CUDAExecutionProvider" for row in rows):
+        yield (
+            f"The machine has a GPU ({machine.gpu}), and everything was measured on its CPU. "
+            "Say --device cuda if the model shall run there."
+        )
+
+
+def _search(plan: Plan) -> Iterator[str]:
+    """Choices of the search that another sample could turn round."""
+    if plan.source:
+        yield (
+            f"The layers were not searched here: {plan.source}. They may have been chosen on the "
+            "test set."
+        )
+        return
+    judged = [step.sample_size for step in plan.steps if step.candidates]
+    if judged and min(judged) < SMALL_SELECT:
+        yield (
+            f"Small select split: candidates were compared on {min(judged)} held out examples, so "
+            "which layers went is partly chance. More training examples or a larger "
+            "--select-fraction help."
+        )
+    close = [
+        f"step {number} ({100 * step.probability:.0f} %)"
+        for number, step in enumerate(plan.steps, 1)
+        if step.probability is not None and step.probability < CLOSE_CALL
+    ]
+    if close:
+        yield (
+            f"Close calls in the search: {', '.join(close)}. The percentage is the chance that the "
+            "layer that went is the best choice; another sample may choose another."
+        )
+
+
+def _named(material: Material, rung: Rung, name: str) -> str:
+    return f"{numbers.layers_in_words(rung.depth)}, {name}" if material.is_ladder else name

@@ -1,0 +1,249 @@
+"""Several artifacts side by side, as one HTML file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from glp_export.report import numbers
+from glp_export.report.card import base_name
+from glp_export.report.findings import metric_name
+from glp_export.report.html.cautions import cautions
+from glp_export.report.html.picture import Canvas, Plot, drawn
+from glp_export.report.html.plots.forest import Branch, draw_forest
+from glp_export.report.html.plots.rows import heights
+from glp_export.report.html.removal import Layer, stack
+from glp_export.report.html.rendering import render_page
+from glp_export.report.html.tables import Table, columns
+from glp_export.report.html.verdict import Verdict, verdict
+from glp_export.report.machine_table import machine_line
+from glp_export.report.series import headline_shape, recommended, shape_words
+
+if TYPE_CHECKING:
+    from glp_export.report.html.material import Material
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One artifact of a comparison."""
+
+    material: Material
+    verdict: Verdict
+    warnings: tuple[str, ...]
+    stack: tuple[Layer, ...]
+
+    @property
+    def name(self) -> str:
+        """Of its directory."""
+        return self.material.name
+
+
+def comparison_page(materials: Sequence[Material]) -> str:
+    """The whole file; a ladder counts as its artifacts.
+
+    Args:
+        materials: at least one; their names tell them apart.
+    """
+    entries = [_entry(part) for whole in materials for part in whole.parts()]
+    facts = [_facts(entry.material) for entry in entries]
+    return render_page(
+        "comparison.html.jinja",
+        title=f"{len(entries)} artifacts side by side",
+        entries=entries,
+        cautions=_apart(entries, len(materials)),
+        table=_table(entries),
+        speedups=_speedups(entries),
+        differences=_differences(entries),
+        differing=_differing(entries, facts),
+        alike={
+            name: facts[0][name] for name in facts[0] if len({fact[name] for fact in facts}) == 1
+        },
+    )
+
+
+def _entry(material: Material) -> Entry:
+    warnings = tuple(cautions(material))
+    return Entry(material, verdict(material, len(warnings)), warnings, tuple(stack(material.plan)))
+
+
+def _apart(entries: Sequence[Entry], runs: int) -> list[str]:
+    """What must not be compared, in sentences."""
+    found = []
+    parts = [entry.material for entry in entries]
+    if len({(part.plan.task, part.benchmark.metric, _samples(part)) for part in parts}) > 1:
+        found.append(
+            "They were scored on different tasks, metrics or test sets: compare each with its own "
+            "unpruned model, not their scores with one another."
+        )
+    if len({machine_line(part.benchmark.machine) for part in parts}) > 1:
+        found.append(
+            "They were measured on different machines: compare speedups, not milliseconds."
+        )
+    elif runs > 1:
+        found.append(
+            "They were measured in runs of their own: speedups compare better than milliseconds, "
+            "which also tell what else the machine did. glp-export gate NEW --against OLD measures "
+            "two artifacts side by side."
+        )
+    return found
+
+
+def _samples(material: Material) -> int:
+    return max((row.samples for row in material.benchmark.metrics), default=0)
+
+
+def _table(entries: Sequence[Entry]) -> Table:
+    rows = []
+    for entry in entries:
+        benchmark, found = entry.material.benchmark, entry.verdict
+        best = recommended(benchmark)
+        row = best.rows[headline_shape(benchmark)] if best else None
+        faster, right, ship = found.tiles
+        rows.append(
+            (
+                entry.name,
+                f"{entry.material.plan.depth} of {entry.material.plan.num_layers}",
+                f"{faster.word}: {faster.figure}",
+                f"{right.word}: {right.figure}",
+                ship.word,
+                "passed" if found.parity_passed else "failed",
+                str(len(entry.warnings)),
+                numbers.milliseconds(row.p50_ms) if row else numbers.MISSING,
+                numbers.megabytes(row.bytes) if row else numbers.MISSING,
+            )
+        )
+    return Table(
+        caption="Each artifact by its fastest file, beside its own unpruned model.",
+        columns=columns(
+            *("artifact", "layers", "is it faster?", "is it still right?", "may I ship it?"),
+            *("parity", "warnings", "p50 (ms)", "size (MB)"),
+            words=("is it faster?", "is it still right?", "may I ship it?", "parity"),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _speedups(entries: Sequence[Entry]) -> Plot:
+    name, title = "speedups", "Speedup over the unpruned model"
+    found = [entry.verdict.speedup for entry in entries]
+    branches = [
+        Branch(entry.name, "accent", each.value, each.low, each.high)
+        if each
+        else Branch(entry.name, "accent", None, 0, 0)
+        for entry, each in zip(entries, found, strict=True)
+    ]
+    shapes = {
+        shape_words(entry.material.benchmark, headline_shape(entry.material.benchmark))
+        for entry in entries
+    }
+
+    def draw(canvas: Canvas) -> None:
+        draw_forest(canvas, branches, 1.0, "speedup over unpruned in ONNX Runtime (×)")
+
+    description = "Right of the line is faster. " + "; ".join(
+        f"{branch.name}: {_spanned(branch, '×')}" for branch in branches
+    )
+    return drawn(
+        draw,
+        heights(len(branches)),
+        name=name,
+        title=title,
+        description=description,
+        caption="Each artifact's fastest file beside its own unpruned model, in one run, at the "
+        f"same precision. Bars are 95 % intervals. At {'; '.join(sorted(shapes))}.",
+        table=_branch_table("Speedup, with its 95 % interval.", "speedup (×)", branches, 2),
+    )
+
+
+def _differences(entries: Sequence[Entry]) -> Plot:
+    metrics = sorted({metric_name(entry.material.benchmark.metric) for entry in entries})
+    metric = " or ".join(metrics)
+    name, title = "differences", f"What pruning did to {metric}"
+    found = [entry.verdict.difference for entry in entries]
+    branches = [
+        Branch(entry.name, "accent", each.value, each.low, each.high)
+        if each
+        else Branch(entry.name, "accent", None, 0, 0)
+        for entry, each in zip(entries, found, strict=True)
+    ]
+
+    def draw(canvas: Canvas) -> None:
+        draw_forest(canvas, branches, 0.0, f"pruned less unpruned ({metric})")
+
+    description = "Right of the line is better. " + "; ".join(
+        f"{branch.name}: {_spanned(branch, '')}" for branch in branches
+    )
+    return drawn(
+        draw,
+        heights(len(branches)),
+        name=name,
+        title=title,
+        description=description,
+        caption="The fastest file's score less that of its own unpruned model, on its own test "
+        "examples, with 95 % intervals. One that crosses the line leaves open which is better.",
+        table=_branch_table("Difference, with its 95 % interval.", "difference", branches, 3),
+    )
+
+
+def _branch_table(caption: str, what: str, branches: Sequence[Branch], digits: int) -> Table:
+    return Table(
+        caption=caption,
+        columns=columns("artifact", what, "from", "to"),
+        rows=tuple(
+            (branch.name, *(_number(value, digits) for value in _values(branch)))
+            for branch in branches
+        ),
+    )
+
+
+def _values(branch: Branch) -> tuple[float | None, float | None, float | None]:
+    if branch.value is None:
+        return None, None, None
+    return branch.value, branch.low, branch.high
+
+
+def _number(value: float | None, digits: int) -> str:
+    return numbers.MISSING if value is None else f"{value:z.{digits}f}".replace("-", "−")
+
+
+def _spanned(branch: Branch, unit: str) -> str:
+    if branch.value is None:
+        return "not measured"
+    value, low, high = (_number(each, 3) for each in _values(branch))
+    return f"{value}{unit} ({low} to {high})"
+
+
+def _facts(material: Material) -> dict[str, str]:
+    """What may tell two artifacts apart."""
+    plan, benchmark = material.plan, material.benchmark
+    threads = sorted({row.threads for row in benchmark.rows})
+    versions = benchmark.machine.versions
+    return {
+        "base model": base_name(plan),
+        "task": plan.task,
+        "metric": metric_name(benchmark.metric),
+        "test examples": str(_samples(material)),
+        "strategy": plan.strategy,
+        "seed": numbers.MISSING if plan.seed is None else str(plan.seed),
+        "layers removed, in order": ", ".join(map(str, plan.order)),
+        "machine": machine_line(benchmark.machine),
+        "threads": ", ".join(map(str, threads)),
+        "ONNX Runtime": versions.get("onnxruntime", numbers.MISSING),
+        "PyTorch": versions.get("torch", numbers.MISSING),
+        "command": material.command or numbers.MISSING,
+    }
+
+
+def _differing(entries: Sequence[Entry], facts: Sequence[Mapping[str, str]]) -> Table | None:
+    names = [name for name in facts[0] if len({fact[name] for fact in facts}) > 1]
+    if not names:
+        return None
+    return Table(
+        caption="What they do not have in common.",
+        columns=columns("artifact", *names, words=tuple(names)),
+        rows=tuple(
+            (entry.name, *(fact[name] for name in names))
+            for entry, fact in zip(entries, facts, strict=True)
+        ),
+    )

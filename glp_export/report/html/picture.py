@@ -1,0 +1,268 @@
+"""Drawing with matplotlib, and fitting the drawing into the page."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup, escape
+
+from glp_export.report.html.tables import Table
+from glp_export.report.html.theme import in_page, stand_in
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDE, NARROW = 860, 350
+"""Widths of the two drawings in CSS pixels: letters of a wide one would be too small on a phone."""
+
+_DOTS = 72  # an SVG of matplotlib has 72 units an inch: one is one pixel here
+_SALT = "glp-export"
+_ROLE = "role-"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One entry of a legend: a glyph, the name of its colour, and what it stands for."""
+
+    glyph: str
+    colour: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A plot with everything that belongs to it.
+
+    Attributes:
+        name: of its place in the page.
+        title: above it.
+        description: for who does not see it.
+        caption: how to read it.
+        wide: the drawing as SVG.
+        narrow: the same for a phone.
+        table: the numbers.
+        legend: what its marks stand for.
+    """
+
+    name: str
+    title: str
+    description: str
+    caption: str
+    wide: Markup
+    narrow: Markup
+    table: Table
+    legend: tuple[Mark, ...] = ()
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """Where a plot is drawn; lengths in pixels.
+
+    Attributes:
+        figure: matplotlib's.
+        width: of the drawing.
+        height: of the drawing.
+    """
+
+    figure: Figure
+    width: float
+    height: float
+
+    @property
+    def narrow(self) -> bool:
+        """Whether it is the drawing for a phone."""
+        return self.width < WIDE
+
+    def axes(self, left: float, top: float, right: float, bottom: float) -> Axes:
+        """Axes with these margins."""
+        axes = self.figure.add_axes(
+            (
+                left / self.width,
+                bottom / self.height,
+                (self.width - left - right) / self.width,
+                (self.height - top - bottom) / self.height,
+            )
+        )
+        axes.patch.set_visible(False)
+        return axes
+
+
+Draw = Callable[[Canvas], None]
+
+
+def x_label(axes: Axes, text: str) -> None:
+    """Write an axis label below the axis, flush right."""
+    _label(axes, text, (1, 0), (0, -26), "right", "top")
+
+
+def y_label(axes: Axes, text: str, offset: float = 12) -> None:
+    """Write an axis label above the axis, to be read without tilting the head."""
+    _label(axes, text, (0, 1), (0, offset), "left", "bottom")
+
+
+def drawn(
+    draw: Draw,
+    heights: tuple[float, float],
+    *,
+    name: str,
+    title: str,
+    description: str,
+    caption: str,
+    table: Table,
+    legend: tuple[Mark, ...] = (),
+) -> Plot:
+    """A plot with its two drawings.
+
+    Args:
+        draw: draws on a canvas of either width.
+        heights: of the wide and of the narrow drawing.
+        name: as the other arguments, see `Plot`.
+        title: see there.
+        description: see there.
+        caption: see there.
+        table: see there.
+        legend: see there.
+    """
+    words = (title, description)
+    wide, narrow = heights
+    return Plot(
+        name=name,
+        title=title,
+        description=description,
+        caption=caption,
+        wide=_svg(f"{name}-wide", "wide", words, draw, (WIDE, wide)),
+        narrow=_svg(f"{name}-narrow", "narrow", words, draw, (NARROW, narrow)),
+        table=table,
+        legend=legend,
+    )
+
+
+def _label(
+    axes: Axes,
+    text: str,
+    corner: tuple[float, float],
+    offset: tuple[float, float],
+    ha: str,
+    va: str,
+) -> None:
+    axes.annotate(
+        text,
+        xy=corner,
+        xycoords="axes fraction",
+        xytext=offset,
+        textcoords="offset points",
+        ha=ha,
+        va=va,
+        color=stand_in("muted"),
+        fontsize=12,
+        annotation_clip=False,
+        gid=f"{_ROLE}axis-label",
+    )
+
+
+def _svg(
+    name: str, css_class: str, words: tuple[str, str], draw: Draw, size: tuple[float, float]
+) -> Markup:
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        # A name in another script has no glyph in matplotlib's font; the browser has one.
+        warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
+        matplotlib.rcdefaults()  # whatever the user's own settings are
+        matplotlib.rcParams.update(_style())
+        width, height = size
+        figure = Figure(figsize=(width / _DOTS, height / _DOTS), dpi=_DOTS)
+        figure.patch.set_visible(False)
+        draw(Canvas(figure, width, height))
+        out = io.StringIO()
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(out, format="svg", metadata=nothing)
+    opening = (
+        f'<svg class="{css_class}" viewBox="0 0 {width:g} {height:g}" role="img" '
+        f'aria-labelledby="{name}-title {name}-description" xmlns="http://www.w3.org/2000/svg" '
+        'xmlns:xlink="http://www.w3.org/1999/xlink">'
+        f'<title id="{name}-title">{escape(words[0])}</title>'
+        f'<desc id="{name}-description">{escape(words[1])}</desc>'
+    )
+    return Markup(opening + _inside(out.getvalue(), name))
+
+
+def _style() -> Any:
+    ink, muted, line = stand_in("ink"), stand_in("muted"), stand_in("line")
+    return {
+        # The same input, the same file.
+        "svg.hashsalt": _SALT,
+        # Letters stay letters: they can be searched, read aloud, set in the page's own font and
+        # coloured by it, and take a tenth of the room of outlines.
+        "svg.fonttype": "none",
+        "font.size": 12,
+        "text.color": ink,
+        "text.parse_math": False,
+        "axes.edgecolor": line,
+        "axes.labelcolor": muted,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.linewidth": 1,
+        "axes.unicode_minus": True,
+        "axes.axisbelow": True,
+        "grid.color": line,
+        "grid.linewidth": 1,
+        "xtick.color": line,
+        "xtick.labelcolor": muted,
+        "ytick.color": line,
+        "ytick.labelcolor": muted,
+        "xtick.major.size": 0,
+        "ytick.major.size": 0,
+        "xtick.minor.size": 0,
+        "ytick.minor.size": 0,
+        "xtick.major.pad": 6,
+        "ytick.major.pad": 6,
+        "lines.linewidth": 1.6,
+        "lines.linestyle": "none",  # points stand alone where no line is asked for
+        "hatch.linewidth": 1,
+    }
+
+
+def _inside(svg: str, name: str) -> str:
+    """What stands between the tags of a drawing, short, and with ids that are its own."""
+    svg = svg[svg.index(">", svg.index("<svg")) + 1 :]
+    svg = re.sub(
+        r"<defs>\s*<style.*?</style>\s*</defs>|<!--.*?-->|<metadata>.*?</metadata>",
+        "",
+        svg,
+        flags=re.DOTALL,
+    )
+    svg = re.sub(r">\s+<", "><", svg.replace("\n", " ")).strip()
+    used = list(dict.fromkeys(re.findall(r'(?:url\(|href=")#([^)"]+)', svg)))
+    for number, old in enumerate(used):
+        svg = re.sub(rf'(?<=[#"]){re.escape(old)}(?=[")])', f"{name}-{number}", svg)
+    kept = {f"{name}-{number}" for number in range(len(used))}
+    svg = re.sub(r' id="([^"]*)"', lambda found: _id(found[1], kept), svg)
+    svg = re.sub(r"<[^>]+>", lambda tag: _short(tag[0]), svg)
+    return in_page(svg)
+
+
+def _id(name: str, kept: set[str]) -> str:
+    """An id that something refers to, the class that stands in one, or nothing."""
+    if name.startswith(_ROLE):
+        return f' class="{name.removeprefix(_ROLE)}"'
+    return f' id="{name}"' if name in kept else ""
+
+
+def _short(tag: str) -> str:
+    """A tag without the fonts that the page chooses, and hundredths of a pixel as the finest."""
+    tag = re.sub(r"font-family: [^;\"]*;? ?", "", tag)
+    tag = re.sub(
+        r"(?<![#\w])-?\d+\.\d{3,}(?![\w.])",
+        lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."),
+        tag,
+    )
+    tag = re.sub(r' transform="rotate\(-?0 [^"]*\)"', "", tag)
+    return re.sub(r" {2,}", " ", tag).replace(' "', '"')

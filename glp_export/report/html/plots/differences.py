@@ -1,0 +1,103 @@
+"""The metric of the pruned models less that of their rivals, in pairs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glp_export.report import numbers
+from glp_export.report.findings import metric_name
+from glp_export.report.html.picture import Canvas, Mark, Plot, drawn
+from glp_export.report.html.plots.forest import Branch, draw_forest
+from glp_export.report.html.plots.rows import heights
+from glp_export.report.html.tables import Table, columns
+from glp_export.report.html.theme import CONTENDER_COLOURS, CONTENDER_MARKS
+from glp_export.report.html.words import capital
+
+if TYPE_CHECKING:
+    from glp_export.bench.benchmark_file import BenchmarkFile, DifferenceRow
+
+_NAME = "differences"
+
+
+def differences(benchmark: BenchmarkFile) -> Plot | None:
+    """One row a comparison; None where the benchmark has no paired differences."""
+    rows = benchmark.differences
+    if not rows:
+        return None
+    metric = metric_name(benchmark.metric)
+    title = f"What pruning did to {metric}"
+    description = (
+        f"{metric} of the pruned model less that of another one, with 95 % intervals. "
+        + "; ".join(f"{_name(row)}: {_words(row)}" for row in rows)
+        + "."
+    )
+    branches = [
+        Branch(
+            name=_name(row),
+            colour=CONTENDER_COLOURS[row.less],
+            value=row.value,
+            low=row.low,
+            high=row.high,
+            marker=CONTENDER_MARKS[row.less][0],
+            hollow=row.precision != "fp32",
+        )
+        for row in rows
+    ]
+
+    def draw(canvas: Canvas) -> None:
+        draw_forest(canvas, branches, 0.0, f"pruned less the other ({metric})")
+
+    return drawn(
+        draw,
+        heights(len(rows)),
+        name=_NAME,
+        title=title,
+        description=description,
+        caption="Right of the line the pruned model is better. The same test examples are compared "
+        "in pairs, so an interval says more than those of the two scores. One that crosses the "
+        "line leaves open which is better.",
+        table=_table(rows, metric),
+        legend=tuple(
+            Mark(CONTENDER_MARKS[name][1], CONTENDER_COLOURS[name], f"less the {name} model")
+            for name in ("unpruned", "distilled")
+            if any(row.less == name for row in rows)
+        ),
+    )
+
+
+def _name(row: DifferenceRow) -> str:
+    precision = "" if row.precision == "fp32" else f" {row.precision}"
+    return f"{row.layers} layers{precision}, less {row.less}"
+
+
+def _words(row: DifferenceRow) -> str:
+    return numbers.signed_with_span(row.value, row.low, row.high)
+
+
+def _says(row: DifferenceRow) -> str:
+    if row.low > 0:
+        return "better"
+    return "worse" if row.high < 0 else "not told apart"
+
+
+def _table(rows: tuple[DifferenceRow, ...], metric: str) -> Table:
+    return Table(
+        caption=f"{capital(metric)} of the pruned model less that of the other in fp32, with its "
+        "paired 95 % interval.",
+        columns=columns(
+            *("layers", "precision", "less", "difference", "from", "to", "the pruned model is"),
+            words=("precision", "less", "the pruned model is"),
+        ),
+        rows=tuple(
+            (
+                str(row.layers),
+                row.precision,
+                row.less,
+                numbers.signed(row.value),
+                numbers.signed(row.low),
+                numbers.signed(row.high),
+                _says(row),
+            )
+            for row in rows
+        ),
+    )

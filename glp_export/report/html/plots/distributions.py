@@ -1,0 +1,261 @@
+"""How latencies spread: every model's distribution with its median and its tail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glp_export.report import numbers
+from glp_export.report.html.picture import Canvas, Mark, Plot, drawn, x_label
+from glp_export.report.html.plots.rows import half_row, heights, row_axes
+from glp_export.report.html.speeds import series_words
+from glp_export.report.html.tables import Table, columns
+from glp_export.report.html.theme import CONTENDER_COLOURS, stand_in
+from glp_export.report.series import (
+    Series,
+    all_series,
+    headline_shape,
+    model_name,
+    shape_title,
+    shape_words,
+    shapes,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from glp_export.bench.benchmark_file import BenchmarkFile, Row
+    from glp_export.bench.samples_file import SamplesFile
+
+    Runs = NDArray[np.float64]
+
+_NAME = "distributions"
+_MANY = 14
+"""Series beyond which only the fastest file of each model is drawn."""
+
+
+def distributions(benchmark: BenchmarkFile, samples: SamplesFile | None) -> Plot | None:
+    """One row a model at the headline shape; without raw samples, their percentiles alone."""
+    shape = headline_shape(benchmark)
+    chosen = _chosen(benchmark, shape)
+    if not chosen:
+        return None
+    runs = _runs(samples)
+    title = f"How latency spreads at {shape_title(shape)}"
+    description = (
+        f"Latency of a batch in milliseconds at {shape_words(benchmark, shape)}. "
+        + "; ".join(_said(benchmark, series.rows[shape], series) for series in chosen)
+        + "."
+    )
+
+    def draw(canvas: Canvas) -> None:
+        _draw(canvas, benchmark, chosen, shape, runs)
+
+    return drawn(
+        draw,
+        heights(len(chosen)),
+        name=_NAME,
+        title=title,
+        description=description,
+        caption=_caption(benchmark, chosen, shape, bool(runs)),
+        table=_table(benchmark),
+        legend=(
+            Mark("|", "ink", "p50, the median"),
+            Mark("◆", "ink", "p90"),
+            Mark("◇", "ink", "p99"),
+        ),
+    )
+
+
+def _chosen(benchmark: BenchmarkFile, shape: str) -> list[Series]:
+    """The series of the headline; of many, each model's fastest file and PyTorch's unpruned."""
+    all_of_them = [
+        series
+        for series in all_series(benchmark, benchmark.baseline.provider)
+        if shape in series.rows
+    ]
+    if len(all_of_them) <= _MANY:
+        return all_of_them
+    fastest: dict[tuple[object, ...], Series] = {}
+    for series in all_of_them:
+        row = series.any
+        name = (row.contender, row.layers, row.precision, row.runtime)
+        if row.runtime != "onnxruntime" and row.contender != "unpruned":
+            continue
+        known = fastest.get(name)
+        if known is None or row_of(series, shape).p50_ms < row_of(known, shape).p50_ms:
+            fastest[name] = series
+    return [series for series in all_of_them if series in fastest.values()]
+
+
+def row_of(series: Series, shape: str) -> Row:
+    """The row of a series at a shape that it has."""
+    return series.rows[shape]
+
+
+def _runs(samples: SamplesFile | None) -> dict[tuple[object, ...], Runs]:
+    """The counted runs by everything that tells one row from another."""
+    return {
+        _key(row): np.asarray([run for block in row.rounds for run in block], dtype=np.float64)
+        for row in (samples.rows if samples else ())
+        if any(row.rounds)
+    }
+
+
+def _key(row: object) -> tuple[object, ...]:
+    names = ("contender", "runtime", "provider", "precision", "variant", "layers", "shape")
+    return tuple(getattr(row, name) for name in names)
+
+
+def _draw(
+    canvas: Canvas,
+    benchmark: BenchmarkFile,
+    chosen: Sequence[Series],
+    shape: str,
+    runs: dict[tuple[object, ...], Runs],
+) -> None:
+    rows = [row_of(series, shape) for series in chosen]
+    names = [
+        (_name(benchmark, series), CONTENDER_COLOURS[series.any.contender]) for series in chosen
+    ]
+    axes = row_axes(canvas, names, right=12 if canvas.narrow else 70)
+    axes.set_xscale("log")
+    for number, row in enumerate(rows):
+        own = runs.get(_key(row))
+        _violin(axes, number, row, own, half_row(canvas))
+        _marks(axes, number, row, half_row(canvas))
+        if not canvas.narrow:
+            axes.annotate(
+                f"{numbers.milliseconds(row.p50_ms)} ms",
+                (1, number),
+                xycoords=("axes fraction", "data"),
+                xytext=(66, 0),
+                textcoords="offset points",
+                ha="right",
+                va="center",
+                color=stand_in("ink"),
+                fontsize=12,
+                annotation_clip=False,
+            )
+    lows = [_low(row, runs.get(_key(row))) for row in rows]
+    _scale(axes, 0.8 * min(lows), 1.08 * max(row.p99_ms for row in rows), 5 if canvas.narrow else 9)
+    x_label(axes, "latency of a batch (ms, logarithmic)")
+
+
+def _scale(axes: Axes, low: float, high: float, count: int) -> None:
+    """A logarithmic scale whose ticks are round numbers, however little it spans."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+    axes.set_xlim(low, high)
+    powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    for steps in ((1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9), (1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
+        ticks = [power * step for power in powers for step in steps if low <= power * step <= high]
+        if len(ticks) <= count:
+            break
+    if len(ticks) < 2:  # so little that no round number lies in it
+        ticks = [float(one) for one in MaxNLocator(count).tick_values(low, high)]
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _violin(axes: Axes, number: int, row: Row, runs: Runs | None, tall: float) -> None:
+    """The density of the runs up to p99, or a line where only percentiles are known."""
+    colour = stand_in(CONTENDER_COLOURS[row.contender])
+    if runs is None or len(np.unique(runs)) < 3:
+        axes.hlines(number, row.p50_ms, row.p99_ms, color=colour, linewidth=3, zorder=2)
+        return
+    places, density = _density(np.log(runs[runs <= row.p99_ms]))
+    height = tall * density / density.max()
+    axes.fill_between(
+        np.exp(places),
+        number - height,
+        number + height,
+        facecolor=colour,
+        alpha=0.28 if row.contender != "pruned" else 0.38,
+        linewidth=0,
+        zorder=1,
+    )
+    axes.hlines(number, row.p50_ms, row.p99_ms, color=colour, linewidth=1, zorder=2)
+
+
+def _density(values: Runs) -> tuple[Runs, Runs]:
+    """A Gaussian kernel estimate on 64 places (Silverman's rule of thumb for the width)."""
+    spread = min(float(values.std()), float(np.subtract(*np.percentile(values, (75, 25)))) / 1.34)
+    width = 0.9 * (spread or float(values.std()) or 1e-3) * len(values) ** -0.2
+    places = np.linspace(values.min() - 2 * width, values.max() + 2 * width, 64)
+    density = np.exp(-0.5 * ((places[:, None] - values) / width) ** 2).sum(axis=1)
+    return places, density
+
+
+def _marks(axes: Axes, number: int, row: Row, tall: float) -> None:
+    colour = stand_in(CONTENDER_COLOURS[row.contender])
+    axes.vlines(
+        row.p50_ms, number - tall, number + tall, color=stand_in("ink"), linewidth=2, zorder=4
+    )
+    for value, face in ((row.p90_ms, colour), (row.p99_ms, stand_in("card"))):
+        axes.plot(
+            [value], [number], marker="D", markersize=6, markerfacecolor=face,
+            markeredgecolor=colour, markeredgewidth=1.5, zorder=3, clip_on=False,
+        )  # fmt: skip
+
+
+def _low(row: Row, runs: Runs | None) -> float:
+    return row.p50_ms if runs is None else float(runs.min())
+
+
+def _name(benchmark: BenchmarkFile, series: Series) -> str:
+    return f"{model_name(benchmark, series.any)}, {series_words(series)}"
+
+
+def _said(benchmark: BenchmarkFile, row: Row, series: Series) -> str:
+    return (
+        f"{_name(benchmark, series)}: median {numbers.milliseconds(row.p50_ms)}, p90 "
+        f"{numbers.milliseconds(row.p90_ms)}, p99 {numbers.milliseconds(row.p99_ms)}"
+    )
+
+
+def _caption(
+    benchmark: BenchmarkFile, chosen: Sequence[Series], shape: str, with_runs: bool
+) -> str:
+    what = (
+        "The body is the density of all counted runs up to p99."
+        if with_runs
+        else "The raw runs were not kept, so only their percentiles are drawn."
+    )
+    left_out = len(all_series(benchmark, benchmark.baseline.provider)) - len(chosen)
+    some = " Of each model the fastest file in ONNX Runtime; the table has all." if left_out else ""
+    fewest = min(row_of(series, shape).samples for series in chosen)
+    tail = (
+        f" With {fewest} runs p99 is little more than the slowest that were seen."
+        if fewest < 200
+        else ""
+    )
+    return f"{what} {shape_words(benchmark, shape).capitalize()}.{some}{tail}"
+
+
+def _table(benchmark: BenchmarkFile) -> Table:
+    rows = []
+    for series in all_series(benchmark, benchmark.baseline.provider):
+        for shape in (name for name in shapes(benchmark) if name in series.rows):
+            row = row_of(series, shape)
+            rows.append(
+                (
+                    _name(benchmark, series),
+                    shape_title(shape),
+                    *map(numbers.milliseconds, (row.p50_ms, row.p90_ms, row.p99_ms, row.mean_ms)),
+                    f"{row.p99_ms / row.p50_ms:.2f}",
+                    str(row.samples),
+                )
+            )
+    return Table(
+        caption="Latency of a batch in milliseconds, at every shape (batch × tokens).",
+        columns=columns(
+            *("model", "shape", "p50 (ms)", "p90 (ms)", "p99 (ms)", "mean (ms)"),
+            *("p99 over p50", "runs"),
+        ),
+        rows=tuple(rows),
+    )

@@ -1,0 +1,46 @@
+"""Values with their intervals, one below the other, and the line that they are measured against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from glp_export.report.html.picture import Canvas, x_label
+from glp_export.report.html.plots.rows import row_axes
+from glp_export.report.html.theme import stand_in
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One row: a value with its interval, or nothing where it was not measured."""
+
+    name: str
+    colour: str
+    value: float | None
+    low: float
+    high: float
+    marker: str = "o"
+    hollow: bool = False
+
+
+def draw_forest(canvas: Canvas, branches: Sequence[Branch], line: float, unit: str) -> None:
+    """Draw them, and an upright line at the value that says "no difference"."""
+    axes = row_axes(canvas, [(branch.name, "ink") for branch in branches])
+    axes.axvline(line, color=stand_in("muted"), linewidth=1.2, linestyle="-", zorder=1)
+    ends = [line]
+    for row, branch in enumerate(branches):
+        if branch.value is None:
+            continue
+        ends += [branch.low, branch.high]
+        colour = stand_in(branch.colour)
+        axes.hlines(row, branch.low, branch.high, color=colour, linewidth=2, zorder=2)
+        axes.plot(
+            [branch.value], [row], marker=branch.marker, markersize=9, markeredgewidth=1.8,
+            markerfacecolor=stand_in("card") if branch.hollow else colour,
+            markeredgecolor=colour, zorder=3,
+        )  # fmt: skip
+    room = 0.08 * (max(ends) - min(ends) or 1)
+    axes.set_xlim(min(ends) - room, max(ends) + room)
+    axes.locator_params(axis="x", nbins=4 if canvas.narrow else 8)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", "−"))
+    x_label(axes, unit)

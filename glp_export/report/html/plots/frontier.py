@@ -1,0 +1,180 @@
+"""Accuracy against latency, with the intervals of both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glp_export.report import numbers
+from glp_export.report.findings import metric_name
+from glp_export.report.frontier import verdict
+from glp_export.report.html.picture import Canvas, Mark, Plot, drawn, x_label, y_label
+from glp_export.report.html.tables import Table, columns
+from glp_export.report.html.theme import CONTENDER_COLOURS, CONTENDER_MARKS, stand_in
+from glp_export.report.html.words import capital
+from glp_export.report.series import CONTENDERS, shape_title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from glp_export.bench.frontier import Frontier, FrontierPoint
+
+_NAME = "accuracy-against-latency"
+_SIGNED = ("matthews_correlation", "pearson", "spearman")
+
+
+def accuracy_against_latency(frontier: Frontier | None) -> Plot | None:
+    """Every model in ONNX Runtime by its fastest file; what no other beats is joined by a line."""
+    if frontier is None:
+        return None
+    metric = metric_name(frontier.metric)
+    title = f"{capital(metric)} against latency"
+    description = (
+        f"{len(frontier.points)} models by the median latency of a batch in milliseconds and "
+        f"{metric}, with 95 % intervals of both. " + "; ".join(map(_said, frontier.points)) + "."
+    )
+
+    def draw(canvas: Canvas) -> None:
+        _draw(canvas, frontier, metric)
+
+    return drawn(
+        draw,
+        (430, 360),
+        name=_NAME,
+        title=title,
+        description=description,
+        caption=_caption(frontier),
+        table=_table(frontier, metric),
+        legend=_legend(frontier),
+    )
+
+
+def _draw(canvas: Canvas, frontier: Frontier, metric: str) -> None:
+    axes = canvas.axes(left=46, top=34, right=30, bottom=48)
+    axes.grid(visible=True)
+    best = sorted(frontier.best, key=lambda point: point.p50_ms)
+    axes.plot(
+        [point.p50_ms for point in best],
+        [point.value for point in best],
+        color=stand_in("accent"),
+        linewidth=1,
+        linestyle=(0, (4, 4)),
+        zorder=1,
+    )
+    for point in frontier.points:
+        _point(axes, point)
+    low = min(point.low for point in frontier.points)
+    high = max(point.high for point in frontier.points)
+    room = 0.08 * max(high - low, 0.01)
+    axes.set_ylim(low - room, high + room)
+    axes.set_xlim(0, 1.06 * max(_ends(point)[1] for point in frontier.points))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.2f}".replace("-", "−"))
+    axes.locator_params(axis="x", nbins=5 if canvas.narrow else 9)
+    axes.locator_params(axis="y", nbins=6)
+    x_label(axes, f"median latency at {shape_title(frontier.shape)} (ms a batch)")
+    y_label(axes, f"{metric} ({'−1' if frontier.metric in _SIGNED else '0'} to 1)")
+
+
+def _point(axes: Axes, point: FrontierPoint) -> None:
+    colour = stand_in(CONTENDER_COLOURS[point.contender])
+    left, right = _ends(point)
+    axes.hlines(point.value, left, right, color=colour, linewidth=1.3, zorder=2)
+    axes.vlines(point.p50_ms, point.low, point.high, color=colour, linewidth=1.3, zorder=2)
+    axes.plot(
+        [point.p50_ms],
+        [point.value],
+        marker=CONTENDER_MARKS[point.contender][0],
+        markersize=9,
+        markerfacecolor=colour if point.precision == "fp32" else stand_in("card"),
+        markeredgecolor=colour,
+        markeredgewidth=1.8,
+        zorder=3,
+    )
+    # Files of one model in two precisions often lie on top of each other, their names must not.
+    left_of = point.precision != "fp32"
+    below = point.contender == "distilled"
+    axes.annotate(
+        point.name,
+        (point.p50_ms, point.value),
+        xytext=(-7 if left_of else 7, -16 if below else 7),
+        textcoords="offset points",
+        ha="right" if left_of else "left",
+        color=colour,
+        fontsize=12,
+        fontweight="bold" if point.on_frontier and point.contender == "pruned" else "normal",
+        zorder=4,
+    )
+
+
+def _ends(point: FrontierPoint) -> tuple[float, float]:
+    """The interval of a latency: that of its paired speedup, set about its median."""
+    found = point.speedup
+    if found is None:
+        return point.p50_ms, point.p50_ms
+    return point.p50_ms * found.value / found.high, point.p50_ms * found.value / found.low
+
+
+def _caption(frontier: Frontier) -> str:
+    return (
+        "Further left is faster, further up is better. Numbers are layers. Bars are 95 % "
+        "intervals: upright of the score, level of the latency relative to the unpruned model in "
+        "fp32, which was timed beside it and so has none. The dashed line joins what no other "
+        f"model beats. ONNX Runtime, {frontier.samples} test examples; the upright scale does "
+        "not start at 0."
+    )
+
+
+def _legend(frontier: Frontier) -> tuple[Mark, ...]:
+    there = {point.contender for point in frontier.points}
+    lower = sorted({point.precision for point in frontier.points} - {"fp32"})
+    marks = [
+        Mark(CONTENDER_MARKS[name][1], CONTENDER_COLOURS[name], name)
+        for name in CONTENDERS
+        if name in there
+    ]
+    if lower:
+        marks.append(Mark("○", "muted", f"hollow: {' or '.join(lower)}"))
+    return tuple(marks)
+
+
+def _table(frontier: Frontier, metric: str) -> Table:
+    rows = tuple(
+        (
+            point.contender,
+            str(point.layers),
+            point.precision,
+            numbers.metric(point.value),
+            numbers.span(point.low, point.high),
+            numbers.milliseconds(point.p50_ms),
+            *_speedup(point),
+            numbers.megabytes(point.bytes),
+            verdict(point),
+        )
+        for point in frontier.points
+    )
+    return Table(
+        caption=f"{capital(metric)} and median latency at {shape_title(frontier.shape)}; speedup "
+        "over the unpruned fp32 model in ONNX Runtime; ranges are 95 % intervals.",
+        columns=columns(
+            *("model", "layers", "precision", metric, "interval", "p50 (ms)", "speedup (×)"),
+            *("interval of it", "size (MB)", "beside the others"),
+            words=("precision", "beside the others"),
+        ),
+        rows=rows,
+        strong=frozenset(n for n, point in enumerate(frontier.points) if point.on_frontier),
+    )
+
+
+def _speedup(point: FrontierPoint) -> tuple[str, str]:
+    found = point.speedup
+    if found is None:
+        return numbers.MISSING, numbers.MISSING
+    if found.low == found.high == 1:
+        return "1", numbers.MISSING
+    return numbers.ratio(found.value), numbers.ratio_span(found.low, found.high)
+
+
+def _said(point: FrontierPoint) -> str:
+    return (
+        f"{point.contender}, {point.name} layers: {numbers.milliseconds(point.p50_ms)} ms, "
+        f"{numbers.metric(point.value)}"
+    )

@@ -1,0 +1,146 @@
+"""The table of latencies, throughputs and speedups, by shape and provider."""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from glp_export.report import numbers
+from glp_export.report.series import (
+    RUNTIMES,
+    Series,
+    all_series,
+    model_name,
+    providers,
+    shape_title,
+    shape_words,
+    shapes,
+)
+from glp_export.report.table import device_name
+
+if TYPE_CHECKING:
+    from glp_export.bench.benchmark_file import BenchmarkFile, Interval, Row
+
+_SIDES = {"faster": "▲", "slower": "▼", "unclear": "≈"}
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A speedup in a cell.
+
+    Attributes:
+        side: `faster`, `slower` or `unclear`, by its interval; `base` for the baseline itself.
+        sign: that as a glyph.
+        value: `2.31×`.
+        span: its interval.
+    """
+
+    side: str
+    sign: str
+    value: str
+    span: str
+
+
+@dataclass(frozen=True)
+class SpeedCell:
+    """One model at one shape; None stands for what was not measured."""
+
+    latency: str
+    throughput: str
+    over_onnxruntime: Ratio | None
+    over_pytorch: Ratio | None
+    fastest: bool
+
+
+@dataclass(frozen=True)
+class SpeedRow:
+    """One model in one runtime from one file."""
+
+    model: str
+    runtime: str
+    megabytes: str
+    own: bool
+    starts: bool
+    cells: tuple[SpeedCell | None, ...]
+
+
+@dataclass(frozen=True)
+class SpeedTable:
+    """All of them on one provider."""
+
+    name: str
+    device: str
+    shapes: tuple[tuple[str, str], ...]
+    rows: tuple[SpeedRow, ...]
+
+
+def speed_tables(benchmark: BenchmarkFile) -> list[SpeedTable]:
+    """One table for each provider that was measured."""
+    return [_table(benchmark, provider) for provider in providers(benchmark)]
+
+
+def series_words(series: Series) -> str:
+    """The runtime of a series, and what was done to its file: `ONNX Runtime, optimized`."""
+    return ", ".join(part for part in (RUNTIMES[series.any.runtime], series.kind) if part)
+
+
+def _table(benchmark: BenchmarkFile, provider: str) -> SpeedTable:
+    names = [
+        name
+        for name in shapes(benchmark)
+        if any((row.provider, row.shape) == (provider, name) for row in benchmark.rows)
+    ]
+    winners = {
+        (winner.layers, winner.shape, winner.runtime, winner.variant)
+        for winner in benchmark.winners
+        if winner.provider == provider
+    }
+    rows, previous = [], ""
+    for series in all_series(benchmark, provider):
+        model = model_name(benchmark, series.any)
+        rows.append(
+            SpeedRow(
+                model=model,
+                runtime=series_words(series),
+                megabytes=numbers.megabytes(series.any.bytes),
+                own=series.any.contender == "pruned",
+                starts=model != previous,
+                cells=tuple(_cell(series.rows.get(name), winners) for name in names),
+            )
+        )
+        previous = model
+    return SpeedTable(
+        name=provider,
+        device=device_name(benchmark, provider),
+        shapes=tuple((shape_title(name), shape_words(benchmark, name)) for name in names),
+        rows=tuple(rows),
+    )
+
+
+def _cell(row: Row | None, winners: AbstractSet[tuple[int, str, str, str]]) -> SpeedCell | None:
+    if row is None:
+        return None
+    return SpeedCell(
+        latency=numbers.milliseconds(row.p50_ms),
+        throughput=_throughput(row.sequences_per_second),
+        over_onnxruntime=_ratio(row.speedup.vs_onnxruntime_unpruned),
+        over_pytorch=_ratio(row.speedup.vs_pytorch_unpruned),
+        fastest=row.contender == "pruned"
+        and (row.layers, row.shape, row.runtime, row.variant) in winners,
+    )
+
+
+def _ratio(interval: Interval | None) -> Ratio | None:
+    if interval is None:
+        return None
+    if interval.low == interval.high == 1:
+        return Ratio("base", "", "1", "")
+    side = "faster" if interval.low > 1 else "slower" if interval.high < 1 else "unclear"
+    span = numbers.ratio_span(interval.low, interval.high)
+    return Ratio(side, _SIDES[side], numbers.ratio(interval.value), span)
+
+
+def _throughput(value: float) -> str:
+    """Sequences a second with three digits that count: `12.3`, `1,240`."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
