@@ -2,9 +2,10 @@
 
 Every number of rows has processes of its own. One goes through the stages by hand and notes for
 each its wall time, its CPU time, the highest resident set, and the highest anonymous memory: the
-resident set also counts pages of files that are mapped, which the kernel drops when others need the
-room. With `--command` a second process is `glp-export prune-and-export` on the same file. The encoder is tiny (2 layers,
-64 wide), since memory that grows with the rows does not depend on the model.
+resident set also counts pages of files that are mapped, which the kernel drops when others need
+the room. With `--command` a second process is `glp-export prune-and-export` on the same file. The
+encoder is tiny (2 layers, 64 wide), since memory that grows with the rows does not depend on the
+model.
 
     python benchmarks/million_rows.py
 """
