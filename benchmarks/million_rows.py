@@ -1,10 +1,11 @@
 """What do a million short training rows take, in time and in memory, beside a tenth of them?
 
 Every number of rows has processes of its own. One goes through the stages by hand and notes for
-each its wall time, the highest resident set, and the highest anonymous memory: the resident set
-also counts pages of files that are mapped, which the kernel drops when others need the room.
-A second process is `glp-export prune-and-export` on the same file. The encoder is tiny (2 layers,
-64 wide), since memory that grows with the rows does not depend on the model.
+each its wall time, its CPU time, the highest resident set, and the highest anonymous memory: the
+resident set also counts pages of files that are mapped, which the kernel drops when others need
+the room. With `--command` a second process is `glp-export prune-and-export` on the same file. The
+encoder is tiny (2 layers, 64 wide), since memory that grows with the rows does not depend on the
+model.
 
     python benchmarks/million_rows.py
 """
@@ -37,10 +38,11 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Stage:
-    """What a stage took: seconds, and the highest resident and anonymous memory in MiB."""
+    """What a stage took: seconds by the clock and of CPU, and its highest memory in MiB."""
 
     name: str
     seconds: float
+    cpu: float
     resident: float
     anonymous: float
 
@@ -58,12 +60,12 @@ class Watch:
         """Measure a stage; the kernel's mark of the highest resident set is taken back first."""
         Path("/proc/self/clear_refs").write_text("5")
         self._highest = 0.0
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         yield
-        seconds = time.perf_counter() - start
+        seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
         highest = max(self._highest, _memory("RssAnon"))
-        self.stages.append(Stage(name, seconds, _memory("VmHWM"), highest))
-        print(f"{name}: {seconds:.1f} s", file=sys.stderr, flush=True)
+        self.stages.append(Stage(name, seconds, cpu, _memory("VmHWM"), highest))
+        print(self.stages[-1], file=sys.stderr, flush=True)
 
     def _sample(self) -> None:
         while True:
@@ -94,7 +96,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="glp-rows-") as scratch:
             size = _write_data(Path(scratch), rows, options.format)
             _write_encoder(Path(scratch) / "encoder")
-            stages = [*_child(options, rows, scratch), *_child(options, rows, scratch, "--whole")]
+            stages = _child(options, rows, scratch)
+            if options.command:
+                stages += _child(options, rows, scratch, "--whole")
             found[rows] = (size, stages)
     text = _page(found, options)
     options.output.parent.mkdir(parents=True, exist_ok=True)
@@ -247,11 +251,12 @@ def _page(found: dict[int, tuple[int, list[Stage]]], options: argparse.Namespace
     )
 
 
-_COLUMNS = ("s", "resident MiB", "anonymous MiB")
+_COLUMNS = ("s", "CPU s", "resident MiB", "anonymous MiB")
 
 
 def _cells(stage: Stage) -> list[str]:
-    return [f"{stage.seconds:.1f}", f"{stage.resident:.0f}", f"{stage.anonymous:.0f}"]
+    times = (f"{stage.seconds:.1f}", f"{stage.cpu:.1f}")
+    return [*times, f"{stage.resident:.0f}", f"{stage.anonymous:.0f}"]
 
 
 def _markdown(rows: Sequence[Sequence[str]]) -> str:
@@ -263,7 +268,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000], metavar="N")
     parser.add_argument("--format", choices=("jsonl", "csv"), default="jsonl")
-    parser.add_argument("--steps", type=int, default=3000, help="of each training")
+    parser.add_argument("--steps", type=int, default=2000, help="of each training")
+    parser.add_argument("--command", action="store_true", help="the whole command besides")
     parser.add_argument("--quick", action="store_true", help="a minute, for trying the script")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/million_rows.md"))
     parser.add_argument("--child", help=argparse.SUPPRESS)
