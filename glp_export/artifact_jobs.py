@@ -36,6 +36,7 @@ from glp_export.encoder import (
     TrainSettings,
     load_tokenizer,
     random_rows,
+    settle_kind,
     task_of_model,
     unpruned_twin,
 )
@@ -53,7 +54,7 @@ from glp_export.stages.measuring import time_contenders
 from glp_export.stages.order import Evidence
 from glp_export.stages.precision import add_precisions
 from glp_export.stages.training import Trained
-from glp_export.stages.writing import write_serving
+from glp_export.stages.writing import write_companions, write_serving
 from glp_export.tasks import count_examples, encode, load_task_data, score, truth_of
 
 _MADE_HERE = shutil.ignore_patterns("onnx", "glp", "ort_config.json")
@@ -87,6 +88,7 @@ def export(checkpoint: Path, config: RunConfig, progress: Progress) -> Path:
         layout.parity.write_text(exported.parity.to_json())
         PrecisionsFile.of(exported.entries).save(layout.precisions)
         write_serving(place, layout, config.max_length, exported)
+        write_companions(place, layout, config.max_length, source)
         store_inputs(layout, place, tokenizer)
         layout.environment.write_text(json.dumps(asdict(describe_machine()), indent=2) + "\n")
         config.save(layout.run_config)
@@ -255,8 +257,9 @@ def _pruned(layout: ArtifactLayout, config: RunConfig) -> tuple[Place, Trained]:
     """The artifact as a contender, with the test rows of its data."""
     tokenizer = load_tokenizer(ModelSource(str(layout.root), offline=True))
     data = load_task_data(data_spec(config))
-    place = stand_in(config, data.task)
-    test = encode(data.test, data.task, tokenizer, config.max_length)
+    task = settle_kind(data.task, ModelSource(str(layout.root), offline=True))
+    place = stand_in(config, task)
+    test = encode(data.test, task, tokenizer, config.max_length)
     return place, Trained("pruned", str(layout.root), layout.root, tokenizer, test)
 
 

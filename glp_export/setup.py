@@ -23,6 +23,7 @@ from glp_export.encoder import (
     load_model,
     load_tokenizer,
     match_inputs,
+    settle_kind,
 )
 from glp_export.errors import UsageError
 from glp_export.machine import provider_for, resolve_device, usable_cores
@@ -146,6 +147,8 @@ def set_up(config: RunConfig) -> Setup:
     data = load_task_data(data_spec(config))
     require_enough(data, config.batch_size)
     source = model_source(config, str(config.model))
+    data = replace(data, task=settle_kind(data.task, source))
+    _require_labels(config, data.task)
     tokenizer = load_tokenizer(source)
     model = load_seeded(source, data, config.seed)
     match_inputs(tokenizer, model)
@@ -263,6 +266,20 @@ def _require_choices(config: RunConfig) -> None:
             "no model was named",
             where="--model",
             fix="give a directory or hub id, or `--model demo --task demo` for a first look",
+        )
+
+
+def _require_labels(config: RunConfig, task: Task) -> None:
+    """Check that a recovery by labels has some to learn.
+
+    Raises:
+        UsageError: labels of this kind of task teach nothing.
+    """
+    if KINDS[task.kind].loss is None and not RECOVERIES[config.recover].inherits:
+        raise UsageError(
+            f"{task.kind} has no labels to fine-tune on: a model learns it from its teacher",
+            where=f"--recover {config.recover}",
+            fix="leave it away, or say --recover distill",
         )
 
 

@@ -91,6 +91,19 @@ def question_rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
     return made
 
 
+def pair_rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
+    """Two such sentences and the share of their words that they have in common, from 0 to 5."""
+    texts = [row["text"] for row in rows(3 * count, seed)]
+    made = []
+    for first, second, third in zip(texts[::3], texts[1::3], texts[2::3], strict=True):
+        closer = f"{first.rpartition(' ')[0]} {third.rpartition(' ')[2]}"
+        second = closer if len(made) % 2 else second
+        one, other = set(first.split()), set(second.split())
+        score = 5 * len(one & other) / len(one | other)
+        made.append({"sentence1": first, "sentence2": second, "label": score})
+    return made
+
+
 def make_data_of(
     directory: Path, make: Callable[[int, int], list[dict[str, Any]]], train: int, validation: int
 ) -> Path:

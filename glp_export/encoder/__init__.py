@@ -16,6 +16,7 @@ from glp_export.encoder.layer_stack import (
     find_layer_stack,
     remove_layers,
 )
+from glp_export.encoder.model_files import find_file, settle_kind
 from glp_export.encoder.quantisation_aware import quantisation_aware
 from glp_export.encoder.recovery import RECOVERIES, Lesson, Recovery
 from glp_export.encoder.scoring import predict, predict_with_features
@@ -35,6 +36,7 @@ __all__ = [
     "TrainSettings",
     "checksum",
     "distill",
+    "find_file",
     "find_layer_stack",
     "finetune",
     "load_model",
@@ -46,6 +48,7 @@ __all__ = [
     "random_rows",
     "remove_layers",
     "save_checkpoint",
+    "settle_kind",
     "task_of_model",
     "torch_threads",
     "unpruned_twin",

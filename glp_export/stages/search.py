@@ -34,9 +34,11 @@ def choose_layers(setup: Setup, work: Path, progress: Progress) -> Plan:
         return plan
     strategy = STRATEGIES[setup.config.search]
     cache = open_cache(setup, work)
-    teacher = train_teacher(setup, cache, progress) if strategy.needs_teacher else None
-    recovery = RECOVERIES["distill" if teacher else "finetune"]
     trials = strategy.effort(setup.problem).trials
+    # Where labels teach nothing, candidates of every strategy imitate.
+    taught = strategy.needs_teacher or (trials > 0 and setup.place.kind.loss is None)
+    teacher = train_teacher(setup, cache, progress) if taught else None
+    recovery = RECOVERIES["distill" if teacher else "finetune"]
     with (
         progress.stage(f"search ({strategy.name})", trials or None) as meter,
         open_bench(setup, recovery, teacher, cache, progress) as bench,

@@ -80,9 +80,9 @@ def train_contenders(
     Args:
         plans: one for each depth.
     """
-    teacher = _train(
-        setup, work / "unpruned", "fine-tune the unpruned", progress, _fine_tuned_unpruned(setup)
-    )
+    given = setup.place.kind.loss is None
+    title = "take the unpruned as it is" if given else "fine-tune the unpruned"
+    teacher = _train(setup, work / "unpruned", title, progress, _fine_tuned_unpruned(setup))
     unpruned = _saved_model(setup, teacher)
     rows = _lesson_rows(setup, unpruned)
     examples = setup.train if rows is setup.data.train else _encode(setup, rows)
@@ -112,7 +112,10 @@ def _lesson_rows(setup: Setup, unpruned: PreTrainedModel) -> Dataset:
     texts, task = setup.unlabeled, setup.data.task
     if texts is None:
         return setup.data.train
-    unknown = _encode(setup, with_labels(texts, blank_labels(texts), task))
+    blank = with_labels(texts, blank_labels(texts), task)
+    if setup.place.kind.blank:
+        return concatenate_datasets([setup.data.train, blank])
+    unknown = _encode(setup, blank)
     answers = predict(unpruned, unknown, setup.tokenizer, device=setup.place.device)
     label = KINDS[task.kind].predictions
     assert label is not None  # read_unlabeled refuses texts that no teacher can label

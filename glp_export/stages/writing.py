@@ -12,6 +12,7 @@ from glp_export.artifact import ArtifactLayout, Measured, serving_settings
 from glp_export.artifact.precisions_file import PrecisionsFile
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier, FrontierDifference, of_depth
 from glp_export.config import COUNTS, RunConfig
+from glp_export.encoder import ModelSource, find_file
 from glp_export.machine import describe
 from glp_export.report import CardFacts, MetricDifference, write_card, write_ladder_readme
 from glp_export.search import Plan
@@ -118,6 +119,21 @@ def write_serving(
     ).save(layout)
 
 
+def write_companions(
+    place: Place, layout: ArtifactLayout, max_length: int, source: ModelSource
+) -> None:
+    """Write what other libraries read beside the checkpoint, where the kind of task has that.
+
+    Args:
+        place: the task.
+        layout: of the artifact, its checkpoint in place.
+        max_length: longest input in tokens.
+        source: the model that was given, whose own such files are made use of.
+    """
+    if place.kind.companions is not None:
+        place.kind.companions(layout.root, max_length, lambda name: find_file(source, name))
+
+
 def _write_artifact(
     setup: Setup,
     rung: Rung,
@@ -149,6 +165,7 @@ def _write_artifact(
     )
     _write_environment(layout)
     write_serving(setup.place, layout, setup.max_length, pruned.exported, part.file)
+    write_companions(setup.place, layout, setup.max_length, setup.source)
     write_card(
         layout.card,
         plan=rung.plan,

@@ -43,7 +43,13 @@ def columns_of(
         DataError: the data does not have its form; it lists the columns that are there.
     """
     if kind.columns is None:
-        return find_columns(split, text, label)
+        found = find_columns(split, text, label)
+        if kind.text_columns not in (None, len(found.text)):
+            number = {1: "one column", 2: "two columns"}[kind.text_columns]
+            raise _fault(
+                split, f"{kind.name} reads {number} of text, not {' and '.join(found.text)}"
+            )
+        return found
     _require_named(split, text, label)
     found = kind.columns(split, text, label)
     if found is None:

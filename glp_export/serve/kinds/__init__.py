@@ -8,6 +8,7 @@ from typing import Any
 from glp_export.serve.kinds.base import ServedKind
 from glp_export.serve.kinds.spans import SPANS
 from glp_export.serve.kinds.texts import TEXTS
+from glp_export.serve.kinds.vectors import FIRST_VECTORS, MEAN_VECTORS
 from glp_export.serve.kinds.words import WORDS
 
 __all__ = ["SERVED", "ServedKind", "served_kind"]
@@ -18,6 +19,8 @@ SERVED: dict[str, ServedKind] = {
     "multi-label-classification": TEXTS,
     "token-classification": WORDS,
     "question-answering": SPANS,
+    "sentence-embeddings": MEAN_VECTORS,
+    "sentence-embeddings-cls": FIRST_VECTORS,
 }
 """By the kind of task that the artifact names."""
 
