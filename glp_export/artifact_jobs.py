@@ -179,7 +179,10 @@ def score_file(artifact: Path, file: OnnxFile, settings: Mapping[str, Any]) -> t
             fix=f"give data with the artifact's labels: {', '.join(own.labels) or 'none'}",
         )
     session = open_session(file.path, provider=place.provider, threads=place.threads)
-    answers = predict_onnx(session, pruned.test, pruned.tokenizer, read=place.kind.read)
+    kind = place.kind
+    answers = predict_onnx(
+        session, pruned.test, pruned.tokenizer, read=kind.read, batch_size=kind.batch_size
+    )
     truth = truth_of(place.task, pruned.test)
     return score(place.task, answers, truth), count_examples(place.task, truth)
 

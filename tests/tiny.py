@@ -104,6 +104,27 @@ def pair_rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
     return made
 
 
+def ranking_rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
+    """Queries with four sentences each; those of a good feeling are relevant, one is at least."""
+    said = rows(2 * count, seed)
+    by_feeling = {what: [r["text"] for r in said if r["label"] == what] for what in ("good", "bad")}
+    generator = random.Random(seed)
+    made = []
+    for query in range(count // 4):
+        relevant = generator.randint(1, 3)
+        asked = f"what is {generator.choice(GOOD)} {ANIMALS[query % 4]} {'very ' * (query // 4)}"
+        for place in range(4):
+            passage = generator.choice(by_feeling["good" if place < relevant else "bad"])
+            row = {"query": asked, "passage": passage, "label": int(place < relevant)}
+            made.append(row)
+    return made
+
+
+def text_rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
+    """Such sentences alone."""
+    return [{"text": row["text"]} for row in rows(count, seed)]
+
+
 def make_data_of(
     directory: Path, make: Callable[[int, int], list[dict[str, Any]]], train: int, validation: int
 ) -> Path:

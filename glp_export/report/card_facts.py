@@ -71,6 +71,7 @@ class CardFacts:
         other_scores: on further test sets, where the task has them.
         command: the command line that made the artifact.
         text_pair: whether the model reads two texts at a time.
+        mask_token: what hides a token from the model, empty where nothing is hidden.
         license: identifier for the card's metadata, None if it is not known.
     """
 
@@ -90,4 +91,5 @@ class CardFacts:
     other_scores: tuple[OtherScore, ...] = ()
     command: str = ""
     text_pair: bool = False
+    mask_token: str = ""
     license: str | None = None

@@ -241,6 +241,7 @@ def _card_facts(
         other_scores=tuple(score for one in scored for score in one.others),
         command=_command(),
         text_pair=len(setup.data.task.text_columns) == 2,
+        mask_token=setup.tokenizer.mask_token or "",
     )
 
 

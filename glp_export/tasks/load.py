@@ -97,6 +97,8 @@ class _Reading:
         targets = self.reader.targets(_label_column(split, self.task.label_column))
         names = dict(zip(self.task.text_columns, TEXT_COLUMNS, strict=False))
         _check_texts(split, self.task.text_columns)
+        if self.kind.check is not None:
+            self.kind.check(split, self.task.text_columns, self.task.label_column)
         rows = split.rows.select_columns(list(names))
         rows = rows.rename_columns({old: new for old, new in names.items() if old != new})
         return add_labels(rows, targets, self.kind), targets

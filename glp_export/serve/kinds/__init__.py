@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from glp_export.serve.kinds.base import ServedKind
+from glp_export.serve.kinds.masks import MASKS
 from glp_export.serve.kinds.spans import SPANS
 from glp_export.serve.kinds.texts import TEXTS
 from glp_export.serve.kinds.vectors import FIRST_VECTORS, MEAN_VECTORS
@@ -19,6 +20,8 @@ SERVED: dict[str, ServedKind] = {
     "multi-label-classification": TEXTS,
     "token-classification": WORDS,
     "question-answering": SPANS,
+    "reranking": TEXTS,
+    "masked-language-model": MASKS,
     "sentence-embeddings": MEAN_VECTORS,
     "sentence-embeddings-cls": FIRST_VECTORS,
 }

@@ -17,9 +17,11 @@ from glp_export.tasks.kinds.base import (
     read_logits,
 )
 from glp_export.tasks.kinds.classification import TEXT_CLASSIFICATION
+from glp_export.tasks.kinds.masked_language_model import MASKED_LANGUAGE_MODEL
 from glp_export.tasks.kinds.multi_label import MULTI_LABEL
 from glp_export.tasks.kinds.question_answering import QUESTION_ANSWERING
 from glp_export.tasks.kinds.regression import REGRESSION
+from glp_export.tasks.kinds.reranking import RERANKING
 from glp_export.tasks.kinds.sentence_embeddings import FIRST_EMBEDDINGS, MEAN_EMBEDDINGS
 from glp_export.tasks.kinds.token_classification import TOKEN_CLASSIFICATION
 
@@ -47,6 +49,8 @@ KINDS: dict[str, TaskKind] = {
         MULTI_LABEL,
         REGRESSION,
         TEXT_CLASSIFICATION,
+        MASKED_LANGUAGE_MODEL,
+        RERANKING,
         MEAN_EMBEDDINGS,
         FIRST_EMBEDDINGS,
     )

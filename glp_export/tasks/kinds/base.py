@@ -142,6 +142,7 @@ class TaskKind:
             those that are named; None where the data is not of that form.
         needs: what `columns` looks for, in words.
         text_columns: how many it reads; None for one or two.
+        check: refuses a split that cannot be used, from it, its text columns and its label's.
         targets: encoded columns that the loss reads.
         truth: encoded rows and the task's labels to the truth.
         count: how many examples a truth is of, where one may have several encoded rows.
@@ -197,6 +198,7 @@ class TaskKind:
     columns: Callable[[RawSplit, Sequence[str], str | None], Columns | None] | None = None
     needs: str = ""
     text_columns: int | None = None
+    check: Callable[[RawSplit, Sequence[str], str], None] | None = None
     targets: tuple[str, ...] = ("labels",)
     truth: Callable[[Dataset, Sequence[str]], Any] = lambda rows, labels: np.asarray(
         rows["labels"][:]
@@ -217,7 +219,7 @@ class TaskKind:
     refit_to_teacher: bool = False
     groups: Callable[[Dataset], NDArray[np.int64]] | None = None
     numbers: Callable[[NDArray[Any]], NDArray[Any]] = lambda answers: answers
-    batch_size: int = 64
+    batch_size: int = 32
     settle: Callable[[FindFile], str] | None = None
     companions: Callable[[Path, int, FindFile], None] | None = None
 
