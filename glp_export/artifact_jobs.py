@@ -35,6 +35,7 @@ from glp_export.encoder import (
     ModelSource,
     TrainSettings,
     load_tokenizer,
+    mark_kind,
     random_rows,
     settle_kind,
     task_of_model,
@@ -80,7 +81,8 @@ def export(checkpoint: Path, config: RunConfig, progress: Progress) -> Path:
         shutil.copytree(checkpoint, staging, ignore=_MADE_HERE, dirs_exist_ok=True)
         place = stand_in(config, task)
         rows = random_rows(tokenizer, config.max_length, config.seed)
-        trained = Trained("pruned", str(checkpoint), checkpoint, tokenizer, rows)
+        mark_kind(layout.config, task)
+        trained = Trained("pruned", str(checkpoint), staging, tokenizer, rows)
         work = layout.work_dir / "onnx"
         exported = export_contender(place, trained, layout, work, progress)
         exported = add_precisions(place, exported, layout, work, None, progress)

@@ -16,7 +16,7 @@ from glp_export.encoder.layer_stack import (
     find_layer_stack,
     remove_layers,
 )
-from glp_export.encoder.model_files import find_file, settle_kind
+from glp_export.encoder.model_files import find_file, mark_kind, settle_kind
 from glp_export.encoder.quantisation_aware import quantisation_aware
 from glp_export.encoder.recovery import RECOVERIES, Lesson, Recovery
 from glp_export.encoder.scoring import predict, predict_with_features
@@ -41,6 +41,7 @@ __all__ = [
     "finetune",
     "load_model",
     "load_tokenizer",
+    "mark_kind",
     "match_inputs",
     "predict",
     "predict_with_features",

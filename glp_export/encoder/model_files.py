@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,11 +31,33 @@ def find_file(source: ModelSource, name: str) -> Path | None:
     return None if found is None else Path(found)
 
 
+def kind_of_files(directory: Path) -> str | None:
+    """The kind of task that the files beside a model's weights tell; None where none does."""
+
+    def find(name: str) -> Path | None:
+        path = directory / name
+        return path if path.is_file() else None
+
+    told = (kind.told(find) for kind in KINDS.values() if kind.told is not None)
+    return next((name for name in told if name is not None), None)
+
+
+def mark_kind(config: Path, task: Task) -> None:
+    """Let a model's `config.json` say the kind of task, where it does not yet."""
+    content = json.loads(config.read_text(encoding="utf-8"))
+    if content.get("finetuning_task") != task.kind:
+        content["finetuning_task"] = task.kind
+        config.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
 def settle_kind(task: Task, source: ModelSource) -> Task:
     """The task as a model answers it, where the model's own files say more than was asked for.
 
     Raises:
         ModelError: they ask for what cannot be done here.
     """
-    settle = KINDS[task.kind].settle
-    return task if settle is None else replace(task, kind=settle(lambda n: find_file(source, n)))
+    kind = KINDS[task.kind]
+    if kind.told is None:
+        return task
+    told = kind.told(lambda name: find_file(source, name))
+    return replace(task, kind=told or task.kind)

@@ -151,7 +151,7 @@ def load(
     if verify:
         verify_files(root, (f"onnx/{file.name}",), perhaps=(f"onnx/{file.name}_data",))
     cores = _threads(settings) if threads is None else threads
-    kind = served_kind(settings.kind, config)
+    kind = served_kind(settings.kind, config, root)
     return ServedModel(
         path=root / "onnx" / file.name,
         variant=file.variant,

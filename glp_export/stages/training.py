@@ -23,7 +23,9 @@ from glp_export.encoder import (
     predict,
     remove_layers,
     save_checkpoint,
+    settle_kind,
 )
+from glp_export.errors import UsageError
 from glp_export.progress import Progress
 from glp_export.report.numbers import layers_in_words
 from glp_export.search import Plan, Problem, order_by_rule
@@ -186,8 +188,10 @@ def _distilled_rival(school: _School, name: str) -> Trained:
     model = load_seeded(source, setup.data, setup.config.seed)
     match_inputs(tokenizer, model)
     task, length = setup.data.task, setup.config.max_length
+    examples = encode(school.rows, task, tokenizer, length)
+    _require_comparable(setup, source, lesson, examples)
     own_lesson = Lesson(
-        examples=encode(school.rows, task, tokenizer, length),
+        examples=examples,
         tokenizer=tokenizer,
         teacher_logits=lesson.teacher_logits,
         settings=lesson.settings,
@@ -205,6 +209,27 @@ def _distilled_rival(school: _School, name: str) -> Trained:
     )
     others_by_name = dict(zip(setup.data.other_tests, others, strict=True))
     return Trained("distilled", name, checkpoint, tokenizer, test, others_by_name)
+
+
+def _require_comparable(
+    setup: Setup, source: ModelSource, lesson: Lesson, examples: Dataset
+) -> None:
+    """Check that a rival's answers stand where the teacher's do.
+
+    Raises:
+        UsageError: it pools tokens in another way, or answers for each of other tokens.
+    """
+    kind = settle_kind(setup.data.task, source).kind
+    of_tokens = lesson.teacher_logits is not None and lesson.teacher_logits.ndim > 2
+    other = of_tokens and examples["input_ids"][:] != lesson.examples["input_ids"][:]
+    if kind != setup.data.task.kind or other:
+        raise UsageError(
+            "its tokenizer cuts texts otherwise, and every token has its answer here"
+            if other
+            else f"it is for {kind}, and the model that is pruned for {setup.data.task.kind}",
+            where=f"--distilled {source.name}",
+            fix="name a model of the same kind, or --distilled student",
+        )
 
 
 def _fine_tuned_unpruned(setup: Setup) -> Make:

@@ -141,7 +141,7 @@ class TaskKind:
         columns: finds the columns of data that has another form than text beside a label, from
             those that are named; None where the data is not of that form.
         needs: what `columns` looks for, in words.
-        text_columns: how many it reads; None for one or two.
+        pairs: whether it needs two columns of text; else one or two will do.
         check: refuses a split that cannot be used, from it, its text columns and its label's.
         targets: encoded columns that the loss reads.
         truth: encoded rows and the task's labels to the truth.
@@ -170,8 +170,8 @@ class TaskKind:
             targets of each.
         numbers: the part of the answers that is compared number by number.
         batch_size: encoded rows that are answered together; fewer where outputs are large.
-        settle: the name of the kind that a model's own files ask for, found by the function that
-            finds them; None where they say nothing of it.
+        told: the name of the kind that a model's own files tell, found by the function that finds
+            them; None where they say nothing. Where this kind is asked for, it becomes that one.
         companions: writes what other libraries read beside a checkpoint: its directory, the
             longest input in tokens, and a function that finds a file of the given model by name.
         hub_task: the Hub's name for it.
@@ -197,7 +197,7 @@ class TaskKind:
     read: Callable[[Outputs, Batch], NDArray[np.float32]] = read_logits
     columns: Callable[[RawSplit, Sequence[str], str | None], Columns | None] | None = None
     needs: str = ""
-    text_columns: int | None = None
+    pairs: bool = False
     check: Callable[[RawSplit, Sequence[str], str], None] | None = None
     targets: tuple[str, ...] = ("labels",)
     truth: Callable[[Dataset, Sequence[str]], Any] = lambda rows, labels: np.asarray(
@@ -220,7 +220,7 @@ class TaskKind:
     groups: Callable[[Dataset], NDArray[np.int64]] | None = None
     numbers: Callable[[NDArray[Any]], NDArray[Any]] = lambda answers: answers
     batch_size: int = 32
-    settle: Callable[[FindFile], str] | None = None
+    told: Callable[[FindFile], str | None] | None = None
     companions: Callable[[Path, int, FindFile], None] | None = None
 
     def metric(self, name: str) -> Metric:

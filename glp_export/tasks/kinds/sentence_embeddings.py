@@ -151,9 +151,10 @@ def _reading(pooling: str) -> Callable[[Outputs, Batch], NDArray[np.float32]]:
     return read
 
 
-def _settle(find: FindFile) -> str:
-    """The pooling that the model's sentence-transformers files ask for; else the mean."""
-    return NAMES[said_pooling(find) or MEAN]
+def _told(find: FindFile) -> str | None:
+    """By the pooling that the model's sentence-transformers files ask for."""
+    pooling = said_pooling(find)
+    return None if pooling is None else NAMES[pooling]
 
 
 _MEAN = TaskKind(
@@ -169,7 +170,7 @@ _MEAN = TaskKind(
     recognises=lambda column: False,
     reader=read_numbers,
     strata=tenths,
-    text_columns=2,
+    pairs=True,
     encode=_encode,
     targets=(),
     outputs=("last_hidden_state",),
@@ -182,7 +183,7 @@ _MEAN = TaskKind(
     refit=_refit,
     refit_to_teacher=True,
     numbers=_scaled,
-    settle=_settle,
+    told=_told,
     companions=lambda directory, max_length, find: write_files(directory, MEAN, max_length, find),
     named=False,
     fits_head=False,
@@ -198,6 +199,6 @@ FIRST_EMBEDDINGS = replace(
     metrics=tuple(replace(metric, kind=NAMES[FIRST]) for metric in _MEAN.metrics),
     read=_reading(FIRST),
     imitation=_imitation(_first_of),
-    settle=None,
+    told=None,
     companions=lambda directory, max_length, find: write_files(directory, FIRST, max_length, find),
 )
