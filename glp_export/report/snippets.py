@@ -62,7 +62,7 @@ def _of_questions(facts: CardFacts) -> dict[str, str]:
     both = "\n".join(
         (
             "for number, (first, last) in enumerate(zip({first}, {last})):",
-            "    print(tokenizer.decode({ids}[first : last + 1]))",
+            "    print(tokenizer.decode({ids}[first : last + 1], skip_special_tokens=True))",
         )
     )
     return {

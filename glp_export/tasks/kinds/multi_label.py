@@ -70,10 +70,11 @@ def _names(column: LabelColumn) -> list[list[str]]:
     """
     rows: list[list[str]] = []
     for row, values in enumerate(column.values):
-        names = [label_name(value, column.names) for value in values or ()]
-        if values is None or None in names:
+        is_list = isinstance(values, list | tuple)
+        names = [label_name(value, column.names) for value in values] if is_list else []
+        if not is_list or None in names:
             raise DataError(
-                "A row has no list of labels." if values is None else "A label is empty.",
+                "A label is empty." if is_list else "A row has no list of labels.",
                 where=column.place(row),
                 fix="give a list, [] for a text that has no label, or remove the row",
             )
