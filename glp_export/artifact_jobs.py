@@ -39,7 +39,9 @@ from glp_export.encoder import (
     TrainSettings,
     load_tokenizer,
     make_loadable,
+    mark_kind,
     random_rows,
+    settle_kind,
     task_of_model,
     unpruned_twin,
 )
@@ -58,7 +60,7 @@ from glp_export.stages.measuring import time_contenders
 from glp_export.stages.order import Evidence
 from glp_export.stages.precision import add_precisions
 from glp_export.stages.training import Trained
-from glp_export.stages.writing import write_serving
+from glp_export.stages.writing import write_companions, write_serving
 from glp_export.tasks import count_examples, encode, load_task_data, score, truth_of
 
 _MADE_HERE = shutil.ignore_patterns("onnx", "glp", "triton", "ort_config.json")
@@ -85,7 +87,8 @@ def export(checkpoint: Path, config: RunConfig, progress: Progress) -> Path:
         make_loadable(staging, tokenizer, longest=longest_input(staging))
         place = stand_in(config, task)
         rows = random_rows(tokenizer, config.max_length, config.seed)
-        trained = Trained("pruned", str(checkpoint), checkpoint, tokenizer, rows)
+        mark_kind(layout.config, task)
+        trained = Trained("pruned", str(checkpoint), staging, tokenizer, rows)
         work = layout.work_dir / "onnx"
         exported = export_contender(place, trained, layout, work, progress)
         exported = add_precisions(place, exported, layout, work, None, progress)
@@ -95,6 +98,7 @@ def export(checkpoint: Path, config: RunConfig, progress: Progress) -> Path:
         write_serving(place, layout, config.max_length, exported)
         if config.triton:
             write_triton(layout, layout.triton, name=triton_name(config.output.name))
+        write_companions(place, layout, config.max_length, source)
         store_inputs(layout, place, tokenizer)
         layout.environment.write_text(json.dumps(asdict(describe_machine()), indent=2) + "\n")
         config.save(layout.run_config)
@@ -185,7 +189,10 @@ def score_file(artifact: Path, file: OnnxFile, settings: Mapping[str, Any]) -> t
             fix=f"give data with the artifact's labels: {few(own.labels) or 'none'}",
         )
     session = open_session(file.path, provider=place.provider, threads=place.threads)
-    answers = predict_onnx(session, pruned.test, pruned.tokenizer, read=place.kind.read)
+    kind = place.kind
+    answers = predict_onnx(
+        session, pruned.test, pruned.tokenizer, read=kind.read, batch_size=kind.batch_size
+    )
     truth = truth_of(place.task, pruned.test)
     return score(place.task, answers, truth), count_examples(place.task, truth)
 
@@ -263,8 +270,9 @@ def _pruned(layout: ArtifactLayout, config: RunConfig) -> tuple[Place, Trained]:
     """The artifact as a contender, with the test rows of its data."""
     tokenizer = load_tokenizer(ModelSource(str(layout.root), offline=True))
     data = load_task_data(data_spec(config))
-    place = stand_in(config, data.task)
-    test = encode(data.test, data.task, tokenizer, config.max_length)
+    task = settle_kind(data.task, ModelSource(str(layout.root), offline=True))
+    place = stand_in(config, task)
+    test = encode(data.test, task, tokenizer, config.max_length)
     return place, Trained("pruned", str(layout.root), layout.root, tokenizer, test)
 
 

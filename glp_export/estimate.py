@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from glp_export.encoder import finetune
+from glp_export.encoder import distill, finetune, predict
 from glp_export.search import STRATEGIES, Effort
 from glp_export.setup import Setup
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel
 
 PROBE_STEPS = 6
 
@@ -60,7 +64,8 @@ def estimate_run(setup: Setup) -> Estimate:
     searched = not setup.config.plan
     effort = STRATEGIES[setup.config.search].effort(setup.problem) if searched else Effort()
     rivals = {"none": (), "student": depths}.get(setup.config.distilled, depths[-1:])
-    final = (setup.stack.num_layers, *depths, *rivals)
+    teacher = () if setup.place.kind.loss is None else (setup.stack.num_layers,)
+    final = (*teacher, *depths, *rivals)
     whole = round(len(setup.fit) * setup.candidate.epochs)
     search_samples = effort.examples + effort.trainings * whole
     final_samples = round(len(setup.train) * setup.final.epochs)
@@ -87,11 +92,18 @@ def _probe(setup: Setup) -> float:
     """Seconds for one example through the whole model, forward and back."""
     rows = min(PROBE_STEPS * setup.config.batch_size, len(setup.train))
     examples = setup.train.select(range(rows))
-    once = replace(setup.final, epochs=1)
     model = setup.pretrained()
-    finetune(
-        model, examples.select(range(min(rows, setup.config.batch_size))), setup.tokenizer, once
-    )
+    _train(setup, model, examples.select(range(min(rows, setup.config.batch_size))))
     start = time.perf_counter()
-    finetune(model, examples, setup.tokenizer, once)
+    _train(setup, model, examples)
     return (time.perf_counter() - start) / rows
+
+
+def _train(setup: Setup, model: PreTrainedModel, examples: Dataset) -> None:
+    """One pass over the labels, or where they teach nothing over the model's own answers."""
+    once, tokenizer = replace(setup.final, epochs=1), setup.tokenizer
+    if setup.place.kind.loss is not None:
+        finetune(model, examples, tokenizer, once)
+        return
+    answers = predict(model, examples, tokenizer, device=setup.place.device)
+    distill(model, answers, examples, tokenizer, once, setup.distillation)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glp_export.artifact.exporters import EXPORTERS
-from glp_export.artifact.quantise.recipe import RECIPES
-from glp_export.bench.contenders import PYTORCH
+from glp_export.checks import require_choices, require_labels
 from glp_export.config import RunConfig
 from glp_export.depths import judged_cuts, most_cuts, wanted_depths
 from glp_export.encoder import (
-    RECOVERIES,
     DistillSettings,
     LayerStack,
     ModelSource,
@@ -23,11 +19,11 @@ from glp_export.encoder import (
     load_model,
     load_tokenizer,
     match_inputs,
+    settle_kind,
 )
-from glp_export.errors import UsageError
 from glp_export.machine import provider_for, resolve_device, usable_cores
 from glp_export.precisions import Wanted, wanted_precisions
-from glp_export.search import STRATEGIES, WORKERS, Problem
+from glp_export.search import Problem
 from glp_export.tasks import (
     KINDS,
     DataSpec,
@@ -142,12 +138,14 @@ def set_up(config: RunConfig) -> Setup:
     """
     from datasets import concatenate_datasets
 
-    _require_choices(config)
+    require_choices(config)
     device = resolve_device(config.device)
     wanted_precisions(config.precision, device)  # refused before anything is read
     data = load_task_data(data_spec(config))
     require_enough(data, config.batch_size)
     source = model_source(config, str(config.model))
+    data = replace(data, task=settle_kind(data.task, source))
+    require_labels(config, data.task)
     tokenizer = load_tokenizer(source)
     model = load_seeded(source, data, config.seed)
     match_inputs(tokenizer, model)
@@ -244,28 +242,6 @@ def data_spec(config: RunConfig) -> DataSpec:
         token=config.token,
         trust_remote_code=config.trust_remote_code,
     )
-
-
-def _require_choices(config: RunConfig) -> None:
-    """Check the names that tables hold, with the names that would do, and what they need."""
-    choices: tuple[tuple[str, str, Collection[str]], ...] = (
-        ("--search", config.search, STRATEGIES),
-        ("--recover", config.recover, RECOVERIES),
-        ("--workers", config.workers, WORKERS),
-        ("--exporter", config.exporter, ("auto", *EXPORTERS)),
-        *(("--int8", name, RECIPES) for name in config.int8),
-        *(("--pytorch", name, PYTORCH) for name in config.pytorch),
-    )
-    for flag, value, table in choices:
-        if value not in table:
-            raise UsageError(f"there is no {flag} {value}", fix=f"choose from {', '.join(table)}")
-    WORKERS[config.workers].require()
-    if not config.model:
-        raise UsageError(
-            "no model was named",
-            where="--model",
-            fix="give a directory or hub id, or `--model demo --task demo` for a first look",
-        )
 
 
 def _train_settings(config: RunConfig, model: PreTrainedModel, device: str) -> TrainSettings:

@@ -91,6 +91,40 @@ def question_rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
     return made
 
 
+def pair_rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
+    """Two such sentences and the share of their words that they have in common, from 0 to 5."""
+    texts = [row["text"] for row in rows(3 * count, seed)]
+    made = []
+    for first, second, third in zip(texts[::3], texts[1::3], texts[2::3], strict=True):
+        closer = f"{first.rpartition(' ')[0]} {third.rpartition(' ')[2]}"
+        second = closer if len(made) % 2 else second
+        one, other = set(first.split()), set(second.split())
+        score = 5 * len(one & other) / len(one | other)
+        made.append({"sentence1": first, "sentence2": second, "label": score})
+    return made
+
+
+def ranking_rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
+    """Queries with four sentences each; those of a good feeling are relevant, one is at least."""
+    said = rows(2 * count, seed)
+    by_feeling = {what: [r["text"] for r in said if r["label"] == what] for what in ("good", "bad")}
+    generator = random.Random(seed)
+    made = []
+    for query in range(count // 4):
+        relevant = generator.randint(1, 3)
+        asked = f"what is {generator.choice(GOOD)} {ANIMALS[query % 4]} {'very ' * (query // 4)}"
+        for place in range(4):
+            passage = generator.choice(by_feeling["good" if place < relevant else "bad"])
+            row = {"query": asked, "passage": passage, "label": int(place < relevant)}
+            made.append(row)
+    return made
+
+
+def text_rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
+    """Such sentences alone."""
+    return [{"text": row["text"]} for row in rows(count, seed)]
+
+
 def make_data_of(
     directory: Path, make: Callable[[int, int], list[dict[str, Any]]], train: int, validation: int
 ) -> Path:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact.tolerance import Tolerance
+from glp_export.tasks.kinds import Choices
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,7 +59,7 @@ def compare(found: Array, wanted: Array, tolerance: Tolerance | None) -> Differe
 
 
 def agreement(
-    found: Array, wanted: Array, tolerance: Tolerance | None
+    found: Choices, wanted: Choices, tolerance: Tolerance | None
 ) -> tuple[Array, tuple[int, ...]]:
     """Which decisions are the same, and those that differ without excuse.
 
@@ -66,14 +67,14 @@ def agreement(
     such a tie is not the same, and is not listed.
 
     Args:
-        found: options `(decisions, options)`; the largest of a row is decided for.
-        wanted: likewise.
+        found: the decisions in a file's answers.
+        wanted: the same decisions in PyTorch's.
         tolerance: None where differences do not judge.
     """
     import numpy as np
 
-    same = found.argmax(axis=-1) == wanted.argmax(axis=-1)
-    ranked = np.sort(wanted, axis=-1)
-    slack = 2 * tolerance.bound(wanted).max(axis=-1) if tolerance else 0.0
+    same = found.decided == wanted.decided
+    ranked = np.sort(wanted.options, axis=-1)
+    slack = 2 * tolerance.bound(wanted.options).max(axis=-1) if tolerance else 0.0
     clear = ranked[..., -1] - ranked[..., -2] > slack
     return same, tuple(np.flatnonzero(~same & clear).tolist())

@@ -133,7 +133,7 @@ def compare_with(
     cases = [*rows, *probes]
     runs = [_run(session, case, one, kind) for case, one in zip(cases, wanted, strict=True)]
     provider = session.get_providers()[0]
-    found = _judge(file, provider, runs[: len(rows)], runs[len(rows) :], tolerance)
+    found = _judge(file, provider, runs[: len(rows)], runs[len(rows) :], tolerance, kind)
     if kind.choices is None:
         return found
     return _with_labels(found, runs[: len(rows)], tolerance, kind.choices)
@@ -158,10 +158,11 @@ def _judge(
     rows: Sequence[_Run],
     probes: Sequence[_Run],
     tolerance: Tolerance | None,
+    kind: TaskKind,
 ) -> FileParity:
     """Everything there is to say about one file, but for the labels."""
-    whole, samples = _over_rows(rows, tolerance)
-    probed = [_over(run, tolerance) for run in probes]
+    whole, samples = _over_rows(rows, tolerance, kind)
+    probed = [_over(run, tolerance, kind) for run in probes]
     named = [("real rows", whole), *((_title(r), d) for r, d in zip(probes, probed, strict=True))]
     return FileParity(
         variant=file.variant,
@@ -171,7 +172,7 @@ def _judge(
         samples=samples,
         max_abs=whole.max_abs,
         mean_abs=whole.mean_abs,
-        spread=_spread(rows),
+        spread=_spread(rows, kind),
         label_agreement=None,
         disagreements=(),
         non_finite=sum(difference.non_finite for _, difference in named),
@@ -199,7 +200,7 @@ def _with_labels(
             continue
         mask = run.case.batch["attention_mask"]
         found, wanted = choices(run.found, mask), choices(run.wanted, mask)
-        equal, differing = agreement(found.options, wanted.options, tolerance)
+        equal, differing = agreement(found, wanted, tolerance)
         same += equal.tolist()
         listed |= {run.case.rows[wanted.rows[decision]] for decision in differing}
     if not same:
@@ -214,7 +215,9 @@ def _with_labels(
     )
 
 
-def _over_rows(rows: Sequence[_Run], tolerance: Tolerance | None) -> tuple[Difference, int]:
+def _over_rows(
+    rows: Sequence[_Run], tolerance: Tolerance | None, kind: TaskKind
+) -> tuple[Difference, int]:
     """The real rows as one comparison, and how many of them the file could run."""
     import numpy as np
 
@@ -222,8 +225,8 @@ def _over_rows(rows: Sequence[_Run], tolerance: Tolerance | None) -> tuple[Diffe
     broken = tuple(f"{run.case.shape} does not run: {run.error}" for run in rows if run.error)
     if not ran:
         return Difference(None, None, 0, broken), 0
-    found = np.concatenate([attended(answers, run.case.batch) for run, answers in ran])
-    wanted = np.concatenate([attended(run.wanted, run.case.batch) for run, _ in ran])
+    found = np.concatenate([_numbers(answers, run, kind) for run, answers in ran])
+    wanted = np.concatenate([_numbers(run.wanted, run, kind) for run, _ in ran])
     difference = compare(found, wanted, tolerance)
     faults = (*broken, *difference.faults, *_first_not_finite(rows))
     return replace(difference, faults=faults), sum(len(answers) for _, answers in ran)
@@ -243,19 +246,23 @@ def _first_not_finite(rows: Sequence[_Run]) -> tuple[str, ...]:
     return ()
 
 
-def _spread(rows: Sequence[_Run]) -> float:
+def _numbers(answers: Array, run: _Run, kind: TaskKind) -> Array:
+    """What of one batch is compared number by number, (n, width)."""
+    return kind.numbers(attended(answers, run.case.batch))
+
+
+def _spread(rows: Sequence[_Run], kind: TaskKind) -> float:
     """How far PyTorch's own logits vary from row to row, or from token to token."""
     import numpy as np
 
-    wanted = np.concatenate([attended(run.wanted, run.case.batch) for run in rows])
+    wanted = np.concatenate([_numbers(run.wanted, run, kind) for run in rows])
     return float(wanted.std(axis=0).mean())
 
 
-def _over(run: _Run, tolerance: Tolerance | None) -> Difference:
+def _over(run: _Run, tolerance: Tolerance | None, kind: TaskKind) -> Difference:
     if run.found is None:
         return Difference(None, None, 0, (f"does not run: {run.error}",))
-    batch = run.case.batch
-    return compare(attended(run.found, batch), attended(run.wanted, batch), tolerance)
+    return compare(_numbers(run.found, run, kind), _numbers(run.wanted, run, kind), tolerance)
 
 
 def _title(run: _Run) -> str:

@@ -94,8 +94,9 @@ class StoredInputs:
             for number, (case, logits) in enumerate(zip(self.cases, self.logits, strict=True))
             for name, values in {**case.batch, _LOGITS: logits}.items()
         }
+        arrays[_KIND] = np.array(self.kind)
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, **{_KIND: np.array(self.kind)}, **arrays)
+        np.savez_compressed(path, **arrays)
         return path
 
     @classmethod

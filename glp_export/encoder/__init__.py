@@ -17,6 +17,7 @@ from glp_export.encoder.layer_stack import (
     remove_layers,
 )
 from glp_export.encoder.loadable import make_loadable
+from glp_export.encoder.model_files import find_file, mark_kind, settle_kind
 from glp_export.encoder.quantisation_aware import quantisation_aware
 from glp_export.encoder.recovery import RECOVERIES, Lesson, Recovery
 from glp_export.encoder.scoring import predict, predict_with_features
@@ -36,11 +37,13 @@ __all__ = [
     "TrainSettings",
     "checksum",
     "distill",
+    "find_file",
     "find_layer_stack",
     "finetune",
     "load_model",
     "load_tokenizer",
     "make_loadable",
+    "mark_kind",
     "match_inputs",
     "predict",
     "predict_with_features",
@@ -48,6 +51,7 @@ __all__ = [
     "random_rows",
     "remove_layers",
     "save_checkpoint",
+    "settle_kind",
     "task_of_model",
     "torch_threads",
     "unpruned_twin",

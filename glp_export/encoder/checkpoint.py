@@ -85,7 +85,7 @@ def load_tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
     _check_directory(source)
-    with _explained(source, "tokenizer"):
+    with explained(source, "tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(source.location, **source.arguments())
     if tokenizer.pad_token_id is None:
         raise ModelError(
@@ -112,12 +112,12 @@ def load_model(source: ModelSource, task: Task) -> PreTrainedModel:
     import transformers
 
     _check_directory(source)
-    with _explained(source, "configuration"):
+    with explained(source, "configuration"):
         config = transformers.AutoConfig.from_pretrained(source.location, **source.arguments())
     _refuse_pickle(source)
     configure(config, task)
     auto_class = getattr(transformers, KINDS[task.kind].auto_class)
-    with _explained(source, "weights"), _quiet():
+    with explained(source, "weights"), _quiet():
         model, loading = auto_class.from_pretrained(
             source.location,
             config=config,
@@ -149,8 +149,11 @@ def match_inputs(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> 
 
 
 def configure(config: Any, task: Task) -> None:
-    """Write a task's labels into a model configuration."""
+    """Write a task's kind and labels into a model configuration."""
     kind = KINDS[task.kind]
+    config.finetuning_task = kind.name
+    if not kind.fits_head:
+        return
     config.num_labels = kind.width or task.num_labels
     config.problem_type = kind.problem_type
     if task.labels:
@@ -236,7 +239,7 @@ def _require_encoder(source: ModelSource, model: PreTrainedModel, loading: Any) 
 
 
 @contextmanager
-def _explained(source: ModelSource, part: str) -> Iterator[None]:
+def explained(source: ModelSource, part: str) -> Iterator[None]:
     """Turn what transformers raises into one sentence that says what to do."""
     try:
         yield

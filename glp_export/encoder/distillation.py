@@ -33,7 +33,7 @@ class DistillSettings:
 
     Attributes:
         temperature: both distributions are softened by it; 1 leaves them as they are.
-        weight: share of the imitation in the loss, the rest is the task's own loss.
+        weight: share of the imitation in the loss, the rest is the task's own loss, if it has one.
         rate: the student's highest learning rate over that of fine-tuning. It starts from layers
             that know the task and has a gap to bridge, which takes longer strides, up to
             `HIGHEST_RATE`.
@@ -103,8 +103,10 @@ def _distiller_class(distillation: DistillSettings) -> Any:
             # In eval mode for dropout alone: gradients flow as in training.
             outputs = forward(model.eval(), inputs)
             distance = kind.imitation(outputs, teacher, inputs, distillation.temperature)
-            share = distillation.weight
-            loss = share * distance + (1 - share) * kind.loss(outputs, inputs)
+            loss = distance
+            if kind.loss is not None:
+                share = distillation.weight
+                loss = share * distance + (1 - share) * kind.loss(outputs, inputs)
             return (loss, outputs) if return_outputs else loss
 
     return Distiller

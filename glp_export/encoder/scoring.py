@@ -23,13 +23,14 @@ def predict(
     examples: Dataset,
     tokenizer: PreTrainedTokenizerBase,
     *,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     device: str = "cpu",
 ) -> NDArray[np.float32]:
     """Compute the answers to every example, in the order of `examples`.
 
     Args:
         examples: encoded, see `glp_export.tasks.encode`.
+        batch_size: rows that are answered together; None for the kind's own.
 
     Returns:
         (examples, width) float32, or (examples, tokens, width) where each token has its answer.
@@ -38,7 +39,8 @@ def predict(
 
     kind, parts, order = kind_of(model), [], []
     with torch.inference_mode():
-        for rows, batch in _batches(model, examples, tokenizer, (), batch_size, device):
+        size = batch_size or kind.batch_size
+        for rows, batch in _batches(model, examples, tokenizer, (), size, device):
             parts.append(_answers(kind, forward(model, batch), batch))
             order.append(rows)
     return gather(parts, order)
@@ -49,13 +51,14 @@ def predict_with_features(
     examples: Dataset,
     tokenizer: PreTrainedTokenizerBase,
     *,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     device: str = "cpu",
 ) -> tuple[NDArray[np.float32], Any]:
     """Compute the answers to every example, and what the encoder knows of it before any head.
 
     Args:
         examples: encoded, see `glp_export.tasks.encode`.
+        batch_size: rows that are answered together; None for the kind's own.
 
     Returns:
         Answers as of `predict`, and what the kind of task takes from the last hidden states: of
@@ -67,7 +70,8 @@ def predict_with_features(
     kind, parts, order = kind_of(model), [], []
     features: list[NDArray[np.float32]] = []
     with torch.inference_mode():
-        for rows, batch in _batches(model, examples, tokenizer, kind.targets, batch_size, device):
+        size = batch_size or kind.batch_size
+        for rows, batch in _batches(model, examples, tokenizer, kind.targets, size, device):
             inputs = {name: batch[name] for name in batch if name not in kind.targets}
             outputs = forward(model, inputs, output_hidden_states=True)
             parts.append(_answers(kind, outputs, batch))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glp_export.encoder.layer_stack import find_layer_stack
+from glp_export.encoder.model_files import kind_of_files
 from glp_export.errors import ModelError
 from glp_export.serve.settings import read_settings
 from glp_export.tasks import KINDS, Task, kind_of_config
@@ -34,7 +35,8 @@ def unpruned_twin(artifact: Path, num_layers: int, auto_class: str, directory: P
 def task_of_model(checkpoint: Path) -> Task:
     """The task that a fine-tuned checkpoint was made for.
 
-    An artifact says its kind itself; of another checkpoint the head and the configuration tell.
+    An artifact says its kind itself; of another checkpoint the head and the configuration tell, or
+    files beside the weights, such as those of sentence-transformers.
 
     Raises:
         ModelError: it has no head for any kind of task.
@@ -46,7 +48,9 @@ def task_of_model(checkpoint: Path) -> Task:
             "there is no checkpoint", where=str(checkpoint), fix="give what save_pretrained wrote"
         )
     config = AutoConfig.from_pretrained(checkpoint, local_files_only=True)
-    kind = KINDS.get(read_settings(checkpoint).kind or "") or kind_of_config(config)
+    said = read_settings(checkpoint).kind
+    kind = KINDS.get(said or "") or kind_of_config(config)
+    kind = kind or KINDS.get(kind_of_files(checkpoint) or "")
     if kind is None:
         raise ModelError(
             "the checkpoint has no head that is known here: "

@@ -62,10 +62,16 @@ def finetune(
     settings: TrainSettings,
     progress: Progress | None = None,
 ) -> PreTrainedModel:
-    """Train `model` in place on the labels of `examples` (encoded) and return it, in eval mode."""
+    """Train `model` in place on the labels of `examples` (encoded) and return it, in eval mode.
+
+    Of a kind of task whose labels teach nothing the model comes back as it is.
+    """
     from transformers import Trainer
 
-    trainer = Trainer if kind_of(model).loss is own_loss else _loss_trainer()
+    loss = kind_of(model).loss
+    if loss is None:
+        return model.eval()
+    trainer = Trainer if loss is own_loss else _loss_trainer(loss)
     return run_trainer(trainer, model, examples, tokenizer, settings, progress)
 
 
@@ -217,7 +223,7 @@ def _rows_for(
         return rows.add_column(_ROW, np.arange(len(rows)))
 
 
-def _loss_trainer() -> Any:
+def _loss_trainer(loss_of: Callable[[Any, Mapping[str, Any]], Any]) -> Any:
     from transformers import Trainer
 
     class LossTrainer(Trainer):
@@ -225,7 +231,7 @@ def _loss_trainer() -> Any:
             self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any
         ) -> Any:
             outputs = forward(model, inputs)
-            loss = kind_of(model).loss(outputs, inputs)
+            loss = loss_of(outputs, inputs)
             return (loss, outputs) if return_outputs else loss
 
     return LossTrainer

@@ -25,6 +25,7 @@ from glp_export.report.machine_table import machine_line
 from glp_export.report.rendering import render
 from glp_export.report.series import recommended
 from glp_export.report.table import device_name
+from glp_export.tasks import KINDS
 
 if TYPE_CHECKING:
     from glp_export.artifact.parity_report import ParityReport
@@ -117,8 +118,27 @@ def _measured(plan: Plan, benchmark: BenchmarkFile, facts: CardFacts) -> dict[st
             for name in ("onnxruntime", "onnxruntime-gpu", "torch", "transformers")
             if name in versions
         ),
-        "recovered": _RECOVERED.get(facts.recover, facts.recover),
-        "recovery_note": _RECOVERY_NOTES.get(facts.recover, ""),
+        **_training(facts),
         "passes": "1 pass" if facts.epochs == 1 else f"{facts.epochs:g} passes",
         "learning_rate": f"{facts.learning_rate:g}",
+    }
+
+
+def _training(facts: CardFacts) -> dict[str, str]:
+    """Who was taught on what; a model that is given as a teacher learns nothing itself."""
+    kind = KINDS[facts.kind]
+    lessons = "texts" if kind.blank else "labelled examples"
+    if kind.loss is None:
+        return {
+            "recovered": "distilled from the unpruned model as it was given",
+            "taught": "the unpruned model was taken as it was given; every other contender",
+            "lessons": lessons,
+            "recovery_note": "The pruned model started from the layers of the unpruned one and "
+            "learned to imitate its answers.",
+        }
+    return {
+        "recovered": _RECOVERED.get(facts.recover, facts.recover),
+        "taught": "every contender",
+        "lessons": lessons,
+        "recovery_note": _RECOVERY_NOTES.get(facts.recover, ""),
     }

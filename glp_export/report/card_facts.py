@@ -82,6 +82,7 @@ class CardFacts:
         other_scores: on further test sets, where the task has them.
         command: the command line that made the artifact.
         text_pair: whether the model reads two texts at a time.
+        mask_token: what hides a token from the model, empty where nothing is hidden.
         license: identifier for the card's metadata, None if it is not known.
         language: codes likewise.
         hub_data: the data set on the hub that `data` is; None for data of one's own.
@@ -104,6 +105,7 @@ class CardFacts:
     command: str = ""
     text_pair: bool = False
     data_notes: tuple[str, ...] = ()
+    mask_token: str = ""
     license: str | None = None
     language: str | list[str] | None = None
     hub_data: HubData | None = None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glp_export.report.card_facts import CardFacts
+from glp_export.report.more_snippets import of_masks, of_vectors
 from glp_export.tasks import KINDS
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def of(facts: CardFacts) -> dict[str, str]:
     """Python source by its place in the card's template."""
     outputs = KINDS[facts.kind].outputs
     common = {
+        "more_code": "",
         "tokenizers_options": "",
         "transformers_options": "",
         "numpy_outputs": ", ".join(outputs),
@@ -124,6 +126,9 @@ CODE: dict[str, Callable[[CardFacts], dict[str, str]]] = {
     "multi-label-classification": _of_label_sets,
     "token-classification": _of_words,
     "question-answering": _of_questions,
+    "sentence-embeddings": of_vectors,
+    "sentence-embeddings-cls": of_vectors,
+    "masked-language-model": of_masks,
 }
 """By kind of task, where it is not asked and read as a classifier of texts is."""
 

@@ -43,6 +43,7 @@ class Ground:
         select: encoded examples that it is scored on.
         refit: judge a candidate by the loss of a head refitted to it, besides its score.
         threads: of PyTorch; the same number gives the same numbers.
+        answers: the ancestor's on `select`, where it is the teacher.
     """
 
     ancestor: PreTrainedModel
@@ -52,6 +53,7 @@ class Ground:
     select: Dataset
     refit: bool
     threads: int
+    answers: NDArray[np.float32] | None = None
 
     @property
     def whole(self) -> int:
@@ -132,10 +134,16 @@ def _refit(ground: Ground, model: PreTrainedModel, features: Any) -> NDArray[np.
     """
     examples = ground.lesson.examples
     order = np.random.default_rng(ground.lesson.settings.seed).permutation(len(examples))
-    seen = examples.select(order[:PROBE_ROWS])
+    probed, kind = order[:PROBE_ROWS], KINDS[ground.task.kind]
+    seen = examples.select(probed)
     _, known = _read(ground, model, seen)
     labels, wanted = (_truth(ground, rows) for rows in (seen, ground.select))
-    return KINDS[ground.task.kind].refit(known, labels, features, wanted)
+    if not kind.refit_to_teacher:
+        return kind.refit(known, labels, features, wanted)
+    answers = ground.lesson.teacher_logits
+    if answers is None or ground.answers is None:
+        raise ValueError(f"candidates for {kind.name} are judged beside a teacher")
+    return kind.refit(known, (labels, answers[probed]), features, (wanted, ground.answers))
 
 
 def _truth(ground: Ground, rows: Dataset) -> Any:

@@ -61,6 +61,7 @@ class ServedModel:
         encoder: makes batches of texts.
         graph: the opened file.
         batch_tokens: tokens of a batch at most, padding included.
+        width: of the hidden states, where the configuration tells it.
     """
 
     path: Path
@@ -73,6 +74,7 @@ class ServedModel:
     encoder: TextEncoder
     graph: Graph
     batch_tokens: int
+    width: int = 0
 
     def __call__(self, texts: Any, text_pairs: str | Iterable[str] | None = None) -> Any:
         """Answer a text, texts, or pairs of texts.
@@ -85,7 +87,8 @@ class ServedModel:
 
         Returns:
             `Answers` of a model that labels or scores texts, `TaggedWords` of one that labels
-            words, `FoundAnswers` of one that is asked questions on documents.
+            words, `FoundAnswers` of one that is asked questions on documents; of one that makes
+            embeddings a float32 array ``(texts, width)`` of vectors of length 1.
 
         Raises:
             DataError: a row that is no text and no pair of texts.
@@ -148,7 +151,7 @@ def load(
     if verify:
         verify_files(root, (f"onnx/{file.name}",), perhaps=(f"onnx/{file.name}_data",))
     cores = _threads(settings) if threads is None else threads
-    kind = served_kind(settings.kind, config)
+    kind = served_kind(settings.kind, config, root)
     return ServedModel(
         path=root / "onnx" / file.name,
         variant=file.variant,
@@ -162,6 +165,7 @@ def load(
         ),
         graph=_open_graph(root / "onnx" / file.name, settings, chosen, cores, kind.outputs),
         batch_tokens=batch_tokens or _batch_tokens(chosen),
+        width=int(config.get("hidden_size") or config.get("dim") or 0),
     )
 
 

@@ -44,12 +44,14 @@ class TextEncoder:
     Attributes:
         max_length: longest row in tokens; None for no limit.
         segments: whether it makes `token_type_ids`; they are zeros otherwise.
+        mask_token: what hides a token; None where nothing says it.
     """
 
     tokenizer: Tokenizer
     padding: Padding
     max_length: int | None
     segments: bool
+    mask_token: str | None = None
 
     def encode_words(self, rows: Sequence[Sequence[str]]) -> list[Encoding]:
         """Tokens of each row of words, which know the number of their word.
@@ -181,7 +183,8 @@ def open_encoder(
         multiple or 1,
     )
     inputs = settings.get("model_input_names") or ("token_type_ids",)
-    return TextEncoder(tokenizer, padding, limit, "token_type_ids" in inputs)
+    mask = _content(settings.get("mask_token"))
+    return TextEncoder(tokenizer, padding, limit, "token_type_ids" in inputs, mask)
 
 
 def as_rows(texts: str | Iterable[Any], text_pairs: str | Iterable[Any] | None) -> list[Row]:
@@ -235,8 +238,7 @@ def _pad_token_id(
     tokenizer: Tokenizer, settings: Mapping[str, Any], config: Mapping[str, Any], root: Path
 ) -> int:
     """The tokenizer's, or the model's where the tokenizer has no padding token."""
-    token = settings.get("pad_token")
-    name = token["content"] if isinstance(token, dict) else token
+    name = _content(settings.get("pad_token"))
     found = config.get("pad_token_id") if name is None else tokenizer.token_to_id(name)
     if found is None:
         raise ModelError(
@@ -245,6 +247,11 @@ def _pad_token_id(
             fix="set tokenizer.pad_token and save the tokenizer again",
         )
     return int(found)
+
+
+def _content(token: Any) -> str | None:
+    """A special token as tokenizer_config.json has it: its text, or a mapping that holds it."""
+    return token["content"] if isinstance(token, dict) else token
 
 
 def _not_cut(error: Exception, rows: Sequence[Row]) -> DataError:

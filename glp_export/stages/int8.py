@@ -101,9 +101,10 @@ def _quantised(order: Order, name: str, plain: OnnxFile, *, recovered: bool = Fa
         return _Try(name, build(plain), None)
     # What it has to live up to are the answers of the model that was trained, in fp32.
     reference = order.answers(order.exported.plain, evidence.select)
-    axis = order.place.kind.shift_axis
-    moved = divergence(order.answers(build(plain), evidence.select), reference, axis)
-    loud = moved > LOUD * divergence(reference, reference.mean(axis=0, keepdims=True), axis)
+    axis, numbers = order.place.kind.shift_axis, order.place.kind.numbers
+    own = numbers(reference)
+    moved = divergence(numbers(order.answers(build(plain), evidence.select)), own, axis)
+    loud = moved > LOUD * divergence(own, own.mean(axis=0, keepdims=True), axis)
     if loud:
         rows = _batches(order, evidence, SMOOTHING_ROWS)
         plain = smooth(plain, work / "smooth.onnx", rows, threads=order.place.threads)
@@ -114,6 +115,7 @@ def _quantised(order: Order, name: str, plain: OnnxFile, *, recovered: bool = Fa
         compare_with(order.place.task, reference, truth_of(order.place.task, evidence.select)),
         max_drop=evidence.max_drop,
         shift_axis=axis,
+        numbers=numbers,
     )
     return _Try(name, build(plain, kept.keep_float), kept, loud, recovered)
 

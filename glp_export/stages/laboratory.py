@@ -75,9 +75,10 @@ def train_teacher(setup: Setup, cache: Cache, progress: Progress) -> Teacher:
         progress.skip(title, "in the cache")
     model = load_seeded(ModelSource(str(directory)), setup.data, setup.config.seed)
     examples = round(len(setup.fit) * setup.candidate.epochs)
+    trained = setup.place.kind.loss is not None
     cost = Cost(
-        trainings=1,
-        sample_layers=examples * setup.stack.num_layers,
+        trainings=int(trained),
+        sample_layers=trained * examples * setup.stack.num_layers,
         seconds=json.loads((directory / COST).read_text())["seconds"],
     )
     return Teacher(model, _predict(setup, model, setup.select), cost)
@@ -110,6 +111,7 @@ def open_bench(
         task=setup.data.task,
         select=setup.select,
         refit=teacher is not None,
+        answers=teacher.answers if teacher else None,
         threads=setup.config.worker_cpus or setup.place.threads,
     )
     facts = _candidate_facts(setup, ground)
@@ -137,6 +139,7 @@ def _training_facts(setup: Setup) -> dict[str, Any]:
         "revision": setup.source.revision,
         "model_checksum": setup.model_checksum,
         "task": setup.data.task.name,
+        "kind": setup.data.task.kind,
         "metric": setup.data.task.metric,
         "data_checksum": setup.data.checksum,
         "max_length": setup.max_length,

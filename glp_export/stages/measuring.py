@@ -106,7 +106,10 @@ def score_contender(place: Place, exported: Exported) -> Scored:
 
 def _answers(place: Place, trained: Trained, file: OnnxFile, rows: Dataset) -> NDArray[np.float32]:
     session = open_session(file.path, provider=place.provider, threads=place.threads)
-    return predict_onnx(session, rows, trained.tokenizer, read=place.kind.read)
+    kind = place.kind
+    return predict_onnx(
+        session, rows, trained.tokenizer, read=kind.read, batch_size=kind.batch_size
+    )
 
 
 def _metric(place: Place, logits: NDArray[np.float32], rows: Dataset) -> dict[str, Any]:

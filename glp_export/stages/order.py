@@ -61,7 +61,8 @@ class Order:
         """Answers of a file of this contender."""
         session = open_session(file.path, provider=self.place.provider, threads=self.place.threads)
         tokenizer = self.exported.trained.tokenizer
-        return predict_onnx(session, rows, tokenizer, read=self.place.kind.read)
+        kind = self.place.kind
+        return predict_onnx(session, rows, tokenizer, read=kind.read, batch_size=kind.batch_size)
 
 
 def evidence_of(setup: Setup, trained: Trained, spent: float = 0.0) -> Evidence:

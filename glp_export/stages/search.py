@@ -43,7 +43,10 @@ def choose_layers(setup: Setup, work: Path, progress: Progress) -> Plan:
         return plan
     strategy = STRATEGIES[setup.config.search]
     cache = open_cache(setup, work)
-    teacher = train_teacher(setup, cache, progress) if strategy.needs_teacher else None
+    # Where labels teach nothing, candidates of every strategy imitate.
+    imitated = setup.place.kind.loss is None and bool(strategy.effort(setup.problem).lots)
+    taught = strategy.needs_teacher or imitated
+    teacher = train_teacher(setup, cache, progress) if taught else None
     recovery = RECOVERIES["distill" if teacher else "finetune"]
     with (
         progress.stage(f"search ({strategy.name})") as meter,

@@ -23,7 +23,9 @@ from glp_export.encoder import (
     predict,
     remove_layers,
     save_checkpoint,
+    settle_kind,
 )
+from glp_export.errors import UsageError
 from glp_export.progress import Progress
 from glp_export.report.numbers import layers_in_words
 from glp_export.search import Plan, Problem, order_by_rule
@@ -80,9 +82,9 @@ def train_contenders(
     Args:
         plans: one for each depth.
     """
-    teacher = _train(
-        setup, work / "unpruned", "fine-tune the unpruned", progress, _fine_tuned_unpruned(setup)
-    )
+    given = setup.place.kind.loss is None
+    title = "take the unpruned as it is" if given else "fine-tune the unpruned"
+    teacher = _train(setup, work / "unpruned", title, progress, _fine_tuned_unpruned(setup))
     unpruned = _saved_model(setup, teacher)
     rows = _lesson_rows(setup, unpruned)
     examples = setup.train if setup.unlabeled is None else _encode(setup, rows)
@@ -112,7 +114,10 @@ def _lesson_rows(setup: Setup, unpruned: PreTrainedModel) -> Dataset:
     texts, task = setup.unlabeled, setup.data.task
     if texts is None:
         return setup.data.train
-    unknown = _encode(setup, with_labels(texts, blank_labels(texts), task))
+    blank = with_labels(texts, blank_labels(texts), task)
+    if setup.place.kind.blank:
+        return concatenate_datasets([setup.data.train, blank])
+    unknown = _encode(setup, blank)
     answers = predict(unpruned, unknown, setup.tokenizer, device=setup.place.device)
     label = KINDS[task.kind].predictions
     assert label is not None  # read_unlabeled refuses texts that no teacher can label
@@ -183,8 +188,10 @@ def _distilled_rival(school: _School, name: str) -> Trained:
     model = load_seeded(source, setup.data, setup.config.seed)
     match_inputs(tokenizer, model)
     task, length = setup.data.task, setup.config.max_length
+    examples = encode(school.rows, task, tokenizer, length)
+    _require_comparable(setup, source, lesson, examples)
     own_lesson = Lesson(
-        examples=encode(school.rows, task, tokenizer, length),
+        examples=examples,
         tokenizer=tokenizer,
         teacher_logits=lesson.teacher_logits,
         settings=lesson.settings,
@@ -202,6 +209,27 @@ def _distilled_rival(school: _School, name: str) -> Trained:
     )
     others_by_name = dict(zip(setup.data.other_tests, others, strict=True))
     return Trained("distilled", name, checkpoint, tokenizer, test, others_by_name)
+
+
+def _require_comparable(
+    setup: Setup, source: ModelSource, lesson: Lesson, examples: Dataset
+) -> None:
+    """Check that a rival's answers stand where the teacher's do.
+
+    Raises:
+        UsageError: it pools tokens in another way, or answers for each of other tokens.
+    """
+    kind = settle_kind(setup.data.task, source).kind
+    of_tokens = lesson.teacher_logits is not None and lesson.teacher_logits.ndim > 2
+    other = of_tokens and examples["input_ids"][:] != lesson.examples["input_ids"][:]
+    if kind != setup.data.task.kind or other:
+        raise UsageError(
+            "its tokenizer cuts texts otherwise, and every token has its answer here"
+            if other
+            else f"it is for {kind}, and the model that is pruned for {setup.data.task.kind}",
+            where=f"--distilled {source.name}",
+            fix="name a model of the same kind, or --distilled student",
+        )
 
 
 def _fine_tuned_unpruned(setup: Setup) -> Make:

@@ -20,6 +20,7 @@ from glp_export.bench import Benchmark, BenchmarkFile, Frontier, of_depth
 from glp_export.bench.memory_probe import peak_resident_mb
 from glp_export.command_line import command_line
 from glp_export.config import COUNTS, RunConfig
+from glp_export.encoder import ModelSource, find_file
 from glp_export.machine import describe
 from glp_export.report import CardFacts, differences_of, write_card, write_ladder_readme
 from glp_export.report_jobs import write_report
@@ -131,6 +132,21 @@ def write_serving(
     ).save(layout)
 
 
+def write_companions(
+    place: Place, layout: ArtifactLayout, max_length: int, source: ModelSource
+) -> None:
+    """Write what other libraries read beside the checkpoint, where the kind of task has that.
+
+    Args:
+        place: the task.
+        layout: of the artifact, its checkpoint in place.
+        max_length: longest input in tokens.
+        source: the model that was given, whose own such files are made use of.
+    """
+    if place.kind.companions is not None:
+        place.kind.companions(layout.root, max_length, lambda name: find_file(source, name))
+
+
 def _write_artifact(
     setup: Setup,
     rung: Rung,
@@ -163,6 +179,7 @@ def _write_artifact(
     write_serving(setup.place, layout, setup.max_length, pruned.exported, part.file)
     if setup.config.triton:
         write_triton(layout, layout.triton, name=_name_of(rung, setup.config))
+    write_companions(setup.place, layout, setup.max_length, setup.source)
     write_card(
         layout.card,
         plan=rung.plan,
@@ -216,6 +233,7 @@ def _card_facts(setup: Setup, scored: Sequence[Scored], measured: BenchmarkFile)
         command=_command(),
         text_pair=len(setup.data.task.text_columns) == 2,
         hub_data=setup.data.hub,
+        mask_token=setup.tokenizer.mask_token or "",
         **told_by_card(setup.source),
     )
 

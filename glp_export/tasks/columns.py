@@ -44,7 +44,11 @@ def columns_of(
         DataError: the data does not have its form; it lists the columns that are there.
     """
     if kind.columns is None:
-        return find_columns(split, text, label)
+        usual = find_columns(split, text, label)
+        if kind.pairs and len(usual.text) != 2:
+            there = " and ".join(usual.text)
+            raise _fault(split, f"{kind.name} reads two columns of text, not {there}")
+        return usual
     _require_named(split, text, label)
     found = kind.columns(split, text, label)
     if found is None:

@@ -9,6 +9,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from glp_export.errors import DataError, UsageError
 from glp_export.tasks.cells import Cells
 from glp_export.tasks.columns import columns_of, find_columns
@@ -22,12 +24,13 @@ from glp_export.tasks.kinds import (
     LabelReader,
     TaskKind,
 )
+from glp_export.tasks.kinds.units import ragged
 from glp_export.tasks.labels import add_labels
 from glp_export.tasks.raw import RawData, RawSplit
 from glp_export.tasks.repeats import repeats_in_words
 from glp_export.tasks.sources import DEMO, read_source
 from glp_export.tasks.spec import DataSpec
-from glp_export.tasks.splits import hold_back, sample
+from glp_export.tasks.splits import Units
 from glp_export.tasks.task import Task, TaskData
 
 if TYPE_CHECKING:
@@ -98,6 +101,8 @@ class _Reading:
         targets = self.reader.targets(_label_column(split, self.task.label_column))
         names = dict(zip(self.task.text_columns, TEXT_COLUMNS, strict=False))
         _check_texts(split, self.task.text_columns)
+        if self.kind.check is not None:
+            self.kind.check(split, self.task.text_columns, self.task.label_column)
         rows = split.rows.select_columns(list(names))
         rows = rows.rename_columns({old: new for old, new in names.items() if old != new})
         return add_labels(rows, targets, self.kind), targets
@@ -129,7 +134,8 @@ def _understand(raw: RawData, spec: DataSpec, glue: GlueTask | None) -> _Reading
     kind, columns = _recognised(raw.train, text, label, spec.kind or (glue.kind if glue else None))
     column = _label_column(raw.train, columns.label)
     reader = kind.reader(column, glue.labels if glue else ())
-    metric = spec.metric or (glue.metric if glue else kind.metric_for(reader.labels))
+    usual = glue.metric if glue and glue.kind == kind.name else kind.metric_for(reader.labels)
+    metric = spec.metric or usual
     task = Task(raw.name, kind.name, columns.text, columns.label, reader.labels, metric)
     _check_metric(task)
     return _Reading(task, kind, reader)
@@ -141,12 +147,13 @@ def _recognised(
     """The kind that was named, or the first whose form the data has, and its columns."""
     if name:
         return KINDS[name], columns_of(KINDS[name], split, text, label)
-    for kind in KINDS.values():
+    unasked = [kind for kind in KINDS.values() if not kind.asked]
+    for kind in unasked:
         if kind.columns and (columns := kind.columns(split, text, label)):
             return kind, columns
     columns = find_columns(split, text, label)
     column = _label_column(split, columns.label)
-    kinds = (kind for kind in KINDS.values() if not kind.columns and kind.recognises(column))
+    kinds = (kind for kind in unasked if not kind.columns and kind.recognises(column))
     return next(kinds), columns
 
 
@@ -163,6 +170,8 @@ def _check_metric(task: Task) -> None:
 
 
 def _label_column(split: RawSplit, name: str) -> LabelColumn:
+    if not name:  # a kind of task that has no labels
+        return LabelColumn([None] * len(split.rows), None, name, split.source)
     feature = split.rows.features[name]
     names = getattr(getattr(feature, "feature", feature), "names", None)
     values = Cells(split.rows, name)
@@ -189,22 +198,34 @@ def _training_splits(split: RawSplit, reading: _Reading, spec: DataSpec) -> tupl
             where=f"--max-train-samples {limit}",
             fix=f"keep at least {2 * classes}",
         )
-    strata = reading.kind.strata
-    kept = sample(strata(targets), limit, spec.seed)
-    fit, select = hold_back(strata(targets[kept]), spec.select_fraction, spec.seed)
+    kind = reading.kind
+    kept = _units(kind, rows, targets).sample(limit, spec.seed)
+    rows, targets = rows.select(kept), targets[kept]
+    fit, select = _units(kind, rows, targets).hold_back(spec.select_fraction, spec.seed)
     if not len(select):
+        lack = "no label has two" if kind.groups is None else f"see what {kind.name} needs"
         raise DataError(
-            f"{len(kept)} training examples leave none to choose by: no label has two.",
+            f"{len(kept)} training examples leave none to choose by: {lack}.",
             where=split.source,
             fix="add training examples, or raise --max-train-samples",
         )
-    chosen = sample(strata(targets[kept[select]]), spec.max_select_samples, spec.seed)
-    return rows.select(kept[fit]), rows.select(kept[select][chosen])
+    held = _units(kind, rows.select(select), targets[select])
+    chosen = select[held.sample(spec.max_select_samples, spec.seed)]
+    return rows.select(fit), rows.select(chosen)
 
 
 def _test_split(split: RawSplit, reading: _Reading, spec: DataSpec) -> Dataset:
     rows, targets = reading.examples(split)
-    return rows.select(sample(reading.kind.strata(targets), spec.max_test_samples, spec.seed))
+    return rows.select(_units(reading.kind, rows, targets).sample(spec.max_test_samples, spec.seed))
+
+
+def _units(kind: TaskKind, rows: Dataset, targets: NDArray[Any]) -> Units:
+    if kind.groups is None:
+        return Units(kind.strata(targets))
+    members = kind.groups(rows)
+    stops = np.cumsum(np.bincount(members))[:-1]
+    of_groups = np.split(targets[np.argsort(members, kind="stable")], stops)
+    return Units(kind.strata(ragged(of_groups)), members)
 
 
 def _checksum(data: TaskData) -> str:

@@ -161,7 +161,7 @@ def _resample_differences(
 def _judged(task: Task, answers: ArrayLike, truth: Any) -> tuple[Any, Any]:
     """Predictions and labels of every example, as the metric takes them."""
     kind, outputs = KINDS[task.kind], np.asarray(answers)
-    width = kind.width or task.num_labels
+    width = (kind.width or task.num_labels) if kind.fits_head else outputs.shape[-1]
     if len(outputs) != len(truth) or not len(truth) or outputs.shape[-1] != width:
         raise ValueError(
             f"answers of shape {outputs.shape} for {len(truth)} rows and {width} outputs"

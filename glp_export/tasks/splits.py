@@ -2,10 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Units:
+    """What is drawn whole: single rows, or groups of them.
+
+    Attributes:
+        strata: (units,): what a sample keeps the proportions of.
+        members: (rows,): the unit that each row is of; None where each row is one.
+    """
+
+    strata: Rows
+    members: Rows | None = None
+
+    def sample(self, count: int | None, seed: int) -> Rows:
+        """Row numbers, ascending, of about `count` rows; see `sample`."""
+        if count is not None and self.members is not None:
+            count = max(1, round(count * len(self.strata) / len(self.members)))
+        return self._rows(sample(self.strata, count, seed))
+
+    def hold_back(self, fraction: float, seed: int) -> tuple[Rows, Rows]:
+        """Row numbers to fit on and to select by; see `hold_back`."""
+        fit, select = hold_back(self.strata, fraction, seed)
+        return self._rows(fit), self._rows(select)
+
+    def _rows(self, units: Rows) -> Rows:
+        if self.members is None:
+            return units
+        return np.flatnonzero(np.isin(self.members, units)).astype(np.int64)
 
 
 def allocate(sizes: Rows, count: int, least: Rows, most: Rows) -> Rows:
@@ -60,14 +91,15 @@ def sample(strata: Rows, count: int | None, seed: int) -> Rows:
 def hold_back(strata: Rows, fraction: float, seed: int) -> tuple[Rows, Rows]:
     """Split rows into those to fit on and the `fraction` to select by, in the same proportions.
 
-    Every stratum leaves at least one row to fit on, so one with a single row is never held back.
+    Every stratum leaves at least one row to fit on, so one with a single row is never held back;
+    a negative one is only fitted on.
 
     Returns:
         Row numbers to fit on and row numbers to select by, both ascending. The second is empty
         only if no stratum can spare a row.
     """
     groups, sizes = np.unique(strata, return_counts=True)
-    spare = sizes - 1
+    spare = np.where(groups < 0, 0, sizes - 1)
     count = max(1, round(fraction * len(strata)))
     taken = allocate(sizes, count, np.zeros_like(sizes), spare)
     select = _draw(strata, groups, taken, seed)

@@ -25,6 +25,8 @@ TEXT_COLUMNS = ("text", "text_pair")
 def read_unlabeled(path: Path, task: Task) -> Dataset:
     """Read texts: a table with the task's text columns, or for one column a text a line (.txt).
 
+    Where every text is read alone, as an embedding is made of it, a row may lack the second.
+
     Returns:
         Columns ``text``[, ``text_pair``].
 
@@ -32,7 +34,8 @@ def read_unlabeled(path: Path, task: Task) -> Dataset:
         DataError: the file cannot be read, lacks a text column or a row's text, or is empty.
         UsageError: a teacher cannot label texts of this kind of task.
     """
-    if KINDS[task.kind].predictions is None:
+    kind = KINDS[task.kind]
+    if kind.predictions is None and not kind.blank:
         raise UsageError(
             f"texts without labels cannot be learned from in {task.kind}",
             where=f"--unlabeled {path}",
@@ -41,22 +44,30 @@ def read_unlabeled(path: Path, task: Task) -> Dataset:
     if not path.is_file():
         raise DataError("There is no such file.", where=f"--unlabeled {path}")
     rows = _lines(path, task) if path.suffix.lower() == ".txt" else read_rows(path)
-    missing = [name for name in task.text_columns if name not in rows.column_names]
+    needed = task.text_columns[:1] if kind.lone else task.text_columns
+    missing = [name for name in needed if name not in rows.column_names]
     if missing or not len(rows):
         raise DataError(
             f"The file has no column '{missing[0]}'." if len(rows) else "The file has no rows.",
             where=str(path),
             fix=f"the texts of this task stand in {' and '.join(task.text_columns)}",
         )
-    for name in task.text_columns:
+    there = [name for name in task.text_columns if name in rows.column_names]
+    for name in there:
         row = next(
             (r for r, text in enumerate(Cells(rows, name)) if not isinstance(text, str)), None
         )
         if row is not None:
             raise DataError("A row has no text.", where=f"{path}, row {row + 1}, column '{name}'")
-    kept = rows.select_columns(list(task.text_columns))
     names = dict(zip(task.text_columns, TEXT_COLUMNS, strict=False))
-    return kept.rename_columns({old: new for old, new in names.items() if old != new})
+    kept = rows.select_columns(there)
+    kept = kept.rename_columns({old: names[old] for old in there if old != names[old]})
+    if len(there) == len(task.text_columns):
+        return kept
+    from datasets import Value
+
+    with quiet_datasets():
+        return kept.add_column(TEXT_COLUMNS[1], [None] * len(kept), feature=Value("string"))
 
 
 def with_labels(texts: Dataset, labels: NDArray[Any], task: Task) -> Dataset:
@@ -71,7 +82,7 @@ def blank_labels(texts: Dataset) -> NDArray[np.int64]:
 
 
 def _lines(path: Path, task: Task) -> Dataset:
-    if len(task.text_columns) > 1:
+    if len(task.text_columns) > 1 and not KINDS[task.kind].lone:
         raise DataError(
             "A file of lines holds one text a row, and this task reads two.",
             where=str(path),

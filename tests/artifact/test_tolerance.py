@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from glp_export.artifact import VARIANTS
 from glp_export.artifact.difference import agreement, compare
 from glp_export.artifact.tolerance import TOLERANCES, Tolerance, tolerance_for
 from glp_export.errors import ModelError
+from glp_export.tasks.kinds import Choices
 
 
 @pytest.mark.parametrize("off", [0.9, 1.1])
@@ -46,9 +49,22 @@ def test_enormous_values_are_numbers_still() -> None:
     assert difference.max_abs == pytest.approx(6e38)
 
 
+def chosen(options: Any, names: Any = None) -> Choices:
+    """One decision a row."""
+    return Choices(options, np.arange(len(options)), names)
+
+
+def test_options_are_told_apart_by_their_names() -> None:
+    wanted = chosen(np.array([[2.0, 0.0]] * 2), np.array([[7, 8]] * 2))
+    found = chosen(np.array([[2.0, 0.0]] * 2), np.array([[7, 8], [8, 7]]))
+    same, rows = agreement(found, wanted, Tolerance(0.1, 0.0))
+    assert same.tolist() == [True, False]
+    assert rows == (1,)
+
+
 def test_ties_may_flip_and_clear_rows_may_not() -> None:
     wanted = np.array([[1.0, 1.05], [2.0, 0.0], [0.0, 2.0]])
     found = np.array([[1.05, 1.0], [0.0, 2.0], [0.0, 2.0]])
-    same, rows = agreement(found, wanted, Tolerance(0.1, 0.0))
+    same, rows = agreement(chosen(found), chosen(wanted), Tolerance(0.1, 0.0))
     assert same.tolist() == [False, False, True]
     assert rows == (1,)

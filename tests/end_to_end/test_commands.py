@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+import glp_export
 from glp_export.bench import BenchmarkFile
 from glp_export.cli import run
 from tests.tiny import make_checkpoint
@@ -52,6 +53,20 @@ def test_export_as_json(classifier, tmp_path, capsys):
 def test_export_of_an_encoder_without_a_head(encoder, tmp_path, capsys):
     assert run(["export", str(encoder), "-o", str(tmp_path / "out"), "-q"]) == 7
     assert "no head" in capsys.readouterr().err
+
+
+def test_export_of_a_sentence_transformers_model(encoder, tmp_path, capsys):
+    model, output = shutil.copytree(encoder, tmp_path / "model"), tmp_path / "out"
+    modules = [
+        {"path": path, "type": f"sentence_transformers.models.{name}"}
+        for path, name in (("", "Transformer"), ("1_Pooling", "Pooling"))
+    ]
+    (model / "modules.json").write_text(json.dumps(modules))
+    (model / "1_Pooling").mkdir()
+    (model / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}')
+    assert run(["export", str(model), "-o", str(output), "--seq-lens", "8", "-q"]) == 0
+    assert json.loads((output / "ort_config.json").read_text())["serving"]["kind"].endswith("cls")
+    assert glp_export.load(output)(["the cat", "fish"]).shape == (2, 32)
 
 
 @pytest.mark.parametrize("name", ["", "glp/plan.json"])

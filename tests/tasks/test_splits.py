@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from glp_export.tasks.splits import allocate, hold_back, sample
+from glp_export.tasks.splits import Units, allocate, hold_back, sample
 
 UNEVEN = np.repeat([0, 1, 2, 3], [600, 300, 99, 1])
 
@@ -59,3 +59,21 @@ def test_an_allocation_keeps_its_bounds_and_its_sum() -> None:
         assert taken.sum() == count
         assert (least <= taken).all()
         assert (taken <= sizes).all()
+
+
+def test_groups_are_drawn_and_held_back_whole() -> None:
+    members = np.random.default_rng(0).permutation(np.repeat(np.arange(50), 4))
+    units = Units(np.zeros(50, dtype=np.int64), members)
+    fit, select = units.hold_back(0.2, seed=0)
+    assert sorted([*fit, *select]) == list(range(200))
+    assert not set(members[fit]) & set(members[select])
+    assert len(select) == 40
+    assert len(units.sample(60, seed=0)) == 60
+    assert set(np.bincount(members[units.sample(60, seed=0)]).tolist()) == {0, 4}
+
+
+def test_a_negative_stratum_is_only_fitted_on() -> None:
+    strata = np.repeat([-1, 0], [90, 10])
+    _, select = hold_back(strata, 0.15, seed=0)
+    assert len(select) == 9
+    assert set(strata[select].tolist()) == {0}

@@ -31,6 +31,19 @@ def test_labels_have_the_type_of_the_tasks_own_rows(tmp_path):
     assert labelled["label"][:] == [1, 0]
 
 
+EMBED = Task("pairs", "sentence-embeddings", ("first", "second"), "score", (), "spearman")
+
+
+def test_texts_that_are_read_alone_need_no_partner(tmp_path):
+    lines = tmp_path / "texts.txt"
+    lines.write_text("a\nb\n")
+    rows = write_jsonl(tmp_path / "texts.jsonl", [{"first": "a"}, {"first": "b"}])
+    for path in (lines, rows):
+        texts = read_unlabeled(path, EMBED)
+        assert texts[:] == {"text": ["a", "b"], "text_pair": [None, None]}
+        assert texts.features["text_pair"].dtype == "string"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "task", "message"),
     [

@@ -118,6 +118,7 @@ def fewest_in_float(
     max_drop: float,
     most: float = 0.5,
     shift_axis: int | None = -1,
+    numbers: Callable[[Logits], Logits] = lambda answers: answers,
     announce: Callable[[FloatTrial], None] | None = None,
 ) -> Kept:
     """Find the cheapest products to keep in float so that accuracy falls by `max_drop` at most.
@@ -138,9 +139,10 @@ def fewest_in_float(
         max_drop: metric points.
         most: share of all multiply-adds that may stay in float.
         shift_axis: as of `divergence`.
+        numbers: the part of the answers that a divergence is of, see `TaskKind`.
         announce: told of every file tried.
     """
-    trials = _Trials(costs, judge, reference, compare, announce, shift_axis)
+    trials = _Trials(costs, judge, reference, compare, announce, shift_axis, numbers)
     everything = trials.of(())
     if everything.comparison.drop <= max_drop:
         return trials.kept(everything, max_drop)
@@ -162,10 +164,11 @@ class _Trials:
         compare: Callable[[Logits], Comparison],
         announce: Callable[[FloatTrial], None] | None,
         shift_axis: int | None,
+        numbers: Callable[[Logits], Logits],
     ) -> None:
         self.costs = costs
-        self._shift_axis = shift_axis
-        self._judge, self._reference, self._compare = judge, reference, compare
+        self._shift_axis, self._numbers = shift_axis, numbers
+        self._judge, self._reference, self._compare = judge, numbers(reference), compare
         self._announce = announce
         self._done: dict[frozenset[str], FloatTrial] = {}
 
@@ -177,7 +180,7 @@ class _Trials:
             trial = FloatTrial(
                 keep_float=tuple(sorted(wanted)),
                 share=_share(self.costs, wanted),
-                divergence=divergence(logits, self._reference, self._shift_axis),
+                divergence=divergence(self._numbers(logits), self._reference, self._shift_axis),
                 comparison=self._compare(logits),
             )
             self._done[wanted] = trial

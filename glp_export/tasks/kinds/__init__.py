@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from glp_export.tasks.kinds.base import (
@@ -16,9 +17,12 @@ from glp_export.tasks.kinds.base import (
     read_logits,
 )
 from glp_export.tasks.kinds.classification import TEXT_CLASSIFICATION
+from glp_export.tasks.kinds.masked_language_model import MASKED_LANGUAGE_MODEL
 from glp_export.tasks.kinds.multi_label import MULTI_LABEL
 from glp_export.tasks.kinds.question_answering import QUESTION_ANSWERING
 from glp_export.tasks.kinds.regression import REGRESSION
+from glp_export.tasks.kinds.reranking import RERANKING
+from glp_export.tasks.kinds.sentence_embeddings import FIRST_EMBEDDINGS, MEAN_EMBEDDINGS
 from glp_export.tasks.kinds.token_classification import TOKEN_CLASSIFICATION
 
 __all__ = [
@@ -45,6 +49,10 @@ KINDS: dict[str, TaskKind] = {
         MULTI_LABEL,
         REGRESSION,
         TEXT_CLASSIFICATION,
+        MASKED_LANGUAGE_MODEL,
+        RERANKING,
+        MEAN_EMBEDDINGS,
+        FIRST_EMBEDDINGS,
     )
 }
 """What a kind of task has to know; everything else in the package is the same for all kinds."""
@@ -58,20 +66,30 @@ METRIC_NAMES = tuple(
 def kind_of_config(config: Any, *names: str) -> TaskKind | None:
     """The kind of task that a model was made for, as its configuration and head tell.
 
+    Where it was made here, `finetuning_task` in the configuration says it; a kind that has to be
+    asked for is told by nothing else.
+
     Args:
         config: of transformers.
         names: of the class with the head, ``BertForSequenceClassification``; those that the
             configuration names where none is given.
     """
     heads = names or config.architectures or ()
+    said = KINDS.get(getattr(config, "finetuning_task", None) or "")
+    if said and _has_head(said, heads):
+        return said
     unsaid = "regression" if config.num_labels == 1 else "single_label_classification"
     problem = config.problem_type or unsaid
     for kind in KINDS.values():
-        head = kind.auto_class.removeprefix("AutoModel") or "Model"
-        fits = kind.problem_type in (None, problem)
-        if fits and any(name.endswith(head) for name in heads):
+        fits = kind.problem_type in (None, problem) and not kind.asked
+        if fits and _has_head(kind, heads):
             return kind
     return None
+
+
+def _has_head(kind: TaskKind, names: Sequence[str]) -> bool:
+    head = kind.auto_class.removeprefix("AutoModel") or "Model"
+    return any(name.endswith(head) for name in names)
 
 
 def outputs_of(auto_class: str) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ from glp_export.tasks.kinds.learning import own_loss, sentence_features
 from glp_export.tasks.metrics import Metric
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
@@ -26,12 +28,15 @@ Outputs = Mapping[str, NDArray[Any]]
 Batch = Mapping[str, NDArray[np.int64]]
 """The padded batch: `input_ids`, `attention_mask` and more, each (batch, length)."""
 
+FindFile = Callable[[str], "Path | None"]
+"""From the name of a file of a model to where it lies; None where the model has none."""
+
 NO_LABEL = -100
 """The label of a token that has none, as transformers' losses pass it over."""
 
 
 class Columns(NamedTuple):
-    """The columns of a user's data that a task reads."""
+    """The columns of a user's data that a task reads; `label` is empty where there is none."""
 
     text: tuple[str, ...]
     label: str
@@ -43,10 +48,20 @@ class Choices(NamedTuple):
     Attributes:
         options: (decisions, options): the largest of a row is what is decided for.
         rows: (decisions,): to which row of the answers each belongs.
+        names: (decisions, options): what the options stand for; None where their places say it.
     """
 
     options: NDArray[Any]
     rows: NDArray[np.int64]
+    names: NDArray[Any] | None = None
+
+    @property
+    def decided(self) -> NDArray[Any]:
+        """(decisions,): what is decided for."""
+        best = self.options.argmax(axis=-1)
+        if self.names is None:
+            return best
+        return np.take_along_axis(self.names, best[:, None], axis=-1)[:, 0]
 
 
 @dataclass(frozen=True)
@@ -119,25 +134,46 @@ class TaskKind:
         imitation: the loss between a model's outputs for a batch and the answers of its teacher:
             outputs, answers, the collated batch and the temperature to a scalar tensor.
         refit: fits a linear head to the features of rows and their truth, and gives its loss
-            ``(rows,) float32`` on each of other rows with theirs.
+            ``(rows,) float32`` on each of other rows with theirs. With `refit_to_teacher` it gets
+            the teacher's answers beside the truth, both in a tuple.
         outputs: names of the model's outputs that its answers are made of.
         read: makes the answers of those, and of the padded batch.
         columns: finds the columns of data that has another form than text beside a label, from
             those that are named; None where the data is not of that form.
         needs: what `columns` looks for, in words.
+        pairs: whether it needs two columns of text; else one or two will do.
+        check: refuses a split that cannot be used, from it, its text columns and its label's.
         targets: encoded columns that the loss reads.
         truth: encoded rows and the task's labels to the truth.
         count: how many examples a truth is of, where one may have several encoded rows.
         choices: answers and attention mask to the decisions in them; None where they are numbers.
         predictions: answers to labels, as the ``label`` column has them, so that a teacher can
             label texts; None where it cannot.
-        loss: the task's own, from outputs and batch.
+        loss: the task's own, from outputs and batch; None where labels teach nothing, and the
+            model that is given is the teacher as it is.
         features: what a head is refitted to, from the last hidden states (batch, length, width)
             and the collated batch: one row or several for each.
         prepare: sets a tokenizer up for this kind's input.
         named: whether its outputs are labels that have names.
         shift_axis: the axis of the answers along which a common shift changes nothing.
         width: of the answers, where it is not one for each label.
+        fits_head: whether the head is made for the task's labels; else the checkpoint's own is
+            taken, and answers are as wide as it makes them.
+        asked: whether it is taken only where it is asked for: neither its data nor the head of
+            its models tells it from other kinds.
+        blank: whether training reads nothing of the label column, so that texts without labels
+            are as good.
+        lone: whether a text is read alone, also where a row of the data has two.
+        refit_to_teacher: see `refit`.
+        groups: rows of the data to ``(rows,)`` numbers of what belongs together and is split
+            nowhere; None where every row stands alone. Strata are those of groups then: of the
+            targets of each.
+        numbers: the part of the answers that is compared number by number.
+        batch_size: encoded rows that are answered together; fewer where outputs are large.
+        told: the name of the kind that a model's own files tell, found by the function that finds
+            them; None where they say nothing. Where this kind is asked for, it becomes that one.
+        companions: writes what other libraries read beside a checkpoint: its directory, the
+            longest input in tokens, and a function that finds a file of the given model by name.
         hub_task: the Hub's name for it.
     """
 
@@ -161,6 +197,8 @@ class TaskKind:
     read: Callable[[Outputs, Batch], NDArray[np.float32]] = read_logits
     columns: Callable[[RawSplit, Sequence[str], str | None], Columns | None] | None = None
     needs: str = ""
+    pairs: bool = False
+    check: Callable[[RawSplit, Sequence[str], str], None] | None = None
     targets: tuple[str, ...] = ("labels",)
     truth: Callable[[Dataset, Sequence[str]], Any] = lambda rows, labels: np.asarray(
         rows["labels"][:]
@@ -168,12 +206,22 @@ class TaskKind:
     count: Callable[[Any], int] = len
     choices: Callable[[NDArray[Any], NDArray[Any]], Choices] | None = None
     predictions: Callable[[NDArray[Any]], NDArray[Any]] | None = None
-    loss: Callable[[Any, Mapping[str, Any]], Any] = own_loss
+    loss: Callable[[Any, Mapping[str, Any]], Any] | None = own_loss
     features: Callable[[Any, Mapping[str, Any]], Any] = sentence_features
     prepare: Callable[[PreTrainedTokenizerBase], None] = lambda tokenizer: None
     named: bool = True
     shift_axis: int | None = None
     width: int | None = None
+    fits_head: bool = True
+    asked: bool = False
+    blank: bool = False
+    lone: bool = False
+    refit_to_teacher: bool = False
+    groups: Callable[[Dataset], NDArray[np.int64]] | None = None
+    numbers: Callable[[NDArray[Any]], NDArray[Any]] = lambda answers: answers
+    batch_size: int = 32
+    told: Callable[[FindFile], str | None] | None = None
+    companions: Callable[[Path, int, FindFile], None] | None = None
 
     def metric(self, name: str) -> Metric:
         """One of its metrics by name.

@@ -86,7 +86,8 @@ def has_fractions(column: LabelColumn) -> bool:
     return fractions
 
 
-def _strata(targets: NDArray[Any]) -> NDArray[np.int64]:
+def tenths(targets: NDArray[Any]) -> NDArray[np.int64]:
+    """In which tenth of the range of ranks each number lies, (rows,)."""
     ranks = np.empty(len(targets), dtype=np.int64)
     ranks[np.argsort(targets, kind="stable")] = np.arange(len(targets))
     return np.asarray(ranks * STRATA // max(len(targets), 1), dtype=np.int64)
@@ -114,7 +115,7 @@ def _label_feature() -> Any:
     return Value("float64")
 
 
-def _refit(
+def refit_numbers(
     seen: NDArray[Any], known: NDArray[Any], new: NDArray[Any], wanted: NDArray[Any]
 ) -> NDArray[np.float32]:
     """Squared error of a ridge regression, strongly regularised: features outnumber rows."""
@@ -137,11 +138,11 @@ REGRESSION = TaskKind(
     label_feature=_label_feature,
     recognises=has_fractions,
     reader=read_numbers,
-    strata=_strata,
+    strata=tenths,
     encode=_encode,
     judge=_judge,
     predictions=_predictions,
     imitation=imitate_scores,
-    refit=_refit,
+    refit=refit_numbers,
     named=False,
 )

@@ -1,0 +1,63 @@
+"""Files of a model beside its weights, and what they say of the kind of task."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from glp_export.encoder.checkpoint import ModelSource, explained
+from glp_export.tasks import KINDS, Task
+
+
+def find_file(source: ModelSource, name: str) -> Path | None:
+    """Where a file of a model lies, fetched if need be; None where it has none of that name.
+
+    Raises:
+        ModelError: it cannot be fetched.
+    """
+    from transformers.utils import cached_file
+
+    arguments = source.arguments()
+    arguments.pop("trust_remote_code")
+    with explained(source, name):
+        found = cached_file(
+            source.location,
+            name,
+            _raise_exceptions_for_missing_entries=False,
+            _raise_exceptions_for_connection_errors=not source.offline,
+            **arguments,
+        )
+    return None if found is None else Path(found)
+
+
+def kind_of_files(directory: Path) -> str | None:
+    """The kind of task that the files beside a model's weights tell; None where none does."""
+
+    def find(name: str) -> Path | None:
+        path = directory / name
+        return path if path.is_file() else None
+
+    told = (kind.told(find) for kind in KINDS.values() if kind.told is not None)
+    return next((name for name in told if name is not None), None)
+
+
+def mark_kind(config: Path, task: Task) -> None:
+    """Let a model's `config.json` say the kind of task, where it does not yet."""
+    content = json.loads(config.read_text(encoding="utf-8"))
+    if content.get("finetuning_task") != task.kind:
+        content["finetuning_task"] = task.kind
+        config.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def settle_kind(task: Task, source: ModelSource) -> Task:
+    """The task as a model answers it, where the model's own files say more than was asked for.
+
+    Raises:
+        ModelError: they ask for what cannot be done here.
+    """
+    kind = KINDS[task.kind]
+    if kind.told is None:
+        return task
+    told = kind.told(lambda name: find_file(source, name))
+    return replace(task, kind=told or task.kind)

@@ -1,0 +1,68 @@
+"""The files by which sentence-transformers makes embeddings with a model.
+
+`modules.json` names the modules, `1_Pooling/config.json` the pooling, `sentence_bert_config.json`
+the longest input, and `config_sentence_transformers.json` prompts and the similarity.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from glp_export.serve.pooling import FIRST, MEAN, MODULES
+from glp_export.tasks.kinds.base import FindFile
+
+SETTINGS = "config_sentence_transformers.json"
+
+_MODULES = {"": "Transformer", "1_Pooling": "Pooling", "2_Normalize": "Normalize"}
+
+
+def write_files(directory: Path, pooling: str, max_length: int, find: FindFile) -> None:
+    """Write them beside a checkpoint.
+
+    Vectors have length 1, whether the given model's had or not: so they were compared. The given
+    model's prompts are kept for whoever asks for them; nothing here was trained or scored with
+    one.
+
+    Args:
+        directory: of the checkpoint, its config.json in place.
+        pooling: `mean` or `cls`.
+        max_length: longest input in tokens.
+        find: finds files of the given model.
+    """
+    width = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    modules = [
+        {
+            "idx": index,
+            "name": str(index),
+            "path": path,
+            "type": f"sentence_transformers.models.{name}",
+        }
+        for index, (path, name) in enumerate(_MODULES.items())
+    ]
+    settings = find(SETTINGS)
+    kept = json.loads(settings.read_text(encoding="utf-8")) if settings else {}
+    given = {
+        "prompts": kept.get("prompts") or {},
+        "default_prompt_name": kept.get("default_prompt_name"),
+        "similarity_fn_name": "cosine",
+    }
+    _write(directory / MODULES, modules)
+    _write(
+        directory / "1_Pooling" / "config.json",
+        {
+            "word_embedding_dimension": width.get("hidden_size") or width["dim"],
+            "pooling_mode_cls_token": pooling == FIRST,
+            "pooling_mode_mean_tokens": pooling == MEAN,
+            "pooling_mode_max_tokens": False,
+            "pooling_mode_mean_sqrt_len_tokens": False,
+        },
+    )
+    _write(directory / "sentence_bert_config.json", {"max_seq_length": max_length})
+    _write(directory / SETTINGS, given)
+
+
+def _write(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
