@@ -24,8 +24,10 @@ from glp_export.artifact import (
     open_session,
     predict_onnx,
     prepare,
+    resolve_exporter,
     writing,
 )
+from glp_export.artifact.export import model_config
 from glp_export.artifact.precisions_file import PrecisionsFile
 from glp_export.bench import BenchmarkFile, Frontier
 from glp_export.config import RunConfig
@@ -46,7 +48,7 @@ from glp_export.progress import Progress
 from glp_export.report import artifact_view, plan_view
 from glp_export.search import Plan, read_layer_file
 from glp_export.search.published import PREFIX, published_plan
-from glp_export.setup import Place, data_spec, stand_in
+from glp_export.setup import Place, data_spec, stand_in, with_exporter
 from glp_export.stages.export import Exported, Lower, export_contender
 from glp_export.stages.gate_files import store_inputs
 from glp_export.stages.measuring import time_contenders
@@ -54,7 +56,7 @@ from glp_export.stages.order import Evidence
 from glp_export.stages.precision import add_precisions
 from glp_export.stages.training import Trained
 from glp_export.stages.writing import write_serving
-from glp_export.tasks import encode, load_task_data, score
+from glp_export.tasks import KINDS, encode, load_task_data, score
 
 _MADE_HERE = shutil.ignore_patterns("onnx", "glp", "ort_config.json")
 """What an earlier export left beside a checkpoint, and this one makes anew."""
@@ -73,6 +75,11 @@ def export(checkpoint: Path, config: RunConfig, progress: Progress) -> Path:
     source = ModelSource(str(checkpoint), offline=True)
     tokenizer = load_tokenizer(source)
     task = task_of_model(checkpoint)
+    chosen = resolve_exporter(
+        config.exporter, model_config(checkpoint), KINDS[task.kind].export_task
+    )
+    config = with_exporter(config, chosen)
+    progress.say(str(chosen))
     staging = prepare(config.output, overwrite=config.overwrite, resume=config.resume)
     layout = ArtifactLayout(staging)
     with writing(staging):

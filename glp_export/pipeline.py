@@ -166,6 +166,7 @@ def _set_up(
         f"{setup.source.name}: {setup.stack.num_layers} layers, learning rate "
         f"{setup.final.learning_rate:g}, {setup.place.threads} threads, {setup.place.device}"
     )
+    progress.say(str(setup.exporter))
     for note in setup.place.precisions.notes:
         progress.say(note)
     config.save(kept)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glp_export.artifact.exporters import EXPORTERS
+from glp_export.artifact.exporters import EXPORTERS, ExporterChoice, resolve_exporter
 from glp_export.artifact.quantise.recipe import RECIPES
 from glp_export.bench.contenders import PYTORCH
 from glp_export.config import RunConfig
@@ -95,6 +95,7 @@ class Setup:
         final: how every contender is trained in the end.
         candidate: how a candidate of the search is trained.
         model_checksum: of a local model, None for one on the hub.
+        exporter: the one that is used.
         deepest: the most layers that may stay, where a target of speed says so.
     """
 
@@ -114,6 +115,7 @@ class Setup:
     candidate: TrainSettings
     distillation: DistillSettings
     model_checksum: str | None
+    exporter: ExporterChoice
     deepest: int | None = None
 
     @property
@@ -138,7 +140,7 @@ def set_up(config: RunConfig) -> Setup:
         UsageError: settings that cannot be carried out.
         DeviceError: the device asked for is not there.
         DataError: the data cannot be read or used.
-        ModelError: the model cannot be read or pruned.
+        ModelError: the model cannot be read, pruned or exported.
     """
     _require_choices(config)
     device = resolve_device(config.device)
@@ -150,10 +152,11 @@ def set_up(config: RunConfig) -> Setup:
     model = load_seeded(source, data, config.seed)
     match_inputs(tokenizer, model)
     stack = find_layer_stack(model)
+    exporter = resolve_exporter(config.exporter, model.config, KINDS[data.task.kind].export_task)
     final = _train_settings(config, model, device)
     fit, select = (_encode(config, data, tokenizer, part) for part in (data.fit, data.select))
     return Setup(
-        place=stand_in(config, data.task),
+        place=stand_in(with_exporter(config, exporter), data.task),
         data=data,
         source=source,
         tokenizer=tokenizer,
@@ -171,6 +174,7 @@ def set_up(config: RunConfig) -> Setup:
             config.temperature, config.distill_weight, config.distill_rate
         ),
         model_checksum=checksum(source),
+        exporter=exporter,
     )
 
 
@@ -198,6 +202,11 @@ def stand_in(config: RunConfig, task: Task) -> Place:
     torch.set_num_threads(threads)
     device = resolve_device(config.device)
     return Place(config, task, device, threads, wanted_precisions(config.precision, device))
+
+
+def with_exporter(config: RunConfig, choice: ExporterChoice) -> RunConfig:
+    """The configuration with the exporter that is used, so that `run.yaml` has its name."""
+    return config.model_copy(update={"exporter": choice.exporter.name})
 
 
 def load_seeded(source: ModelSource, data: TaskData, seed: int) -> PreTrainedModel:

@@ -11,7 +11,20 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+from tests.support import (
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_configure,
+    record_support,
+)
 from tests.tiny import make_checkpoint, make_data
+
+__all__ = [
+    "pytest_addoption",
+    "pytest_collection_modifyitems",
+    "pytest_configure",
+    "record_support",
+]
 
 
 @pytest.fixture(autouse=True)

@@ -9,13 +9,8 @@ from glp_export.encoder.checkpoint import (
     save_checkpoint,
 )
 from glp_export.encoder.distillation import DistillSettings, distill
-from glp_export.encoder.layer_stack import (
-    FAMILIES,
-    Family,
-    LayerStack,
-    find_layer_stack,
-    remove_layers,
-)
+from glp_export.encoder.families import FAMILIES, Family
+from glp_export.encoder.layer_stack import LayerStack, find_layer_stack, remove_layers
 from glp_export.encoder.quantisation_aware import quantisation_aware
 from glp_export.encoder.recovery import RECOVERIES, Lesson, Recovery
 from glp_export.encoder.scoring import predict, predict_with_features

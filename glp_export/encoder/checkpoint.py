@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from glp_export.encoder.families import auto_class_for
+from glp_export.encoder.majors import save_tokenizer
 from glp_export.errors import ModelError
 from glp_export.tasks import KINDS, Task
 
@@ -115,7 +117,7 @@ def load_model(source: ModelSource, task: Task) -> PreTrainedModel:
         config = transformers.AutoConfig.from_pretrained(source.location, **source.arguments())
     _refuse_pickle(source)
     configure(config, task)
-    auto_class = getattr(transformers, KINDS[task.kind].auto_class)
+    auto_class = getattr(transformers, auto_class_for(KINDS[task.kind].auto_class, config))
     with _explained(source, "weights"), _quiet():
         model, loading = auto_class.from_pretrained(
             source.location,
@@ -155,8 +157,8 @@ def save_checkpoint(
 ) -> Path:
     """Write weights, configuration and tokenizer as an ordinary checkpoint."""
     directory.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(directory, safe_serialization=True)
-    tokenizer.save_pretrained(directory)
+    model.save_pretrained(directory)
+    save_tokenizer(tokenizer, directory)
     return directory
 
 

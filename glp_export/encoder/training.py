@@ -8,6 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from glp_export.encoder.majors import training_arguments
+
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
@@ -103,9 +105,7 @@ class Collator:
 
 
 def _training_arguments(settings: TrainSettings, scratch: Path) -> Any:
-    from transformers import TrainingArguments
-
-    return TrainingArguments(
+    return training_arguments(
         output_dir=str(scratch),
         num_train_epochs=settings.epochs,
         learning_rate=settings.learning_rate,
@@ -114,7 +114,6 @@ def _training_arguments(settings: TrainSettings, scratch: Path) -> Any:
         weight_decay=settings.weight_decay,
         lr_scheduler_type="linear",
         seed=settings.seed,
-        group_by_length=True,
         length_column_name="length",
         use_cpu=settings.device == "cpu",
         save_strategy="no",

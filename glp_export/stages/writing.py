@@ -222,6 +222,8 @@ def _card_facts(
         precisions=next(one.entries for one in scored if one.contender == "pruned"),
         other_scores=tuple(score for one in scored for score in one.others),
         command=_command(),
+        exporter=setup.config.exporter,
+        opset=next(one.exported.plain.opset for one in scored if one.contender == "pruned"),
         text_pair=len(setup.data.task.text_columns) == 2,
     )
 

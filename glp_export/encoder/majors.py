@@ -1,0 +1,55 @@
+"""What the majors 4 and 5 of transformers say differently, found out by looking, not by number."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+SPECIAL_TOKENS = "special_tokens_map.json"
+_GENERAL_CLASS = {"TokenizersBackend": "PreTrainedTokenizerFast"}
+"""The class without a family, by its name in major 5 and by the one that both majors load."""
+
+
+def training_arguments(*, warmup_ratio: float, **settings: Any) -> Any:
+    """TrainingArguments with batches of like length.
+
+    Args:
+        warmup_ratio: share of the steps in which the learning rate rises.
+        settings: what both majors call the same.
+    """
+    from transformers import TrainingArguments
+
+    own: dict[str, Any] = {"group_by_length": True, "warmup_ratio": warmup_ratio}
+    if "group_by_length" not in {field.name for field in fields(TrainingArguments)}:
+        # A number of steps below 1 is a share of them there.
+        own = {"train_sampling_strategy": "group_by_length", "warmup_steps": warmup_ratio}
+    return TrainingArguments(**settings, **own)
+
+
+def save_tokenizer(tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
+    """Save a tokenizer as readers of either major, and those beside transformers, expect it.
+
+    Major 5 writes no special_tokens_map.json, which fastembed reads, and a name for the class
+    without a family that major 4 does not know.
+    """
+    tokenizer.save_pretrained(directory)
+    special = directory / SPECIAL_TOKENS
+    if not special.is_file():
+        written = {name: _plain(token) for name, token in tokenizer.special_tokens_map.items()}
+        special.write_text(json.dumps(written, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    path = directory / "tokenizer_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    general = _GENERAL_CLASS.get(config.get("tokenizer_class"))
+    if general:
+        config["tokenizer_class"] = general
+        path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def _plain(token: Any) -> Any:
+    """A token, or several, as strings."""
+    return [str(one) for one in token] if isinstance(token, list | tuple) else str(token)
