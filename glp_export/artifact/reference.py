@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact.quiet import quiet
 from glp_export.encoder.families import auto_class_for
+from glp_export.encoder.majors import quiet_weights
 from glp_export.encoder.threads import torch_threads
 from glp_export.errors import ModelError, UsageError
 
@@ -90,7 +91,7 @@ def load_fp32(checkpoint: Path, auto_class: str, **options: Any) -> Any:
     import transformers
 
     try:
-        with quiet():
+        with quiet(), quiet_weights():
             config = transformers.AutoConfig.from_pretrained(str(checkpoint), local_files_only=True)
             loader: Callable[..., Any]
             loader = getattr(transformers, auto_class_for(auto_class, config)).from_pretrained

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glp_export.encoder.families import auto_class_for
-from glp_export.encoder.majors import save_tokenizer
+from glp_export.encoder.majors import quiet_weights, save_tokenizer
 from glp_export.errors import ModelError
 from glp_export.tasks import KINDS, Task
 
@@ -118,7 +118,7 @@ def load_model(source: ModelSource, task: Task) -> PreTrainedModel:
     _refuse_pickle(source)
     configure(config, task)
     auto_class = getattr(transformers, auto_class_for(KINDS[task.kind].auto_class, config))
-    with _explained(source, "weights"), _quiet():
+    with _explained(source, "weights"), quiet_weights():
         model, loading = auto_class.from_pretrained(
             source.location,
             config=config,
@@ -157,7 +157,8 @@ def save_checkpoint(
 ) -> Path:
     """Write weights, configuration and tokenizer as an ordinary checkpoint."""
     directory.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(directory)
+    with quiet_weights():
+        model.save_pretrained(directory)
     save_tokenizer(tokenizer, directory)
     return directory
 
@@ -248,16 +249,3 @@ def _explained(source: ModelSource, part: str) -> Iterator[None]:
         raise ModelError(
             f"the model's {part} cannot be loaded: {reason}", where=source.name, fix=fix
         ) from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers from announcing a new head: that one is meant."""
-    from transformers.utils import logging
-
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)

@@ -179,7 +179,7 @@ def _traits(layer: nn.Module) -> dict[str, Any]:
         for name, value in vars(module).items():
             plain = isinstance(value, bool | int | float | str | tuple)
             if plain and name != "training" and not name.startswith("_"):
-                traits[f"{part}.{name}"] = value
+                traits[f"{part}.{name}".lstrip(".")] = value
     return traits
 
 

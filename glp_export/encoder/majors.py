@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +31,30 @@ def training_arguments(*, warmup_ratio: float, **settings: Any) -> Any:
         # A number of steps below 1 is a share of them there.
         own = {"train_sampling_strategy": "group_by_length", "warmup_steps": warmup_ratio}
     return TrainingArguments(**settings, **own)
+
+
+@contextmanager
+def quiet_weights() -> Iterator[None]:
+    """Let transformers load and save weights without a word: heads are meant to be new.
+
+    Major 5 draws a bar for every file; those of downloads are the hub's own and stay.
+    """
+    from transformers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    set_hook = getattr(logging, "set_tqdm_hook", None)
+    logging.set_verbosity_error()
+    before = set_hook(_no_bar) if set_hook else None
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if set_hook:
+            set_hook(before)
+
+
+def _no_bar(factory: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
+    return factory(*args, **{**kwargs, "disable": True})
 
 
 def save_tokenizer(tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:

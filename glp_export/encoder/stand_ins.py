@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from glp_export.encoder.families import auto_class_for
 from glp_export.encoder.layer_stack import find_layer_stack
-from glp_export.encoder.majors import save_tokenizer
+from glp_export.encoder.majors import quiet_weights, save_tokenizer
 from glp_export.errors import ModelError
 from glp_export.tasks import KINDS, Task
 
@@ -26,7 +26,8 @@ def unpruned_twin(artifact: Path, num_layers: int, auto_class: str, directory: P
     config = transformers.AutoConfig.from_pretrained(artifact, local_files_only=True)
     build = getattr(transformers, auto_class_for(auto_class, config)).from_config
     setattr(config, find_layer_stack(build(config)).count, num_layers)
-    build(config).save_pretrained(directory)
+    with quiet_weights():
+        build(config).save_pretrained(directory)
     tokenizer = transformers.AutoTokenizer.from_pretrained(artifact, local_files_only=True)
     save_tokenizer(tokenizer, directory)
     return directory

