@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 EMBEDDED = "demo"
+_SEGMENTS = "token_type_ids"
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
@@ -88,6 +89,13 @@ def load_tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
     _check_directory(source)
     with _explained(source, "tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(source.location, **source.arguments())
+    if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
+        # transformers 5 makes up an empty one where there is none.
+        raise ModelError(
+            "the model's tokenizer cannot be loaded: it has no words",
+            where=source.name,
+            fix="put its files there, tokenizer.json at least",
+        )
     if tokenizer.pad_token_id is None:
         raise ModelError(
             "the tokenizer has no padding token",
@@ -133,12 +141,16 @@ def load_model(source: ModelSource, task: Task) -> PreTrainedModel:
 
 
 def match_inputs(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
-    """Let the tokenizer make only inputs that the model takes, now and when it is saved.
+    """Let the tokenizer make the inputs that the model reads, now and when it is saved.
 
-    A general tokenizer makes `token_type_ids`, which DistilBERT and MPNet do not know.
+    A general tokenizer makes `token_type_ids` in transformers 4, which DistilBERT and MPNet do not
+    know, and none in 5, where BERT would take both texts of a pair for one.
     """
     taken = inspect.signature(model.forward).parameters
     names = [name for name in tokenizer.model_input_names if name in taken]
+    segments = (getattr(model.config, "type_vocab_size", 0) or 0) > 1
+    if segments and _SEGMENTS in taken and _SEGMENTS not in names:
+        names.append(_SEGMENTS)
     if names != tokenizer.model_input_names:
         tokenizer.model_input_names = names
         tokenizer.init_kwargs["model_input_names"] = names

@@ -61,7 +61,8 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
     """Save a tokenizer as readers of either major, and those beside transformers, expect it.
 
     Major 5 writes no special_tokens_map.json, which fastembed reads, and a name for the class
-    without a family that major 4 does not know.
+    without a family that major 4 does not know. That class makes `token_type_ids` in major 4 and
+    none in 5 unless its file says what it makes.
     """
     tokenizer.save_pretrained(directory)
     special = directory / SPECIAL_TOKENS
@@ -70,10 +71,10 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
         special.write_text(json.dumps(written, indent=2, ensure_ascii=False) + "\n", "utf-8")
     path = directory / "tokenizer_config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
-    general = _GENERAL_CLASS.get(config.get("tokenizer_class"))
-    if general:
-        config["tokenizer_class"] = general
-        path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    named = config.get("tokenizer_class")
+    config["tokenizer_class"] = _GENERAL_CLASS.get(named, named)
+    config["model_input_names"] = list(tokenizer.model_input_names)
+    path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
 def _plain(token: Any) -> Any:

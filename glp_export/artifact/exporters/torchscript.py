@@ -1,7 +1,9 @@
 """Export by tracing with `torch.onnx.export`, on either major of transformers.
 
-It is tracing, and not torch.export or transformers' own exporter, since it passed with all 15 tested
-families at every shape on both majors and ORT's optimiser fuses attention in its graphs.
+Traced with eager attention, graphs of all tested families run at every shape on transformers 4.57
+and 5, and ORT's optimiser finds the attention of BERT, RoBERTa, DistilBERT and ELECTRA in them.
+Through torch.export, alone or in transformers' own exporter, it finds none, fails on ModernBERT's graph,
+and an export takes 20 times as long.
 """
 
 from __future__ import annotations
