@@ -1,10 +1,15 @@
-# A verb a line. Everything happens in .venv; another one: make test VENV=/path/to/venv
+# A verb a line. Everything happens in .venv, with transformers 4.57; another one: make test VENV=/path/to/venv
 VENV ?= .venv
 PYTHON ?= python3.11
+# The exporter's extra; the second stack has another.
+EXTRA ?= optimum
+# Tests run in so many processes of one thread each.
+WORKERS ?= 2
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+SECOND := VENV=.venv-transformers5 EXTRA=transformers5
 
-.PHONY: install demo gate test test-docs test-consumers test-browser docs check fix clean
+.PHONY: install demo gate test test-all test-docs test-consumers test-browser support docs check fix clean
 
 install: $(STAMP)
 
@@ -13,7 +18,7 @@ install: $(STAMP)
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --progress-bar off "torch>=2.6,<2.14"
-	$(BIN)/python -m pip install --quiet --progress-bar off -e ".[optimum,dev]"
+	$(BIN)/python -m pip install --quiet --progress-bar off -e ".[$(EXTRA),dev]"
 	touch $(STAMP)
 
 # The main job on the embedded encoder: prune, export, optimise, verify, benchmark, report.
@@ -26,7 +31,21 @@ gate: install
 	$(BIN)/glp-export gate out/demo --max-seconds 60
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not alone"
+	$(BIN)/python -m pytest -m alone
+
+# The same tests on both majors of transformers, each in an environment of its own.
+test-all:
+	$(MAKE) test
+	$(MAKE) test $(SECOND)
+
+# docs/support.md anew: the tests that stand behind it, on both majors.
+support: install
+	$(MAKE) install $(SECOND)
+	rm -f docs/support.json
+	$(BIN)/python -m pytest -n $(WORKERS) --support docs/support.json
+	.venv-transformers5/bin/python -m pytest -n $(WORKERS) --support docs/support.json
+	$(BIN)/python -m tests.support docs/support.json docs/support.md
 
 # Every command and program of the README and of docs/, page by page: about SIZE_MINUTES minutes.
 test-docs: install
@@ -60,4 +79,4 @@ fix: install
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .consumers out docs/_generated build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-transformers5 .consumers out docs/_generated build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -24,10 +24,12 @@ from glp_export.artifact import (
     open_session,
     predict_onnx,
     prepare,
+    resolve_exporter,
     triton_name,
     write_triton,
     writing,
 )
+from glp_export.artifact.export import model_config
 from glp_export.artifact.precisions_file import PrecisionsFile
 from glp_export.bench import BenchmarkFile, Frontier
 from glp_export.bench.contenders import longest_input
@@ -53,7 +55,7 @@ from glp_export.report import artifact_view, plan_view
 from glp_export.report.numbers import few
 from glp_export.search import Plan, read_layer_file
 from glp_export.search.published import PREFIX, published_plan
-from glp_export.setup import Place, data_spec, stand_in
+from glp_export.setup import Place, data_spec, stand_in, with_exporter
 from glp_export.stages.export import Exported, Lower, export_contender
 from glp_export.stages.gate_files import store_inputs
 from glp_export.stages.measuring import time_contenders
@@ -61,7 +63,7 @@ from glp_export.stages.order import Evidence
 from glp_export.stages.precision import add_precisions
 from glp_export.stages.training import Trained
 from glp_export.stages.writing import write_companions, write_serving
-from glp_export.tasks import count_examples, encode, load_task_data, score, truth_of
+from glp_export.tasks import KINDS, count_examples, encode, load_task_data, score, truth_of
 
 _MADE_HERE = shutil.ignore_patterns("onnx", "glp", "triton", "ort_config.json")
 """What an earlier export left beside a checkpoint, and this one makes anew."""
@@ -75,12 +77,18 @@ def export(checkpoint: Path, config: RunConfig, progress: Progress) -> Path:
     Raises:
         GlpError: see `glp_export.errors`.
     """
-    if config.output is None:
+    output = config.output
+    if output is None:
         raise UsageError("no output directory was named", where="--output", fix="add -o out/mine")
     source = ModelSource(str(checkpoint), offline=True)
     tokenizer = load_tokenizer(source)
     task = task_of_model(checkpoint)
-    staging = prepare(config.output, overwrite=config.overwrite, resume=config.resume)
+    chosen = resolve_exporter(
+        config.exporter, model_config(checkpoint), KINDS[task.kind].export_task
+    )
+    config = with_exporter(config, chosen)
+    progress.say(str(chosen))
+    staging = prepare(output, overwrite=config.overwrite, resume=config.resume)
     layout = ArtifactLayout(staging)
     with writing(staging):
         shutil.copytree(checkpoint, staging, ignore=_MADE_HERE, dirs_exist_ok=True)
@@ -97,13 +105,13 @@ def export(checkpoint: Path, config: RunConfig, progress: Progress) -> Path:
         PrecisionsFile.of(exported.entries).save(layout.precisions)
         write_serving(place, layout, config.max_length, exported)
         if config.triton:
-            write_triton(layout, layout.triton, name=triton_name(config.output.name))
+            write_triton(layout, layout.triton, name=triton_name(output.name))
         write_companions(place, layout, config.max_length, source)
         store_inputs(layout, place, tokenizer)
         layout.environment.write_text(json.dumps(asdict(describe_machine()), indent=2) + "\n")
         config.save(layout.run_config)
         layout.write_checksums()
-        return commit(staging, config.output, overwrite=config.overwrite)
+        return commit(staging, output, overwrite=config.overwrite)
 
 
 def verify(artifact: Path, settings: Mapping[str, Any], progress: Progress) -> ParityReport:

@@ -180,6 +180,7 @@ def _set_up(
     )
     if setup.max_length < config.max_length:
         progress.say(f"inputs are cut at {setup.max_length} tokens: the model reads no more")
+    progress.say(str(setup.exporter))
     for note in (*setup.data.notes, *setup.place.precisions.notes):
         progress.say(note)
     config.save(kept)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from glp_export.artifact.exporters import ExporterChoice, resolve_exporter
 from glp_export.checks import require_choices, require_labels
 from glp_export.config import RunConfig
 from glp_export.depths import judged_cuts, most_cuts, wanted_depths
@@ -91,6 +92,7 @@ class Setup:
         final: how every contender is trained in the end.
         candidate: how a candidate of the search is trained.
         model_checksum: of a local model, None for one on the hub.
+        exporter: the one that is used.
         deepest: the most layers that may stay, where a target of speed says so.
     """
 
@@ -110,6 +112,7 @@ class Setup:
     candidate: TrainSettings
     distillation: DistillSettings
     model_checksum: str | None
+    exporter: ExporterChoice
     deepest: int | None = None
 
     @property
@@ -134,7 +137,7 @@ def set_up(config: RunConfig) -> Setup:
         UsageError: settings that cannot be carried out.
         DeviceError: the device asked for is not there.
         DataError: the data cannot be read or used.
-        ModelError: the model cannot be read or pruned.
+        ModelError: the model cannot be read, pruned or exported.
     """
     from datasets import concatenate_datasets
 
@@ -150,10 +153,11 @@ def set_up(config: RunConfig) -> Setup:
     model = load_seeded(source, data, config.seed)
     match_inputs(tokenizer, model)
     stack = find_layer_stack(model)
+    exporter = resolve_exporter(config.exporter, model.config, KINDS[data.task.kind].export_task)
     final = _train_settings(config, model, device)
     fit, select = (_encode(config, data, tokenizer, part) for part in (data.fit, data.select))
     return Setup(
-        place=stand_in(config, data.task),
+        place=stand_in(with_exporter(config, exporter), data.task),
         data=data,
         source=source,
         tokenizer=tokenizer,
@@ -171,6 +175,7 @@ def set_up(config: RunConfig) -> Setup:
             config.temperature, config.distill_weight, config.distill_rate
         ),
         model_checksum=checksum(source),
+        exporter=exporter,
     )
 
 
@@ -198,6 +203,11 @@ def stand_in(config: RunConfig, task: Task) -> Place:
     torch.set_num_threads(threads)
     device = resolve_device(config.device)
     return Place(config, task, device, threads, wanted_precisions(config.precision, device))
+
+
+def with_exporter(config: RunConfig, choice: ExporterChoice) -> RunConfig:
+    """The configuration with the exporter that is used, so that `run.yaml` has its name."""
+    return config.model_copy(update={"exporter": choice.exporter.name})
 
 
 def load_seeded(source: ModelSource, data: TaskData, seed: int) -> PreTrainedModel:

@@ -12,7 +12,20 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.pop("GLP_EXPORT_CONFIG", None)  # a site's defaults are not what is tested
 
+from tests.support import (
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_configure,
+    record_support,
+)
 from tests.tiny import make_checkpoint, make_data
+
+__all__ = [
+    "pytest_addoption",
+    "pytest_collection_modifyitems",
+    "pytest_configure",
+    "record_support",
+]
 
 
 @pytest.fixture(autouse=True)

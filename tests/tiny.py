@@ -26,9 +26,16 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "bos_token_id": 2,
         "eos_token_id": 3,
     },
+    "t5": {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 4, "num_heads": 4},
+    "mt5": {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 4, "num_heads": 4},
+    "umt5": {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 4, "num_heads": 4},
     "albert": {"embedding_size": 32},
     "gpt2": {"n_embd": 32, "n_layer": 4, "n_head": 4},
+    "own-bert": {},
 }
+
+HEADS: dict[str, str] = dict.fromkeys(("t5", "mt5", "umt5"), "AutoModelForTokenClassification")
+"""The head of a family whose head for one label a text needs a decoder."""
 
 ANIMALS = ("cat", "dog", "bird", "fish")
 GOOD = ("good", "great", "fine", "lovely")
@@ -171,13 +178,22 @@ def make_tokenizer(max_length: int = 64) -> Any:
         cls_token="[CLS]",
         sep_token="[SEP]",
         mask_token="[MASK]",
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
     )
+
+
+def auto_class_of(family: str) -> str:
+    """The class of transformers that loads a family with a head on the encoder alone."""
+    return HEADS.get(family, "AutoModelForSequenceClassification")
 
 
 def make_config(family: str = "bert", layers: int = 4, **extra: Any) -> Any:
     """The configuration of a 32-wide encoder of a family."""
     from transformers import AutoConfig
 
+    from tests import own_model
+
+    own_model.register()
     common = {
         "vocab_size": 5 + len(WORDS),
         "hidden_size": 32,
@@ -189,10 +205,14 @@ def make_config(family: str = "bert", layers: int = 4, **extra: Any) -> Any:
         "pad_token_id": 0,
     }
     own = dict(FAMILIES[family])
-    for name in ("n_layers", "n_layer"):
+    for name in ("n_layers", "n_layer", "num_layers"):
         if name in own:
             own[name] = layers
             common.pop("num_hidden_layers", None)
+    if "d_model" in own:
+        for name in ("hidden_size", "num_attention_heads", "intermediate_size"):
+            del common[name]
+        del common["max_position_embeddings"], common["type_vocab_size"]
     return AutoConfig.for_model(family, **{**common, **own, **extra})
 
 
@@ -209,14 +229,14 @@ def make_checkpoint(
     `num_labels` None leaves the head away, as in a pretrained encoder.
     """
     import torch
-    from transformers import AutoModel, AutoModelForSequenceClassification
+    import transformers
 
     torch.manual_seed(seed)
     if num_labels is None:
-        model = AutoModel.from_config(make_config(family, layers, **extra))
+        model = transformers.AutoModel.from_config(make_config(family, layers, **extra))
     else:
         config = make_config(family, layers, num_labels=num_labels, **extra)
-        model = AutoModelForSequenceClassification.from_config(config)
+        model = getattr(transformers, auto_class_of(family)).from_config(config)
     model.save_pretrained(directory)
     make_tokenizer().save_pretrained(directory)
     return directory

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from glp_export.artifact.export import export_onnx
-from glp_export.artifact.exporters import EXPORTERS, resolve_exporter
+from glp_export.artifact.exporters import EXPORTERS, ExporterChoice, resolve_exporter
 from glp_export.artifact.fusions import describe_fusions, missed_fusions, require_fusions
 from glp_export.artifact.half import to_half
 from glp_export.artifact.layout import ArtifactLayout
@@ -23,6 +23,7 @@ __all__ = [
     "LEVELS",
     "VARIANTS",
     "ArtifactLayout",
+    "ExporterChoice",
     "FileParity",
     "Measured",
     "OnnxFile",

@@ -64,7 +64,7 @@ def export_onnx(
         UsageError: the exporter is not installed, or the opset cannot be used.
     """
     _require_checkpoint(checkpoint)
-    chosen = resolve_exporter(exporter)
+    chosen = resolve_exporter(exporter, model_config(checkpoint), export_task).exporter
     with writing(onnx_path.parent), _scratch_beside(onnx_path) as scratch:
         # Exporters leave copies of config and tokenizer: only the graph leaves the scratch, and
         # only a graph that holds what is promised of it.
@@ -99,6 +99,22 @@ def _require_checkpoint(checkpoint: Path) -> None:
             fix="Convert it: AutoModel.from_pretrained(DIR).save_pretrained(DIR) writes "
             "safetensors.",
         )
+
+
+def model_config(checkpoint: Path) -> Any:
+    """The configuration of a checkpoint, as transformers reads it.
+
+    Raises:
+        ModelError: it cannot be read, or names an architecture that is not there.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(str(checkpoint), local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"The configuration cannot be read: {error}", where=str(checkpoint)
+        ) from error
 
 
 @contextmanager

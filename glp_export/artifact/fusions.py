@@ -117,8 +117,7 @@ def require_fusions(
         + "; ".join(f"{name} missed in {_listed(where, layers)}" for name, where in missed.items())
         + f". It has {describe_fusions(file)}",
         where=f"{file.path}, exported from {checkpoint}",
-        fix="Use --optimize O2 or O3 and the exporter optimum (a dynamo export hides the attention "
-        "from the optimiser), or do not require fusions of this family.",
+        fix="Use --optimize O2 or O3, or do not require fusions of this family.",
     )
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact.quiet import quiet
+from glp_export.encoder.families import auto_class_for
+from glp_export.encoder.majors import quiet_weights
 from glp_export.encoder.threads import torch_threads
 from glp_export.encoder.training import kind_of
 from glp_export.errors import ModelError, UsageError
@@ -38,7 +40,7 @@ class Reference:
         Raises:
             ModelError: it cannot be loaded, or weights are missing from it.
         """
-        self._model = _load(checkpoint, auto_class)
+        self._model = load_fp32(checkpoint, auto_class)
         self._threads = threads
         self._positions = getattr(self._model.config, "max_position_embeddings", None) or math.inf
         self.inputs = tuple(inspect.signature(self._model.forward).parameters)
@@ -81,19 +83,27 @@ class Reference:
         )
 
 
-def _load(checkpoint: Path, auto_class: str) -> Any:
+def load_fp32(checkpoint: Path, auto_class: str, **options: Any) -> Any:
+    """Load a checkpoint in fp32, eval, on the CPU; `options` are those of `from_pretrained`.
+
+    Raises:
+        ModelError: it cannot be loaded, or weights are missing from it.
+    """
     import torch
     import transformers
 
-    loader: Callable[..., Any] = getattr(transformers, auto_class).from_pretrained
     try:
-        with quiet():
+        with quiet(), quiet_weights():
+            config = transformers.AutoConfig.from_pretrained(str(checkpoint), local_files_only=True)
+            loader: Callable[..., Any]
+            loader = getattr(transformers, auto_class_for(auto_class, config)).from_pretrained
             model, info = loader(
                 str(checkpoint),
                 dtype=torch.float32,
                 local_files_only=True,
                 use_safetensors=True,
                 output_loading_info=True,
+                **options,
             )
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(

@@ -9,13 +9,8 @@ from glp_export.encoder.checkpoint import (
     save_checkpoint,
 )
 from glp_export.encoder.distillation import DistillSettings, distill
-from glp_export.encoder.layer_stack import (
-    FAMILIES,
-    Family,
-    LayerStack,
-    find_layer_stack,
-    remove_layers,
-)
+from glp_export.encoder.families import FAMILIES, Family
+from glp_export.encoder.layer_stack import LayerStack, find_layer_stack, remove_layers
 from glp_export.encoder.loadable import make_loadable
 from glp_export.encoder.model_files import find_file, mark_kind, settle_kind
 from glp_export.encoder.quantisation_aware import quantisation_aware

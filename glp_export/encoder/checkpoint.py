@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from glp_export.encoder.families import auto_class_for
+from glp_export.encoder.majors import quiet_weights, save_tokenizer
 from glp_export.encoder.positions import longest_input
 from glp_export.errors import ModelError
 from glp_export.tasks import KINDS, Task
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 EMBEDDED = "demo"
+_SEGMENTS = "token_type_ids"
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
@@ -87,6 +90,13 @@ def load_tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
     _check_directory(source)
     with explained(source, "tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(source.location, **source.arguments())
+    if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
+        # transformers 5 makes up an empty one where there is none.
+        raise ModelError(
+            "the model's tokenizer cannot be loaded: it has no words",
+            where=source.name,
+            fix="put its files there, tokenizer.json at least",
+        )
     if tokenizer.pad_token_id is None:
         raise ModelError(
             "the tokenizer has no padding token",
@@ -116,8 +126,8 @@ def load_model(source: ModelSource, task: Task) -> PreTrainedModel:
         config = transformers.AutoConfig.from_pretrained(source.location, **source.arguments())
     _refuse_pickle(source)
     configure(config, task)
-    auto_class = getattr(transformers, KINDS[task.kind].auto_class)
-    with explained(source, "weights"), _quiet():
+    auto_class = getattr(transformers, auto_class_for(KINDS[task.kind].auto_class, config))
+    with explained(source, "weights"), quiet_weights():
         model, loading = auto_class.from_pretrained(
             source.location,
             config=config,
@@ -132,10 +142,11 @@ def load_model(source: ModelSource, task: Task) -> PreTrainedModel:
 
 
 def match_inputs(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
-    """Let the tokenizer make only inputs that the model takes, now and when it is saved.
+    """Let the tokenizer make the inputs that the model reads, now and when it is saved.
 
-    A general tokenizer makes `token_type_ids`, which DistilBERT and MPNet do not know, and one
-    that was saved without a longest length makes inputs longer than the model's positions.
+    A general tokenizer makes `token_type_ids` in transformers 4, which DistilBERT and MPNet do not
+    know, and none in 5, where BERT would take both texts of a pair for one. One that was saved
+    without a longest length makes inputs longer than the model's positions.
     """
     longest = longest_input(model.config)
     if tokenizer.model_max_length > longest:
@@ -143,6 +154,9 @@ def match_inputs(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> 
         tokenizer.init_kwargs["model_max_length"] = longest
     taken = inspect.signature(model.forward).parameters
     names = [name for name in tokenizer.model_input_names if name in taken]
+    segments = (getattr(model.config, "type_vocab_size", 0) or 0) > 1
+    if segments and _SEGMENTS in taken and _SEGMENTS not in names:
+        names.append(_SEGMENTS)
     if names != tokenizer.model_input_names:
         tokenizer.model_input_names = names
         tokenizer.init_kwargs["model_input_names"] = names
@@ -165,8 +179,9 @@ def save_checkpoint(
 ) -> Path:
     """Write weights, configuration and tokenizer as an ordinary checkpoint."""
     directory.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(directory, safe_serialization=True)
-    tokenizer.save_pretrained(directory)
+    with quiet_weights():
+        model.save_pretrained(directory)
+    save_tokenizer(tokenizer, directory)
     return directory
 
 
@@ -256,16 +271,3 @@ def explained(source: ModelSource, part: str) -> Iterator[None]:
         raise ModelError(
             f"the model's {part} cannot be loaded: {reason}", where=source.name, fix=fix
         ) from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers from announcing a new head: that one is meant."""
-    from transformers.utils import logging
-
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)

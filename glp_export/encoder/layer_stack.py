@@ -13,46 +13,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from glp_export.encoder.families import FAMILIES, REFUSED
 from glp_export.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel
-
-
-@dataclass(frozen=True)
-class Family:
-    """Where one model family keeps its layers.
-
-    Attributes:
-        path: the layer list, seen from the base model (without head).
-        count: the configuration's name for the number of layers.
-        pinned: layers that the family cannot do without.
-        reason: why they are pinned.
-    """
-
-    path: str
-    count: str = "num_hidden_layers"
-    pinned: tuple[int, ...] = ()
-    reason: str = ""
-
-
-FAMILIES: dict[str, Family] = {
-    "bert": Family("encoder.layer"),
-    "roberta": Family("encoder.layer"),
-    "xlm-roberta": Family("encoder.layer"),
-    "camembert": Family("encoder.layer"),
-    "electra": Family("encoder.layer"),
-    "mpnet": Family("encoder.layer"),
-    "deberta": Family("encoder.layer"),
-    "deberta-v2": Family("encoder.layer"),
-    "distilbert": Family("transformer.layer", count="n_layers"),
-    "modernbert": Family("layers", pinned=(0,), reason="only it has no attention norm"),
-}
-
-REFUSED: dict[str, str] = {
-    "albert": "ALBERT runs one shared layer many times, so there is no layer to take away",
-}
 
 
 @dataclass(frozen=True)
@@ -65,6 +31,7 @@ class LayerStack:
         num_layers: how many there are.
         pinned: layers that must stay.
         reason: why they must.
+        of_first: weights of the first layer that all layers read.
     """
 
     path: str
@@ -72,6 +39,7 @@ class LayerStack:
     num_layers: int
     pinned: tuple[int, ...] = ()
     reason: str = ""
+    of_first: tuple[str, ...] = ()
 
     @property
     def removable(self) -> tuple[int, ...]:
@@ -107,19 +75,33 @@ def find_layer_stack(model: PreTrainedModel) -> LayerStack:
     """Find the layers: by the family table, else by structure.
 
     Raises:
-        ModelError: shared layers (ALBERT), a decoder, or no list of alike layers whose length
-            the configuration tells.
+        ModelError: shared layers (ALBERT), a decoder, no list of alike layers whose length the
+            configuration tells, or layers whose kind the installed transformers tells by their
+            number alone.
     """
     model_type = model.config.model_type
     if model_type in REFUSED:
         raise ModelError(REFUSED[model_type], fix="use an encoder whose layers are its own")
-    _refuse_decoder(model.config)
+    _refuse_decoder(model)
     family = FAMILIES.get(model_type)
     if family is None:
         return _find_by_structure(model)
-    prefix = _prefix_of_base(model)
-    path = f"{prefix}{family.path}"
-    return LayerStack(path, family.count, len(_module(model, path)), family.pinned, family.reason)
+    if family.kinds and not hasattr(model.config, family.kinds):
+        raise ModelError(
+            f"the installed transformers tells what a layer of {model_type} is by its number, so "
+            "layers that move down would compute something else",
+            fix='pip install "transformers>=5,<6", which keeps it in the configuration',
+        )
+    path = f"{_prefix_of_base(model)}{family.path}"
+    pinned = family.pins(model.config)
+    return LayerStack(
+        path,
+        family.count,
+        len(_module(model, path)),
+        pinned,
+        family.reason if pinned else "",
+        family.of_first,
+    )
 
 
 def remove_layers(model: PreTrainedModel, removed: Iterable[int]) -> PreTrainedModel:
@@ -129,13 +111,14 @@ def remove_layers(model: PreTrainedModel, removed: Iterable[int]) -> PreTrainedM
 
     Raises:
         UsageError: see `LayerStack.check`.
-        ModelError: see `find_layer_stack`.
+        ModelError: see `find_layer_stack`; or a layer does something else under its new number.
     """
     stack = find_layer_stack(model)
     gone = set(stack.check(removed))
     kept = [layer for layer in range(stack.num_layers) if layer not in gone]
     shallower = type(model)(_cut_config(model.config, stack, kept))
-    shallower.load_state_dict(_renumber(model.state_dict(), stack.path, kept))
+    shallower.load_state_dict(_renumber(model.state_dict(), stack, kept))
+    _require_alike(model, shallower, stack, kept)
     return shallower.to(model.device, model.dtype)
 
 
@@ -149,10 +132,10 @@ def _cut_config(config: Any, stack: LayerStack, kept: list[int]) -> Any:
     return cut
 
 
-def _renumber(state: dict[str, Any], path: str, kept: list[int]) -> dict[str, Any]:
+def _renumber(state: dict[str, Any], stack: LayerStack, kept: list[int]) -> dict[str, Any]:
     """The weights under their names in the shallower model."""
     position = {old: new for new, old in enumerate(kept)}
-    numbered = re.compile(rf"^({re.escape(path)}\.)(\d+)(\..*)$")
+    numbered = re.compile(rf"^({re.escape(stack.path)}\.)(\d+)(\..*)$")
     renumbered = {}
     for name, tensor in state.items():
         match = numbered.match(name)
@@ -160,15 +143,53 @@ def _renumber(state: dict[str, Any], path: str, kept: list[int]) -> dict[str, An
             renumbered[name] = tensor
         elif int(match[2]) in position:
             renumbered[f"{match[1]}{position[int(match[2])]}{match[3]}"] = tensor
+    for name in stack.of_first:
+        renumbered[f"{stack.path}.0.{name}"] = state[f"{stack.path}.0.{name}"]
     return renumbered
 
 
-def _refuse_decoder(config: Any) -> None:
+def _require_alike(
+    model: PreTrainedModel, shallower: PreTrainedModel, stack: LayerStack, kept: list[int]
+) -> None:
+    """Check that every kept layer is under its new number what it was under its old one.
+
+    A family may tell by the number which layers see all tokens, or have no norm.
+    """
+    before, after = _module(model, stack.path), _module(shallower, stack.path)
+    for new, old in enumerate(kept):
+        if new == 0 and stack.of_first:
+            continue  # what it keeps for all layers, it did not have before
+        was, now = _traits(before[old]), _traits(after[new])
+        # A layer may know its number.
+        changed = [n for n in was if was[n] != now.get(n) and (was[n], now.get(n)) != (old, new)]
+        if changed:
+            name = changed[0]
+            raise ModelError(
+                f"layer {old} would be layer {new} and compute something else there: "
+                f"{name} {was[name]} would be {now.get(name)}",
+                fix="remove other layers, so that it keeps its place in the pattern",
+            )
+
+
+def _traits(layer: nn.Module) -> dict[str, Any]:
+    """What a layer is besides its weights: classes of its parts, and their plain attributes."""
+    traits: dict[str, Any] = {}
+    for part, module in layer.named_modules():
+        traits[part] = type(module).__name__
+        for name, value in vars(module).items():
+            plain = isinstance(value, bool | int | float | str | tuple)
+            if plain and name != "training" and not name.startswith("_"):
+                traits[f"{part}.{name}".lstrip(".")] = value
+    return traits
+
+
+def _refuse_decoder(model: PreTrainedModel) -> None:
     from transformers.models.auto.modeling_auto import (
         MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
         MODEL_FOR_MASKED_LM_MAPPING_NAMES,
     )
 
+    config = model.config
     causal_only = (
         config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
         and config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
@@ -178,10 +199,13 @@ def _refuse_decoder(config: Any) -> None:
             f"{config.model_type} is a decoder; only encoders are pruned here",
             fix="give an encoder such as google-bert/bert-base-uncased",
         )
-    if getattr(config, "is_encoder_decoder", False):
+    # The encoder of T5 alone has the configuration of both.
+    base = getattr(model, model.base_model_prefix, model)
+    if getattr(config, "is_encoder_decoder", False) and hasattr(base, "decoder"):
         raise ModelError(
-            f"{config.model_type} has an encoder and a decoder; only encoders are pruned here",
-            fix="give an encoder such as google-bert/bert-base-uncased",
+            f"{type(model).__name__} has an encoder and a decoder; only encoders are pruned here",
+            fix="give an encoder such as google-bert/bert-base-uncased; of T5, transformers has "
+            "heads on the encoder alone for token classification and for embeddings",
         )
 
 
@@ -206,7 +230,7 @@ def _find_by_structure(model: PreTrainedModel) -> LayerStack:
         raise ModelError(
             f"the layers of a {model.config.model_type} model could not be found "
             f"(lists of the right length: {places})",
-            fix="add a row to FAMILIES in glp_export/encoder/layer_stack.py",
+            fix="add a row to FAMILIES in glp_export/encoder/families.py",
         )
     return outermost[0]
 
@@ -227,6 +251,6 @@ def _module(model: PreTrainedModel, path: str) -> nn.ModuleList:
     if not isinstance(module, ModuleList):
         raise ModelError(
             f"{type(model).__name__} has no layer list at {path}",
-            fix="correct its row in FAMILIES in glp_export/encoder/layer_stack.py",
+            fix="correct its row in FAMILIES in glp_export/encoder/families.py",
         )
     return module

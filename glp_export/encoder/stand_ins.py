@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from glp_export.encoder.families import auto_class_for
 from glp_export.encoder.layer_stack import find_layer_stack
+from glp_export.encoder.majors import quiet_weights, save_tokenizer
 from glp_export.encoder.model_files import kind_of_files
 from glp_export.errors import ModelError
 from glp_export.serve.settings import read_settings
@@ -24,11 +26,12 @@ def unpruned_twin(artifact: Path, num_layers: int, auto_class: str, directory: P
     import transformers
 
     config = transformers.AutoConfig.from_pretrained(artifact, local_files_only=True)
-    build = getattr(transformers, auto_class).from_config
+    build = getattr(transformers, auto_class_for(auto_class, config)).from_config
     setattr(config, find_layer_stack(build(config)).count, num_layers)
-    build(config).save_pretrained(directory)
+    with quiet_weights():
+        build(config).save_pretrained(directory)
     tokenizer = transformers.AutoTokenizer.from_pretrained(artifact, local_files_only=True)
-    tokenizer.save_pretrained(directory)
+    save_tokenizer(tokenizer, directory)
     return directory
 
 

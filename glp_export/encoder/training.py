@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from glp_export.encoder.majors import training_arguments
 from glp_export.errors import ModelError
 from glp_export.tasks import KINDS, TaskKind, kind_of_config
 from glp_export.tasks.cells import numbers
@@ -238,9 +239,7 @@ def _loss_trainer(loss_of: Callable[[Any, Mapping[str, Any]], Any]) -> Any:
 
 
 def _training_arguments(settings: TrainSettings, scratch: Path) -> Any:
-    from transformers import TrainingArguments
-
-    return TrainingArguments(
+    return training_arguments(
         output_dir=str(scratch),
         num_train_epochs=settings.epochs,
         learning_rate=settings.learning_rate,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,14 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.artifact import ArtifactLayout, OnnxFile, export_onnx, optimise, to_half
+from glp_export.artifact import (
+    EXPORTERS,
+    ArtifactLayout,
+    OnnxFile,
+    export_onnx,
+    optimise,
+    to_half,
+)
 from glp_export.artifact.precisions_file import PrecisionsFile
 from glp_export.artifact.quantise import quantise, smooth
 from glp_export.artifact_jobs import one_artifact, shipped_files
@@ -19,12 +27,15 @@ from glp_export.bench import Contender, onnx_contender
 from glp_export.bench.budget import BudgetTable
 from glp_export.cache import Cache
 from glp_export.checksums import file_sha256
+from glp_export.config_file import read_file
 from glp_export.encoder import task_of_model, unpruned_twin
 from glp_export.errors import UsageError
 from glp_export.report.numbers import few
 from glp_export.search import Plan
 from glp_export.tasks import KINDS
 from glp_export.versions import package_versions
+
+logger = logging.getLogger(__name__)
 
 _KIND = "reference"
 _FACTS = "reference.json"
@@ -111,6 +122,7 @@ def unpruned_reference(
         "auto_class": own.auto_class,
         "precision": conversion,
         "optimisation": table.unpruned,
+        "exporter": _exporter(layout),
         "versions": {name: versions[name] for name in _DECIDING if name in versions},
     }
     directory = cache.get_or_make(
@@ -127,6 +139,22 @@ def unpruned_reference(
         variant=path.name,
         bytes=made["bytes"],
     )
+
+
+def _exporter(layout: ArtifactLayout) -> str:
+    """The exporter that the artifact was made with, since another may write a slower graph."""
+    if not layout.run_config.is_file():
+        return "auto"
+    name = str(read_file(layout.run_config).get("exporter", "auto"))
+    if name in EXPORTERS and not EXPORTERS[name].available():
+        logger.warning(
+            "the artifact was exported by %s, which is not installed; its unpruned model is "
+            "exported by another, so their ratio may differ a little: %s",
+            name,
+            EXPORTERS[name].install_hint,
+        )
+        return "auto"
+    return name
 
 
 def other_artifact(against: Path, layout: ArtifactLayout, own: Contender) -> Contender:
@@ -171,7 +199,13 @@ def _make(
     export_task = next(k.export_task for k in KINDS.values() if k.auto_class == own.auto_class)
     with TemporaryDirectory(prefix="twin-", dir=directory) as scratch:
         twin = unpruned_twin(layout.root, layers, own.auto_class, Path(scratch) / "twin")
-        file = export_onnx(twin, directory / "model.onnx", export_task=export_task, threads=1)
+        file = export_onnx(
+            twin,
+            directory / "model.onnx",
+            export_task=export_task,
+            exporter=_exporter(layout),
+            threads=1,
+        )
         if table.unpruned != "none":
             file = optimise(file, table.unpruned, directory / "model_optimized.onnx", twin)
         file = CONVERSIONS[conversion](file, directory / f"model_{table.precision}.onnx", twin)

@@ -81,6 +81,8 @@ class CardFacts:
         precisions: the lower ones that were to be made.
         other_scores: on further test sets, where the task has them.
         command: the command line that made the artifact.
+        exporter: that wrote the ONNX files.
+        opset: of the plain one.
         text_pair: whether the model reads two texts at a time.
         mask_token: what hides a token from the model, empty where nothing is hidden.
         license: identifier for the card's metadata, None if it is not known.
@@ -103,6 +105,8 @@ class CardFacts:
     precisions: tuple[PrecisionEntry, ...] = ()
     other_scores: tuple[OtherScore, ...] = ()
     command: str = ""
+    exporter: str = ""
+    opset: int = 0
     text_pair: bool = False
     data_notes: tuple[str, ...] = ()
     mask_token: str = ""

@@ -231,6 +231,8 @@ def _card_facts(setup: Setup, scored: Sequence[Scored], measured: BenchmarkFile)
         precisions=next(one.entries for one in scored if one.contender == "pruned"),
         other_scores=tuple(score for one in scored for score in one.others),
         command=_command(),
+        exporter=setup.config.exporter,
+        opset=next(one.exported.plain.opset for one in scored if one.contender == "pruned"),
         text_pair=len(setup.data.task.text_columns) == 2,
         hub_data=setup.data.hub,
         mask_token=setup.tokenizer.mask_token or "",

@@ -50,10 +50,10 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Exported]:
     """Export a family, once for every test that asks for the same."""
 
     @cache
-    def make(family: str, num_labels: int = 2) -> Exported:
+    def make(family: str, num_labels: int = 2, **extra: Any) -> Exported:
         directory = tmp_path_factory.mktemp(family)
         checkpoint = make_checkpoint(
-            directory / "checkpoint", family, num_labels=num_labels, **SPREAD
+            directory / "checkpoint", family, num_labels=num_labels, **SPREAD, **extra
         )
         path = directory / "onnx" / "model.onnx"
         return Exported(checkpoint, export_onnx(checkpoint, path, export_task=EXPORT_TASK))

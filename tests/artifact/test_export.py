@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import onnx
 import pytest
 
-from glp_export.artifact import EXPORTERS, export_onnx, open_session, resolve_exporter
+from glp_export.artifact import export_onnx, open_session
 from glp_export.artifact.export import name_dimensions, require_standard
 from glp_export.artifact.onnx_file import read_graph, sidecar
 from glp_export.artifact.shapes import longest_sequence, try_shapes
@@ -100,24 +99,17 @@ def test_what_a_killed_export_left_is_not_shipped(bert: Exported, tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
 
 
-def test_architecture_that_optimum_does_not_know(tmp_path: Path) -> None:
-    from transformers import AutoConfig, AutoModelForSequenceClassification
-
-    config = AutoConfig.for_model(
-        "ernie", vocab_size=23, hidden_size=8, num_hidden_layers=1, num_attention_heads=1,
-        intermediate_size=8, max_position_embeddings=16,
-    )  # fmt: skip
-    AutoModelForSequenceClassification.from_config(config).save_pretrained(tmp_path / "ernie")
-    with pytest.raises(ModelError, match="ernie") as caught:
-        export_onnx(tmp_path / "ernie", tmp_path / "model.onnx", export_task=EXPORT_TASK)
-    assert caught.value.exit_code == 7
-    assert caught.value.fix
-    assert not (tmp_path / "model.onnx").exists()
-
-
-def test_task_that_the_architecture_does_not_have(bert: Exported, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="image-classification"):
+def test_task_that_no_exporter_knows(bert: Exported, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="image-classification") as caught:
         export_onnx(bert.checkpoint, tmp_path / "m.onnx", export_task="image-classification")
+    assert caught.value.exit_code == 7
+
+
+def test_checkpoint_that_lacks_the_head(encoder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"classifier\.weight") as caught:
+        export_onnx(encoder, tmp_path / "m.onnx", export_task=EXPORT_TASK, exporter="torch")
+    assert caught.value.exit_code == 7
+    assert not (tmp_path / "m.onnx").exists()
 
 
 def test_directory_without_checkpoint(tmp_path: Path) -> None:
@@ -131,21 +123,6 @@ def test_pickled_weights_are_refused(bert: Exported, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="pickles are not loaded") as caught:
         export_onnx(tmp_path, tmp_path / "m.onnx", export_task=EXPORT_TASK)
     assert "save_pretrained" in str(caught.value)
-
-
-@pytest.mark.parametrize("name", ["auto", "optimum"])
-def test_missing_exporter_is_answered_with_the_pip_line(
-    monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    absent = replace(EXPORTERS["optimum"], available=lambda: False)
-    monkeypatch.setitem(EXPORTERS, "optimum", absent)
-    with pytest.raises(UsageError, match=r'pip install "glp-export\[optimum\]"'):
-        resolve_exporter(name)
-
-
-def test_unknown_exporter_lists_those_there_are() -> None:
-    with pytest.raises(UsageError, match="auto, optimum"):
-        resolve_exporter("tf2onnx")
 
 
 def test_dimensions_of_another_exporter_are_renamed(bert: Exported) -> None:

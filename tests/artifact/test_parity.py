@@ -193,8 +193,8 @@ def test_an_approximating_level_explains_itself(
 def test_segments_that_the_graph_cannot_read_are_named(
     export: Callable[..., Exported], check: Check, encoded: Any, tokenizer: Any
 ) -> None:
-    """optimum gives RoBERTa's graph no token_type_ids, which the PyTorch model does read."""
-    made = export("roberta")
+    """RoBERTa's graph has no token_type_ids, which its PyTorch model does read."""
+    made = export("roberta", type_vocab_size=1)
     pairs = encoded.map(lambda row: {"token_type_ids": [1] * len(row["input_ids"])})
     (file,) = check(made.file, checkpoint=made.checkpoint, encoded=pairs).files
     assert not file.passed

@@ -57,6 +57,7 @@ def largest_change(contenders: list[Contender], workloads: list[Workload]) -> fl
     return max(max(change, 1 / change) for change in changes)
 
 
+@pytest.mark.alone
 def test_the_median_among_others_is_that_alone(tmp_path: Path) -> None:
     threads = machine.usable_cores()
     if threads < 2:

@@ -6,10 +6,10 @@ import shutil
 import pytest
 import torch
 
-from glp_export.encoder import ModelSource, load_model, load_tokenizer
+from glp_export.encoder import ModelSource, load_model, load_tokenizer, match_inputs
 from glp_export.errors import ModelError
 from glp_export.tasks import Task
-from tests.tiny import make_checkpoint
+from tests.tiny import make_checkpoint, make_config, make_tokenizer
 
 TASK = Task("animals", "text-classification", ("text",), "label", ("bad", "good"), "accuracy")
 
@@ -91,6 +91,19 @@ def test_a_truncated_weight_file(encoder, tmp_path):
     weights.write_bytes(weights.read_bytes()[:100])
     with pytest.raises(ModelError, match="weights cannot be loaded"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("family", "segments"), [("bert", True), ("deberta-v2", True), ("mpnet", False)]
+)
+def test_a_tokenizer_makes_segments_where_the_model_reads_them(family, segments):
+    from transformers import AutoModel
+
+    tokenizer = make_tokenizer()
+    for names in (["input_ids", "attention_mask"], ["input_ids", "token_type_ids"]):
+        tokenizer.model_input_names = names
+        match_inputs(tokenizer, AutoModel.from_config(make_config(family)))
+        assert ("token_type_ids" in tokenizer("the cat", "is good")) == segments
 
 
 def test_no_tokenizer(encoder, tmp_path):

@@ -105,7 +105,6 @@ def settle(layout: ArtifactLayout, **changes: Any) -> Path:
 @pytest.fixture(scope="session")
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """The artifact of a family, made once; not to be changed."""
-    pytest.importorskip("optimum.exporters.onnx", reason="needs the optimum extra")
 
     @cache
     def make(family: str, num_labels: int = 3, **extra: Any) -> Path:

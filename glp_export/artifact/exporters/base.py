@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Export(Protocol):
@@ -36,10 +36,12 @@ class Exporter:
         name: what `--exporter` calls it.
         install_hint: the command that installs it.
         available: whether it can be used in this environment; cheap, imports nothing heavy.
+        knows: whether it has the architecture of a configuration (transformers') with a task.
         export: the export itself.
     """
 
     name: str
     install_hint: str
     available: Callable[[], bool]
+    knows: Callable[[Any, str], bool]
     export: Export

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 from glp_export.artifact.exporters.base import Exporter
 from glp_export.artifact.quiet import quiet
@@ -21,6 +22,26 @@ def available() -> bool:
     except ImportError:  # an optimum without optimum.exporters
         return False
     return found and int(importlib.metadata.version("transformers").split(".")[0]) < 5
+
+
+def knows(config: Any, export_task: str) -> bool:
+    """Whether optimum has the architecture with the task, and would export an encoder alone.
+
+    Of models with a decoder, such as T5, it exports both halves.
+    """
+    if getattr(config, "is_encoder_decoder", False):
+        return False
+    with quiet():
+        from optimum.exporters.onnx import model_configs  # noqa: F401 - fills the table
+        from optimum.exporters.tasks import TasksManager
+
+        try:
+            tasks = TasksManager.get_supported_tasks_for_model_type(
+                config.model_type, exporter="onnx", library_name="transformers"
+            )
+        except KeyError:
+            return False
+    return export_task in tasks
 
 
 def export(checkpoint: Path, output: Path, *, export_task: str, opset: int | None) -> None:
@@ -78,5 +99,6 @@ EXPORTER = Exporter(
     name="optimum",
     install_hint='pip install "glp-export[optimum]"',
     available=available,
+    knows=knows,
     export=export,
 )

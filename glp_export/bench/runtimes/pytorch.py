@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from glp_export import machine
 from glp_export.device_precisions import gpu_capability, not_in_hardware
+from glp_export.encoder.majors import quiet_weights
 from glp_export.errors import DeviceError, ModelError
 from glp_export.tasks.answers import joined
 
@@ -107,16 +108,17 @@ def _load(contender: Contender) -> PreTrainedModel:
         "local_files_only": True,
     }
     try:
-        try:
-            model = auto_class.from_pretrained(
-                contender.path, attn_implementation="sdpa", **arguments
-            )
-        except (ValueError, ImportError) as error:
-            if "scaled_dot_product_attention" not in str(error):
-                raise
-            model = auto_class.from_pretrained(
-                contender.path, attn_implementation="eager", **arguments
-            )
+        with quiet_weights():
+            try:
+                model = auto_class.from_pretrained(
+                    contender.path, attn_implementation="sdpa", **arguments
+                )
+            except (ValueError, ImportError) as error:
+                if "scaled_dot_product_attention" not in str(error):
+                    raise
+                model = auto_class.from_pretrained(
+                    contender.path, attn_implementation="eager", **arguments
+                )
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(
             f"the checkpoint cannot be loaded: {error}", where=str(contender.path)
