@@ -43,7 +43,8 @@ def test_a_kind_decides_for_the_largest_option_of_rows_that_are_there(kind) -> N
     if kind.choices is None:
         return
     mask = np.array([[1, 1, 1, 0], [1, 1, 0, 0]])
-    shape = (2, 4, 2) if kind.width or kind.name.startswith("token") else (2, 4)
+    of_tokens = kind.width or kind.name.startswith(("token", "masked"))
+    shape = (2, 4, 2) if of_tokens else (2, 4)
     answers = np.random.default_rng(0).normal(size=shape)
     choices = kind.choices(answers, mask)
     assert len(choices.options) == len(choices.rows)

@@ -30,6 +30,7 @@ from glp_export.tasks import (
     score_interval,
     truth_of,
 )
+from glp_export.tasks.kinds.sentence_embeddings import Pairs
 from tests.tasks.helpers import two_files
 from tests.tiny import make_data_of, make_tokenizer, pair_rows
 
@@ -78,6 +79,13 @@ def test_a_score_is_the_rank_correlation_of_cosines_over_pairs(loaded: TaskData)
     low, high = score_interval(loaded.task, answers, truth)
     assert low <= expected <= high
     assert count_examples(loaded.task, truth) == len(loaded.test)
+
+
+def test_rounding_puts_equal_pairs_in_no_order() -> None:
+    vectors = np.eye(3, dtype=np.float32)[[0, 0, 1, 1, 2, 0]]
+    noisy = vectors + np.float32(1e-7) * np.random.default_rng(0).standard_normal((6, 3))
+    truth = Pairs(6, np.array([0, 2, 4]), np.array([1, 3, 5]), np.array([5.0, 4.0, 0.0]))
+    assert KIND.judge(noisy, truth)[0].tolist() == [1.0, 1.0, 0.0]
 
 
 def test_rows_in_any_order_are_the_same_pairs(loaded: TaskData) -> None:
