@@ -45,5 +45,3 @@ def test_saving_and_loading_draws_nothing(saved: Path, capfd: pytest.CaptureFixt
 def test_warmup_is_a_share_of_the_steps(ratio: float, tmp_path: Path) -> None:
     arguments = training_arguments(warmup_ratio=ratio, output_dir=str(tmp_path), report_to=[])
     assert arguments.get_warmup_steps(200) == 200 * ratio
-    grouped = getattr(arguments, "group_by_length", False)
-    assert grouped or arguments.train_sampling_strategy == "group_by_length"

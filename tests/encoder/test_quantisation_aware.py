@@ -94,7 +94,7 @@ def test_the_int8_file_comes_nearer_to_the_fp32_answers(room, tmp_path):
 def test_products_round_as_the_int8_file_does(room, tmp_path):
     model, lesson = room
     with quantised_products(model, lambda name: name in ("bert.pooler.dense", "classifier")):
-        rounded = predict(model, lesson.examples, lesson.tokenizer)
+        rounded = predict(model, lesson.examples, lesson.tokenizer, batch_size=ROWS)
     built = int8_answers(model, lesson, tmp_path)
     harm = np.abs(built - lesson.teacher_logits).mean()
     # A value between two steps may go either way, and another way from there on.

@@ -15,6 +15,7 @@ import pytest
 
 from glp_export.errors import DataError
 from glp_export.search import Candidate, Plan, Trial, published_plan, published_plans, read_plan
+from glp_export.search.race import Heat
 from glp_export.search.strategies import Problem
 from glp_export.search.strategies.greedy import GREEDY
 from glp_export.search.trial import Removed
@@ -85,7 +86,7 @@ class PublishedScores:
         self.scores = scores
         self.asked: list[Removed] = []
 
-    def outcomes(self, trials: Sequence[Trial]) -> list[Candidate]:
+    def outcomes(self, trials: Sequence[Trial], heat: Heat) -> list[Candidate]:
         self.asked.extend(trial.removed for trial in trials)
         return [Candidate(removed=t.removed, score=self.scores[t.removed]) for t in trials]
 
