@@ -95,7 +95,7 @@ class StoredInputs:
             for name, values in {**case.batch, _LOGITS: logits}.items()
         }
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, **{_KIND: np.array(self.kind)}, **arrays)
+        np.savez_compressed(path, **{_KIND: np.array(self.kind), **arrays})
         return path
 
     @classmethod

@@ -98,7 +98,17 @@ class ServedModel:
     def logits(
         self, texts: Texts, text_pairs: str | Iterable[str] | None = None
     ) -> NDArray[np.float32]:
-        """Logits ``(texts, outputs)`` float32 in the order of the texts; see `__call__`."""
+        """Logits ``(texts, outputs)`` float32 in the order of the texts; see `__call__`.
+
+        Raises:
+            DataError: as of `__call__`.
+            UsageError: the model has none of whole texts.
+        """
+        if not self.kind.of_texts:
+            raise UsageError(
+                "this model does not answer with logits of whole texts",
+                fix="call the model itself: model(texts)",
+            )
         rows = as_rows(texts, text_pairs)
         if not rows:
             return np.empty((0, self.head.outputs), dtype=np.float32)

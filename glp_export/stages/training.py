@@ -30,7 +30,7 @@ from glp_export.progress import Progress
 from glp_export.report.numbers import layers_in_words
 from glp_export.search import Plan, Problem, order_by_rule
 from glp_export.setup import Setup, load_seeded, model_source
-from glp_export.tasks import KINDS, blank_labels, encode, with_labels
+from glp_export.tasks import blank_labels, encode, labels_of, with_labels
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -114,14 +114,12 @@ def _lesson_rows(setup: Setup, unpruned: PreTrainedModel) -> Dataset:
     texts, task = setup.unlabeled, setup.data.task
     if texts is None:
         return setup.data.train
-    blank = with_labels(texts, blank_labels(texts), task)
+    blank = with_labels(texts, blank_labels(texts, task), task)
     if setup.place.kind.blank:
         return concatenate_datasets([setup.data.train, blank])
     unknown = _encode(setup, blank)
     answers = predict(unpruned, unknown, setup.tokenizer, device=setup.place.device)
-    label = KINDS[task.kind].predictions
-    assert label is not None  # read_unlabeled refuses texts that no teacher can label
-    found = label(answers)
+    found = labels_of(answers, task)
     return concatenate_datasets([setup.data.train, with_labels(texts, found, task)])
 
 

@@ -18,7 +18,7 @@ from glp_export.tasks.scoring import (
 )
 from glp_export.tasks.spec import DataSpec
 from glp_export.tasks.task import Task, TaskData
-from glp_export.tasks.unlabeled import blank_labels, read_unlabeled, with_labels
+from glp_export.tasks.unlabeled import blank_labels, labels_of, read_unlabeled, with_labels
 
 __all__ = [
     "GLUE_TASKS",
@@ -34,6 +34,7 @@ __all__ = [
     "count_examples",
     "encode",
     "kind_of_config",
+    "labels_of",
     "load_task_data",
     "metric_of",
     "outputs_of",

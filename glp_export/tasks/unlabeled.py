@@ -73,9 +73,23 @@ def with_labels(texts: Dataset, labels: NDArray[Any], task: Task) -> Dataset:
         return add_labels(texts, labels, KINDS[task.kind])
 
 
-def blank_labels(texts: Dataset) -> NDArray[np.int64]:
+def blank_labels(texts: Dataset, task: Task) -> NDArray[Any]:
     """Labels that stand for none, for a model that only answers."""
-    return np.zeros(len(texts), dtype=np.int64)
+    if KINDS[task.kind].blank:
+        return np.zeros(len(texts))
+    return labels_of(np.zeros((len(texts), KINDS[task.kind].width or task.num_labels)), task)
+
+
+def labels_of(answers: NDArray[Any], task: Task) -> NDArray[Any]:
+    """The labels that a teacher's answers to texts come down to.
+
+    Raises:
+        ValueError: a kind of task whose texts no teacher labels; `read_unlabeled` refuses it.
+    """
+    label = KINDS[task.kind].predictions
+    if label is None:
+        raise ValueError(f"answers of {task.kind} are no labels")
+    return label(answers)
 
 
 def _lines(path: Path, task: Task) -> Dataset:

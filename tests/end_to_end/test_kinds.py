@@ -18,6 +18,7 @@ import glp_export
 from glp_export.artifact import ArtifactLayout
 from glp_export.bench import BenchmarkFile
 from glp_export.cli import run
+from glp_export.errors import UsageError
 from glp_export.search import Plan
 from glp_export.tasks import KINDS as TASK_KINDS
 from tests.end_to_end.conftest import MEASURING, ONE_SHAPE
@@ -144,6 +145,9 @@ def test_it_is_served_as_it_was_measured(made: Made) -> None:
     rows = [json.loads(line) for line in (made.data / "validation.jsonl").open()]
     scored = {(row.contender, row.precision): row.value for row in made.benchmark.metrics}
     assert CHECKS[made.kind](model, rows) == pytest.approx(scored["pruned", "fp32"], abs=1e-6)
+    if made.kind not in ("multi-label-classification", "reranking"):
+        with pytest.raises(UsageError, match="logits of whole texts"):
+            model.logits(["the cat"])
 
 
 def _tag_f1(model: Any, rows: Any) -> float:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from glp_export.errors import DataError
-from glp_export.tasks import Task, read_unlabeled, with_labels
+from glp_export.errors import DataError, UsageError
+from glp_export.tasks import Task, blank_labels, labels_of, read_unlabeled, with_labels
 from tests.tiny import write_jsonl
 
 ONE = Task("reviews", "text-classification", ("sentence",), "label", ("bad", "good"), "accuracy")
@@ -42,6 +42,24 @@ def test_texts_that_are_read_alone_need_no_partner(tmp_path):
         texts = read_unlabeled(path, EMBED)
         assert texts[:] == {"text": ["a", "b"], "text_pair": [None, None]}
         assert texts.features["text_pair"].dtype == "string"
+        labelled = with_labels(texts, blank_labels(texts, EMBED), EMBED)
+        assert labelled.features["label"].dtype == "float64"
+
+
+def test_texts_can_have_several_labels_each(tmp_path):
+    path = tmp_path / "texts.txt"
+    path.write_text("one\ntwo\n")
+    task = Task("t", "multi-label-classification", ("text",), "labels", ("a", "b"), "micro_f1")
+    texts = read_unlabeled(path, task)
+    assert with_labels(texts, blank_labels(texts, task), task)["label"][:] == [[0, 0], [0, 0]]
+    found = labels_of(np.array([[1.0, -1.0], [2.0, 3.0]]), task)
+    assert with_labels(texts, found, task)["label"][:] == [[1, 0], [1, 1]]
+
+
+def test_words_and_questions_are_not_labelled_by_a_teacher(tmp_path):
+    task = Task("t", "token-classification", ("tokens",), "tags", ("O", "B-x"), "seqeval_f1")
+    with pytest.raises(UsageError, match="without labels cannot be learned"):
+        read_unlabeled(write_jsonl(tmp_path / "texts.jsonl", [{"tokens": ["a"]}]), task)
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,11 @@ class ServedKind:
     Attributes:
         head: how the names of its models' classes end, `ForSequenceClassification`.
         outputs: of the graph that its answers are made of.
+        of_texts: whether the graph gives one row of numbers for a whole text.
         answer: from an opened model, what it is asked and perhaps second texts, to its answers.
     """
 
     head: str
     outputs: tuple[str, ...]
     answer: Callable[[ServedModel, Any, Any], Any]
+    of_texts: bool = False

@@ -15,4 +15,6 @@ def _answer(model: ServedModel, texts: Any, text_pairs: Any) -> Answers:
     return Answers(model.logits(texts, text_pairs), model.head.names, model.head.problem)
 
 
-TEXTS = ServedKind(head="ForSequenceClassification", outputs=("logits",), answer=_answer)
+TEXTS = ServedKind(
+    head="ForSequenceClassification", outputs=("logits",), answer=_answer, of_texts=True
+)

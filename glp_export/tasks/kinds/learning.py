@@ -61,9 +61,10 @@ def imitate_chances(
     """Mean divergence from the teacher's chance of every label, each a choice of two."""
     import torch
 
-    student = outputs.logits
-    pairs = (torch.stack([torch.zeros_like(one), one], dim=-1) for one in (student, teacher))
-    return soft_cross_entropy(*pairs, temperature).mean()
+    student, wanted = (
+        torch.stack([torch.zeros_like(one), one], dim=-1) for one in (outputs.logits, teacher)
+    )
+    return soft_cross_entropy(student, wanted, temperature).mean()
 
 
 def sentence_features(hidden_states: Tensor, batch: Mapping[str, Any]) -> Tensor:

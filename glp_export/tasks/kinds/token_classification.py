@@ -64,16 +64,16 @@ def _prepare(tokenizer: PreTrainedTokenizerBase) -> None:
         ModelError: the tokenizer does not tell which token is of which word.
     """
     require_fast(tokenizer)
-    if getattr(tokenizer, "add_prefix_space", True):
+    backend = tokenizer.backend_tokenizer
+    own = json.loads(backend.to_str())["pre_tokenizer"] or {}
+    if own.get("type") != "ByteLevel" or own["add_prefix_space"]:
         return
     from tokenizers.pre_tokenizers import ByteLevel
 
-    backend = tokenizer.backend_tokenizer
-    own = json.loads(backend.to_str())["pre_tokenizer"]
-    if own["type"] == "ByteLevel":
-        backend.pre_tokenizer = ByteLevel(
-            add_prefix_space=True, trim_offsets=own["trim_offsets"], use_regex=own["use_regex"]
-        )
+    backend.pre_tokenizer = ByteLevel(
+        add_prefix_space=True, trim_offsets=own["trim_offsets"], use_regex=own["use_regex"]
+    )
+    # transformers' own copy of the setting, which it checks and saves.
     tokenizer.add_prefix_space = True
     tokenizer.init_kwargs["add_prefix_space"] = True
 
