@@ -184,6 +184,7 @@ def _choose(
         choice_workloads(place, trained),
         provider=place.provider,
         threads=place.threads,
+        auto_class=place.kind.auto_class,
         timing=timing_of(min(3.0, place.config.bench_seconds), place.config),
         progress=lambda stage, done, total: meter.update(done, total, stage),
     )
