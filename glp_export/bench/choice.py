@@ -55,6 +55,7 @@ def fastest(
     *,
     provider: str,
     threads: int,
+    auto_class: str = "AutoModelForSequenceClassification",
     timing: Timing | None = None,
     confidence: float = 0.95,
     progress: Progress | None = None,
@@ -72,6 +73,7 @@ def fastest(
         workloads: what they run.
         provider: the execution provider.
         threads: intra-op threads.
+        auto_class: the transformers class of the model, which tells its outputs.
         timing: how long and how carefully.
         confidence: that a file which is chosen over the plain one is faster.
         progress: called with a stage, units done and units in all.
@@ -88,7 +90,8 @@ def fastest(
         alone = CandidateTiming(plain[0], {}, Ratio(1.0, 1.0, 1.0, 0), beats_plain=False)
         return Choice(plain[0], (alone,))
     contenders = [
-        onnx_contender("pruned", file, checkpoint, provider, threads) for file in candidates
+        onnx_contender("pruned", file, checkpoint, provider, threads, auto_class=auto_class)
+        for file in candidates
     ]
     samples = measure(contenders, workloads, timing=timing, progress=progress)
     runs = [[s for s in samples if s.contender is contender] for contender in contenders]
@@ -110,6 +113,7 @@ def quickest(
     *,
     provider: str,
     threads: int,
+    auto_class: str = "AutoModelForSequenceClassification",
     timing: Timing | None = None,
     progress: Progress | None = None,
 ) -> OnnxFile:
@@ -117,7 +121,10 @@ def quickest(
 
     Args and errors as of `fastest`; none of the files has to be plain.
     """
-    contenders = [onnx_contender("pruned", file, checkpoint, provider, threads) for file in files]
+    contenders = [
+        onnx_contender("pruned", file, checkpoint, provider, threads, auto_class=auto_class)
+        for file in files
+    ]
     samples = measure(contenders, workloads, timing=timing, progress=progress)
     means = [
         np.mean(_over_shapes([s for s in samples if s.contender is contender]))

@@ -106,7 +106,7 @@ class ServedModel:
         """
         if not self.kind.of_texts:
             raise UsageError(
-                "this model answers for parts of a text and has no logits of the whole",
+                "this model does not answer with logits of whole texts",
                 fix="call the model itself: model(texts)",
             )
         rows = as_rows(texts, text_pairs)

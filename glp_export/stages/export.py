@@ -193,6 +193,7 @@ def _choose(
             workloads,
             provider=place.provider,
             threads=place.threads,
+            auto_class=place.kind.auto_class,
             timing=timing_of(seconds, place.config),
             progress=watch(meter, len(workloads), seconds),
         )

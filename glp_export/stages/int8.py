@@ -178,6 +178,7 @@ def _fastest(order: Order, passing: Sequence[_Try]) -> _Try:
             choice_workloads(place, trained),
             provider=place.provider,
             threads=place.threads,
+            auto_class=place.kind.auto_class,
             timing=timing_of(min(3.0, place.config.bench_seconds), place.config),
         )
     return next(one for one in passing if one.file == winner)

@@ -78,6 +78,8 @@ def with_labels(texts: Dataset, labels: NDArray[Any], task: Task) -> Dataset:
 
 def blank_labels(texts: Dataset, task: Task) -> NDArray[Any]:
     """Labels that stand for none, for a model that only answers."""
+    if KINDS[task.kind].blank:
+        return np.zeros(len(texts))
     return labels_of(np.zeros((len(texts), KINDS[task.kind].width or task.num_labels)), task)
 
 

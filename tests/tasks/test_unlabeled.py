@@ -42,6 +42,8 @@ def test_texts_that_are_read_alone_need_no_partner(tmp_path):
         texts = read_unlabeled(path, EMBED)
         assert texts[:] == {"text": ["a", "b"], "text_pair": [None, None]}
         assert texts.features["text_pair"].dtype == "string"
+        labelled = with_labels(texts, blank_labels(texts, EMBED), EMBED)
+        assert labelled.features["label"].dtype == "float64"
 
 
 def test_texts_can_have_several_labels_each(tmp_path):
