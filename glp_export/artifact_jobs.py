@@ -78,13 +78,12 @@ def export(checkpoint: Path, config: RunConfig, progress: Progress) -> Path:
     chosen = resolve_exporter(
         config.exporter, model_config(checkpoint), KINDS[task.kind].export_task
     )
-    config = with_exporter(config, chosen)
     progress.say(str(chosen))
     staging = prepare(config.output, overwrite=config.overwrite, resume=config.resume)
     layout = ArtifactLayout(staging)
     with writing(staging):
         shutil.copytree(checkpoint, staging, ignore=_MADE_HERE, dirs_exist_ok=True)
-        place = stand_in(config, task)
+        place = stand_in(with_exporter(config, chosen), task)
         rows = random_rows(tokenizer, config.max_length, config.seed)
         trained = Trained("pruned", str(checkpoint), checkpoint, tokenizer, rows)
         work = layout.work_dir / "onnx"
@@ -96,7 +95,7 @@ def export(checkpoint: Path, config: RunConfig, progress: Progress) -> Path:
         write_serving(place, layout, config.max_length, exported)
         store_inputs(layout, place, tokenizer)
         layout.environment.write_text(json.dumps(asdict(describe_machine()), indent=2) + "\n")
-        config.save(layout.run_config)
+        place.config.save(layout.run_config)
         layout.write_checksums()
         return commit(staging, config.output, overwrite=config.overwrite)
 
