@@ -86,14 +86,13 @@ def export(checkpoint: Path, config: RunConfig, progress: Progress) -> Path:
     chosen = resolve_exporter(
         config.exporter, model_config(checkpoint), KINDS[task.kind].export_task
     )
-    config = with_exporter(config, chosen)
     progress.say(str(chosen))
     staging = prepare(output, overwrite=config.overwrite, resume=config.resume)
     layout = ArtifactLayout(staging)
     with writing(staging):
         shutil.copytree(checkpoint, staging, ignore=_MADE_HERE, dirs_exist_ok=True)
         make_loadable(staging, tokenizer, longest=longest_input(staging))
-        place = stand_in(config, task)
+        place = stand_in(with_exporter(config, chosen), task)
         rows = random_rows(tokenizer, config.max_length, config.seed)
         mark_kind(layout.config, task)
         trained = Trained("pruned", str(checkpoint), staging, tokenizer, rows)
@@ -109,7 +108,7 @@ def export(checkpoint: Path, config: RunConfig, progress: Progress) -> Path:
         write_companions(place, layout, config.max_length, source)
         store_inputs(layout, place, tokenizer)
         layout.environment.write_text(json.dumps(asdict(describe_machine()), indent=2) + "\n")
-        config.save(layout.run_config)
+        place.config.save(layout.run_config)
         layout.write_checksums()
         return commit(staging, output, overwrite=config.overwrite)
 

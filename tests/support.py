@@ -134,7 +134,8 @@ class Recorder:
                 self.cells[cell.key] = cell if known is None else known.joined(cell)
 
     def pytest_sessionfinish(self) -> None:
-        write(self.path, stack(), versions(), self.cells.values())
+        if self.cells:
+            write(self.path, stack(), versions(), self.cells.values())
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
