@@ -12,8 +12,13 @@ artifact, cases, _ = given()
 card = (artifact / "README.md").read_text()
 blocks = re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)
 (source,) = (block for block in blocks if "onnxruntime.InferenceSession" in block)
-source, replaced = re.subn(r"(?m)^texts = .*$", f"texts = {cases['texts']!r}", source)
-assert replaced == 1
+# The card names the file that was fastest, which on a busy machine is now this, now that one.
+for pattern, own in (
+    (r"(?m:^texts = .*$)", f"texts = {cases['texts']!r}"),
+    (r'"onnx/\w+\.onnx"', '"onnx/model.onnx"'),
+):
+    before, _, after = re.split(f"({pattern})", source)
+    source = f"{before}{own}{after}"
 
 os.chdir(artifact)
 names: dict[str, object] = {}
