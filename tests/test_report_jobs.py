@@ -150,3 +150,14 @@ def test_a_directory_in_the_way_is_named(artifact: Path, tmp_path: Path) -> None
     with pytest.raises(OutputError, match="there is a directory of this name"):
         report([artifact], tmp_path)
     assert run(["report", str(artifact), "-o", str(tmp_path)]) == 8
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_it_is_opened_in_the_browser_there_is(
+    found: bool, artifact: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda address: bool(opened.append(address)) or found)
+    assert run(["report", str(artifact), "--open"]) == (0 if found else 2)
+    assert opened == [ArtifactLayout(artifact).report.resolve().as_uri()]
+    assert ("no browser was found, the report is written" in capsys.readouterr().err) != found

@@ -14,6 +14,9 @@ from glp_export.tasks import KINDS
 if TYPE_CHECKING:
     from glp_export.bench.frontier import Frontier
 
+REPORT = "glp/report.html"
+"""Where an artifact's report lies below it."""
+
 _TEXTS = ("The first text.", "A second text, which is longer.")
 _PAIRS = (("One text.", "Its partner."), ("Another text.", "A partner that is longer."))
 _QUESTIONS = (
@@ -134,17 +137,18 @@ CODE: dict[str, Callable[[CardFacts], dict[str, str]]] = {
 
 
 def closing_words(output: Path, frontier: Frontier | None = None) -> str:
-    """Where a run's artifacts are and how to use one, for the end of its output.
+    """Where a run's artifacts and their report are and how to use one, for the end of its output.
 
     Args:
         output: the run's.
         frontier: of several depths; the shallowest that nothing beats is the example.
     """
     if frontier is None:
-        return f"artifact: {output}\nuse it:   {_opening(output)}"
+        return f"artifact: {output}\nlook:     {output / REPORT}\nuse it:   {_opening(output)}"
     rungs = [point for point in frontier.points if point.directory and point.on_frontier]
     example = min(rungs, key=lambda point: point.layers).directory
-    return f"artifacts: {output}\nuse one:   {_opening(output / str(example))}"
+    opening = _opening(output / str(example))
+    return f"artifacts: {output}\nlook:      {output / REPORT}\nuse one:   {opening}"
 
 
 def _opening(artifact: Path) -> str:

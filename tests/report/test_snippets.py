@@ -10,6 +10,7 @@ from tests.report.helpers import make_ladder
 def test_a_run_ends_with_where_the_artifact_is_and_how_to_use_it() -> None:
     words = closing_words(Path("out/it's mine"))
     assert words.startswith("artifact: out/it's mine\n")
+    assert "out/it's mine/glp/report.html\n" in words
     assert 'glp_export.load("out/it\'s mine")' in words
 
 
@@ -18,4 +19,5 @@ def test_of_several_depths_one_that_nothing_beats_is_the_example() -> None:
     words = closing_words(Path("out"), frontier)
     best = {point.directory for point in frontier.points if point.on_frontier}
     assert words.startswith("artifacts: out\n")
+    assert "out/glp/report.html\n" in words
     assert any(f'glp_export.load("out/{name}")' in words for name in best)

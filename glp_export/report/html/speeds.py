@@ -143,4 +143,4 @@ def _ratio(interval: Interval | None) -> Ratio | None:
 
 def _throughput(value: float) -> str:
     """Sequences a second with three digits that count: `12.3`, `1,240`."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}" if value >= 100 else numbers.milliseconds(value)
