@@ -47,7 +47,7 @@ support: install
 	.venv-transformers5/bin/python -m pytest -n $(WORKERS) --support docs/support.json
 	$(BIN)/python -m tests.support docs/support.json docs/support.md
 
-# Every command and program of the README and of docs/, page by page: about SIZE_MINUTES minutes.
+# Every command and program of the README and of docs/, page by page.
 test-docs: install
 	$(BIN)/python -m pytest -m docs
 
