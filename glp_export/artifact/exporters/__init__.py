@@ -74,13 +74,9 @@ def resolve_exporter(name: str, config: Any, export_task: str) -> ExporterChoice
 
 def _refused(asked: list[Exporter], unknown: list[Exporter], reasons: list[str]) -> GlpError:
     what = f"The model cannot be exported: {'; '.join(reasons)}."
-    missing = [exporter for exporter in asked if exporter not in unknown]
-    if missing:
-        hints = [exporter.install_hint for exporter in missing]
+    hints = [exporter.install_hint for exporter in asked if exporter not in unknown]
+    if not unknown:
         others = ["use --exporter auto"] if len(asked) < len(EXPORTERS) else []
         return UsageError(what, where="--exporter", fix=", or ".join([*hints, *others]))
-    return ModelError(
-        what,
-        where="--exporter",
-        fix="Use --exporter auto, or a model and a task that the exporters know.",
-    )
+    known = "use --exporter auto, or a model and a task that the exporters know"
+    return ModelError(what, where="--exporter", fix=", or ".join([known, *hints]))
