@@ -31,7 +31,7 @@ gate: install
 	$(BIN)/glp-export gate out/demo --max-seconds 60
 
 test: install
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not alone"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 	$(BIN)/python -m pytest -m alone
 
 # The same tests on both majors of transformers, each in an environment of its own.
