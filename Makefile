@@ -28,7 +28,7 @@ gate: install
 test: install
 	$(BIN)/python -m pytest
 
-# Every command and program of the README and of docs/, page by page: about SIZE_MINUTES minutes.
+# Every command and program of the README and of docs/, page by page; takes minutes.
 test-docs: install
 	$(BIN)/python -m pytest -m docs
 
