@@ -10,10 +10,9 @@ from types import ModuleType
 from typing import Any
 
 from generate.markdown import attributes_of, code, table
-from glp_export.encoder.layer_stack import FAMILIES, REFUSED
+from glp_export.encoder.families import FAMILIES, REFUSED
 from glp_export.search import STRATEGIES
 from glp_export.tasks import kinds
-from glp_export.tasks import metrics as metrics_room
 from glp_export.tasks.glue import GLUE_TASKS
 from glp_export.tasks.kinds import KINDS
 
@@ -31,7 +30,7 @@ def tasks() -> str:
 
 def _kind(kind: Any) -> str:
     meanings = attributes_of(type(kind))
-    fitting = [metric.name for metric in _metrics_of(kind)]
+    fitting = [metric.name for metric in kind.metrics]
     rows = [
         (code(field.name), code(value), meanings.get(field.name, "").replace("``", "`"))
         for field in fields(kind)
@@ -54,18 +53,11 @@ def _first_paragraph(module: ModuleType) -> str:
     return (inspect.getdoc(module) or "").split("\n\n")[0]
 
 
-def _metrics_of(kind: Any) -> list[Any]:
-    """The metrics that can score a kind: its own, or those of the table that name it."""
-    own = getattr(kind, "metrics", None)
-    table = getattr(metrics_room, "METRICS", {}).values()
-    return list(own) if own is not None else [one for one in table if one.kind == kind.name]
-
-
 def metrics() -> str:
     """The metrics, with the kinds of task that they score."""
     found: dict[str, list[str]] = {}
     for kind in KINDS.values():
-        for metric in _metrics_of(kind):
+        for metric in kind.metrics:
             words = f"{kind.name}, two classes" if metric.two_classes else kind.name
             found.setdefault(metric.name, []).append(words)
     rows = ((code(name), "; ".join(sorted(set(whose)))) for name, whose in sorted(found.items()))

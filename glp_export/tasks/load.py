@@ -18,11 +18,11 @@ from glp_export.tasks.encoding import quiet_datasets
 from glp_export.tasks.glue import GLUE_TASKS, GlueTask
 from glp_export.tasks.kinds import (
     KINDS,
-    METRIC_NAMES,
     Columns,
     LabelColumn,
     LabelReader,
     TaskKind,
+    metric_names,
 )
 from glp_export.tasks.kinds.units import ragged
 from glp_export.tasks.labels import add_labels
@@ -111,7 +111,7 @@ class _Reading:
 def _check_names(spec: DataSpec) -> None:
     for what, name, known in (
         ("task", spec.task, [*GLUE_TASKS, DEMO]),
-        ("metric", spec.metric, METRIC_NAMES),
+        ("metric", spec.metric, metric_names()),
         ("kind", spec.kind, KINDS),
     ):
         if name is not None and name not in known:

@@ -46,6 +46,7 @@ NOT_RUN = {
     "docs/howto/ray-cluster.md": ['pip install -e ".[optimum,ray]"'],
     "docs/howto/settings-and-cache.md": ["glp-export prune-and-export --resume --output out/mine"],
     "docs/tutorial.md": ["make install                  # Python 3.11 or later, into .venv"],
+    "docs/howto/share-on-the-hub.md": ["glp-export push out/mine me/my-model --private"],
 }
 """Blocks that nothing here can run, by their first line: one more is a decision and not a slip."""
 READERS = {"yaml": yaml.safe_load, "toml": tomllib.loads, "json": json.loads}

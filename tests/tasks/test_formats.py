@@ -107,7 +107,7 @@ def test_declared_class_names_and_categories_survive_parquet(tmp_path: Path) -> 
         ("rows.xlsx", b"PK", "rows.xlsx"),
         ("rows.parquet.gz", b"PK", "rows.parquet.gz"),
         ("not.csv.gz", b"text,label\na,1\n", "not.csv.gz"),
-        ("cut.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 99)[:-9], "cut.jsonl.gz"),
+        ("cut.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 99, mtime=0)[:-9], "cut.jsonl.gz"),
         ("surrogate.jsonl", rb'{"text": "a"}' b"\n" rb'{"text": "\ud83d"}', "row 2, column 'text'"),
         ("surrogate.json", rb'[{"t": ["a", "\udc00"]}]', "row 1, column 't'"),
         ("huge.jsonl", b'{"n": 1}\n{"n": 123456789012345678901234567890}', "row 2, column 'n'"),

@@ -27,7 +27,6 @@ from glp_export.tasks.kinds.token_classification import TOKEN_CLASSIFICATION
 
 __all__ = [
     "KINDS",
-    "METRIC_NAMES",
     "NO_LABEL",
     "Batch",
     "Choices",
@@ -37,6 +36,7 @@ __all__ = [
     "Outputs",
     "TaskKind",
     "kind_of_config",
+    "metric_names",
     "outputs_of",
     "read_logits",
 ]
@@ -57,10 +57,11 @@ KINDS: dict[str, TaskKind] = {
 }
 """What a kind of task has to know; everything else in the package is the same for all kinds."""
 
-METRIC_NAMES = tuple(
-    dict.fromkeys(metric.name for kind in reversed(KINDS.values()) for metric in kind.metrics)
-)
-"""Every metric that can be asked for."""
+
+def metric_names() -> tuple[str, ...]:
+    """Every metric that can be asked for."""
+    kinds = reversed(KINDS.values())
+    return tuple(dict.fromkeys(metric.name for kind in kinds for metric in kind.metrics))
 
 
 def kind_of_config(config: Any, *names: str) -> TaskKind | None:
