@@ -182,10 +182,10 @@ def export_command(
 
     Example: glp-export export my-classifier -o out/my-classifier
     """
-    from glp_export import artifact_jobs
+    from glp_export import artifact_jobs, export_job
 
     with at_work(quiet, verbose) as progress:
-        output = artifact_jobs.export(checkpoint, resolve(settings), progress)
+        output = export_job.export(checkpoint, resolve(settings), progress)
     if json_output:
         _, content = artifact_jobs.inspect(output)
         print_json({"output": output, **content})
