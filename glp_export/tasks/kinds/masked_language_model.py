@@ -26,8 +26,8 @@ from glp_export.tasks.kinds.base import (
     TaskKind,
     standardise,
 )
+from glp_export.tasks.kinds.filling_metrics import FILLING_METRICS, NAME
 from glp_export.tasks.kinds.units import labelled_tokens, of_tokens
-from glp_export.tasks.metrics import Counts, Metric, ratio
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from glp_export.tasks.raw import RawSplit
-
-NAME = "masked-language-model"
 
 KEPT = 8
 """Likeliest tokens of a place, whose log-probabilities and ids are an answer."""
@@ -257,27 +255,6 @@ def _code(token: int) -> NDArray[np.float32]:
     return np.random.default_rng(token).standard_normal(_SKETCH, dtype=np.float32) / _SKETCH**0.5
 
 
-def _metric(name: str, first: int) -> Metric:
-    """The share of hidden tokens that are among the likeliest `first`."""
-
-    def tally(predictions: Any, golds: Any) -> NDArray[Any]:
-        hits = [
-            int((ids[:, :first] == gold[:, None]).any(axis=1).sum())
-            for ids, gold in zip(predictions, golds, strict=True)
-        ]
-        return np.asarray([hits, [len(gold) for gold in golds]], dtype=np.int64)
-
-    def compute(predictions: Any, golds: Any) -> float:
-        hits, hidden = tally(predictions, golds).sum(axis=1)
-        return float(hits / hidden)
-
-    def tallied(tally: NDArray[Any], counts: Counts) -> Counts:
-        hits, hidden = (counts @ side.astype(np.float64) for side in tally)
-        return ratio(hits, hidden)
-
-    return Metric(name, NAME, compute, tallied, tally=tally)
-
-
 def _label_feature() -> Any:
     from datasets import Value
 
@@ -291,7 +268,7 @@ MASKED_LANGUAGE_MODEL = TaskKind(
     ort_class="ORTModelForMaskedLM",
     hub_task="fill-mask",
     problem_type=None,
-    metrics=(_metric("accuracy", 1), _metric("accuracy_at_5", 5)),
+    metrics=FILLING_METRICS,
     default_metric="accuracy",
     label_feature=_label_feature,
     columns=_find_text,
