@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SECOND := VENV=.venv-transformers5 EXTRA=transformers5
 
-.PHONY: install demo gate test test-all test-docs test-consumers test-browser support docs check fix clean
+.PHONY: install demo gate test test-all test-second test-docs test-consumers test-browser support docs check fix clean
 
 install: $(STAMP)
 
@@ -38,6 +38,13 @@ test: install
 test-all:
 	$(MAKE) test
 	$(MAKE) test $(SECOND)
+
+# On the other major, the rooms that call transformers, and the whole job on every family.
+test-second:
+	$(MAKE) install $(SECOND)
+	.venv-transformers5/bin/python -m pytest -n $(WORKERS) --dist worksteal tests/encoder tests/serve \
+		tests/artifact/exporters tests/artifact/test_families.py tests/artifact/test_export.py \
+		tests/artifact/test_parity.py tests/end_to_end/test_prune_and_export.py
 
 # docs/support.md anew: the tests that stand behind it, on both majors.
 support: install

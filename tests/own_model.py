@@ -84,10 +84,15 @@ class OwnForSequenceClassification(OwnPreTrained):
         self.post_init()
 
     def forward(
-        self, input_ids: Tensor, attention_mask: Tensor | None = None, **kwargs: Any
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        **kwargs: Any,
     ) -> SequenceClassifierOutput:
-        hidden_states = self.own(input_ids, attention_mask)[0]
-        return SequenceClassifierOutput(logits=self.classifier(hidden_states[:, 0]))
+        logits = self.classifier(self.own(input_ids, attention_mask)[0][:, 0])
+        loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
+        return SequenceClassifierOutput(loss=loss, logits=logits)
 
 
 @cache

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from glp_export.artifact import (
@@ -193,8 +194,10 @@ def test_an_approximating_level_explains_itself(
 def test_segments_that_the_graph_cannot_read_are_named(
     export: Callable[..., Exported], check: Check, encoded: Any, tokenizer: Any
 ) -> None:
-    """RoBERTa's graph has no token_type_ids, which its PyTorch model does read."""
-    made = export("roberta", type_vocab_size=1)
+    """optimum gives RoBERTa's graph no token_type_ids, which the PyTorch model does read."""
+    made = export("roberta")
+    if "token_type_ids" in {value.name for value in onnx.load(made.file.path).graph.input}:
+        pytest.skip("this exporter gives the graph every input that the model takes")
     pairs = encoded.map(lambda row: {"token_type_ids": [1] * len(row["input_ids"])})
     (file,) = check(made.file, checkpoint=made.checkpoint, encoded=pairs).files
     assert not file.passed
