@@ -84,7 +84,7 @@ def test_labels_stand_in_the_configuration_whatever_they_are_called(checkpoint):
 
 
 def test_special_tokens_are_where_each_loader_looks(checkpoint):
-    (checkpoint / "special_tokens_map.json").unlink()
+    (checkpoint / "special_tokens_map.json").unlink(missing_ok=True)
     edit(checkpoint, CONFIG, pad_token_id=None)
     complete(checkpoint)
     assert content(checkpoint, "special_tokens_map.json")["pad_token"] == "[PAD]"
@@ -126,7 +126,7 @@ def test_a_fast_tokenizer_is_written_where_only_a_vocabulary_is(tmp_path):
 
     root = make_checkpoint(tmp_path / "model", num_labels=2)
     for name in ("tokenizer.json", TOKENIZER, "special_tokens_map.json"):
-        (root / name).unlink()
+        (root / name).unlink(missing_ok=True)
     (root / "vocab.txt").write_text(
         "\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "cat"])
     )
