@@ -71,8 +71,9 @@ def test_a_copy_at_another_place_answers_as_pytorch_does(
     artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
-    from optimum.onnxruntime import ORTModelForSequenceClassification
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    optimum_models = pytest.importorskip("optimum.onnxruntime")
 
     copy = shutil.copytree(artifact, tmp_path / "elsewhere" / "copy")
     monkeypatch.chdir(tmp_path)
@@ -84,7 +85,7 @@ def test_a_copy_at_another_place_answers_as_pytorch_does(
         served = glp_export.load(copy, variant=name)
         np.testing.assert_allclose(served.logits(TEXTS), expected, err_msg=name, **CLOSE)
     assert glp_export.load(copy, precision="int8").logits(TEXTS).shape == (3, 2)
-    optimum = ORTModelForSequenceClassification.from_pretrained(
+    optimum = optimum_models.ORTModelForSequenceClassification.from_pretrained(
         copy, subfolder="onnx", file_name="model.onnx"
     )
     np.testing.assert_allclose(optimum(**batch).logits.numpy(), expected, **CLOSE)

@@ -150,7 +150,9 @@ class _Handler(BaseHTTPRequestHandler):
         owner = wish.get("organization") or user
         self._require_owner(user, owner)
         name = f"{owner}/{wish['name']}"
-        self.state.repositories[name] = Repository(private=wish["private"])
+        # Clients of version 1 say `private`, those of version 2 a visibility.
+        private = wish.get("private", wish.get("visibility") == "private")
+        self.state.repositories[name] = Repository(private=private)
         return {"url": f"{self.state.url}/{name}"}
 
     def _require_owner(self, user: str, owner: str) -> None:
