@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from glp_export.encoder.majors import name_class, write_special_tokens
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
@@ -21,7 +23,6 @@ LENGTHS = "sentence_bert_config.json"
 """Read by sentence-transformers and text-embeddings-inference."""
 
 _STANDARD_NAMES = ("hidden_size", "num_hidden_layers", "num_attention_heads")
-_FAST = "PreTrainedTokenizerFast"
 _OFFSET_FAMILIES = frozenset({"roberta", "xlm-roberta", "camembert"})
 
 
@@ -42,8 +43,7 @@ def make_loadable(directory: Path, tokenizer: PreTrainedTokenizerBase, *, longes
         lambda content: _tokenizer_config(content, tokenizer, length),
     )
     _forget_last_call(directory / "tokenizer.json")
-    if not (directory / "special_tokens_map.json").is_file():  # transformers 5 writes none
-        _write(directory / "special_tokens_map.json", dict(tokenizer.special_tokens_map))
+    write_special_tokens(tokenizer, directory)
     _model_config(directory, tokenizer)
     _lengths(directory, longest)
 
@@ -59,8 +59,7 @@ def _tokenizer_config(content: Content, tokenizer: PreTrainedTokenizerBase, leng
             content[name] = token
     content["model_max_length"] = length
     # Names that transformers 5 writes and 4 does not know; 5 still reads the old ones.
-    if content.get("tokenizer_class") == "TokenizersBackend":
-        content["tokenizer_class"] = _FAST
+    name_class(content)
     if isinstance(content.get("extra_special_tokens"), list):
         content["additional_special_tokens"] = content.pop("extra_special_tokens")
 

@@ -64,16 +64,26 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
     none in 5 unless its file says what it makes.
     """
     tokenizer.save_pretrained(directory)
-    special = directory / SPECIAL_TOKENS
-    if not special.is_file():
-        written = {name: _plain(token) for name, token in tokenizer.special_tokens_map.items()}
-        special.write_text(json.dumps(written, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    write_special_tokens(tokenizer, directory)
     path = directory / "tokenizer_config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
-    named = config.get("tokenizer_class")
-    config["tokenizer_class"] = _GENERAL_CLASS.get(named, named)
+    name_class(config)
     config["model_input_names"] = list(tokenizer.model_input_names)
     path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def write_special_tokens(tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
+    """Write special_tokens_map.json where it is missing."""
+    path = directory / SPECIAL_TOKENS
+    if not path.is_file():
+        written = {name: _plain(token) for name, token in tokenizer.special_tokens_map.items()}
+        path.write_text(json.dumps(written, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def name_class(config: dict[str, Any]) -> None:
+    """Name the tokenizer's class in tokenizer_config.json's content as both majors know it."""
+    if config.get("tokenizer_class") in _GENERAL_CLASS:
+        config["tokenizer_class"] = _GENERAL_CLASS[config["tokenizer_class"]]
 
 
 def _plain(token: Any) -> Any:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from glp_export.errors import ModelError, UsageError
+
 
 class Export(Protocol):
     """Export a checkpoint directory to an ONNX file."""
@@ -45,3 +47,30 @@ class Exporter:
     available: Callable[[], bool]
     knows: Callable[[Any, str], bool]
     export: Export
+
+
+def explained(
+    error: Exception, checkpoint: Path, *, tool: str, export_task: str, opset: int | None, fix: str
+) -> ModelError | UsageError:
+    """What a tool's own error means to the user: an opset that does not do, or a model.
+
+    Args:
+        error: of the tool.
+        checkpoint: that was to be exported.
+        tool: its name in the sentence.
+        export_task: task in optimum's words.
+        opset: that was asked for.
+        fix: what to do where it is the model.
+    """
+    message = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+    if opset is not None and "opset" in message.lower():
+        return UsageError(
+            f"The model cannot be exported with opset {opset}: {message}",
+            where="--opset",
+            fix="Leave --opset away: the exporter then takes the one that suits the model.",
+        )
+    return ModelError(
+        f"{tool} cannot export this model for {export_task}: {message}",
+        where=str(checkpoint),
+        fix=fix,
+    )

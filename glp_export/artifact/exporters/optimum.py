@@ -7,10 +7,10 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from glp_export.artifact.exporters.base import Exporter
+from glp_export.artifact.exporters.base import Exporter, explained
 from glp_export.artifact.quiet import quiet
 from glp_export.artifact.staging import writing
-from glp_export.errors import ModelError, UsageError
+from glp_export.errors import ModelError
 
 
 def available() -> bool:
@@ -71,28 +71,18 @@ def export(checkpoint: Path, output: Path, *, export_task: str, opset: int | Non
                     do_validation=False,
                 )
         except (ValueError, KeyError, RuntimeError) as error:  # torch.onnx raises RuntimeErrors
-            raise _explained(error, checkpoint, export_task, opset) from error
+            raise explained(
+                error,
+                checkpoint,
+                tool="optimum",
+                export_task=export_task,
+                opset=opset,
+                fix="See https://huggingface.co/docs/optimum-onnx/onnx/overview for the "
+                "architectures that it knows.",
+            ) from error
     made = output.parent / "model.onnx"
     if made != output:
         raise ModelError(f"The exporter writes {made.name} and was asked for {output.name}.")
-
-
-def _explained(
-    error: Exception, checkpoint: Path, export_task: str, opset: int | None
-) -> ModelError | UsageError:
-    message = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-    if opset is not None and "opset" in message.lower():
-        return UsageError(
-            f"The model cannot be exported with opset {opset}: {message}",
-            where="--opset",
-            fix="Leave --opset away: the exporter then takes the one that suits the model.",
-        )
-    return ModelError(
-        f"optimum cannot export this model for {export_task}: {message}",
-        where=str(checkpoint),
-        fix="See https://huggingface.co/docs/optimum-onnx/onnx/overview for the architectures "
-        "that it knows.",
-    )
 
 
 EXPORTER = Exporter(

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact.batches import MODEL_INPUTS
-from glp_export.artifact.exporters.base import Exporter
+from glp_export.artifact.exporters.base import Exporter, explained
 from glp_export.artifact.quiet import quiet
 from glp_export.artifact.reference import load_fp32
 from glp_export.artifact.staging import writing
-from glp_export.errors import ModelError, UsageError
+from glp_export.errors import ModelError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,7 +81,14 @@ def export(checkpoint: Path, output: Path, *, export_task: str, opset: int | Non
         try:
             _trace(model, head, output, OPSET if opset is None else opset)
         except (ValueError, RuntimeError) as error:  # torch.onnx's own are RuntimeErrors
-            raise _explained(error, checkpoint, export_task, opset) from error
+            raise explained(
+                error,
+                checkpoint,
+                tool="torch.onnx",
+                export_task=export_task,
+                opset=opset,
+                fix="Try --exporter optimum, or another version of torch.",
+            ) from error
 
 
 def graph_inputs(model: PreTrainedModel) -> tuple[str, ...]:
@@ -136,23 +143,6 @@ def _sample(model: PreTrainedModel, name: str) -> Tensor:
         values += 1
         values[1, 12:] = 0
     return values
-
-
-def _explained(
-    error: Exception, checkpoint: Path, export_task: str, opset: int | None
-) -> ModelError | UsageError:
-    message = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-    if opset is not None and "opset" in message.lower():
-        return UsageError(
-            f"The model cannot be exported with opset {opset}: {message}",
-            where="--opset",
-            fix="Leave --opset away: the exporter then takes the one that suits the model.",
-        )
-    return ModelError(
-        f"torch.onnx cannot export this model for {export_task}: {message}",
-        where=str(checkpoint),
-        fix="Try --exporter optimum, or another version of torch.",
-    )
 
 
 EXPORTER = Exporter(

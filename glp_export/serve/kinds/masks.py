@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.errors import DataError, ModelError, UsageError
-from glp_export.serve.kinds.base import ServedKind
+from glp_export.serve.kinds.base import Opened, ServedKind
 from glp_export.serve.text import as_rows
-
-if TYPE_CHECKING:
-    from glp_export.serve.model import ServedModel
 
 LIKELIEST = 5
 """Tokens that are told for every hidden one."""
@@ -50,7 +47,7 @@ class FilledMasks:
         return len(self.fills)
 
 
-def _answer(model: ServedModel, texts: Any, text_pairs: Any) -> FilledMasks:
+def _answer(model: Opened, texts: Any, text_pairs: Any) -> FilledMasks:
     if text_pairs is not None:
         raise UsageError("hidden tokens are looked for in one text at a time", where="text_pairs")
     mask = model.encoder.mask_token
@@ -75,7 +72,7 @@ def _answer(model: ServedModel, texts: Any, text_pairs: Any) -> FilledMasks:
     return FilledMasks(tuple(fills))
 
 
-def _fill(model: ServedModel, logits: NDArray[np.float32]) -> Fill:
+def _fill(model: Opened, logits: NDArray[np.float32]) -> Fill:
     likeliest = np.argsort(-logits, kind="stable")[:LIKELIEST]
     odds = np.exp(logits - logits.max())
     names = (model.encoder.tokenizer.id_to_token(int(one)) for one in likeliest)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from glp_export.errors import DataError, UsageError
-from glp_export.serve.kinds.base import ServedKind
+from glp_export.serve.kinds.base import Opened, ServedKind
 from glp_export.serve.spans import best_span, windows_for
 from glp_export.serve.text import as_rows
-
-if TYPE_CHECKING:
-    from glp_export.serve.model import ServedModel
 
 _WINDOW = 256
 """Questions whose documents are cut into tokens together."""
@@ -57,7 +54,7 @@ class FoundAnswers:
         return len(self.answers)
 
 
-def _answer(model: ServedModel, texts: Any, text_pairs: Any) -> FoundAnswers:
+def _answer(model: Opened, texts: Any, text_pairs: Any) -> FoundAnswers:
     rows = as_rows(texts, text_pairs)
     pairs = [row for row in rows if not isinstance(row, str)]
     if len(pairs) < len(rows):
@@ -68,7 +65,7 @@ def _answer(model: ServedModel, texts: Any, text_pairs: Any) -> FoundAnswers:
     return FoundAnswers(tuple(found))
 
 
-def _answers(model: ServedModel, pairs: list[tuple[str, str]]) -> list[Answer]:
+def _answers(model: Opened, pairs: list[tuple[str, str]]) -> list[Answer]:
     limit = model.encoder.max_length
     if limit is None:
         raise UsageError("nothing says how much the model reads", where="tokenizer_config.json")

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from glp_export.serve.answers import Answers
-from glp_export.serve.kinds.base import ServedKind
-
-if TYPE_CHECKING:
-    from glp_export.serve.model import ServedModel
+from glp_export.serve.kinds.base import Opened, ServedKind
 
 
-def _answer(model: ServedModel, texts: Any, text_pairs: Any) -> Answers:
+def _answer(model: Opened, texts: Any, text_pairs: Any) -> Answers:
     return Answers(model.logits(texts, text_pairs), model.head.names, model.head.problem)
 
 

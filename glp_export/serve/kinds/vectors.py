@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.errors import UsageError
-from glp_export.serve.kinds.base import ServedKind
+from glp_export.serve.kinds.base import Opened, ServedKind
 from glp_export.serve.pooling import FIRST, MEAN, POOLINGS, unit
 from glp_export.serve.text import as_rows
-
-if TYPE_CHECKING:
-    from glp_export.serve.model import ServedModel
 
 _WINDOW = 256
 """Texts whose tokens' states are in memory together."""
@@ -22,7 +19,7 @@ _WINDOW = 256
 def _kind(pooling: str) -> ServedKind:
     pool = POOLINGS[pooling]
 
-    def answer(model: ServedModel, texts: Any, text_pairs: Any) -> NDArray[np.float32]:
+    def answer(model: Opened, texts: Any, text_pairs: Any) -> NDArray[np.float32]:
         if text_pairs is not None:
             raise UsageError("an embedding is of one text at a time", where="text_pairs")
         rows = as_rows(texts, None)

@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.errors import DataError, UsageError
-from glp_export.serve.kinds.base import ServedKind
+from glp_export.serve.kinds.base import Opened, ServedKind
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
 
-    from glp_export.serve.model import ServedModel
 
 _WINDOW = 1024
 """Rows that are cut into tokens together."""
@@ -92,7 +91,7 @@ def _entities(tags: Sequence[str | None], words: Sequence[str]) -> list[Entity]:
     return found
 
 
-def _answer(model: ServedModel, texts: Any, text_pairs: Any) -> TaggedWords:
+def _answer(model: Opened, texts: Any, text_pairs: Any) -> TaggedWords:
     if text_pairs is not None:
         raise UsageError("a model that labels words reads one text at a time", where="text_pairs")
     rows = as_words(texts)
