@@ -13,7 +13,8 @@ from collections.abc import Iterator
 
 from glp_export.bench import Contender, ladder
 from glp_export.bench.budget_line import read_line
-from glp_export.bench.gate import Measured, judge_latency
+from glp_export.bench.gate import Measured, confirmed, judge_latency, second_look_seconds
+from glp_export.bench.gate_report import Finding
 from glp_export.bench.side_by_side import Round, SideBySide
 
 
@@ -27,10 +28,19 @@ def main() -> None:
         f"speedup_vs_unpruned >= {trial['bound']!r} at {workload.shape.name}", "the trial"
     )
     seen: list[Round] = []
-    rounds = SideBySide(reference, own).rounds(workload, warm_up_seconds=0.2 * trial["max_seconds"])
-    (found,), notes = judge_latency(
-        Measured("cpu.fp32", [line], _recorded(rounds, seen)), seconds=trial["max_seconds"]
-    )
+
+    def look(pair: SideBySide, seconds: float) -> tuple[Finding, list[str]]:
+        rounds = _recorded(pair.rounds(workload, warm_up_seconds=0.2 * seconds), seen)
+        (found,), notes = judge_latency(Measured("cpu.fp32", [line], rounds), seconds=seconds)
+        return found, notes
+
+    pair = SideBySide(reference, own)
+    found, notes = look(pair, trial["max_seconds"])
+    if found.outcome == "broken":
+        anew = SideBySide(reference, own)  # while the old ones still hold their memory
+        seconds = second_look_seconds(found.seconds, trial["max_seconds"])
+        again, notes = look(anew, seconds)
+        found = confirmed(found, again)
     outcome = {
         "outcome": found.outcome,
         "value": found.value,

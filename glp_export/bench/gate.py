@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from glp_export.bench.budget_line import BudgetLine
-from glp_export.bench.gate_report import Finding, Outcome
-from glp_export.bench.noise import NoiseWatch
+from glp_export.bench.gate_report import Finding, Outcome, measured_words
+from glp_export.bench.noise import NoiseWatch, slowdown
 from glp_export.bench.sequential import Estimate, MedianTest, ShareTest, median_estimate
 from glp_export.bench.side_by_side import Round
 
@@ -35,7 +35,13 @@ _LEAST_SECONDS = 2.0
 """Before any verdict: what disturbs a machine lasts, and a small model has taken a dozen rounds
 within one such disturbance."""
 
+_LEAST_SECOND_LOOK = 10.0  # seconds
 _ESTIMATE_ROUNDS = 20
+
+_SLOWER = (
+    "the reference takes {:.1f} times what it took on such a machine when the artifact was made: "
+    "a neighbour, or a throttled CPU"
+)
 
 Clock = Callable[[], float]
 
@@ -48,11 +54,14 @@ class Measured:
         table: of the budget, `cpu.fp32`.
         lines: latency lines, all of one shape.
         rounds: an endless stream.
+        recorded_ms: median of the reference on this kind of machine when it had nothing else to
+            do; None where that is not known.
     """
 
     table: str
     lines: Sequence[BudgetLine]
     rounds: Iterable[Round]
+    recorded_ms: float | None = None
 
 
 def judge_latency(
@@ -87,8 +96,27 @@ def judge_latency(
         if all(decided) or spent >= seconds:
             break
     noise = list(watch.findings(reference))
+    slower = slowdown(reference, measured.recorded_ms)
+    if slower > 1:
+        noise.append(_SLOWER.format(slower))
     taken = round(clock() - start, 2)
-    return [test.finding(measured.table, taken, noise) for test in tests], noise
+    found = [test.finding(measured.table, taken, noise) for test in tests]
+    return [_unless_slowed(one, slower) for one in found], noise
+
+
+def confirmed(first: Finding, second: Finding) -> Finding:
+    """What two looks at a broken line say together, the second with both models opened anew.
+
+    A neighbour on the machine or an unlucky place in memory can favour one of the two models for
+    as long as it lasts, and no statistics of that time alone would tell. So what was broken once
+    is broken only if it is again.
+    """
+    both = {"seconds": round(first.seconds + second.seconds, 2)}
+    if second.outcome == "broken":
+        words = f"as before both were opened anew: {measured_words(first)}"
+        return second.model_copy(update={**both, "reason": words})
+    words = f"broken at first, {measured_words(first)}, but not with both models opened anew"
+    return second.model_copy(update={**both, "outcome": "undecided", "reason": words})
 
 
 def estimate_speedup(
@@ -118,6 +146,20 @@ def estimate_speedup(
             if late or found.high - found.low <= precision * found.value:
                 return found
     return median_estimate(ratios, alpha)
+
+
+def second_look_seconds(first: float, longest: float) -> float:
+    """How long a second look may take: three times the first, which may have been lucky."""
+    return min(max(3 * first, _LEAST_SECOND_LOOK), longest)
+
+
+def _unless_slowed(found: Finding, slower: float) -> Finding:
+    """A finding, but a speedup is not broken by what a slowed machine could do to it."""
+    if slower == 1 or found.outcome != "broken" or found.value is None or found.bound is None:
+        return found
+    if found.value * slower < found.bound:
+        return found
+    return found.model_copy(update={"outcome": "undecided", "reason": _SLOWER.format(slower)})
 
 
 class _SpeedupLine:

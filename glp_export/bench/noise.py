@@ -15,6 +15,9 @@ _SHARED = 0.1
 _DRIFT = 1.15
 """Times by which the reference itself may change from the first third to the last."""
 
+_SLOWED = 1.3
+"""Times by which the reference may be slower than it was on the same kind of machine."""
+
 _CPU_STAT = Path("/sys/fs/cgroup/cpu.stat")
 
 
@@ -55,6 +58,19 @@ def drift(reference: Sequence[float]) -> tuple[str, ...]:
         return ()
     way = "slower: a throttling CPU or a neighbour" if change > 1 else "faster: it warmed up late"
     return (f"the reference itself became {max(change, 1 / change):.2f} times {way}",)
+
+
+def slowdown(reference: Sequence[float], recorded: float | None) -> float:
+    """Times by which a model is slower than it once was on such a machine; 1 where it hardly is.
+
+    Args:
+        reference: latencies of one and the same model.
+        recorded: its median then; None where that is not known.
+    """
+    if recorded is None or not reference:
+        return 1.0
+    times = median(reference) / recorded
+    return times if times > _SLOWED else 1.0
 
 
 def throttled_seconds(path: Path = _CPU_STAT) -> float:

@@ -40,7 +40,10 @@ def gate_command(
         bool, _option("--quick", text="Checksums, shapes, parity and size only.")
     ] = False,
     max_seconds: Annotated[
-        float, _option("--max-seconds", text="Longest time for all latency lines together.")
+        float,
+        _option(
+            "--max-seconds", text="For all latency lines; what is broken is measured once more."
+        ),
     ] = 60.0,
     undecided: Annotated[
         Literal["pass", "fail"],

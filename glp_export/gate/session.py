@@ -10,9 +10,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from glp_export import machine
 from glp_export.artifact import OnnxFile
 from glp_export.artifact_jobs import one_artifact, shipped_files
-from glp_export.bench import Contender, Workload, ladder, onnx_contender
+from glp_export.bench import BenchmarkFile, Contender, Workload, ladder, onnx_contender
 from glp_export.bench.budget import PROVIDERS, Budget, BudgetTable
 from glp_export.bench.budget_line import BudgetLine, Kind
 from glp_export.bench.gate_report import Undecided
@@ -22,7 +23,7 @@ from glp_export.config_file import read_file
 from glp_export.encoder import task_of_model
 from glp_export.errors import UsageError
 from glp_export.gate.reference import other_artifact, unpruned_reference
-from glp_export.machine import usable_cores
+from glp_export.machine import Machine, usable_cores
 from glp_export.progress import Progress
 from glp_export.tasks import KINDS
 
@@ -169,6 +170,32 @@ class GateSession:
         """
         return self._opened(table)[0]
 
+    def reopen(self, table: BudgetTable) -> None:
+        """Open both again, elsewhere in memory: the old ones stay until the new ones are there."""
+        old = self._open.pop(table.name, None)
+        self.side_by_side(table)
+        del old
+
+    def recorded_reference_ms(self, table: BudgetTable, workload: Workload) -> float | None:
+        """Median of the unpruned model when the artifact was made, if that was on such a machine.
+
+        None where it was another CPU or ONNX Runtime, where other processes took part of it, or
+        where something else is the reference.
+        """
+        if self.settings.against or not self.layout.benchmark.is_file():
+            return None
+        recorded = BenchmarkFile.load(self.layout.benchmark)
+        if recorded.machine.notes or _kind(recorded.machine) != _kind(machine.describe()):
+            return None
+        same = [
+            row.p50_ms
+            for row in recorded.rows
+            if (row.contender, row.runtime) == ("unpruned", "onnxruntime")
+            and (row.provider, row.precision) == (table.provider, table.precision)
+            and (row.shape, row.threads) == (workload.shape.name, self.threads)
+        ]
+        return max(same, default=None)
+
     def workload(self, table: BudgetTable, shape: tuple[int, int], where: str) -> Workload:
         """What both run at a shape.
 
@@ -228,3 +255,8 @@ class GateSession:
         path = self.layout.run_config
         threads = read_file(path).get("threads") if path.is_file() else None
         return threads if isinstance(threads, int) else None
+
+
+def _kind(one: Machine) -> tuple[object, ...]:
+    """What two machines must share for the same file to take about the same time on them."""
+    return one.cpu, one.usable_cores, one.gpu, one.versions.get("onnxruntime")

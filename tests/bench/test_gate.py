@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 from glp_export.bench.budget_line import BudgetLine, read_line
-from glp_export.bench.gate import Measured, estimate_speedup, judge_latency
+from glp_export.bench.gate import (
+    Measured,
+    confirmed,
+    estimate_speedup,
+    judge_latency,
+    second_look_seconds,
+)
 from glp_export.bench.gate_report import Finding, GateReport, sentence
 from glp_export.bench.noise import drift, throttled_seconds
 from glp_export.bench.shapes import ladder
@@ -40,10 +46,15 @@ def line(text: str) -> BudgetLine:
     return read_line(text, "budget.toml, line 3")
 
 
-def judged(stream: Iterator[Round], *texts: str, watch: Quiet | None = None) -> list[Finding]:
+def judged(
+    stream: Iterator[Round],
+    *texts: str,
+    watch: Quiet | None = None,
+    recorded_ms: float | None = None,
+) -> list[Finding]:
     """The findings, a tenth of a second a round."""
     clock = itertools.count(0, 0.1).__next__
-    measured = Measured("cpu.fp32", [line(text) for text in texts], stream)
+    measured = Measured("cpu.fp32", [line(text) for text in texts], stream, recorded_ms)
     found, _ = judge_latency(measured, seconds=60, watch=watch or Quiet(), clock=clock)  # type: ignore[arg-type]
     return found
 
@@ -90,6 +101,39 @@ def test_a_busy_machine_breaks_no_tail():
     (found,) = judged(rounds(2.0, outliers=0.05), TAIL, watch=Quiet("others used 1.9 cores"))
     assert found.outcome == "undecided"
     assert "others used 1.9 cores" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("recorded_ms", "outcome"),
+    [
+        (3.4, "broken"),  # as fast as it was
+        (2.9, "broken"),  # 1.17 times slower: that is any day
+        (2.0, "undecided"),  # 1.7 times: the machine is not what it was
+        (None, "broken"),
+    ],
+)
+def test_a_machine_that_does_not_reach_its_own_speed(recorded_ms, outcome):
+    (found,) = judged(rounds(1.7), SPEEDUP, recorded_ms=recorded_ms)
+    assert found.outcome == outcome
+    assert ("1.7 times what it took on such a machine" in found.reason) == (outcome == "undecided")
+
+
+def test_no_slowed_machine_explains_everything():
+    (found,) = judged(rounds(1.7), "speedup_vs_unpruned >= 5 at 1x128", recorded_ms=2.0)
+    assert found.outcome == "broken"
+
+
+def test_broken_is_what_two_looks_say():
+    (first,), (again,), (fast,) = (judged(rounds(s), SPEEDUP) for s in (1.70, 1.72, 2.1))
+    both = confirmed(first, again)
+    assert (both.outcome, both.value) == ("broken", again.value)
+    assert "as before both were opened anew: measured 1.6" in both.reason
+    assert both.seconds == pytest.approx(first.seconds + again.seconds)
+    once = confirmed(first, fast)
+    assert (once.outcome, once.value) == ("undecided", fast.value)
+    assert "broken at first, measured 1.6" in once.reason
+    assert (second_look_seconds(2, 60), second_look_seconds(9, 60)) == (10, 27)
+    assert (second_look_seconds(9, 20), second_look_seconds(2, 8)) == (20, 8)
 
 
 def test_lines_of_one_shape_share_its_rounds():

@@ -61,7 +61,9 @@ def test_a_speedup_that_is_not_there(gated_artifact, tmp_path, gate):
     (tmp_path / "budget.toml").write_text(IMPOSSIBLE)
     code, report, said = gate(gated_artifact, "--budget", tmp_path / "budget.toml")
     assert code == 5
-    assert outcomes(report)["speedup_vs_unpruned >= 50 at 1x16"] == "broken"
+    (found,) = (one for one in report["findings"] if one["part"] == "latency")
+    assert found["outcome"] == "broken"
+    assert "as before both were opened anew" in found["reason"]
     assert "budget.toml, line 2" in said
 
 
