@@ -90,6 +90,15 @@ def describe() -> Machine:
     )
 
 
+def is_like_this(recorded: Machine) -> bool:
+    """Whether a file takes about as long on the CPU of a recorded machine as it does here.
+
+    Asked of processor, usable cores and version of ONNX Runtime; what else ran is not.
+    """
+    here = (_cpu_model(), usable_cores(), package_versions().get("onnxruntime"))
+    return here == (recorded.cpu, recorded.usable_cores, recorded.versions.get("onnxruntime"))
+
+
 def load_notes(load: float, cores: int) -> tuple[str, ...]:
     """A sentence if the load average says that others compute here too, else nothing."""
     if load <= _BUSY_SHARE * cores:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -150,6 +150,14 @@ def test_a_description_is_plain_json() -> None:
     assert json.loads(json.dumps(asdict(described)))["usable_cores"] == machine.usable_cores()
     assert described.cpu
     assert {"torch", "transformers", "onnxruntime"} <= described.versions.keys()
+
+
+def test_a_machine_of_the_same_speed() -> None:
+    here = machine.describe()
+    assert machine.is_like_this(replace(here, load_average=3.0, notes=("busy",)))
+    assert not machine.is_like_this(replace(here, cpu="another"))
+    assert not machine.is_like_this(replace(here, usable_cores=here.usable_cores + 1))
+    assert not machine.is_like_this(replace(here, versions={**here.versions, "onnxruntime": "1.0"}))
 
 
 def test_a_busy_machine_is_noted() -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from glp_export import machine
 from glp_export.artifact import OnnxFile
 from glp_export.artifact_jobs import one_artifact, shipped_files
 from glp_export.bench import BenchmarkFile, Contender, Workload, ladder, onnx_contender
@@ -23,7 +22,7 @@ from glp_export.config_file import read_file
 from glp_export.encoder import task_of_model
 from glp_export.errors import UsageError
 from glp_export.gate.reference import other_artifact, unpruned_reference
-from glp_export.machine import Machine, usable_cores
+from glp_export.machine import CPU, is_like_this, usable_cores
 from glp_export.progress import Progress
 from glp_export.tasks import KINDS
 
@@ -180,12 +179,13 @@ class GateSession:
         """Median of the unpruned model when the artifact was made, if that was on such a machine.
 
         None where it was another CPU or ONNX Runtime, where other processes took part of it, or
-        where something else is the reference.
+        where something else is the reference; None on a GPU.
         """
-        if self.settings.against or not self.layout.benchmark.is_file():
+        path = self.layout.benchmark
+        if self.settings.against or table.provider != CPU or not path.is_file():
             return None
-        recorded = BenchmarkFile.load(self.layout.benchmark)
-        if recorded.machine.notes or _kind(recorded.machine) != _kind(machine.describe()):
+        recorded = BenchmarkFile.load(path)
+        if recorded.machine.notes or not is_like_this(recorded.machine):
             return None
         same = [
             row.p50_ms
@@ -255,8 +255,3 @@ class GateSession:
         path = self.layout.run_config
         threads = read_file(path).get("threads") if path.is_file() else None
         return threads if isinstance(threads, int) else None
-
-
-def _kind(one: Machine) -> tuple[object, ...]:
-    """What two machines must share for the same file to take about the same time on them."""
-    return one.cpu, one.usable_cores, one.gpu, one.versions.get("onnxruntime")

@@ -16,7 +16,7 @@ from glp_export.cli import run
 from tests.artifact.conftest import SPREAD
 from tests.consumers.record import Consumers, Passed
 from tests.end_to_end.conftest import MEASURING, ONE_SHAPE, TRAINING
-from tests.tiny import make_checkpoint, rows, write_jsonl
+from tests.tiny import make_checkpoint, make_data_of, pair_rows, rows, write_jsonl
 
 TEXTS = [
     "the cat is good",
@@ -27,6 +27,9 @@ TEXTS = [
 ]
 SHORT = slice(0, 4)
 """The texts that every tokenizer leaves whole: each cuts longer ones in its own way."""
+
+EMBEDDED = 32
+"""Tokens that an artifact for embeddings reads of a text: it says so itself, as it was trained."""
 
 PAIRS = [
     ["the cat is good", "the dog is great"],
@@ -115,10 +118,41 @@ def scorer(boundless: Path, tmp_path_factory: pytest.TempPathFactory) -> Case:
     return _case(boundless, directory / "data", directory / "scorer", flags)
 
 
-def _case(encoder: Path, data: Path, root: Path, flags: tuple[str, ...]) -> Case:
+@dataclass(frozen=True)
+class Embedder:
+    """An artifact for sentence embeddings, with what PyTorch makes of its weights.
+
+    Attributes:
+        root: of the artifact.
+        cases: JSON file of `TEXTS`.
+        vectors: mean over the tokens of each text, `(texts, width)`.
+    """
+
+    root: Path
+    cases: Path
+    vectors: np.ndarray[Any, Any]
+
+
+@pytest.fixture(scope="session")
+def embedder(boundless: Path, tmp_path_factory: pytest.TempPathFactory) -> Embedder:
+    """Vectors that imitate those of the unpruned model."""
+    directory = tmp_path_factory.mktemp("consumers")
+    data = make_data_of(directory / "data", pair_rows, 80, 30)
+    root = _make(boundless, data, directory / "embedder", ("--kind", "sentence-embeddings"))
+    cases = directory / "cases.json"
+    cases.write_text(json.dumps({"texts": TEXTS}))
+    return Embedder(root, cases, _means(root))
+
+
+def _make(encoder: Path, data: Path, root: Path, flags: tuple[str, ...]) -> Path:
     given = ("prune-and-export", "-m", str(encoder), "--dataset", str(data), "--depth", "2")
     small = (*TRAINING, *ONE_SHAPE, *MEASURING, "--search", "top", "--distilled", "none")
     assert run([*given, *small, *flags, "-o", str(root), "-q"]) == 0
+    return root
+
+
+def _case(encoder: Path, data: Path, root: Path, flags: tuple[str, ...]) -> Case:
+    _make(encoder, data, root, flags)
     cases = root.parent / "cases.json"
     cases.write_text(json.dumps({"texts": TEXTS, "pairs": PAIRS}))
     labels = json.loads((root / "config.json").read_text())["id2label"]
@@ -145,6 +179,21 @@ def _pytorch(root: Path, *columns: list[str]) -> np.ndarray[Any, Any]:
     # Fifty times what answers may differ by: else a wrong one would look like a right one.
     assert np.ptp(logits, axis=0).min() > 50e-4
     return logits
+
+
+def _means(root: Path) -> np.ndarray[Any, Any]:
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    model, tokenizer = AutoModel.from_pretrained(root).eval(), AutoTokenizer.from_pretrained(root)
+    longest = {"truncation": True, "max_length": EMBEDDED}
+    batch = tokenizer(TEXTS, **longest, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        tokens = model(**batch).last_hidden_state
+    mask = batch["attention_mask"][..., None]
+    means: np.ndarray[Any, Any] = ((tokens * mask).sum(1) / mask.sum(1)).numpy()
+    assert np.ptp(means, axis=0).max() > 50e-4
+    return means
 
 
 @pytest.hookimpl(hookwrapper=True)

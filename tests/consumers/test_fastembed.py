@@ -21,6 +21,16 @@ def test_scorer(scorer, ran):
     ran("fastembed", found["versions"])
 
 
+def test_embedder(embedder, ran):
+    """`TextEmbedding` with mean pooling on an artifact for sentence embeddings: the mean of \
+    PyTorch's tokens."""
+    given = embedder.root, embedder.cases, embedder.vectors.shape[1]
+    found = run_python("fastembed", "fastembed_vectors.py", *given)
+    # fp32 sums in another order.
+    np.testing.assert_allclose(found["vectors"], embedder.vectors, atol=1e-4)
+    ran("fastembed", found["versions"])
+
+
 def test_vectors(classifier, ran):
     """`TextEmbedding.add_custom_model` with `specific_model_path=directory`, offline: the first \
     output is PyTorch's, for texts past the longest input too."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.consumers.conftest import EMBEDDED
 from tests.consumers.environments import run_python
 
 pytestmark = pytest.mark.consumers
@@ -12,6 +13,17 @@ def cross_encoder(case):
     return run_python(
         "sentence-transformers", "sentence_transformers_models.py", case.root, case.cases
     )
+
+
+def test_embedder(embedder, ran):
+    """`SentenceTransformer(directory, backend="onnx")`, pooled as the directory says: the mean of \
+    PyTorch's tokens, of empty and of very long texts too."""
+    given = embedder.root, embedder.cases
+    found = run_python("sentence-transformers", "sentence_transformers_vectors.py", *given)
+    # fp32 sums in another order.
+    np.testing.assert_allclose(found["vectors"], embedder.vectors, atol=1e-4)
+    assert found["longest"] == EMBEDDED
+    ran("sentence-transformers", found["versions"])
 
 
 def test_scorer(scorer, ran):

@@ -12,6 +12,8 @@ import pytest
 
 from glp_export.bench.budget import Budget
 from glp_export.cli import run
+from glp_export.gate.session import GateSession, GateSettings
+from glp_export.progress import Progress
 from tests.tiny import make_checkpoint, rows, write_jsonl
 
 IMPOSSIBLE = '[cpu.fp32]\nkeep = ["speedup_vs_unpruned >= 50 at 1x16"]\n'
@@ -65,6 +67,31 @@ def test_a_speedup_that_is_not_there(gated_artifact, tmp_path, gate):
     assert found["outcome"] == "broken"
     assert "as before both were opened anew" in found["reason"]
     assert "budget.toml, line 2" in said
+
+
+def test_what_the_reference_took_when_the_artifact_was_made(gated_artifact, artifact, tmp_path):
+    copy = shutil.copytree(gated_artifact, tmp_path / "copy")
+    path = copy / "glp" / "benchmark.json"
+
+    def recorded(**settings):
+        with GateSession(copy, GateSettings(**settings), Progress()) as session:
+            (table,) = session.tables
+            workload = session.workload(table, (1, 16), "here")
+            return session.recorded_reference_ms(table, workload)
+
+    content = json.loads(path.read_text())
+    (expected,) = {
+        row["p50_ms"]
+        for row in content["rows"]
+        if (row["contender"], row["runtime"]) == ("unpruned", "onnxruntime")
+        and row["shape"] == "1x16"
+    }
+    path.write_text(json.dumps({**content, "machine": {**content["machine"], "notes": []}}))
+    assert recorded() == expected
+    assert recorded(against=artifact) is None
+    assert recorded(threads=2) is None
+    path.write_text(json.dumps({**content, "machine": {**content["machine"], "notes": ["busy"]}}))
+    assert recorded() is None
 
 
 def test_a_file_that_is_too_large(gated_artifact, tmp_path, gate):
