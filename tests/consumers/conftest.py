@@ -125,7 +125,7 @@ class Embedder:
     Attributes:
         root: of the artifact.
         cases: JSON file of `TEXTS`.
-        vectors: mean over the tokens of each text, `(texts, width)`.
+        vectors: mean over the tokens of each text, of length 1, `(texts, width)`.
     """
 
     root: Path
@@ -141,7 +141,7 @@ def embedder(boundless: Path, tmp_path_factory: pytest.TempPathFactory) -> Embed
     root = _make(boundless, data, directory / "embedder", ("--kind", "sentence-embeddings"))
     cases = directory / "cases.json"
     cases.write_text(json.dumps({"texts": TEXTS}))
-    return Embedder(root, cases, _means(root))
+    return Embedder(root, cases, _vectors(root))
 
 
 def _make(encoder: Path, data: Path, root: Path, flags: tuple[str, ...]) -> Path:
@@ -181,7 +181,7 @@ def _pytorch(root: Path, *columns: list[str]) -> np.ndarray[Any, Any]:
     return logits
 
 
-def _means(root: Path) -> np.ndarray[Any, Any]:
+def _vectors(root: Path) -> np.ndarray[Any, Any]:
     import torch
     from transformers import AutoModel, AutoTokenizer
 
@@ -191,9 +191,10 @@ def _means(root: Path) -> np.ndarray[Any, Any]:
     with torch.inference_mode():
         tokens = model(**batch).last_hidden_state
     mask = batch["attention_mask"][..., None]
-    means: np.ndarray[Any, Any] = ((tokens * mask).sum(1) / mask.sum(1)).numpy()
-    assert np.ptp(means, axis=0).max() > 50e-4
-    return means
+    means = (tokens * mask).sum(1) / mask.sum(1)
+    vectors: np.ndarray[Any, Any] = torch.nn.functional.normalize(means).numpy()
+    assert np.ptp(vectors, axis=0).max() > 50e-4
+    return vectors
 
 
 @pytest.hookimpl(hookwrapper=True)

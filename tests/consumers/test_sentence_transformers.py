@@ -16,8 +16,8 @@ def cross_encoder(case):
 
 
 def test_embedder(embedder, ran):
-    """`SentenceTransformer(directory, backend="onnx")`, pooled as the directory says: the mean of \
-    PyTorch's tokens, of empty and of very long texts too."""
+    """`SentenceTransformer(directory, backend="onnx")`, pooled and cut as the directory says: \
+    PyTorch's vectors, of empty and of very long texts too."""
     given = embedder.root, embedder.cases
     found = run_python("sentence-transformers", "sentence_transformers_vectors.py", *given)
     # fp32 sums in another order.

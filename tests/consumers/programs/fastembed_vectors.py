@@ -1,4 +1,4 @@
-"""Embed texts with fastembed, as a custom model whose vectors are the mean over the tokens."""
+"""Embed texts with fastembed, as a custom model: the mean over the tokens, of length 1."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ artifact, cases, (width,) = given()
 TextEmbedding.add_custom_model(
     model="artifact-embedder",
     pooling=PoolingType.MEAN,
-    normalization=False,
+    normalization=True,
     sources=ModelSource(hf="glp-export/artifact"),
     dim=int(width),
     model_file="onnx/model.onnx",
