@@ -24,6 +24,7 @@ from typing import Any
 
 from gate_simulation import simulation_table
 from slower_graph import measured_share, slow_down
+from tables import markdown
 from usual_gates import Baseline
 
 from glp_export import machine
@@ -256,13 +257,6 @@ def _middle(ordered: Sequence[float]) -> str:
 def _share(trials: Sequence[Trial], kind: str, holds: Any) -> str:
     own = [trial for trial in trials if trial.kind == kind]
     return f"{mean(holds(trial) for trial in own):.1%}"
-
-
-def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """A table whose first row is its head."""
-    head, *body = rows
-    lines = [head, ["---", *(["---:"] * (len(head) - 1))], *body]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _options() -> argparse.Namespace:

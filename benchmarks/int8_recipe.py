@@ -24,6 +24,7 @@ from typing import Any
 
 from encoders import SIZES, random_checkpoint
 from floor_graph import floor_graph
+from tables import markdown
 
 from glp_export import machine
 from glp_export.artifact import OnnxFile, describe, export_onnx, optimise
@@ -156,7 +157,7 @@ def _tables(
     for number, workload in enumerate(workloads):
         block = samples[number * len(files) : (number + 1) * len(files)]
         found = {name: one for (name, _), one in zip(files, block, strict=True)}
-        rows = [head, ("---", *["---:"] * (len(head) - 1))]
+        rows = [head]
         for name, file in files:
             one = found[name]
             rows.append(
@@ -169,7 +170,7 @@ def _tables(
                     f"{paired_ratio(found[FLOOR].round_medians, one.round_medians).value:.0%}",
                 )
             )
-        yield f"## {workload.shape.name}\n\n" + _markdown(rows)
+        yield f"## {workload.shape.name}\n\n" + markdown(rows)
 
 
 def _ratio(reference: Samples, sample: Samples) -> str:
@@ -211,14 +212,10 @@ def _profile(file: OnnxFile, workload: Workload, threads: int, runs: int = 15) -
         spent[operator] += median(durations)
         count[operator] += 1
     whole = sum(spent.values())
-    rows = [("operator", "nodes", "ms", "share"), ("---", "---:", "---:", "---:")]
+    rows = [("operator", "nodes", "ms", "share")]
     for operator, ms in spent.most_common(12):
         rows.append((operator, str(count[operator]), f"{ms:.2f}", f"{ms / whole:.1%}"))
-    return _markdown(rows)
-
-
-def _markdown(rows: list[tuple[str, ...]]) -> str:
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown(rows)
 
 
 def _write(options: argparse.Namespace, here: machine.Machine, parts: list[str]) -> None:

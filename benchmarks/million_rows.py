@@ -21,11 +21,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tables import markdown
 
 from glp_export import machine
 
@@ -246,7 +248,7 @@ def _page(found: dict[int, tuple[int, list[Stage]]], options: argparse.Namespace
             "MiB are highest of a stage: resident (with mapped files), and anonymous of it."
             + "".join(f" **Note: {note}.**" for note in here.notes),
             explanation,
-            _markdown([head, *lines]) + "\n",
+            markdown([head, *lines]) + "\n",
         ]
     )
 
@@ -257,11 +259,6 @@ _COLUMNS = ("s", "CPU s", "resident MiB", "anonymous MiB")
 def _cells(stage: Stage) -> list[str]:
     times = (f"{stage.seconds:.1f}", f"{stage.cpu:.1f}")
     return [*times, f"{stage.resident:.0f}", f"{stage.anonymous:.0f}"]
-
-
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    rule = ["---", *["---:"] * (len(rows[0]) - 1)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (rows[0], rule, *rows[1:]))
 
 
 def _options() -> argparse.Namespace:

@@ -22,6 +22,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tables import markdown
+
 from glp_export import machine
 from glp_export.artifact import ArtifactLayout
 from glp_export.artifact.onnx_file import parts
@@ -158,8 +160,8 @@ def _page(done: Sequence[Done], sizes: dict[str, int], options: argparse.Namespa
             f"{options.threads} threads, {here.memory_gb} GiB; {versions}."
             + "".join(f" **Note: {note}.**" for note in here.notes),
             (__doc__ or "").split("\n\n")[1],
-            _markdown([["command", "s", "peak GiB"], *steps]),
-            _markdown(
+            markdown([["command", "s", "peak GiB"], *steps]),
+            markdown(
                 [
                     ["file, with its sidecar", "bytes"],
                     *([f"`{name}`", f"{size:,}"] for name, size in sizes.items()),
@@ -169,11 +171,6 @@ def _page(done: Sequence[Done], sizes: dict[str, int], options: argparse.Namespa
             f"{fp32:.1e} in fp32, {int8:.1e} in int8.\n",
         ]
     )
-
-
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    rule = ["---", *["---:"] * (len(rows[0]) - 1)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (rows[0], rule, *rows[1:]))
 
 
 def _options() -> argparse.Namespace:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from gate_error_rates import markdown
+from tables import markdown
 
 from glp_export import machine
 from glp_export.artifact import export_onnx

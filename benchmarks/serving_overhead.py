@@ -20,6 +20,7 @@ from statistics import median
 from typing import Any
 
 from encoders import random_checkpoint
+from tables import markdown
 
 import glp_export
 from glp_export import machine
@@ -50,9 +51,9 @@ def main() -> None:
             times = _take_turns(_ways(root, texts[:count], options.threads), options.rounds)
             rows += [[str(count), *line] for line in _lines(times, BARE, count)]
         sizes = _lines(_take_turns(_sizes(root, texts), options.rounds), DEFAULT, len(texts))
-    overhead = _markdown(["texts", "way", "p50 ms", f"times the {BARE}", "µs a text more"], rows)
-    by_size = _markdown(
-        ["tokens of a batch", "p50 ms", f"times {DEFAULT}", "µs a text more"], sizes
+    overhead = markdown([["texts", "way", "p50 ms", f"times the {BARE}", "µs a text more"], *rows])
+    by_size = markdown(
+        [["tokens of a batch", "p50 ms", f"times {DEFAULT}", "µs a text more"], *sizes]
     )
     text = (
         f"# Serving overhead\n\n{_setting(options)}\n\n{overhead}\n\n"
@@ -125,11 +126,6 @@ def _lines(times: Mapping[str, Sequence[float]], base: str, count: int) -> list[
         cells = ["1", ""] if name == base else [interval, f"{more / count * 1e6:.0f}"]
         lines.append([name, f"{median(seconds) * 1e3:.2f}", *cells])
     return lines
-
-
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _take_turns(ways: Mapping[str, Answer], rounds: int) -> dict[str, list[float]]:

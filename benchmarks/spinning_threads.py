@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from encoders import random_checkpoint
+from tables import markdown
 
 from glp_export import machine
 from glp_export.artifact import export_onnx
@@ -47,18 +48,18 @@ def main() -> None:
                 "# Spinning threads",
                 _setting(options),
                 "## CPU milliseconds that the process uses while it sleeps 200 ms after a run",
-                _markdown(_idle_table(contenders, workloads, options.repeats)),
+                markdown(_idle_table(contenders, workloads, options.repeats)),
                 "## A run right after another's, as a multiple of one after a long pause",
                 *(
                     f"{workload.shape.name}\n\n"
-                    + _markdown(_successor_table(contenders, workload, options.repeats))
+                    + markdown(_successor_table(contenders, workload, options.repeats))
                     for workload in workloads
                 ),
                 "## Median ms, alone and in turns",
                 "Ratio to alone in parentheses. *naive*: one run each, no pause, none dropped. "
                 "*dropped*: blocks with the first run dropped, no pause. *paused*: as the "
                 "benchmark does it.",
-                _markdown(_alone_table(contenders, workloads, options.rounds)),
+                markdown(_alone_table(contenders, workloads, options.rounds)),
             ]
         )
     options.output.parent.mkdir(parents=True, exist_ok=True)
@@ -166,12 +167,6 @@ def _setting(options: argparse.Namespace) -> str:
         f"bert-base's width, {' and '.join(map(str, options.layers))} layers, random weights; "
         f"{here.cpu}, {options.threads} threads; {versions}. {notes}"
     ).strip()
-
-
-def _markdown(table: Table) -> str:
-    head, *body = table
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *body]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _options() -> argparse.Namespace:

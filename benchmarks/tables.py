@@ -1,4 +1,4 @@
-"""What the scripts that measure latency have in common: entries, ratios, the page they write."""
+"""What the scripts have in common: tables, and of those on latency entries, ratios and the page."""
 
 from __future__ import annotations
 
@@ -52,7 +52,6 @@ class Page:
 
     def write(self, here: machine.Machine, path: Path) -> None:
         """Write the page as Markdown, and print it."""
-        rule = [*["---"] * self.texts, *["---:"] * (len(self.head) - self.texts)]
         versions = ", ".join(f"{n} {here.versions[n]}" for n in PACKAGES if n in here.versions)
         command = f"python benchmarks/{Path(sys.argv[0]).name} {' '.join(sys.argv[1:])}".strip()
         text = "\n\n".join(
@@ -63,7 +62,7 @@ class Page:
                 f"{versions}.",
                 *(f"**Note: {note}.**" for note in self.notes),
                 self.explanation.strip(),
-                "\n".join(f"| {' | '.join(line)} |" for line in (self.head, rule, *self.lines)),
+                markdown([self.head, *self.lines], texts=self.texts),
                 f"The whole run took {self.wall / 60:.1f} minutes and "
                 f"{peak_resident_mb() / 1024:.1f} GiB at its peak, with all contenders of one base "
                 "model loaded.\n",
@@ -72,6 +71,13 @@ class Page:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         print(text)
+
+
+def markdown(rows: Sequence[Sequence[str]], texts: int = 1) -> str:
+    """A table whose first row is its head; so many columns from the left are words, not numbers."""
+    head, *body = rows
+    rule = [*["---"] * texts, *["---:"] * (len(head) - texts)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *body))
 
 
 def ratio(reference: Samples | None, sample: Samples) -> str:

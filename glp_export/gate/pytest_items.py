@@ -15,13 +15,8 @@ from glp_export.bench.gate import estimate_speedup
 from glp_export.bench.gate_report import Finding, sentence
 from glp_export.bench.sequential import Estimate
 from glp_export.errors import DeviceError, GlpError
-from glp_export.gate.jobs import (
-    check_accuracy,
-    check_integrity,
-    check_latency,
-    check_size,
-    confirm_latency,
-)
+from glp_export.gate.jobs import check_accuracy, check_integrity, check_size
+from glp_export.gate.latency import check_latency, confirm_latency
 from glp_export.gate.session import GateSession, GateSettings
 from glp_export.progress import Progress
 
