@@ -50,8 +50,8 @@ test-second:
 support: install
 	$(MAKE) install $(SECOND)
 	rm -f docs/support.json
-	$(BIN)/python -m pytest -n $(WORKERS) --support docs/support.json
-	.venv-transformers5/bin/python -m pytest -n $(WORKERS) --support docs/support.json
+	$(BIN)/python -m pytest -n $(WORKERS) --support=docs/support.json
+	.venv-transformers5/bin/python -m pytest -n $(WORKERS) --support=docs/support.json
 	$(BIN)/python -m tests.support docs/support.json docs/support.md
 
 # Every command and program of the README and of docs/, page by page.

@@ -14,7 +14,7 @@ own, so the same tests are run in both environments:
 
 or in one of them, for some tests, with the cells of all others left as they are:
 
-    python -m pytest tests/encoder --support docs/support.json
+    python -m pytest tests/encoder --support=docs/support.json
     python -m tests.support docs/support.json docs/support.md
 
 A new table is a row in `TABLES`; rows and columns stand in the order in which they were first seen.
