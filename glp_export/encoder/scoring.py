@@ -91,9 +91,13 @@ def _batches(
     batch_size: int,
     device: str,
 ) -> Iterator[tuple[NDArray[np.int64], dict[str, Any]]]:
-    """Batches with their row numbers, of examples of like length, to pad little."""
+    """Batches with their row numbers, of examples of like length, to pad little.
+
+    The longest come first: each batch fits where the one before it was, whereas batches that grow
+    leave holes in the heap that no later one fits into.
+    """
     collate = Collator(tokenizer)
-    order = np.argsort(numbers(examples, "length"), kind="stable")
+    order = np.argsort(-numbers(examples, "length"), kind="stable")
     wanted = (*tokenizer.model_input_names, *targets)
     shown = examples.select_columns([name for name in examples.column_names if name in wanted])
     model.eval().to(device)
