@@ -21,9 +21,9 @@ just across its bound. Away from the bound it is far less. Lines share it (Bonfe
 RESOLUTION = 0.01
 """Share by which a whole process may be off: where its memory happens to lie makes one of the two
 models faster for as long as it lives, and no number of rounds averages that away. Between processes
-the median of one and the same ratio had a standard deviation of 0.3 to 0.7 %. With this allowance no
-gate whose bound was the truth came to a verdict (benchmarks/results/gate_error_rates.md); without it
-10 of 50 did."""
+the median of one and the same ratio had a standard deviation of 0.3 to 0.7 %. With this allowance
+no gate whose bound was the truth came to a verdict (benchmarks/results/gate_error_rates.md);
+without it 10 of 50 did."""
 
 _TAIL_SHARE = 0.01
 _LARGEST_TAIL_SHARE = 0.2
