@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 from glp_export.errors import HubError
@@ -41,7 +42,7 @@ def explained(repo_id: str) -> Iterator[None]:
 
     try:
         yield
-    except (OSError, RuntimeError, ValueError, _other_transport_error()) as error:
+    except (OSError, RuntimeError, ValueError, *_transport_errors()) as error:
         cause = error.__cause__ if isinstance(error, RuntimeError) else None
         found = cause or error
         if isinstance(found, HfHubHTTPError) and found.response is not None:
@@ -54,13 +55,13 @@ def explained(repo_id: str) -> Iterator[None]:
         ) from error
 
 
-def _other_transport_error() -> type[Exception]:
-    """What version 1 of the hub's library lets through where it has no connection."""
-    try:
-        from httpx import HTTPError
-    except ImportError:
-        return ConnectionError
-    return HTTPError
+def _transport_errors() -> Iterator[type[Exception]]:
+    """What the hub's library lets through, from version 1 on, where it has no connection."""
+    for client in ("httpx", "httpx2"):  # of version 1, and of 2
+        try:
+            yield import_module(client).HTTPError
+        except ImportError:
+            continue
 
 
 def _refused(error: Any, repo_id: str) -> HubError:

@@ -1,7 +1,8 @@
 """A hub of one's own: the few addresses that an upload speaks to, on this machine.
 
 The one place where a stand-in is right, as the real thing is a network. It answers as the hub
-does and keeps what arrives.
+does and keeps what arrives. It takes large files by LFS: the storage behind Xet is no place to
+imitate, so clients are told to leave it (`HF_HUB_DISABLE_XET`).
 """
 
 from __future__ import annotations

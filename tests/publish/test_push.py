@@ -48,7 +48,8 @@ def hub() -> Iterator[Hub]:
 def settings(hub: Hub, token: str = "secret") -> dict[str, str]:
     nobody = "/nonexistent/token"  # the one of who runs the tests is none of their business
     own = {"HF_ENDPOINT": hub.url, "HF_TOKEN": token, "HF_TOKEN_PATH": nobody}
-    return {**own, "HF_HUB_OFFLINE": "", "TRANSFORMERS_OFFLINE": ""}
+    network = {"HF_HUB_OFFLINE": "", "TRANSFORMERS_OFFLINE": "", "HF_HUB_DISABLE_XET": "1"}
+    return {**own, **network}
 
 
 def push(hub: Hub, *arguments: object, token: str = "secret") -> subprocess.CompletedProcess[str]:
