@@ -3,13 +3,13 @@ VENV ?= .venv
 PYTHON ?= python3.11
 # The exporter's extra; the second stack has another.
 EXTRA ?= optimum
-# Tests run in so many processes of one thread each.
-WORKERS ?= 2
+# Tests run in so many processes of one thread each; some wait for others' processes.
+WORKERS ?= 3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SECOND := VENV=.venv-transformers5 EXTRA=transformers5
 
-.PHONY: install demo gate test test-all test-second test-docs test-consumers test-browser support docs check fix clean
+.PHONY: install demo gate test test-all test-docs test-consumers test-browser support docs check fix clean
 
 install: $(STAMP)
 
@@ -31,20 +31,13 @@ gate: install
 	$(BIN)/glp-export gate out/demo --max-seconds 60
 
 test: install
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 	$(BIN)/python -m pytest -m alone
 
 # The same tests on both majors of transformers, each in an environment of its own.
 test-all:
 	$(MAKE) test
 	$(MAKE) test $(SECOND)
-
-# On the other major, the rooms that call transformers, and the whole job on every family.
-test-second:
-	$(MAKE) install $(SECOND)
-	.venv-transformers5/bin/python -m pytest -n $(WORKERS) --dist worksteal tests/encoder tests/serve \
-		tests/artifact/exporters tests/artifact/test_families.py tests/artifact/test_export.py \
-		tests/artifact/test_parity.py tests/end_to_end/test_prune_and_export.py
 
 # docs/support.md anew: the tests that stand behind it, on both majors.
 support: install

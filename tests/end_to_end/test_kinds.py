@@ -68,7 +68,7 @@ def made(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Made:
     """A model for a kind of task: searched, distilled, exported, in int8 too, and measured."""
     place = tmp_path_factory.mktemp(request.param)
     data = make_data_of(place / "data", KINDS[request.param][0], 120, 40)
-    model = make_checkpoint(place / "model", initializer_range=0.1)
+    model = make_checkpoint(place / "model", layers=3, initializer_range=0.1)
     arguments = ["-m", str(model), "--dataset", str(data), "--depth", "2", "-o", str(place / "out")]
     if request.param in ASKED:
         arguments += ["--kind", request.param]
