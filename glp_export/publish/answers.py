@@ -42,7 +42,7 @@ def explained(repo_id: str) -> Iterator[None]:
 
     try:
         yield
-    except (OSError, RuntimeError, ValueError, *_transport_errors()) as error:
+    except _failures() as error:
         cause = error.__cause__ if isinstance(error, RuntimeError) else None
         found = cause or error
         if isinstance(found, HfHubHTTPError) and found.response is not None:
@@ -55,13 +55,15 @@ def explained(repo_id: str) -> Iterator[None]:
         ) from error
 
 
-def _transport_errors() -> Iterator[type[Exception]]:
-    """What the hub's library lets through, from version 1 on, where it has no connection."""
-    for client in ("httpx", "httpx2"):  # of version 1, and of 2
+def _failures() -> tuple[type[Exception], ...]:
+    """What an upload may raise, errors of the HTTP client among it, which are no OSError."""
+    found: list[type[Exception]] = [OSError, RuntimeError, ValueError]
+    for client in ("httpx", "httpx2"):  # of huggingface_hub 1, and of 2
         try:
-            yield import_module(client).HTTPError
+            found.append(import_module(client).HTTPError)
         except ImportError:
             continue
+    return tuple(found)
 
 
 def _refused(error: Any, repo_id: str) -> HubError:
