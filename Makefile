@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SECOND := VENV=.venv-transformers5 EXTRA=transformers5
 
-.PHONY: install demo gate test test-all test-docs test-consumers test-browser support docs check fix clean
+.PHONY: install install-second demo gate test test-all test-docs test-consumers test-browser support docs check fix clean
 
 install: $(STAMP)
 
@@ -20,6 +20,10 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --progress-bar off "torch>=2.6,<2.14"
 	$(BIN)/python -m pip install --quiet --progress-bar off -e ".[$(EXTRA),dev]"
 	touch $(STAMP)
+
+# The environment with the other major of transformers; make -j2 install install-second makes both at once.
+install-second:
+	$(MAKE) install $(SECOND)
 
 # The main job on the embedded encoder: prune, export, optimise, verify, benchmark, report.
 demo: install
@@ -40,8 +44,7 @@ test-all:
 	$(MAKE) test $(SECOND)
 
 # docs/support.md anew: the tests that stand behind it, on both majors.
-support: install
-	$(MAKE) install $(SECOND)
+support: install install-second
 	rm -f docs/support.json
 	$(BIN)/python -m pytest -n $(WORKERS) --support=docs/support.json
 	.venv-transformers5/bin/python -m pytest -n $(WORKERS) --support=docs/support.json
