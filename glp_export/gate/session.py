@@ -116,7 +116,9 @@ class GateSession:
         tables = tuple(t for t in self.budget.tables if not wanted or t.device in wanted)
         if not tables:
             raise UsageError(
-                f"the budget has no table for {' or '.join(wanted)}", where=str(self.budget.path)
+                f"the budget has no table for {' or '.join(wanted)}",
+                where=str(self.budget.path),
+                fix=f"write one, such as [{wanted[0]}.fp32], or leave --device away",
             )
         return tables
 
