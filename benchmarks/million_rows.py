@@ -232,7 +232,7 @@ def _page(found: dict[int, tuple[int, list[Stage]]], options: argparse.Namespace
     head.append("bytes of anonymous memory for each row more")
     pairs = zip(found[least][1], found[most][1], strict=True)
     growth = [
-        f"{(large.anonymous - small.anonymous) * MIB / (most - least):.0f}"
+        f"{(large.anonymous - small.anonymous) * MIB / (most - least):z.0f}"
         for small, large in pairs
     ]
     stages = zip(*(stages for _, stages in found.values()), strict=True)

@@ -157,8 +157,8 @@ def _page(done: Sequence[Done], sizes: dict[str, int], options: argparse.Namespa
         [
             "# A model past 2 GB",
             f"{options.width} wide, {options.layers} layers pruned to {options.depth}. {here.cpu}, "
-            f"{options.threads} threads, {here.memory_gb} GiB; {versions}."
-            + "".join(f" **Note: {note}.**" for note in here.notes),
+            f"{options.threads} thread{'s' * (options.threads > 1)}, {here.memory_gb} GiB; "
+            f"{versions}." + "".join(f" **Note: {note}.**" for note in here.notes),
             (__doc__ or "").split("\n\n")[1],
             markdown([["command", "s", "peak GiB"], *steps]),
             markdown(

@@ -114,12 +114,12 @@ def _ends(point: FrontierPoint) -> tuple[float, float]:
 
 
 def _caption(frontier: Frontier) -> str:
+    line = "The dashed line joins what no other model beats. " if len(frontier.best) > 1 else ""
     return (
         "Further left is faster, further up is better. Numbers are layers. Bars are 95 % "
         "intervals: upright of the score, level of the latency relative to the unpruned model in "
-        "fp32, which was timed beside it and so has none. The dashed line joins what no other "
-        f"model beats. ONNX Runtime, {frontier.samples} test examples; the upright scale does "
-        "not start at 0."
+        f"fp32, which was timed beside it and so has none. {line}ONNX Runtime, "
+        f"{frontier.samples} test examples; the upright scale does not start at 0."
     )
 
 
