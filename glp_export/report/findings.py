@@ -17,10 +17,11 @@ SMALL_TEST_SET = 1000
 
 
 def findings(benchmark: BenchmarkFile, differences: Sequence[MetricDifference] = ()) -> list[str]:
-    """All warnings: test set, differences of the metric, speedups, machine."""
+    """All warnings: test set, differences of the metric, baseline, speedups, machine."""
     return [
         *_test_set(benchmark),
         *(difference_in_words(difference, benchmark.metric) for difference in differences),
+        *_unfinished_baseline(benchmark),
         *_slow_shapes(benchmark),
         *_machine(benchmark),
     ]
@@ -50,6 +51,20 @@ def _test_set(benchmark: BenchmarkFile) -> list[str]:
     return [
         f"small test set: {row.samples} examples, so another such set may move "
         f"{metric_name(benchmark.metric)} within {numbers.span(row.low, row.high)}"
+    ]
+
+
+def _unfinished_baseline(benchmark: BenchmarkFile) -> list[str]:
+    """A student that surely passes its teacher, whose own training may have been too short."""
+    passed = [row for row in benchmark.differences if row.less == "unpruned" and row.low > 0]
+    if not passed:
+        return []
+    best = max(passed, key=lambda row: row.value)
+    gain = numbers.signed_with_span(best.value, best.low, best.high)
+    return [
+        f"the pruned model of {numbers.layers_in_words(best.layers)} passes the unpruned one, "
+        f"{gain} of {metric_name(benchmark.metric)}: it was trained as long again, so the unpruned "
+        "model may have been trained too briefly; with more --epochs the comparison is fairer"
     ]
 
 

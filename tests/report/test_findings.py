@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from glp_export.report import MetricDifference
 from glp_export.report.findings import difference_in_words, findings
-from tests.report.helpers import MACHINE, interval, make_benchmark, make_ladder
+from tests.report.helpers import MACHINE, interval, less_unpruned, make_benchmark, make_ladder
 
 
 def test_a_small_test_set_is_said() -> None:
@@ -21,6 +21,14 @@ def test_a_difference_says_whether_its_interval_holds_zero() -> None:
     assert "is better" in better
     unknown = difference_in_words(MetricDifference("distilled", 0.0, 0.0, 0.01), "accuracy")
     assert "includes 0" in unknown
+
+
+def test_a_student_that_passes_its_teacher_says_that_the_teacher_was_trained_too_briefly() -> None:
+    small, large = less_unpruned(3, 0.02, 0.01, 0.03), less_unpruned(5, 0.05, -0.01, 0.11)
+    lines = findings(make_benchmark(differences=(small, large)))
+    (line,) = [line for line in lines if "--epochs" in line]
+    assert "of 3 layers passes the unpruned one, +0.020 (+0.010 to +0.030) of accuracy" in line
+    assert not any("--epochs" in line for line in findings(make_benchmark(differences=(large,))))
 
 
 def test_a_speedup_whose_interval_reaches_one_is_said_with_its_shape() -> None:
