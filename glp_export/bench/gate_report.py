@@ -147,4 +147,5 @@ def interval_words(finding: Finding) -> str:
     if finding.low is None or finding.high is None:
         return ""
     joint = " to " if finding.low < 0 else "–"
-    return f"{finding.low:.3g}{joint}{finding.high:.3g}".replace("-", "−")
+    ends = (f"{end:#.3g}".rstrip(".") for end in (finding.low, finding.high))
+    return joint.join(ends).replace("-", "−")

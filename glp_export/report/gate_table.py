@@ -53,7 +53,7 @@ def value_words(finding: Finding) -> str:
         return numbers.MISSING
     if finding.part == "integrity":
         return numbers.tiny(finding.value)
-    return f"{finding.value:.3g}".replace("-", "−")
+    return f"{finding.value:#.3g}".rstrip(".").replace("-", "−")
 
 
 def _verdict(finding: Finding) -> str:

@@ -63,7 +63,7 @@ REPORT = GateReport(
 def test_the_table_fits_a_terminal():
     text = printed(gate_table(REPORT), 79)
     assert max(map(len, text.splitlines())) <= 79
-    for part in ("1.5–1.75", "broken", "14 rounds", "! other processes", "100 % noise"):
+    for part in ("1.50–1.75", "broken", "14 rounds", "! other processes", "100 % noise"):
         assert part in text
 
 
