@@ -9,6 +9,8 @@ import pytest
 
 from tests.docs.pages import ROOT, Block, generated_parts, pages, read_page
 from tests.docs.place import EASY, furnish, run_block
+from tests.publish.hub_server import running
+from tests.publish.test_push import settings
 
 QUICK = frozenset(
     {
@@ -44,13 +46,30 @@ def test_a_page_does_what_it_says(path, request, tmp_path):
 
 
 @pytest.mark.docs
-def test_the_examples_of_the_help_texts_run_one_after_another(shelf, tmp_path):
-    """As `--help` and the reference of the command line show them."""
+def test_the_examples_of_the_help_texts_run_one_after_another(shelf, tmp_path, monkeypatch):
+    """As `--help` and the reference of the command line show them.
+
+    The question that one asks is answered; a browser that shows nothing is there for another.
+    """
     text = generated_parts()["commands.md"]
     examples = [line for line in text.splitlines() if line.startswith("glp-export ")]
     assert len(examples) >= 10
     scratch = furnish(tmp_path / "here", shelf, ())
     makers = [line for line in examples if "prune-and-export" in line]
-    for line in (*makers, *(line for line in examples if line not in makers)):
+    pushes = [line for line in examples if line.startswith("glp-export push ")]
+    others = [line for line in examples if line not in (*makers, *pushes)]
+
+    def run(line):
         run_block(Block(ROOT / "docs/reference/cli.md", 0, "bash", line, {}), scratch)
+
+    monkeypatch.setenv("BROWSER", "true")
+    with running() as hub, monkeypatch.context() as place:
+        for line in makers:
+            run(line)
+        for name, value in settings(hub).items():
+            place.setenv(name, value)
+        for line in pushes:
+            run(f"{line} --yes")
+    for line in others:
         (scratch / "out/trec/glp/budget.toml").write_text(EASY)
+        run(line)
