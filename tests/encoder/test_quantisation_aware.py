@@ -85,10 +85,19 @@ def int8_answers(model, lesson, directory):
 
 def test_the_int8_file_comes_nearer_to_the_fp32_answers(room, tmp_path):
     model, lesson = room
-    wanted = lesson.teacher_logits
-    before = np.square(int8_answers(model, lesson, tmp_path / "before") - wanted).mean()
-    after = np.square(int8_answers(taught(room), lesson, tmp_path / "after") - wanted).mean()
-    assert after < before * 0.75  # 0.34 to 0.54 of it, over five seeds
+
+    def error(student, name):
+        answers = int8_answers(student, lesson, tmp_path / name)
+        return np.square(answers - lesson.teacher_logits).mean()
+
+    before = error(model, "before")
+    after = [
+        error(taught((model, replace(lesson, settings=settings))), str(settings.seed))
+        for settings in (replace(lesson.settings, seed=seed) for seed in range(3))
+    ]
+    # How much goes is the luck of the order: 0.34 to 0.54 were left over five seeds.
+    assert max(after) < before * 0.75
+    assert min(after) < before / 2
 
 
 def test_products_round_as_the_int8_file_does(room, tmp_path):
