@@ -27,10 +27,10 @@ from slower_graph import measured_share, slow_down
 from tables import markdown
 from usual_gates import Baseline
 
-from glp_export import machine
 from glp_export.artifact import export_onnx
 from glp_export.bench import Contender, Workload, ladder, onnx_contender
-from glp_export.bench.budget_writer import MARGIN
+from glp_export.core import machine
+from glp_export.gate.budget_writer import MARGIN
 
 SLOWDOWNS = (0.0, 0.05, 0.10, 0.20)
 AT_THE_TRUTH = "bound at the truth"

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.bench.budget_writer import MARGIN
-from glp_export.bench.gate import ALPHA, RESOLUTION
-from glp_export.bench.sequential import MedianTest
+from glp_export.gate.budget_writer import MARGIN
+from glp_export.gate.sequential import MedianTest
+from glp_export.gate.verdicts import ALPHA, RESOLUTION
 
 BLOCK = 5
 """Rounds that stay together: what disturbs one round often disturbs the next."""

@@ -12,10 +12,10 @@ import time
 from collections.abc import Iterator
 
 from glp_export.bench import Contender, ladder
-from glp_export.bench.budget_line import read_line
-from glp_export.bench.gate import Measured, confirmed, judge_latency, second_look_seconds
-from glp_export.bench.gate_report import Finding
-from glp_export.bench.side_by_side import Round, SideBySide
+from glp_export.gate.budget_line import read_line
+from glp_export.gate.findings import Finding
+from glp_export.gate.side_by_side import Round, SideBySide
+from glp_export.gate.verdicts import Measured, confirmed, judge_latency, second_look_seconds
 
 
 def main() -> None:

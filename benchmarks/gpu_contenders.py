@@ -13,8 +13,7 @@ import numpy as np
 from encoders import random_checkpoint
 from tables import say
 
-from glp_export import machine
-from glp_export.artifact import OnnxFile, export_onnx, optimise, require_fusions, to_half
+from glp_export.artifact import OnnxFile, export_onnx, optimise, require_fusions
 from glp_export.artifact.tolerance import TOLERANCES
 from glp_export.bench import (
     Contender,
@@ -25,7 +24,9 @@ from glp_export.bench import (
     pytorch_contender,
 )
 from glp_export.bench.runtimes import open_contender
-from glp_export.errors import ParityError
+from glp_export.core import machine
+from glp_export.core.errors import ParityError
+from glp_export.precision.fp16 import to_half
 
 FULL_FP32, FULL_FP16 = "PyTorch eager fp32", "PyTorch eager fp16, SDPA"
 Make = Callable[[], Contender]

@@ -24,7 +24,6 @@ from encoders import SIZES
 from gpu_contenders import FULL_FP16, FULL_FP32, Files, Recipes, prove
 from tables import Entry, Page, progress, ratio, say
 
-from glp_export import machine
 from glp_export.bench import (
     ContenderName,
     Samples,
@@ -34,8 +33,9 @@ from glp_export.bench import (
     measure,
     summarise,
 )
-from glp_export.device_precisions import gpu_capability
-from glp_export.errors import GlpError
+from glp_export.core import machine
+from glp_export.core.errors import GlpError
+from glp_export.precision.devices import gpu_capability
 
 DISTILLED = "distilbert"
 HEAD = (

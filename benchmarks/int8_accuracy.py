@@ -26,15 +26,9 @@ from int8_files import calibration_batches, dynamic_int8, static_int8
 
 from glp_export.artifact import OnnxFile, export_onnx, open_session, predict_onnx
 from glp_export.artifact import describe as describe_file
-from glp_export.artifact.quantise import NARROW, products, quantise, smooth
-from glp_export.artifact.quantise.float_products import (
-    Kept,
-    compare_with,
-    divergence,
-    fewest_in_float,
-)
-from glp_export.artifact.quantise.recipe import DYNAMIC, RECIPES
-from glp_export.config_file import resolve
+from glp_export.compress.compressors.layers.strategies import Problem, order_by_rule
+from glp_export.config.files import resolve
+from glp_export.core.machine import describe
 from glp_export.encoder import (
     RECOVERIES,
     Lesson,
@@ -45,11 +39,17 @@ from glp_export.encoder import (
     remove_layers,
     save_checkpoint,
 )
-from glp_export.encoder.quantisation_aware import quantisation_aware
-from glp_export.machine import describe
-from glp_export.search import Problem, order_by_rule
-from glp_export.setup import Setup, set_up
+from glp_export.precision.int8 import NARROW, products, quantise, smooth
+from glp_export.precision.int8.mixed_precision import (
+    Kept,
+    compare_with,
+    divergence,
+    fewest_in_float,
+)
+from glp_export.precision.int8.recipe import DYNAMIC, RECIPES
+from glp_export.precision.qat import quantisation_aware
 from glp_export.tasks import paired_difference_interval, score
+from glp_export.workflows.context import Setup, set_up
 
 BUDGETS = {"matthews_correlation": 0.01, "pearson": 0.01, "spearman": 0.01}
 """Metric points that int8 may cost; 0.005 of the other metrics."""

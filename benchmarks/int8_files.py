@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from glp_export.artifact.batches import by_length, pad_rows
-from glp_export.artifact.quiet import quiet
+from glp_export.core.quiet import quiet
 
 OPERATORS = ("MatMul", "Gemm")
 

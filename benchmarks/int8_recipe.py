@@ -26,11 +26,9 @@ from encoders import SIZES, random_checkpoint
 from floor_graph import floor_graph
 from tables import markdown
 
-from glp_export import machine
 from glp_export.artifact import OnnxFile, describe, export_onnx, optimise
-from glp_export.artifact.forms import FORMS
+from glp_export.artifact.graph_passes import FORMS
 from glp_export.artifact.onnx_file import read_graph, write_graph
-from glp_export.artifact.quantise import Int8Recipe, quantise, smooth
 from glp_export.artifact.session import feeds_for
 from glp_export.bench import (
     Contender,
@@ -43,6 +41,8 @@ from glp_export.bench import (
     paired_ratio,
     summarise,
 )
+from glp_export.core import machine
+from glp_export.precision.int8 import Int8Recipe, quantise, smooth
 
 PLAIN, FLOOR = "quantize_dynamic, per channel", "floor: integer products alone"
 BEST, REFERENCE = "int8, first-token form (default)", "fp32, as exported"

@@ -29,7 +29,7 @@ from typing import Any
 
 from tables import markdown
 
-from glp_export import machine
+from glp_export.core import machine
 
 DEMO = Path(__file__).parent.parent / "models" / "demo-encoder"
 LABELS = 6
@@ -200,7 +200,7 @@ def _by_hand(rows: int, scratch: Path, options: argparse.Namespace) -> list[Stag
 
 def _whole(rows: int, scratch: Path, options: argparse.Namespace) -> list[Stage]:
     """The command, with as many steps for each training and a search by rule."""
-    from glp_export.cli import run
+    from glp_export.cli.app import run
 
     watch = Watch()
     arguments = [

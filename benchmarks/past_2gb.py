@@ -24,9 +24,9 @@ from pathlib import Path
 
 from tables import markdown
 
-from glp_export import machine
 from glp_export.artifact import ArtifactLayout
 from glp_export.artifact.onnx_file import parts
+from glp_export.core import machine
 
 DEMO = Path(__file__).parent.parent / "models" / "demo-encoder"
 LIMIT = 2**31
@@ -107,7 +107,7 @@ def _way(scratch: Path, options: argparse.Namespace) -> tuple[list[Done], dict[s
 
 
 def _command(name: str, arguments: Sequence[object]) -> Done:
-    return _measured(name, [sys.executable, "-m", "glp_export.cli", *map(str, arguments)])
+    return _measured(name, [sys.executable, "-m", "glp_export.cli.app", *map(str, arguments)])
 
 
 def _measured(name: str, command: Sequence[str]) -> Done:

@@ -22,9 +22,14 @@ from pathlib import Path
 from encoders import SIZES, random_checkpoint
 from tables import Entry, Page, progress, ratio, say
 
-from glp_export import machine
-from glp_export.artifact import LEVELS, OnnxFile, candidates, describe, export_onnx, optimise
-from glp_export.artifact.quantise import quantise, smooth
+from glp_export.artifact import (
+    LEVELS,
+    OnnxFile,
+    candidates,
+    describe,
+    export_onnx,
+    optimise,
+)
 from glp_export.bench import (
     ContenderName,
     Samples,
@@ -37,6 +42,8 @@ from glp_export.bench import (
     pytorch_contender,
     summarise,
 )
+from glp_export.core import machine
+from glp_export.precision.int8 import quantise, smooth
 
 PYTORCH, PLAIN = "PyTorch eager fp32", "ONNX Runtime, plain export"
 DISTILLED = "distilbert"

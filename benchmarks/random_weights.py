@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 from tables import markdown
 
-from glp_export import machine
 from glp_export.artifact import export_onnx
 from glp_export.bench import Contender, ladder, onnx_contender
-from glp_export.bench.gate import estimate_speedup
-from glp_export.bench.side_by_side import SideBySide
+from glp_export.core import machine
+from glp_export.gate.side_by_side import SideBySide
+from glp_export.gate.verdicts import estimate_speedup
 
 _SMALLEST_NORMAL = np.finfo(np.float32).tiny
 

@@ -25,15 +25,31 @@ from statistics import mean, stdev
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.config_file import resolve
-from glp_export.encoder import RECOVERIES, DistillSettings, Lesson, finetune, predict, remove_layers
-from glp_export.machine import describe
-from glp_export.progress import Progress
-from glp_export.search import RULES, STRATEGIES, Cost, Plan, Problem, order_by_rule
-from glp_export.search.strategies.fast_greedy import FAST_GREEDY, FastGreedy
-from glp_export.setup import Setup, set_up
-from glp_export.stages.search import choose_layers
+from glp_export.compress.compressors.layers.strategies import (
+    RULES,
+    STRATEGIES,
+    Problem,
+    order_by_rule,
+)
+from glp_export.compress.compressors.layers.strategies.fast_greedy import (
+    FAST_GREEDY,
+    FastGreedy,
+)
+from glp_export.compress.plan import Cost, Plan
+from glp_export.config.files import resolve
+from glp_export.core.machine import describe
+from glp_export.core.progress import Progress
+from glp_export.encoder import (
+    RECOVERIES,
+    DistillSettings,
+    Lesson,
+    finetune,
+    predict,
+    remove_layers,
+)
 from glp_export.tasks import Task, paired_difference_interval, score
+from glp_export.workflows.context import Setup, set_up
+from glp_export.workflows.stages.search import choose_layers
 
 
 @dataclass(frozen=True)

@@ -25,16 +25,21 @@ import numpy as np
 from scipy.special import log_softmax
 from scipy.stats import spearmanr
 
-from glp_export.config_file import resolve
+from glp_export.compress.search.ground import carry_out
+from glp_export.compress.search.trial import Removed, Trial
+from glp_export.compress.search.workbench import TrialBench
+from glp_export.config.files import resolve
+from glp_export.core.machine import describe
+from glp_export.core.progress import Progress
 from glp_export.encoder import RECOVERIES, predict, remove_layers
-from glp_export.machine import describe
-from glp_export.progress import Progress
-from glp_export.search import TrialBench
-from glp_export.search.ground import carry_out
-from glp_export.search.trial import Removed, Trial
-from glp_export.setup import Setup, set_up
-from glp_export.stages.laboratory import Teacher, open_bench, open_cache, train_teacher
 from glp_export.tasks import score
+from glp_export.workflows.context import Setup, set_up
+from glp_export.workflows.stages.laboratory import (
+    Teacher,
+    open_bench,
+    open_cache,
+    train_teacher,
+)
 
 LESSONS = (0, 128, 384, 768)
 

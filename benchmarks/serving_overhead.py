@@ -23,10 +23,10 @@ from encoders import random_checkpoint
 from tables import markdown
 
 import glp_export
-from glp_export import machine
 from glp_export.artifact import ArtifactLayout, export_onnx, serving_settings
 from glp_export.bench.statistics import paired_ratio
 from glp_export.bench.timing import settle
+from glp_export.core import machine
 from glp_export.serve.graph import batches_of
 from glp_export.serve.model import CPU_BATCH_TOKENS
 

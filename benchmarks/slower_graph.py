@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from glp_export.bench import Contender, Workload
-from glp_export.bench.gate import estimate_speedup
-from glp_export.bench.side_by_side import SideBySide
+from glp_export.gate.side_by_side import SideBySide
+from glp_export.gate.verdicts import estimate_speedup
 
 
 def slow_down(own: Contender, workload: Workload, share: float, path: Path) -> Contender:

@@ -19,7 +19,6 @@ from statistics import median
 from encoders import random_checkpoint
 from tables import markdown
 
-from glp_export import machine
 from glp_export.artifact import export_onnx
 from glp_export.bench import (
     Contender,
@@ -32,6 +31,7 @@ from glp_export.bench import (
     pytorch_contender,
 )
 from glp_export.bench.runtimes import open_contender
+from glp_export.core import machine
 
 Table = list[list[str]]
 LONG_PAUSE = 0.15  # seconds; longer than any thread spins

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from glp_export import machine
 from glp_export.bench import Contender, Samples, paired_ratio
 from glp_export.bench.memory_probe import peak_resident_mb
+from glp_export.core import machine
 
 PACKAGES = (
     *("torch", "transformers", "optimum", "optimum-onnx"),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from glp_export.pipeline import RunResult
     from glp_export.serve import ServedModel
+    from glp_export.workflows.prune_and_export import RunResult
 
 __version__ = "0.1.0"
 
@@ -25,17 +25,17 @@ def prune_and_export(**settings: Any) -> RunResult:
         >>> result.plan.order, result.benchmark.metrics
 
     Args:
-        settings: fields of `glp_export.config.RunConfig`, by name. Nobody is asked, so
+        settings: fields of `glp_export.config.run_config.RunConfig`, by name. Nobody is asked, so
             `push_to_hub` wants `yes=True`.
 
     Returns:
         Where the artifact is, what was removed, and what was measured.
 
     Raises:
-        GlpError: see `glp_export.errors`.
+        GlpError: see `glp_export.core.errors`.
     """
-    from glp_export.config_file import resolve
-    from glp_export.pipeline import prune_and_export as run
+    from glp_export.config.files import resolve
+    from glp_export.workflows.prune_and_export import prune_and_export as run
 
     config = resolve(settings)
     if config.push_to_hub is None:

@@ -20,6 +20,8 @@ from tests.support import (
 )
 from tests.tiny import make_checkpoint, make_data
 
+pytest_plugins = ["tests.exported", "tests.contenders"]
+
 __all__ = [
     "pytest_addoption",
     "pytest_collection_modifyitems",

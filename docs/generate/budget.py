@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from generate.markdown import code, table
-from glp_export.bench.budget import OPTIMISATIONS, PRECISIONS, PROVIDERS
-from glp_export.bench.budget_line import KEYS
+from glp_export.gate.budget import OPTIMISATIONS, PRECISIONS, PROVIDERS
+from glp_export.gate.budget_line import KEYS
 
 
 def budget_keys() -> str:

@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from generate.markdown import code, table
-from glp_export.cli import app
+from glp_export.cli.app import app
 
 _EXAMPLE = "Example:"
 _REST = "Other"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from generate.markdown import code, summary_of, table
-from glp_export import errors
-from glp_export.cli import INTERNAL_ERROR
+from glp_export.cli.app import INTERNAL_ERROR
+from glp_export.core import errors
 
 _OTHERS = {
     0: ("", "Done; of the gate: everything is kept."),

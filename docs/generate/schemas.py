@@ -11,12 +11,12 @@ from pydantic import TypeAdapter
 
 from generate.markdown import attributes_of, code, summary_of, table
 from glp_export.artifact.parity_report import FileParity, ParityReport, Probe
-from glp_export.artifact.precisions_file import PrecisionsFile
 from glp_export.artifact.serving import ServingSettings
 from glp_export.bench.benchmark_file import BenchmarkFile
 from glp_export.bench.frontier import Frontier
-from glp_export.machine import Machine
-from glp_export.search.plan import Plan
+from glp_export.compress.plan import Plan
+from glp_export.core.machine import Machine
+from glp_export.precision.record import PrecisionsFile
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from generate.markdown import code, table
-from glp_export.config import RunConfig
+from glp_export.config.run_config import RunConfig
 
 
 def settings() -> str:

@@ -10,8 +10,8 @@ from types import ModuleType
 from typing import Any
 
 from generate.markdown import attributes_of, code, table
+from glp_export.compress.compressors.layers.strategies import STRATEGIES
 from glp_export.encoder.families import FAMILIES, REFUSED
-from glp_export.search import STRATEGIES
 from glp_export.tasks import kinds
 from glp_export.tasks.glue import GLUE_TASKS
 from glp_export.tasks.kinds import KINDS

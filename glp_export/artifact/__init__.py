@@ -5,7 +5,6 @@ from __future__ import annotations
 from glp_export.artifact.export import export_onnx
 from glp_export.artifact.exporters import EXPORTERS, ExporterChoice, resolve_exporter
 from glp_export.artifact.fusions import describe_fusions, missed_fusions, require_fusions
-from glp_export.artifact.half import to_half
 from glp_export.artifact.layout import ArtifactLayout
 from glp_export.artifact.onnx_file import OnnxFile, describe, relocate
 from glp_export.artifact.optimise import LEVELS, candidates, optimise
@@ -49,7 +48,6 @@ __all__ = [
     "require_fusions",
     "resolve_exporter",
     "serving_settings",
-    "to_half",
     "triton_name",
     "write_triton",
     "writing",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from glp_export.errors import DataError
-from glp_export.tasks.cells import Cells, numbers
+from glp_export.core.errors import DataError
+from glp_export.tasks.arrow_columns import Cells, numbers
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact.session import feeds_for
-from glp_export.errors import DeviceError
-from glp_export.tasks.answers import joined
+from glp_export.core.errors import DeviceError
+from glp_export.tasks.predictions import joined
 
 if TYPE_CHECKING:
     import numpy as np

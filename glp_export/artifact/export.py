@@ -10,16 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact.exporters import resolve_exporter
-from glp_export.artifact.onnx_file import (
-    OnnxFile,
-    describe,
-    place,
-    read_graph,
-    write_graph,
-)
+from glp_export.artifact.onnx_file import OnnxFile, describe, place, read_graph, write_graph
 from glp_export.artifact.shapes import try_shapes
 from glp_export.artifact.staging import writing
-from glp_export.errors import ModelError, ParityError
+from glp_export.core.errors import ModelError, ParityError
 
 if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto

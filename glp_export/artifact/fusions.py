@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glp_export.artifact.onnx_file import OnnxFile, read_graph
-from glp_export.errors import ModelError, UsageError
+from glp_export.core.errors import ModelError, UsageError
 
 
 @dataclass(frozen=True)

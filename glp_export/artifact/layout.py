@@ -7,8 +7,8 @@ from pathlib import Path
 
 from glp_export.artifact.staging import writing
 from glp_export.artifact.variants import VARIANTS
-from glp_export.checksums import CHECKSUMS, file_sha256, verify_files
-from glp_export.errors import UsageError
+from glp_export.core.checksums import CHECKSUMS, file_sha256, verify_files
+from glp_export.core.errors import UsageError
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glp_export.errors import ModelError
+from glp_export.core.errors import ModelError
 
 if TYPE_CHECKING:
     from onnx import ModelProto

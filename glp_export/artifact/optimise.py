@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glp_export.artifact.forms import FORMS
 from glp_export.artifact.fusions import describe_fusions
+from glp_export.artifact.graph_passes import FORMS
 from glp_export.artifact.onnx_file import (
     OnnxFile,
     describe,
@@ -17,10 +17,10 @@ from glp_export.artifact.onnx_file import (
     remove,
     write_graph,
 )
-from glp_export.artifact.quiet import quiet
 from glp_export.artifact.staging import writing
-from glp_export.checksums import file_sha256
-from glp_export.errors import ModelError, UsageError
+from glp_export.core.checksums import file_sha256
+from glp_export.core.errors import ModelError, UsageError
+from glp_export.core.quiet import quiet
 
 if TYPE_CHECKING:
     from onnx import ModelProto

@@ -20,9 +20,9 @@ from glp_export.artifact.probes import Case, probe_cases, sample_cases
 from glp_export.artifact.reference import Reference
 from glp_export.artifact.session import open_session, provider_name, run_batch
 from glp_export.artifact.tolerance import Tolerance, tolerance_for
-from glp_export.errors import ModelError
-from glp_export.tasks.answers import attended
+from glp_export.core.errors import ModelError
 from glp_export.tasks.kinds import Choices, TaskKind
+from glp_export.tasks.predictions import attended
 
 if TYPE_CHECKING:
     import numpy as np

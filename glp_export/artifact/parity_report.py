@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from glp_export.errors import ModelError, ParityError
+from glp_export.core.errors import ModelError, ParityError
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glp_export.artifact.quiet import quiet
+from glp_export.core.errors import ModelError, UsageError
+from glp_export.core.quiet import quiet
 from glp_export.encoder.families import auto_class_for
-from glp_export.encoder.majors import quiet_weights
 from glp_export.encoder.threads import torch_threads
 from glp_export.encoder.training import kind_of
-from glp_export.errors import ModelError, UsageError
+from glp_export.encoder.transformers_compat import quiet_weights
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,7 +16,7 @@ from pydantic import Field
 from glp_export.artifact.layout import ArtifactLayout
 from glp_export.artifact.onnx_file import sidecar
 from glp_export.artifact.variants import VARIANTS
-from glp_export.record import Record
+from glp_export.core.records import Record
 from glp_export.serve.session import PROVIDER_OPTIONS
 from glp_export.serve.settings import KEY, SCHEMA_VERSION
 

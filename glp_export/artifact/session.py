@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact.batches import by_length, pad_rows
-from glp_export.errors import ModelError
+from glp_export.core.errors import ModelError
 from glp_export.serve.session import open_session, provider_name
-from glp_export.tasks.answers import gather
 from glp_export.tasks.kinds import Batch, Outputs, read_logits
+from glp_export.tasks.predictions import gather
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from glp_export.artifact.session import open_session, run_outputs
-from glp_export.errors import ParityError
+from glp_export.core.errors import ParityError
 
 ODD_LENGTH = 7
 LONGEST = 512

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from glp_export.errors import OutputError
+from glp_export.core.errors import OutputError
 
 WORK = "work"
 """Scratch below the staging directory: it survives an interruption and is never shipped."""

@@ -18,7 +18,7 @@ from glp_export.artifact.probes import Case, probe_cases, sample_cases
 from glp_export.artifact.reference import Reference
 from glp_export.artifact.session import open_session, provider_name
 from glp_export.artifact.tolerance import tolerance_for
-from glp_export.errors import ParityError
+from glp_export.core.errors import ParityError
 from glp_export.tasks import KINDS
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from glp_export.errors import ModelError
+from glp_export.core.errors import ModelError
 
 if TYPE_CHECKING:
     import numpy as np

@@ -20,7 +20,12 @@ from glp_export.bench.contenders import (
     pytorch_contender,
 )
 from glp_export.bench.depth_latency import DepthTiming, measure_depth
-from glp_export.bench.frontier import Frontier, FrontierDifference, FrontierLatency, FrontierPoint
+from glp_export.bench.frontier import (
+    Frontier,
+    FrontierDifference,
+    FrontierLatency,
+    FrontierPoint,
+)
 from glp_export.bench.memory import peak_memory_mb
 from glp_export.bench.run import Benchmark, benchmark
 from glp_export.bench.samples_file import SamplesFile

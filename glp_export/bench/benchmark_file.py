@@ -13,9 +13,9 @@ from typing import Any, Literal, Protocol, TypeVar
 from pydantic import Field
 
 from glp_export.bench.contenders import ContenderName, RuntimeName
-from glp_export.errors import DataError, UsageError
-from glp_export.machine import Machine
-from glp_export.record import Record
+from glp_export.core.errors import DataError, UsageError
+from glp_export.core.machine import Machine
+from glp_export.core.records import Record
 
 SCHEMA_VERSION: Literal[1] = 1
 

@@ -14,7 +14,7 @@ from glp_export.bench.contenders import onnx_contender
 from glp_export.bench.shapes import Workload
 from glp_export.bench.statistics import Ratio, paired_ratio
 from glp_export.bench.timing import Progress, Samples, Timing, measure
-from glp_export.errors import UsageError
+from glp_export.core.errors import UsageError
 
 if TYPE_CHECKING:
     from glp_export.artifact.onnx_file import OnnxFile

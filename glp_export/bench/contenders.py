@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export import machine
-from glp_export.errors import ModelError
+from glp_export.core import machine
+from glp_export.core.errors import ModelError
 from glp_export.tasks import outputs_of
 
 if TYPE_CHECKING:

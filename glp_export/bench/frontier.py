@@ -17,9 +17,9 @@ from glp_export.bench.benchmark_file import (
     Row,
 )
 from glp_export.bench.contenders import ContenderName
-from glp_export.errors import UsageError
-from glp_export.machine import Machine
-from glp_export.record import Record
+from glp_export.core.errors import UsageError
+from glp_export.core.machine import Machine
+from glp_export.core.records import Record
 
 SCHEMA_VERSION: Literal[1] = 1
 

@@ -7,10 +7,10 @@ import re
 import sys
 from pathlib import Path
 
-from glp_export import machine
 from glp_export.bench.contenders import Contender
 from glp_export.bench.runtimes import open_contender
 from glp_export.bench.shapes import ladder
+from glp_export.core import machine
 
 _ON_GPU = {machine.CUDA, "TensorrtExecutionProvider"}
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from glp_export import machine
 from glp_export.bench.benchmark_file import (
     Baseline,
     BenchmarkFile,
@@ -25,7 +24,8 @@ from glp_export.bench.shapes import Workload
 from glp_export.bench.statistics import paired_ratio, summarise
 from glp_export.bench.timing import Progress, Samples, Timing, measure
 from glp_export.bench.winners import winners
-from glp_export.errors import UsageError
+from glp_export.core import machine
+from glp_export.core.errors import UsageError
 
 _PLAIN = "model.onnx"
 # How a model is called where nobody thought about it: what speedups are over.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from glp_export.bench.benchmark_file import of_depth
-from glp_export.record import Record
+from glp_export.core.records import Record
 
 if TYPE_CHECKING:
     from glp_export.bench.timing import Samples, Timing

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glp_export.errors import DataError, UsageError
+from glp_export.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from glp_export.bench.contenders import Contender, Feeds

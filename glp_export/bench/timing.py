@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from glp_export.bench.contenders import PreparedRunner
 from glp_export.bench.runtimes import open_contender
-from glp_export.errors import UsageError
+from glp_export.core.errors import UsageError
 
 if TYPE_CHECKING:
     from glp_export.bench.contenders import Contender, Feeds, Runner

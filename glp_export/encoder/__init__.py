@@ -11,12 +11,11 @@ from glp_export.encoder.checkpoint import (
 from glp_export.encoder.distillation import DistillSettings, distill
 from glp_export.encoder.families import FAMILIES, Family
 from glp_export.encoder.layer_stack import LayerStack, find_layer_stack, remove_layers
-from glp_export.encoder.loadable import make_loadable
+from glp_export.encoder.loader_files import make_loadable
 from glp_export.encoder.model_files import find_file, mark_kind, settle_kind
-from glp_export.encoder.quantisation_aware import quantisation_aware
+from glp_export.encoder.random_init import random_rows, task_of_model, unpruned_twin
 from glp_export.encoder.recovery import RECOVERIES, Lesson, Recovery
 from glp_export.encoder.scoring import predict, predict_with_features
-from glp_export.encoder.stand_ins import random_rows, task_of_model, unpruned_twin
 from glp_export.encoder.threads import torch_threads
 from glp_export.encoder.training import TrainSettings, finetune
 
@@ -42,7 +41,6 @@ __all__ = [
     "match_inputs",
     "predict",
     "predict_with_features",
-    "quantisation_aware",
     "random_rows",
     "remove_layers",
     "save_checkpoint",

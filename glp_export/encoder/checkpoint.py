@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from glp_export.core.errors import ModelError
 from glp_export.encoder.families import auto_class_for
-from glp_export.encoder.majors import quiet_weights, save_tokenizer
 from glp_export.encoder.positions import longest_input
-from glp_export.errors import ModelError
+from glp_export.encoder.transformers_compat import quiet_weights, save_tokenizer
 from glp_export.tasks import KINDS, Task
 
 if TYPE_CHECKING:

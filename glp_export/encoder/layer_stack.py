@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from glp_export.core.errors import ModelError, UsageError
 from glp_export.encoder.families import FAMILIES, REFUSED
-from glp_export.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from torch import nn

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from glp_export.encoder.training import Collator, forward, kind_of
 from glp_export.tasks import TaskKind
-from glp_export.tasks.answers import gather
-from glp_export.tasks.cells import numbers
+from glp_export.tasks.arrow_columns import numbers
+from glp_export.tasks.predictions import gather
 
 if TYPE_CHECKING:
     from datasets import Dataset

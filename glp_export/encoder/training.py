@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.encoder.majors import training_arguments
-from glp_export.errors import ModelError
+from glp_export.core.errors import ModelError
+from glp_export.encoder.transformers_compat import training_arguments
 from glp_export.tasks import KINDS, TaskKind, kind_of_config
-from glp_export.tasks.cells import numbers
+from glp_export.tasks.arrow_columns import numbers
 from glp_export.tasks.encoding import quiet_datasets
 from glp_export.tasks.kinds import NO_LABEL
 from glp_export.tasks.kinds.learning import own_loss

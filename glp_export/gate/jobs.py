@@ -7,16 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from glp_export.artifact import OnnxFile, StoredInputs
-from glp_export.artifact_jobs import score_file
 from glp_export.bench import BenchmarkFile
-from glp_export.bench.budget import PROVIDERS, BudgetTable
-from glp_export.bench.budget_line import BudgetLine
-from glp_export.bench.gate_report import Finding, GateReport, Outcome
-from glp_export.errors import GlpError, ModelError, ParityError, UsageError
+from glp_export.core.errors import GlpError, ModelError, ParityError, UsageError
+from glp_export.core.machine import CPU
+from glp_export.core.progress import Progress
+from glp_export.gate.budget import PROVIDERS, BudgetTable
+from glp_export.gate.budget_line import BudgetLine
+from glp_export.gate.findings import Finding, GateReport, Outcome
 from glp_export.gate.latency import check_all_latency
 from glp_export.gate.session import GateSession, GateSettings
-from glp_export.machine import CPU
-from glp_export.progress import Progress
+from glp_export.workflows.artifact_jobs import score_file
 
 DATA_SETTINGS = ("task", "dataset", "train_file", "validation_file")
 """Settings that name data, and so ask for the accuracy lines."""
@@ -33,8 +33,8 @@ def gate(
 
     Raises:
         DeviceError: the budget speaks of a provider that is not there.
-        GlpError: see `glp_export.errors`; what the artifact does not keep is in the report and is
-            not raised.
+        GlpError: see `core.errors`; what the artifact does not keep is in the report and is not
+            raised.
     """
     start = time.perf_counter()
     with GateSession(artifact, settings or GateSettings(), progress or Progress()) as session:

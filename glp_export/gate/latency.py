@@ -5,13 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
-from glp_export.bench.budget import BudgetTable
-from glp_export.bench.budget_line import BudgetLine
-from glp_export.bench.gate import ALPHA, Measured, confirmed, judge_latency, second_look_seconds
-from glp_export.bench.gate_report import Finding
-from glp_export.bench.side_by_side import Round
+from glp_export.core.progress import Meter
+from glp_export.gate.budget import BudgetTable
+from glp_export.gate.budget_line import BudgetLine
+from glp_export.gate.findings import Finding
 from glp_export.gate.session import GateSession
-from glp_export.progress import Meter
+from glp_export.gate.side_by_side import Round
+from glp_export.gate.verdicts import (
+    ALPHA,
+    Measured,
+    confirmed,
+    judge_latency,
+    second_look_seconds,
+)
 
 _WARM_UP_SHARE = 0.2
 

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from glp_export.bench.budget import Budget, BudgetTable
-from glp_export.bench.budget_line import BudgetLine
-from glp_export.bench.gate import estimate_speedup
-from glp_export.bench.gate_report import Finding, sentence
-from glp_export.bench.sequential import Estimate
-from glp_export.errors import DeviceError, GlpError
+from glp_export.core.errors import DeviceError, GlpError
+from glp_export.core.progress import Progress
+from glp_export.gate.budget import Budget, BudgetTable
+from glp_export.gate.budget_line import BudgetLine
+from glp_export.gate.findings import Finding, sentence
 from glp_export.gate.jobs import check_accuracy, check_integrity, check_size
 from glp_export.gate.latency import check_latency, confirm_latency
+from glp_export.gate.sequential import Estimate
 from glp_export.gate.session import GateSession, GateSettings
-from glp_export.progress import Progress
+from glp_export.gate.verdicts import estimate_speedup
 
 _PRECISION = 0.02
 

@@ -12,28 +12,22 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.artifact import (
-    EXPORTERS,
-    ArtifactLayout,
-    OnnxFile,
-    export_onnx,
-    optimise,
-    to_half,
-)
-from glp_export.artifact.precisions_file import PrecisionsFile
-from glp_export.artifact.quantise import quantise, smooth
-from glp_export.artifact_jobs import one_artifact, shipped_files
+from glp_export.artifact import EXPORTERS, ArtifactLayout, OnnxFile, export_onnx, optimise
 from glp_export.bench import Contender, onnx_contender
-from glp_export.bench.budget import BudgetTable
-from glp_export.cache import Cache
-from glp_export.checksums import file_sha256
-from glp_export.config_file import read_file
+from glp_export.cache.store import Cache
+from glp_export.compress.plan import Plan
+from glp_export.config.files import read_file
+from glp_export.core.checksums import file_sha256
+from glp_export.core.errors import UsageError
+from glp_export.core.numbers import few
+from glp_export.core.versions import package_versions
 from glp_export.encoder import task_of_model, unpruned_twin
-from glp_export.errors import UsageError
-from glp_export.report.numbers import few
-from glp_export.search import Plan
+from glp_export.gate.budget import BudgetTable
+from glp_export.precision.fp16 import to_half
+from glp_export.precision.int8 import quantise, smooth
+from glp_export.precision.record import PrecisionsFile
 from glp_export.tasks import KINDS
-from glp_export.versions import package_versions
+from glp_export.workflows.artifact_jobs import one_artifact, shipped_files
 
 logger = logging.getLogger(__name__)
 

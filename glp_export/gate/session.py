@@ -11,20 +11,20 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from glp_export.artifact import OnnxFile
-from glp_export.artifact_jobs import one_artifact, shipped_files
 from glp_export.bench import BenchmarkFile, Contender, Workload, ladder, onnx_contender
-from glp_export.bench.budget import PROVIDERS, Budget, BudgetTable
-from glp_export.bench.budget_line import BudgetLine, Kind
-from glp_export.bench.gate_report import Undecided
-from glp_export.bench.side_by_side import SideBySide
-from glp_export.cache import Cache, default_root
-from glp_export.config_file import read_file
+from glp_export.cache.store import Cache, default_root
+from glp_export.config.files import read_file
+from glp_export.core.errors import UsageError
+from glp_export.core.machine import CPU, is_like_this, usable_cores
+from glp_export.core.progress import Progress
 from glp_export.encoder import task_of_model
-from glp_export.errors import UsageError
+from glp_export.gate.budget import PROVIDERS, Budget, BudgetTable
+from glp_export.gate.budget_line import BudgetLine, Kind
+from glp_export.gate.findings import Undecided
 from glp_export.gate.reference import other_artifact, unpruned_reference
-from glp_export.machine import CPU, is_like_this, usable_cores
-from glp_export.progress import Progress
+from glp_export.gate.side_by_side import SideBySide
 from glp_export.tasks import KINDS
+from glp_export.workflows.artifact_jobs import one_artifact, shipped_files
 
 NO_CACHE = "none"
 

@@ -7,17 +7,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glp_export.artifact_jobs import one_artifact
-from glp_export.errors import HubError, UsageError
-from glp_export.progress import Progress
-from glp_export.publish.answers import LOGIN, explained, no_bars
-from glp_export.publish.cargo import Cargo
+from glp_export.core.errors import HubError, UsageError
+from glp_export.core.progress import Progress
+from glp_export.publish.hub_errors import LOGIN, explained, no_bars
+from glp_export.publish.upload_files import Cargo
+from glp_export.workflows.artifact_jobs import one_artifact
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-    from glp_export.config import RunConfig
-    from glp_export.pipeline import RunResult
+    from glp_export.config.run_config import RunConfig
+    from glp_export.workflows.prune_and_export import RunResult
 
 
 @dataclass(frozen=True)
@@ -115,9 +115,9 @@ def run_and_push(config: RunConfig) -> RunResult:
 
     Raises:
         UsageError: `yes` was not said.
-        GlpError: see `glp_export.errors`.
+        GlpError: see `glp_export.core.errors`.
     """
-    from glp_export.pipeline import prune_and_export
+    from glp_export.workflows.prune_and_export import prune_and_export
 
     if not config.yes:
         raise UsageError(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from glp_export.report.card import write_card
-from glp_export.report.card_facts import CardFacts, MetricDifference, OtherScore, differences_of
+from glp_export.report.card_facts import (
+    CardFacts,
+    MetricDifference,
+    OtherScore,
+    differences_of,
+)
 from glp_export.report.frontier import frontier_table, write_ladder_readme
-from glp_export.report.gate_table import gate_table
 from glp_export.report.inspect_view import artifact_view, plan_view
 from glp_export.report.machine_table import machine_table
 from glp_export.report.parity_table import parity_table
@@ -21,7 +25,6 @@ __all__ = [
     "closing_words",
     "differences_of",
     "frontier_table",
-    "gate_table",
     "machine_table",
     "parity_table",
     "plan_view",

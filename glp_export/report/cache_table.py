@@ -11,11 +11,11 @@ from rich.console import Group, RenderableType
 from rich.constrain import Constrain
 from rich.text import Text
 
-from glp_export.report import numbers
-from glp_export.report.tables import titled_table
+from glp_export.core import numbers
+from glp_export.core.tables import titled_table
 
 if TYPE_CHECKING:
-    from glp_export.cache import Entry
+    from glp_export.cache.store import Entry
 
 WIDTH = 79
 

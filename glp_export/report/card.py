@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glp_export.report import numbers, snippets
+from glp_export.core import numbers
+from glp_export.report import snippets
 from glp_export.report.card_facts import CardFacts
 from glp_export.report.card_metadata import base_name, card_metadata
 from glp_export.report.card_tables import (
@@ -30,7 +31,7 @@ from glp_export.tasks import KINDS
 if TYPE_CHECKING:
     from glp_export.artifact.parity_report import ParityReport
     from glp_export.bench.benchmark_file import BenchmarkFile
-    from glp_export.search.plan import Plan
+    from glp_export.compress.plan import Plan
 
 _PLAIN = "model.onnx"
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from glp_export.artifact.precisions_file import PrecisionEntry
     from glp_export.bench.benchmark_file import BenchmarkFile
+    from glp_export.precision.record import PrecisionEntry
     from glp_export.tasks.task import HubData
 
 

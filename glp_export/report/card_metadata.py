@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
     from glp_export.bench.benchmark_file import BenchmarkFile, MetricRow
-    from glp_export.search.plan import Plan
+    from glp_export.compress.plan import Plan
 
 EMBEDDED = "demo"
 """The embedded encoder; a name that could be one on the hub."""

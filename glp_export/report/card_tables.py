@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from glp_export.report import numbers
+from glp_export.core import numbers
 from glp_export.report.card_facts import CardFacts
 from glp_export.report.findings import metric_name
 from glp_export.report.inspect_view import candidate_names, score_words, sureness
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from glp_export.artifact.parity_report import ParityReport
-    from glp_export.artifact.precisions_file import Loss, PrecisionEntry
     from glp_export.bench.benchmark_file import BenchmarkFile, Interval, MetricRow
-    from glp_export.search.plan import Plan
+    from glp_export.compress.plan import Plan
+    from glp_export.precision.record import Loss, PrecisionEntry
 
 Cells = dict[str, str]
 

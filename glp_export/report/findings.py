@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from glp_export.report import numbers
+from glp_export.core import numbers
 from glp_export.report.card_facts import MetricDifference
 from glp_export.report.series import Series, all_series, metric_of, model_name, shape_title
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from glp_export.report import numbers
+from glp_export.core import numbers
+from glp_export.core.tables import Fitting, titled_table, without
 from glp_export.report.findings import SMALL_TEST_SET, metric_name
 from glp_export.report.machine_table import machine_line
 from glp_export.report.rendering import render
 from glp_export.report.series import shape_title
 from glp_export.report.table import device_words, short_metric
-from glp_export.report.tables import Fitting, titled_table, without
 
 if TYPE_CHECKING:
     from rich.table import Table

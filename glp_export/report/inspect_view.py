@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from glp_export.report import numbers
+from glp_export.core import numbers
+from glp_export.core.tables import facts_table, titled_table
 from glp_export.report.findings import metric_name
 from glp_export.report.frontier import frontier_table
 from glp_export.report.parity_table import parity_table
 from glp_export.report.table import benchmark_table
-from glp_export.report.tables import facts_table, titled_table
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from glp_export.search.plan import Candidate, Plan, Step
+    from glp_export.compress.plan import Candidate, Plan, Step
 
 
 def plan_view(plan: Plan) -> RenderableType:
@@ -44,7 +44,7 @@ def artifact_view(root: Path) -> RenderableType:
     from glp_export.artifact.parity_report import ParityReport
     from glp_export.bench.benchmark_file import BenchmarkFile
     from glp_export.bench.frontier import Frontier
-    from glp_export.search.plan import Plan
+    from glp_export.compress.plan import Plan
 
     layout = ArtifactLayout(root)
     if layout.frontier.is_file():

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from glp_export.report import numbers
+from glp_export.core import numbers
+from glp_export.core.tables import titled_table
 from glp_export.report.findings import metric_name
 from glp_export.report.table import short_metric
-from glp_export.report.tables import titled_table
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from glp_export.progress import Entrant, Standings
+    from glp_export.core.progress import Entrant, Standings
 
 LONGEST_NAME = 28
 """Columns of a terminal for the layers of one candidate; a play-off removes many at once."""

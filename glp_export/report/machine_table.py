@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from glp_export.report.tables import facts_table
+from glp_export.core.tables import facts_table
 
 if TYPE_CHECKING:
-    from glp_export.machine import Machine
+    from glp_export.core.machine import Machine
 
 
 def machine_table(machine: Machine) -> RenderableType:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from glp_export.report import numbers
-from glp_export.report.tables import Fitting, titled_table, without
+from glp_export.core import numbers
+from glp_export.core.tables import Fitting, titled_table, without
 
 if TYPE_CHECKING:
     from glp_export.artifact.parity_report import FileParity, ParityReport, Probe

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from glp_export.report import numbers
+from glp_export.core import numbers
 
 TEMPLATES = Path(__file__).parent / "templates"
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from glp_export.report import numbers
+from glp_export.core import numbers
+from glp_export.core.tables import Fitting, titled_table, without
 from glp_export.report.findings import findings, metric_name
 from glp_export.report.series import (
     SHORT_RUNTIMES,
@@ -21,7 +22,6 @@ from glp_export.report.series import (
     shape_words,
     shapes,
 )
-from glp_export.report.tables import Fitting, titled_table, without
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.errors import UsageError
+from glp_export.core.errors import UsageError
 
 REGRESSION = "regression"
 MULTI_LABEL = "multi_label_classification"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.errors import ModelError
+from glp_export.core.errors import ModelError
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.checksums import verify_files
-from glp_export.errors import DeviceError, ModelError, UsageError
-from glp_export.machine import usable_cores
+from glp_export.core.checksums import verify_files
+from glp_export.core.errors import DeviceError, ModelError, UsageError
+from glp_export.core.machine import usable_cores
 from glp_export.serve.answers import Head
 from glp_export.serve.graph import Graph, batches_of
 from glp_export.serve.kinds import ServedKind, served_kind

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.errors import ModelError
+from glp_export.core.errors import ModelError
 
 MODULES = "modules.json"
 MEAN, FIRST = "mean", "cls"

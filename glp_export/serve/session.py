@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glp_export.errors import DeviceError, ModelError, UsageError
+from glp_export.core.errors import DeviceError, ModelError, UsageError
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

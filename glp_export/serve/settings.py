@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from glp_export.errors import ModelError, UsageError
+from glp_export.core.errors import ModelError, UsageError
 
 SETTINGS = "ort_config.json"
 KEY = "serving"

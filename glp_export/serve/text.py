@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.errors import DataError, ModelError
+from glp_export.core.errors import DataError, ModelError
 from glp_export.serve.spans import Windows
 
 if TYPE_CHECKING:

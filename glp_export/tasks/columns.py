@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from glp_export.errors import DataError
-from glp_export.tasks.cells import Cells
+from glp_export.core.errors import DataError
+from glp_export.tasks.arrow_columns import Cells
 from glp_export.tasks.kinds import Columns, TaskKind
 from glp_export.tasks.raw import RawSplit
 

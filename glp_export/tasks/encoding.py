@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from glp_export.errors import DataError, UsageError
-from glp_export.tasks.cells import numbers
+from glp_export.core.errors import DataError, UsageError
+from glp_export.tasks.arrow_columns import numbers
 from glp_export.tasks.kinds import KINDS
 from glp_export.tasks.task import Task
 

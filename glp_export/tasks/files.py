@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from glp_export.errors import DataError
+from glp_export.core.errors import DataError
+from glp_export.tasks.file_open import name_and_ending
 from glp_export.tasks.formats import ENDINGS, FORMATS, read_rows
-from glp_export.tasks.opening import name_and_ending
 from glp_export.tasks.raw import RawData, RawSplit
 
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glp_export.errors import DataError
-from glp_export.tasks.opening import GZIP, broken, name_and_ending, open_bytes, open_text
-from glp_export.tasks.separated import read_csv, read_tsv
-from glp_export.tasks.spool import PIECE_BYTES, PIECE_ROWS, Spool, pieces
+from glp_export.core.errors import DataError
+from glp_export.tasks.arrow_spool import PIECE_BYTES, PIECE_ROWS, Spool, pieces
+from glp_export.tasks.csv_reader import read_csv, read_tsv
+from glp_export.tasks.file_open import GZIP, broken, name_and_ending, open_bytes, open_text
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from glp_export.errors import DataError
+from glp_export.core.errors import DataError
 from glp_export.tasks.raw import RawData, RawSplit
 from glp_export.tasks.spec import DataSpec
 from glp_export.tasks.task import HubData

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glp_export.errors import DataError, UsageError
-from glp_export.tasks.cells import Cells
+from glp_export.core.errors import DataError, UsageError
+from glp_export.tasks.arrow_columns import Cells
 from glp_export.tasks.columns import columns_of, find_columns
+from glp_export.tasks.duplicates import repeats_in_words
 from glp_export.tasks.encoding import quiet_datasets
 from glp_export.tasks.glue import GLUE_TASKS, GlueTask
 from glp_export.tasks.kinds import (
@@ -27,7 +28,6 @@ from glp_export.tasks.kinds import (
 from glp_export.tasks.kinds.units import ragged
 from glp_export.tasks.labels import add_labels
 from glp_export.tasks.raw import RawData, RawSplit
-from glp_export.tasks.repeats import repeats_in_words
 from glp_export.tasks.sources import DEMO, read_source
 from glp_export.tasks.spec import DataSpec
 from glp_export.tasks.splits import Units

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from glp_export.errors import ModelError
+from glp_export.core.errors import ModelError
 from glp_export.tasks.kinds import KINDS
 from glp_export.tasks.metrics import Metric
 from glp_export.tasks.task import Task

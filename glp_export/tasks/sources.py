@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from glp_export.errors import DataError
+from glp_export.core.errors import DataError
 from glp_export.tasks.files import read_directory, read_files
 from glp_export.tasks.glue import GLUE_DATASET, GlueTask
 from glp_export.tasks.hub import read_hub

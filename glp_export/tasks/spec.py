@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from glp_export.errors import UsageError
+from glp_export.core.errors import UsageError
 
 LIMITS = ("max_train_samples", "max_select_samples", "max_test_samples")
 

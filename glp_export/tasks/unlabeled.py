@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.errors import DataError, UsageError
-from glp_export.tasks.cells import Cells
+from glp_export.core.errors import DataError, UsageError
+from glp_export.tasks.arrow_columns import Cells
 from glp_export.tasks.encoding import quiet_datasets
 from glp_export.tasks.formats import ENDINGS, read_lines, read_rows
 from glp_export.tasks.kinds import KINDS

@@ -17,9 +17,9 @@ import sys
 from math import ceil
 from pathlib import Path
 
-from glp_export.search.layer_file import read_layer_file, read_log
-from glp_export.search.plan import Candidate, Cost, Plan, Step
-from glp_export.search.strategies import best
+from glp_export.compress.compressors.layers.layer_file import read_layer_file, read_log
+from glp_export.compress.compressors.layers.strategies import best
+from glp_export.compress.plan import Candidate, Cost, Plan, Step
 
 REPOSITORY = "https://github.com/deepopinion/greedy-layer-pruning"
 PAPER = (

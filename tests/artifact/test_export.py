@@ -11,8 +11,8 @@ from glp_export.artifact import export_onnx, open_session
 from glp_export.artifact.export import name_dimensions, require_standard
 from glp_export.artifact.onnx_file import read_graph, sidecar
 from glp_export.artifact.shapes import longest_sequence, try_shapes
-from glp_export.errors import ModelError, ParityError, UsageError
-from tests.artifact.conftest import EXPORT_TASK, Exported
+from glp_export.core.errors import ModelError, ParityError, UsageError
+from tests.exported import EXPORT_TASK, Exported
 
 FAMILIES = ("bert", "roberta", "distilbert")
 

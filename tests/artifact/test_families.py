@@ -21,13 +21,13 @@ from glp_export.artifact import (
     resolve_exporter,
 )
 from glp_export.artifact.export import model_config
-from glp_export.artifact.forms import FORMS
 from glp_export.artifact.fusions import PATTERNS, missed_fusions
+from glp_export.artifact.graph_passes import FORMS
 from glp_export.artifact.onnx_file import read_graph, write_graph
-from glp_export.artifact.quantise import quantise
 from glp_export.artifact.session import run_batch
 from glp_export.artifact.tolerance import tolerance_for
-from glp_export.errors import GlpError
+from glp_export.core.errors import GlpError
+from glp_export.precision.int8 import quantise
 from tests.families import TESTED, batch
 
 LAYERS = 4

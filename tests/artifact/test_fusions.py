@@ -9,8 +9,8 @@ import pytest
 from glp_export.artifact import describe, describe_fusions, optimise, require_fusions
 from glp_export.artifact.fusions import fusions_by_layer, missed_fusions
 from glp_export.artifact.onnx_file import read_graph, write_graph
-from glp_export.errors import ModelError, UsageError
-from tests.artifact.conftest import Exported
+from glp_export.core.errors import ModelError, UsageError
+from tests.exported import Exported
 
 LAYERS = 4
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from glp_export.artifact import ArtifactLayout
-from glp_export.errors import ModelError, UsageError
+from glp_export.core.errors import ModelError, UsageError
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from glp_export.artifact import VARIANTS, describe, open_session, relocate
 from glp_export.artifact.onnx_file import read_graph, remove, sidecar, write_graph
 from glp_export.artifact.session import run_batch
-from glp_export.errors import ModelError
-from tests.artifact.conftest import Exported
+from glp_export.core.errors import ModelError
+from tests.exported import Exported
 
 BATCH = {"input_ids": np.array([[2, 5, 6, 3]]), "attention_mask": np.ones((1, 4), np.int64)}
 

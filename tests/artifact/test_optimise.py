@@ -17,8 +17,8 @@ from glp_export.artifact import (
 )
 from glp_export.artifact.export import require_standard
 from glp_export.artifact.onnx_file import read_graph, sidecar
-from glp_export.errors import ModelError, UsageError
-from tests.artifact.conftest import AUTO_CLASS, EXPORT_TASK, MAX_LENGTH, THREADS, Exported
+from glp_export.core.errors import ModelError, UsageError
+from tests.exported import AUTO_CLASS, EXPORT_TASK, MAX_LENGTH, THREADS, Exported
 
 LAYERS = 4
 

@@ -12,16 +12,16 @@ import numpy as np
 import onnx
 import pytest
 
-from glp_export.artifact import (
-    OnnxFile,
-    ParityReport,
-    check_parity,
-    describe,
-    optimise,
-)
+from glp_export.artifact import OnnxFile, ParityReport, check_parity, describe, optimise
 from glp_export.artifact.onnx_file import read_graph
-from glp_export.errors import DataError, DeviceError, ModelError, ParityError, UsageError
-from tests.artifact.conftest import (
+from glp_export.core.errors import (
+    DataError,
+    DeviceError,
+    ModelError,
+    ParityError,
+    UsageError,
+)
+from tests.exported import (
     AUTO_CLASS,
     MAX_LENGTH,
     SPREAD,

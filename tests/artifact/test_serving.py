@@ -10,9 +10,9 @@ import pytest
 
 from glp_export.artifact import ArtifactLayout
 from glp_export.artifact.serving import Measured, ServingSettings, serving_settings
-from glp_export.errors import DataError
+from glp_export.core.errors import DataError
 from glp_export.serve.settings import read_settings
-from tests.artifact.conftest import Exported
+from tests.exported import Exported
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 PLAIN, OPTIMISED = "model.onnx", "model_optimized.onnx"

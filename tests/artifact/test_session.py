@@ -8,8 +8,8 @@ import pytest
 
 from glp_export.artifact import open_session, predict_onnx
 from glp_export.artifact.session import feeds_for
-from glp_export.errors import DataError, ModelError
-from tests.artifact.conftest import THREADS, Exported
+from glp_export.core.errors import DataError, ModelError
+from tests.exported import THREADS, Exported
 
 
 @pytest.mark.parametrize("family", ["bert", "distilbert"])

@@ -10,10 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from glp_export.artifact import ArtifactLayout, commit, export_onnx, finished, prepare, writing
+from glp_export.artifact import (
+    ArtifactLayout,
+    commit,
+    export_onnx,
+    finished,
+    prepare,
+    writing,
+)
 from glp_export.artifact.staging import staging_path
-from glp_export.errors import OutputError
-from tests.artifact.conftest import EXPORT_TASK, Exported
+from glp_export.core.errors import OutputError
+from tests.exported import EXPORT_TASK, Exported
 
 JOURNAL = Path("work") / "journal.jsonl"
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from glp_export.artifact import StoredInputs, describe, export_onnx
+from glp_export.core.errors import ParityError
 from glp_export.encoder import ModelSource, load_tokenizer, random_rows
-from glp_export.errors import ParityError
 
 AUTO_CLASS = "AutoModelForSequenceClassification"
 

@@ -11,7 +11,7 @@ import pytest
 from glp_export.artifact import ArtifactLayout, triton_name, write_triton
 from glp_export.artifact.onnx_file import read_graph, sidecar, write_graph
 from glp_export.artifact.serving import serving_settings
-from tests.artifact.conftest import Exported
+from tests.exported import Exported
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 FEEDS = {

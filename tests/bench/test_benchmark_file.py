@@ -11,7 +11,7 @@ import pytest
 
 from glp_export.bench import BenchmarkFile
 from glp_export.bench.schema import SCHEMA_FILE, schema, schema_text
-from glp_export.errors import DataError, UsageError
+from glp_export.core.errors import DataError, UsageError
 from tests.report.helpers import make_ladder
 
 INTERVAL = {"value": 2.0, "low": 1.9, "high": 2.1}

@@ -12,9 +12,9 @@ import pytest
 
 from glp_export.artifact import OnnxFile
 from glp_export.bench import Choice, Contender, Shape, Timing, Workload, fastest, ladder
-from glp_export.errors import UsageError
-from glp_export.machine import CPU
-from tests.bench.conftest import Clock, Latency
+from glp_export.core.errors import UsageError
+from glp_export.core.machine import CPU
+from tests.contenders import Clock, Latency
 from tests.tiny import make_checkpoint
 
 Install = Callable[[Latency], None]

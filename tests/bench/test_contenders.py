@@ -10,8 +10,8 @@ import pytest
 
 from glp_export.bench import Contender, ladder, pytorch_contender
 from glp_export.bench.runtimes import open_contender
-from glp_export.errors import DeviceError, ModelError
-from glp_export.machine import CPU, CUDA
+from glp_export.core.errors import DeviceError, ModelError
+from glp_export.core.machine import CPU, CUDA
 from tests.tiny import make_checkpoint
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from glp_export.bench import Contender, Shape, Timing, Workload, ladder, measure_depth
-from tests.bench.conftest import Clock, Latency, fake_contender
+from tests.contenders import Clock, Latency, fake_contender
 
 QUICK = replace(Timing(), min_rounds=3, max_rounds=3, pause_s=0.0)
 

@@ -7,9 +7,15 @@ from typing import Any
 
 import pytest
 
-from glp_export.bench import DifferenceRow, Frontier, FrontierLatency, FrontierPoint, Interval
+from glp_export.bench import (
+    DifferenceRow,
+    Frontier,
+    FrontierLatency,
+    FrontierPoint,
+    Interval,
+)
 from glp_export.bench.frontier import compare
-from glp_export.errors import DataError, UsageError
+from glp_export.core.errors import DataError, UsageError
 from tests.report.helpers import make_benchmark, make_ladder
 
 

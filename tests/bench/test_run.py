@@ -9,7 +9,6 @@ import jsonschema
 import numpy as np
 import pytest
 
-from glp_export import machine
 from glp_export.bench import (
     BenchmarkFile,
     Contender,
@@ -24,8 +23,9 @@ from glp_export.bench import (
     summarise,
 )
 from glp_export.bench.schema import schema
-from glp_export.errors import DataError, UsageError
-from tests.bench.conftest import Clock, Latency, fake_contender
+from glp_export.core import machine
+from glp_export.core.errors import DataError, UsageError
+from tests.contenders import Clock, Latency, fake_contender
 
 METRIC = MetricRow(
     contender="pruned", precision="fp32", layers=2, value=0.9, low=0.85, high=0.94, samples=200

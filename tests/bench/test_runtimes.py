@@ -10,7 +10,6 @@ import jsonschema
 import numpy as np
 import pytest
 
-from glp_export import machine
 from glp_export.artifact.binding import BoundSession
 from glp_export.artifact.session import open_session
 from glp_export.artifact.tolerance import TOLERANCES
@@ -26,8 +25,9 @@ from glp_export.bench import (
 from glp_export.bench.contenders import PreparedRunner
 from glp_export.bench.runtimes import open_contender
 from glp_export.bench.schema import schema
-from glp_export.errors import DeviceError
-from tests.bench.conftest import Clock, Latency, fake_contender
+from glp_export.core import machine
+from glp_export.core.errors import DeviceError
+from tests.contenders import Clock, Latency, fake_contender
 
 QUICK = Timing(min_rounds=3, max_rounds=3, pause_s=0.0)
 

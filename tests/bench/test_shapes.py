@@ -7,8 +7,8 @@ import pytest
 from datasets import Dataset
 
 from glp_export.bench import ladder, task_workloads
-from glp_export.errors import DataError, UsageError
-from tests.bench.conftest import fake_contender
+from glp_export.core.errors import DataError, UsageError
+from tests.contenders import fake_contender
 from tests.tiny import make_tokenizer, rows
 
 

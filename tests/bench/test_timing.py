@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from glp_export.bench import Contender, Shape, Timing, Workload, measure, settle, timing
-from glp_export.errors import UsageError
-from tests.bench.conftest import Clock, Latency, fake_contender
+from glp_export.core.errors import UsageError
+from tests.contenders import Clock, Latency, fake_contender
 
 Install = Callable[[Latency], None]
 A, B, C = (fake_contender(name) for name in ("a.onnx", "b.onnx", "c.onnx"))

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glp_export.cli import run
-from tests.artifact.conftest import SPREAD
+from glp_export.cli.app import run
 from tests.consumers.record import Consumers, Passed
 from tests.end_to_end.conftest import MEASURING, ONE_SHAPE, TRAINING
+from tests.exported import SPREAD
 from tests.tiny import make_checkpoint, make_data_of, pair_rows, rows, write_jsonl
 
 TEXTS = [

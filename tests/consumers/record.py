@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from glp_export.record import Record
+from glp_export.core.records import Record
 
 DOCS = Path(__file__).parents[2] / "docs"
 RECORD, PAGE = DOCS / "consumers.json", DOCS / "consumers.md"

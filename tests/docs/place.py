@@ -119,8 +119,8 @@ def _install_programs(environment: Path) -> None:
     """`glp-export`, `pytest` and `python` of this very source, as an installation has them."""
     (environment / "bin").mkdir(parents=True)
     for name, call in (
-        ("glp-export", "-m glp_export.cli"),
-        ("pytest", "-m pytest -p no:cacheprovider -p glp_export.pytest_plugin"),
+        ("glp-export", "-m glp_export.cli.app"),
+        ("pytest", "-m pytest -p no:cacheprovider -p glp_export.gate.pytest_plugin"),
         ("python", ""),
     ):
         program = environment / "bin" / name

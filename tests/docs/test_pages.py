@@ -11,7 +11,7 @@ from itertools import dropwhile, takewhile
 import pytest
 import yaml
 
-from glp_export.flags import spread
+from glp_export.cli.flags import spread
 from tests.docs.pages import DOCS, ROOT, all_anchors, other_pages, pages, read_page
 
 
@@ -55,7 +55,7 @@ READERS = {"yaml": yaml.safe_load, "toml": tomllib.loads, "json": json.loads}
 def _group():
     import typer
 
-    from glp_export.cli import app
+    from glp_export.cli.app import app
 
     return typer.main.get_command(app)
 

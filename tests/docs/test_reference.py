@@ -7,8 +7,8 @@ import json
 import jsonschema
 import pytest
 
-from glp_export import errors
-from glp_export.config import RunConfig
+from glp_export.config.run_config import RunConfig
+from glp_export.core import errors
 from glp_export.tasks import KINDS
 from tests.docs.pages import generated_parts
 

@@ -6,8 +6,8 @@ import shutil
 import pytest
 import torch
 
+from glp_export.core.errors import ModelError
 from glp_export.encoder import ModelSource, load_model, load_tokenizer, match_inputs
-from glp_export.errors import ModelError
 from glp_export.tasks import Task
 from tests.tiny import make_checkpoint, make_config, make_tokenizer
 

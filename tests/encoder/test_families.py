@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
+from glp_export.core.errors import ModelError, UsageError
 from glp_export.encoder import LayerStack, find_layer_stack, remove_layers
-from glp_export.errors import ModelError, UsageError
 from tests.families import TESTED, batch
 from tests.tiny import FAMILIES, make_config
 

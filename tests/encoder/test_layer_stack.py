@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from glp_export.core.errors import ModelError, UsageError
 from glp_export.encoder import find_layer_stack, remove_layers
 from glp_export.encoder.layer_stack import LayerStack, _find_by_structure
-from glp_export.errors import ModelError, UsageError
 from tests.tiny import make_checkpoint, make_config
 
 

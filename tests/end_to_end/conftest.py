@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from glp_export.cli import run
+from glp_export.cli.app import run
 
 TRAINING = (
     "--epochs", "1", "--learning-rate", "1e-3", "--batch-size", "16", "--max-length", "32",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from glp_export.cli import run
+from glp_export.cli.app import run
 from tests.tiny import make_checkpoint, rows, write_jsonl
 
 
@@ -158,7 +158,8 @@ def test_no_space_on_the_disk_leaves_nothing_half_written(encoder, data, tmp_pat
 
     output = tmp_path / "out"
     program = (
-        "import resource, signal, sys; from glp_export.cli import run; import torch, transformers; "
+        "import resource, signal, sys; from glp_export.cli.app import run; "
+        "import torch, transformers; "
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536)); "
         "sys.exit(run(sys.argv[1:]))"

@@ -7,7 +7,7 @@ import pytest
 
 import glp_export
 from glp_export.bench import BenchmarkFile
-from glp_export.cli import run
+from glp_export.cli.app import run
 from tests.tiny import make_checkpoint
 
 
@@ -110,7 +110,7 @@ def test_help_needs_no_heavy_library():
     import sys
 
     program = (
-        "import sys; from glp_export.cli import run; run(['--help']); "
+        "import sys; from glp_export.cli.app import run; run(['--help']); "
         "heavy = {'torch', 'transformers', 'onnxruntime', 'datasets', 'matplotlib'}; "
         "heavy &= set(sys.modules); "
         "sys.exit(f'imported {heavy}' if heavy else 0)"

@@ -10,10 +10,10 @@ import shutil
 
 import pytest
 
-from glp_export.bench.budget import Budget
-from glp_export.cli import run
+from glp_export.cli.app import run
+from glp_export.core.progress import Progress
+from glp_export.gate.budget import Budget
 from glp_export.gate.session import GateSession, GateSettings
-from glp_export.progress import Progress
 from tests.tiny import make_checkpoint, rows, write_jsonl
 
 IMPOSSIBLE = '[cpu.fp32]\nkeep = ["speedup_vs_unpruned >= 50 at 1x16"]\n'

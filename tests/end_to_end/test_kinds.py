@@ -17,9 +17,9 @@ import pytest
 import glp_export
 from glp_export.artifact import ArtifactLayout
 from glp_export.bench import BenchmarkFile
-from glp_export.cli import run
-from glp_export.errors import UsageError
-from glp_export.search import Plan
+from glp_export.cli.app import run
+from glp_export.compress.plan import Plan
+from glp_export.core.errors import UsageError
 from glp_export.tasks import KINDS as TASK_KINDS
 from tests.end_to_end.conftest import MEASURING, ONE_SHAPE
 from tests.tiny import (

@@ -15,9 +15,9 @@ import pytest
 
 from glp_export.artifact import ArtifactLayout
 from glp_export.bench import BenchmarkFile, Frontier, SamplesFile
-from glp_export.cli import run
-from glp_export.config_file import read_file
-from glp_export.search import Plan
+from glp_export.cli.app import run
+from glp_export.compress.plan import Plan
+from glp_export.config.files import read_file
 from tests.end_to_end.test_prune_and_export import STANDARD
 from tests.tiny import make_checkpoint
 
@@ -180,7 +180,7 @@ def test_the_ladder_itself_is_no_single_artifact(command, ladder, capsys):
 def test_a_killed_ladder_resumes_and_ends_in_the_same_files(ladder, small_ladder, tmp_path):
     output = tmp_path / "killed"
     first = tmp_path / "killed.partial" / "work" / "pruned-3"
-    command = [sys.executable, "-m", "glp_export.cli", *small_ladder, "-o", str(output), "-q"]
+    command = [sys.executable, "-m", "glp_export.cli.app", *small_ladder, "-o", str(output), "-q"]
     process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.getcwd()})
     deadline = time.monotonic() + 120  # only a hang reaches it
     while time.monotonic() < deadline and process.poll() is None and not first.exists():

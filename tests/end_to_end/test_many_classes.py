@@ -11,7 +11,7 @@ import pytest
 import glp_export
 from glp_export.artifact import ArtifactLayout
 from glp_export.bench import BenchmarkFile
-from glp_export.cli import run
+from glp_export.cli.app import run
 from tests.end_to_end.conftest import EASY, SMALL, command
 from tests.tiny import WORDS, write_jsonl
 

@@ -13,9 +13,9 @@ import pytest
 
 import glp_export
 from glp_export.artifact import ArtifactLayout
-from glp_export.cli import run
-from tests.artifact.conftest import SPREAD
+from glp_export.cli.app import run
 from tests.end_to_end.conftest import SMALL, command
+from tests.exported import SPREAD
 from tests.serve.conftest import TOKENIZERS
 from tests.tiny import make_checkpoint, rows, write_jsonl
 

@@ -8,9 +8,9 @@ import pytest
 
 import glp_export
 from glp_export.artifact import ArtifactLayout
-from glp_export.artifact.precisions_file import PrecisionsFile
 from glp_export.bench import BenchmarkFile
-from glp_export.cli import run
+from glp_export.cli.app import run
+from glp_export.precision.record import PrecisionsFile
 
 FAST = ("--search", "top", "--distilled", "none", "-q")
 

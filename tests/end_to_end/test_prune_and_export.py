@@ -12,8 +12,8 @@ import pytest
 
 from glp_export.artifact import ArtifactLayout
 from glp_export.bench import BenchmarkFile
-from glp_export.cli import run
-from glp_export.search import Plan
+from glp_export.cli.app import run
+from glp_export.compress.plan import Plan
 from tests.tiny import make_checkpoint, make_config
 
 STANDARD = {
@@ -110,7 +110,7 @@ def test_a_killed_run_resumes_to_the_same_plan(artifact, small_run, tmp_path):
     output = tmp_path / "killed"
     small_run = (*small_run, "--cache", "none")
     cache = tmp_path / "killed.partial" / "work" / "cache"
-    command = [sys.executable, "-m", "glp_export.cli", *small_run, "-o", str(output), "-q"]
+    command = [sys.executable, "-m", "glp_export.cli.app", *small_run, "-o", str(output), "-q"]
     process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.getcwd()})
     deadline = time.monotonic() + 120  # only a hang reaches it
     while time.monotonic() < deadline and process.poll() is None:

@@ -28,7 +28,7 @@ def run_pytest(gated_artifact, tmp_path):
 
     def call(*arguments: object, artifact: Path = gated_artifact) -> tuple[int, str]:
         command = [
-            *(sys.executable, "-m", "pytest", "-p", "glp_export.pytest_plugin"),
+            *(sys.executable, "-m", "pytest", "-p", "glp_export.gate.pytest_plugin"),
             *("-p", "no:cacheprovider", "-rs", "-v", "--strict-markers", "--rootdir", tmp_path),
             *("--glp-artifact", artifact, "--glp-max-seconds", "8", *arguments),
         ]
@@ -111,9 +111,9 @@ def test_beside_other_tests_in_several_workers(run_pytest, gated_artifact, tmp_p
 
 def test_pytest_starts_without_anything_of_ours():
     program = (
-        "import sys, glp_export.pytest_plugin; "
+        "import sys, glp_export.gate.pytest_plugin; "
         "ours = {m for m in sys.modules if m.startswith('glp_export.')} "
-        "- {'glp_export.pytest_plugin'}; "
+        "- {'glp_export.gate.pytest_plugin'}; "
         "heavy = {'numpy', 'pydantic', 'onnxruntime', 'torch'} & set(sys.modules); "
         "sys.exit(f'imported {ours | heavy}' if ours | heavy else 0)"
     )

@@ -34,8 +34,8 @@ def programs(tmp_path_factory, monkeypatch) -> Path:
     """`glp-export` and `pytest`, as an installation of this very source would have them."""
     directory = tmp_path_factory.mktemp("bin")
     for name, call in (
-        ("glp-export", "-m glp_export.cli"),
-        ("pytest", "-m pytest -p no:cacheprovider -p glp_export.pytest_plugin"),
+        ("glp-export", "-m glp_export.cli.app"),
+        ("pytest", "-m pytest -p no:cacheprovider -p glp_export.gate.pytest_plugin"),
     ):
         program = directory / name
         program.write_text(f'#!/bin/sh\nexec "{sys.executable}" {call} "$@"\n')

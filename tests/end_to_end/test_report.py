@@ -10,8 +10,8 @@ import pytest
 
 from glp_export.artifact import ArtifactLayout
 from glp_export.bench import BenchmarkFile
-from glp_export.cli import run
-from glp_export.report import numbers
+from glp_export.cli.app import run
+from glp_export.core import numbers
 from tests.report.html.helpers import Reader
 
 

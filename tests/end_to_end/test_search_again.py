@@ -7,9 +7,9 @@ import json
 import pytest
 
 from glp_export.artifact import ArtifactLayout
-from glp_export.cache import Cache
-from glp_export.cli import run
-from glp_export.search import Plan
+from glp_export.cache.store import Cache
+from glp_export.cli.app import run
+from glp_export.compress.plan import Plan
 
 from .conftest import SMALL
 

@@ -13,7 +13,7 @@ import glp_export
 from glp_export.artifact import ArtifactLayout, onnx_file
 from glp_export.artifact.onnx_file import read_graph, sidecar
 from glp_export.bench import BenchmarkFile
-from glp_export.cli import run
+from glp_export.cli.app import run
 from tests.end_to_end.conftest import EASY, MEASURING, TRAINING, command
 
 TEXTS = ["the cat is not good", "", "the dog and the fish and the bird is lovely"]
@@ -124,7 +124,8 @@ def test_a_checkpoint_is_exported_with_one_in_every_precision(
 
 
 def test_fp16_has_one_too(artifact: Path, tmp_path: Path) -> None:
-    from glp_export.artifact import describe, open_session, to_half
+    from glp_export.artifact import describe, open_session
+    from glp_export.precision.fp16 import to_half
 
     source = describe(ArtifactLayout(artifact).onnx_model)
     half = to_half(source, tmp_path / "model_fp16.onnx", "fp16", artifact)

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from glp_export.artifact import ArtifactLayout, ParityReport, describe
-from glp_export.artifact_jobs import _config, _pruned
 from glp_export.bench import BenchmarkFile
-from glp_export.progress import Progress
-from glp_export.setup import learning_rate_for
-from glp_export.stages.export import Exported
-from glp_export.stages.measuring import score_contender, time_contenders
-from glp_export.stages.training import Trained
+from glp_export.core.progress import Progress
+from glp_export.workflows.artifact_jobs import _config, _pruned
+from glp_export.workflows.context import learning_rate_for
+from glp_export.workflows.stages.export import Exported
+from glp_export.workflows.stages.measuring import score_contender, time_contenders
+from glp_export.workflows.stages.training import Trained
 
 
 def test_further_test_sets_are_scored_beside_the_first(artifact):

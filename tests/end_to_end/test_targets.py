@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from glp_export.artifact import ArtifactLayout
-from glp_export.cli import run
-from glp_export.search import Plan
+from glp_export.cli.app import run
+from glp_export.compress.plan import Plan
 from tests.tiny import make_checkpoint, make_data
 
 from .conftest import SMALL

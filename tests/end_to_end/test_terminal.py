@@ -12,11 +12,11 @@ import pytest
 from huggingface_hub import ModelCard
 
 from glp_export.bench import BenchmarkFile
-from glp_export.search import Plan
+from glp_export.compress.plan import Plan
+from tests.cli.screen import Shown, glp_export, on_terminal
 from tests.end_to_end.conftest import SMALL, command
 from tests.publish.hub_server import running
 from tests.publish.test_push import settings
-from tests.terminal.screen import Shown, glp_export, on_terminal
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from glp_export.artifact import ArtifactLayout
-from glp_export.cli import run
+from glp_export.cli.app import run
 
 
 def test_a_checkpoint_is_exported_with_a_repository(classifier, tmp_path, capsys):

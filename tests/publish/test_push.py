@@ -12,9 +12,9 @@ import pytest
 
 from glp_export.artifact import ArtifactLayout
 from glp_export.report.card import card_text
+from tests.cli.screen import glp_export, on_terminal
 from tests.publish.hub_server import Hub, Repository, running
 from tests.report.helpers import make_benchmark, make_facts, make_parity, make_plan
-from tests.terminal.screen import glp_export, on_terminal
 
 BUDGET = "glp/budget.toml"
 

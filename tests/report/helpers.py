@@ -17,9 +17,9 @@ from glp_export.bench.benchmark_file import (
     Row,
     Speedup,
 )
-from glp_export.machine import Machine
+from glp_export.compress.plan import Candidate, Cost, Plan, Step
+from glp_export.core.machine import Machine
 from glp_export.report import CardFacts, MetricDifference
-from glp_export.search.plan import Candidate, Cost, Plan, Step
 
 SHAPES = {"1x32": (1, 32), "8x128": (8, 128), "1xtask": (1, 14), "8xtask": (8, 21)}
 # contender, runtime, variant, layers, milliseconds a token

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from glp_export.artifact.layout import ArtifactLayout
-from glp_export.errors import DataError, ModelError
+from glp_export.compress.compressors.layers.published import published_plan
+from glp_export.core.errors import DataError, ModelError
 from glp_export.report import artifact_view, plan_view
 from glp_export.report.inspect_view import candidate_names, stack_line
-from glp_export.search import published_plan
 from tests.report.helpers import make_benchmark, make_parity, make_plan, printed
 
 
@@ -34,7 +34,7 @@ def test_a_plan_without_scores_has_no_table_of_steps() -> None:
 
 
 def test_combinations_are_named_as_one() -> None:
-    from glp_export.search.plan import Candidate, Step
+    from glp_export.compress.plan import Candidate, Step
 
     both = Step(
         removed=(3, 5),

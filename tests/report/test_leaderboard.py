@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from glp_export.progress import Entrant, Standings
+from glp_export.core.progress import Entrant, Standings
 from glp_export.report.leaderboard import leaderboard, standings_line
 from tests.report.helpers import printed
 

@@ -10,16 +10,17 @@ import pytest
 from rich.console import RenderableType
 
 from glp_export.bench import Frontier
-from glp_export.cache import Entry
+from glp_export.cache.store import Entry
+from glp_export.gate.table import gate_table
 from glp_export.report import (
     benchmark_table,
     frontier_table,
-    gate_table,
     machine_table,
     parity_table,
     plan_view,
 )
 from glp_export.report.cache_table import cache_table
+from tests.gate.test_table import REPORT
 from tests.report.helpers import (
     MACHINE,
     make_benchmark,
@@ -28,7 +29,6 @@ from tests.report.helpers import (
     make_plan,
     printed,
 )
-from tests.report.test_gate_table import REPORT
 
 LONG = "a-task-with-quite-a-name-" * 3
 

@@ -14,7 +14,7 @@ import pytest
 
 from glp_export.artifact import ArtifactLayout, export_onnx
 from glp_export.artifact.serving import serving_settings
-from tests.artifact.conftest import SPREAD
+from tests.exported import SPREAD
 from tests.tiny import WORDS, make_checkpoint
 
 MAX_LENGTH = 16

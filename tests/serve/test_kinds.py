@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from glp_export.errors import DataError
+from glp_export.core.errors import DataError
 from glp_export.serve.kinds import SERVED, served_kind
 from glp_export.serve.kinds.words import TaggedWords, as_words
 from glp_export.tasks import KINDS

@@ -13,8 +13,8 @@ import pytest
 import glp_export
 from glp_export.artifact import ArtifactLayout
 from glp_export.artifact.serving import Measured
-from glp_export.errors import DeviceError, ModelError, UsageError
-from glp_export.machine import usable_cores
+from glp_export.core.errors import DeviceError, ModelError, UsageError
+from glp_export.core.machine import usable_cores
 from tests.serve.conftest import LABELS, PARTNERS, TEXTS, edit, pytorch_logits, settle
 
 CPU = "CPUExecutionProvider"

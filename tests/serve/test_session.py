@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from glp_export.errors import DeviceError, ModelError, UsageError
+from glp_export.core.errors import DeviceError, ModelError, UsageError
 from glp_export.serve.session import open_session, provider_name
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from glp_export.errors import ModelError
+from glp_export.core.errors import ModelError
 from glp_export.serve.settings import SETTINGS, Settings, read_settings
 
 GOOD: dict[str, Any] = {

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glp_export.errors import DataError, ModelError
+from glp_export.core.errors import DataError, ModelError
 from glp_export.serve.text import TextEncoder, as_rows, open_encoder
 from tests.serve.conftest import MAX_LENGTH, PARTNERS, TEXTS, TOKENIZERS, edit
 

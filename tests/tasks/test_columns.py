@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
-from glp_export.errors import DataError
+from glp_export.core.errors import DataError
 from glp_export.tasks.columns import find_columns
 from glp_export.tasks.raw import RawSplit
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glp_export.errors import UsageError
+from glp_export.core.errors import UsageError
 from glp_export.tasks import DataSpec, encode, load_task_data
 from tests.tasks.helpers import labelled, two_files
 from tests.tiny import make_tokenizer

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from glp_export.errors import DataError
+from glp_export.core.errors import DataError
 from glp_export.tasks import DataSpec, load_task_data
 from tests.tasks.helpers import labelled
 from tests.tiny import write_jsonl

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from glp_export.errors import DataError
+from glp_export.core.errors import DataError
 from glp_export.tasks.formats import read_lines, read_rows
 
 ROWS = [

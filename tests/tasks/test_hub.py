@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
-from glp_export.errors import DataError
+from glp_export.core.errors import DataError
 from glp_export.tasks import GLUE_TASKS, METRICS, DataSpec, encode, load_task_data
 from tests.tasks.helpers import cache_hub_dataset
 from tests.tiny import make_tokenizer
@@ -141,7 +141,7 @@ def test_a_hub_that_cannot_be_reached_is_a_data_error(tmp_path: Path) -> None:
     program = """
 import huggingface_hub.file_download, time
 time.sleep = lambda seconds: None
-from glp_export.errors import DataError
+from glp_export.core.errors import DataError
 from glp_export.tasks import DataSpec, load_task_data
 try:
     load_task_data(DataSpec(task="rte"))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from glp_export.errors import DataError, UsageError
+from glp_export.core.errors import DataError, UsageError
 from glp_export.tasks import DataSpec, TaskData, load_task_data, require_enough
 from tests.tasks.helpers import labelled, two_files
 from tests.tiny import write_jsonl

@@ -6,8 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glp_export.errors import ModelError
-from glp_export.tasks import METRICS, Task, paired_difference_interval, score, score_interval
+from glp_export.core.errors import ModelError
+from glp_export.tasks import (
+    METRICS,
+    Task,
+    paired_difference_interval,
+    score,
+    score_interval,
+)
 from glp_export.tasks.metrics import Array
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from glp_export.errors import UsageError
+from glp_export.core.errors import UsageError
 from glp_export.tasks import DataSpec, load_task_data
 
 

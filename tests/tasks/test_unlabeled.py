@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from glp_export.errors import DataError, UsageError
+from glp_export.core.errors import DataError, UsageError
 from glp_export.tasks import Task, blank_labels, labels_of, read_unlabeled, with_labels
 from tests.tiny import write_jsonl
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from glp_export.artifact.exporters import optimum, torchscript
 from glp_export.artifact.exporters.base import Exporter
-from glp_export.errors import GlpError, ModelError, UsageError
+from glp_export.core.errors import GlpError, ModelError, UsageError
 
 EXPORTERS: dict[str, Exporter] = {
     exporter.name: exporter for exporter in (optimum.EXPORTER, torchscript.EXPORTER)

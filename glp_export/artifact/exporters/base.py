@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from glp_export.errors import ModelError, UsageError
+from glp_export.core.errors import ModelError, UsageError
 
 
 class Export(Protocol):

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from glp_export.artifact.exporters.base import Exporter, explained
-from glp_export.artifact.quiet import quiet
 from glp_export.artifact.staging import writing
-from glp_export.errors import ModelError
+from glp_export.core.errors import ModelError
+from glp_export.core.quiet import quiet
 
 
 def available() -> bool:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact.batches import MODEL_INPUTS
 from glp_export.artifact.exporters.base import Exporter, explained
-from glp_export.artifact.quiet import quiet
 from glp_export.artifact.reference import load_fp32
 from glp_export.artifact.staging import writing
-from glp_export.errors import ModelError
+from glp_export.core.errors import ModelError
+from glp_export.core.quiet import quiet
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.errors import ModelError
-from glp_export.tasks.answers import joined
+from glp_export.core.errors import ModelError
+from glp_export.tasks.predictions import joined
 
 if TYPE_CHECKING:
     from glp_export.bench.contenders import Contender, Feeds, Runner

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export import machine
-from glp_export.device_precisions import gpu_capability, not_in_hardware
-from glp_export.encoder.majors import quiet_weights
-from glp_export.errors import DeviceError, ModelError
-from glp_export.tasks.answers import joined
+from glp_export.core import machine
+from glp_export.core.errors import DeviceError, ModelError
+from glp_export.encoder.transformers_compat import quiet_weights
+from glp_export.precision.devices import gpu_capability, not_in_hardware
+from glp_export.tasks.predictions import joined
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

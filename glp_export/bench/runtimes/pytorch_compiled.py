@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export import machine
 from glp_export.bench.runtimes.pytorch import load_on_device, runner_of
-from glp_export.errors import DeviceError
+from glp_export.core import machine
+from glp_export.core.errors import DeviceError
 
 if TYPE_CHECKING:
     from glp_export.bench.contenders import Contender, Feeds, Runner

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from glp_export.device_precisions import not_in_hardware
-from glp_export.report import numbers
+from glp_export.core import numbers
+from glp_export.precision.devices import not_in_hardware
 from glp_export.report.card_facts import MetricDifference
 from glp_export.report.findings import difference_in_words, findings
 from glp_export.report.html.words import capital
 
 if TYPE_CHECKING:
-    from glp_export.artifact.precisions_file import PrecisionEntry
+    from glp_export.compress.plan import Plan
+    from glp_export.precision.record import PrecisionEntry
     from glp_export.report.html.material import Material, Rung
-    from glp_export.search.plan import Plan
 
 SMALL_SELECT = 300
 """Held out examples below which an accuracy of 0.9 is known to no better than ±0.035."""

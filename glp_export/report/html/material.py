@@ -10,12 +10,12 @@ from pathlib import Path
 
 from glp_export.artifact.layout import ArtifactLayout, rung_name
 from glp_export.artifact.parity_report import ParityReport
-from glp_export.artifact.precisions_file import PrecisionEntry, PrecisionsFile
 from glp_export.bench.benchmark_file import BenchmarkFile
 from glp_export.bench.frontier import Frontier
 from glp_export.bench.samples_file import SamplesFile
-from glp_export.errors import DataError
-from glp_export.search.plan import Plan
+from glp_export.compress.plan import Plan
+from glp_export.core.errors import DataError
+from glp_export.precision.record import PrecisionEntry, PrecisionsFile
 
 SAMPLES = "benchmark_samples.json"
 

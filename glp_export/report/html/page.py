@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from glp_export.report import numbers
+from glp_export.core import numbers
 from glp_export.report.card_metadata import base_name
 from glp_export.report.card_tables import precision_rows
 from glp_export.report.findings import metric_name

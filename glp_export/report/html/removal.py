@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from glp_export.report import numbers
+from glp_export.core import numbers
 from glp_export.report.card_tables import step_rows
 from glp_export.report.findings import metric_name
 from glp_export.report.html.tables import Table, columns
@@ -16,7 +16,7 @@ from glp_export.report.html.tables import Table, columns
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from glp_export.search.plan import Candidate, Plan, Step
+    from glp_export.compress.plan import Candidate, Plan, Step
 
 
 _ENOUGH = 3

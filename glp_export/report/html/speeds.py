@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from glp_export.report import numbers
+from glp_export.core import numbers
 from glp_export.report.series import (
     RUNTIMES,
     Series,

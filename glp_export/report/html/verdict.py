@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from glp_export.report import numbers
+from glp_export.core import numbers
 from glp_export.report.card_facts import MetricDifference
 from glp_export.report.findings import metric_name
 from glp_export.report.frontier import alike

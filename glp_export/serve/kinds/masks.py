@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.errors import DataError, ModelError, UsageError
+from glp_export.core.errors import DataError, ModelError, UsageError
 from glp_export.serve.kinds.base import Opened, ServedKind
 from glp_export.serve.text import as_rows
 

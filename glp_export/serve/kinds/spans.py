@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from glp_export.errors import DataError, UsageError
+from glp_export.core.errors import DataError, UsageError
 from glp_export.serve.kinds.base import Opened, ServedKind
 from glp_export.serve.spans import best_span, windows_for
 from glp_export.serve.text import as_rows

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.errors import UsageError
+from glp_export.core.errors import UsageError
 from glp_export.serve.kinds.base import Opened, ServedKind
 from glp_export.serve.pooling import FIRST, MEAN, POOLINGS, unit
 from glp_export.serve.text import as_rows

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.errors import DataError, UsageError
+from glp_export.core.errors import DataError, UsageError
 from glp_export.serve.kinds.base import Opened, ServedKind
 
 if TYPE_CHECKING:

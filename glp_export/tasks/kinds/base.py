@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.errors import ModelError
+from glp_export.core.errors import ModelError
 from glp_export.tasks.kinds.learning import own_loss, sentence_features
 from glp_export.tasks.metrics import Metric
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.errors import DataError
+from glp_export.core.errors import DataError
 from glp_export.serve.spans import windows_for
 from glp_export.tasks.kinds.base import Columns, LabelColumn
 from glp_export.tasks.kinds.units import ragged

@@ -13,7 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.serve.spans import best_span
-from glp_export.tasks.kinds.base import Batch, Choices, Outputs, TaskKind, require_fast, standardise
+from glp_export.tasks.kinds.base import (
+    Batch,
+    Choices,
+    Outputs,
+    TaskKind,
+    require_fast,
+    standardise,
+)
 from glp_export.tasks.kinds.documents import (
     Windows,
     encode_windows,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.errors import DataError
+from glp_export.core.errors import DataError
 from glp_export.tasks.kinds.base import LabelColumn, TaskKind, encode_text
 from glp_export.tasks.kinds.learning import imitate_scores
 from glp_export.tasks.kinds.ranking_metrics import RANKING_METRICS

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.errors import ModelError
+from glp_export.core.errors import ModelError
 from glp_export.serve.pooling import FIRST, MEAN, POOLINGS, said_pooling, unit
 from glp_export.tasks.kinds.base import (
     Batch,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from glp_export.errors import DataError
+from glp_export.core.errors import DataError
 from glp_export.tasks.kinds.base import Columns, LabelColumn
 from glp_export.tasks.kinds.classification import in_order, label_name, listing
 from glp_export.tasks.kinds.lists import is_list_of

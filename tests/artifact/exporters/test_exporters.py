@@ -12,9 +12,9 @@ import pytest
 from glp_export.artifact import EXPORTERS, export_onnx, resolve_exporter
 from glp_export.artifact.exporters.torchscript import HEADS
 from glp_export.artifact.onnx_file import read_graph
-from glp_export.cli import run
-from glp_export.errors import ModelError, UsageError
-from tests.artifact.conftest import EXPORT_TASK, Exported
+from glp_export.cli.app import run
+from glp_export.core.errors import ModelError, UsageError
+from tests.exported import EXPORT_TASK, Exported
 from tests.tiny import make_checkpoint, make_config
 
 OPTIMUM = EXPORTERS["optimum"]

@@ -8,9 +8,9 @@ from functools import cache
 from html.parser import HTMLParser
 from typing import Any
 
-from glp_export.artifact.precisions_file import Loss, PrecisionEntry
 from glp_export.bench import BenchmarkFile, Frontier, Interval, SamplesFile
 from glp_export.bench.samples_file import SampleRow
+from glp_export.precision.record import Loss, PrecisionEntry
 from glp_export.report.html import Material, Rung, page
 from tests.report.helpers import (
     less_unpruned,

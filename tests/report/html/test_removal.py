@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from glp_export.compress.plan import Candidate, Step
 from glp_export.report.html.removal import candidates_table, compared, stack, steps_table
-from glp_export.search.plan import Candidate, Step
 from tests.report.helpers import make_plan
 
 

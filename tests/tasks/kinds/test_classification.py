@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glp_export.errors import DataError
+from glp_export.core.errors import DataError
 from glp_export.tasks import KINDS
 from glp_export.tasks.kinds import LabelColumn
 

@@ -7,9 +7,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glp_export.encoder import ModelSource, load_model, load_tokenizer, predict, save_checkpoint
-from glp_export.errors import DataError, ModelError
-from glp_export.tasks import KINDS, DataSpec, TaskData, encode, load_task_data, score, truth_of
+from glp_export.core.errors import DataError, ModelError
+from glp_export.encoder import (
+    ModelSource,
+    load_model,
+    load_tokenizer,
+    predict,
+    save_checkpoint,
+)
+from glp_export.tasks import (
+    KINDS,
+    DataSpec,
+    TaskData,
+    encode,
+    load_task_data,
+    score,
+    truth_of,
+)
 from glp_export.tasks.kinds import NO_LABEL
 from glp_export.tasks.kinds.masked_language_model import KEPT
 from tests.tasks.helpers import two_files

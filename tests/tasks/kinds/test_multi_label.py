@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glp_export.errors import DataError
+from glp_export.core.errors import DataError
 from glp_export.tasks import KINDS, DataSpec, encode, load_task_data
 from glp_export.tasks.kinds import LabelColumn
 from glp_export.tasks.kinds.multi_label import METRICS

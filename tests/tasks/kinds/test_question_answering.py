@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glp_export.errors import DataError
+from glp_export.core.errors import DataError
 from glp_export.serve.spans import best_span, windows_for
 from glp_export.tasks import (
     DataSpec,
@@ -18,7 +18,12 @@ from glp_export.tasks import (
     score,
     truth_of,
 )
-from glp_export.tasks.kinds.squad_metrics import SQUAD_METRICS, exact_match, normalised, word_f1
+from glp_export.tasks.kinds.squad_metrics import (
+    SQUAD_METRICS,
+    exact_match,
+    normalised,
+    word_f1,
+)
 from tests.tasks.helpers import two_files
 from tests.tiny import make_data_of, make_tokenizer, question_rows
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from glp_export.core.errors import DataError, ModelError
 from glp_export.encoder import (
     ModelSource,
     TrainSettings,
@@ -17,7 +18,6 @@ from glp_export.encoder import (
     predict,
     settle_kind,
 )
-from glp_export.errors import DataError, ModelError
 from glp_export.tasks import (
     KINDS,
     DataSpec,

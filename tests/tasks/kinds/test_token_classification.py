@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glp_export.errors import DataError
+from glp_export.core.errors import DataError
 from glp_export.tasks import (
     DataSpec,
     TaskData,

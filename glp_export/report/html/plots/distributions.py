@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.report import numbers
+from glp_export.core import numbers
 from glp_export.report.html.picture import Canvas, Mark, Plot, drawn, x_label
 from glp_export.report.html.plots.rows import half_row, heights, row_axes
 from glp_export.report.html.speeds import series_words

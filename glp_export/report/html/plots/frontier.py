@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glp_export.report import numbers
+from glp_export.core import numbers
 from glp_export.report.findings import metric_name
 from glp_export.report.frontier import verdict
 from glp_export.report.html.picture import Canvas, Mark, Plot, drawn, x_label, y_label

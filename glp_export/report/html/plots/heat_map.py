@@ -27,7 +27,7 @@ from glp_export.report.html.theme import stand_in
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from glp_export.search.plan import Plan
+    from glp_export.compress.plan import Plan
 
 _NAME = "candidates"
 _BY_LOSS = (

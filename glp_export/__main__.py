@@ -1,0 +1,5 @@
+"""`python -m glp_export`: the command."""
+
+from glp_export.cli.app import main
+
+main()

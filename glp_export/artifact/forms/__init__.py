@@ -1,7 +1,0 @@
-"""Graphs that compute the same numbers in less time, in operators of the ONNX standard only."""
-
-from __future__ import annotations
-
-from glp_export.artifact.forms.forms import FORMS
-
-__all__ = ["FORMS"]

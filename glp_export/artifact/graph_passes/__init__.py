@@ -1,0 +1,7 @@
+"""Graphs that compute the same numbers in less time, in operators of the ONNX standard only."""
+
+from __future__ import annotations
+
+from glp_export.artifact.graph_passes.passes import FORMS
+
+__all__ = ["FORMS"]

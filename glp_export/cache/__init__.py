@@ -1,0 +1,1 @@
+"""A content-addressed store of what one run paid for and another can use."""

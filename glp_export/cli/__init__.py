@@ -1,0 +1,1 @@
+"""The command `glp-export`: one file a command, their flags, and the progress they draw."""

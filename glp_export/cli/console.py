@@ -1,0 +1,54 @@
+"""What all commands share: their flags, where messages go, how a person is asked."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from glp_export.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from glp_export.core.progress import Progress
+
+VerboseFlag = Annotated[
+    int, typer.Option("--verbose", "-v", count=True, help="Say more; -vv for debugging.")
+]
+QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but the result.")]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+@contextmanager
+def at_work(quiet: bool = False, verbose: int = 0) -> Iterator[Progress]:
+    """The progress of a command while it works.
+
+    Stdout is kept for the result: what libraries print there meanwhile goes to stderr.
+    """
+    from glp_export.cli.progress import listen
+
+    with redirect_stdout(sys.stderr):
+        yield listen(quiet, verbose)
+
+
+def ask(question: str) -> bool:
+    """Put a question on stderr; no, where nobody is there to answer."""
+    return sys.stdin.isatty() and typer.confirm(question, err=True)
+
+
+def require_somebody(yes: bool) -> None:
+    """Check that what has to be asked can be asked.
+
+    Raises:
+        UsageError: there is no terminal, and `--yes` was not said.
+    """
+    if not yes and not sys.stdin.isatty():
+        raise UsageError("there is no terminal to ask on", fix="add --yes")
+
+
+def print_json(content: Any) -> None:
+    """Print one JSON document."""
+    print(json.dumps(content, indent=2, default=str))

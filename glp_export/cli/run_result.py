@@ -1,0 +1,28 @@
+"""What a finished run says on stdout: to a person, or to a machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from glp_export.report import benchmark_table, closing_words, frontier_table
+
+if TYPE_CHECKING:
+    from glp_export.publish.push import Pushed
+    from glp_export.workflows.prune_and_export import RunResult
+
+
+def show_run(result: RunResult) -> None:
+    """Print the tables, and how to use what was made."""
+    frontier = result.frontier
+    Console().print(frontier_table(frontier) if frontier else benchmark_table(result.benchmark))
+    print(f"\n{closing_words(result.output, frontier)}")
+
+
+def run_as_json(result: RunResult, pushed: Pushed | None) -> dict[str, Any]:
+    """Benchmark, frontier and upload as one document of plain values."""
+    content = {"output": result.output, **result.benchmark.model_dump(mode="json")}
+    if result.frontier:
+        content["frontier"] = result.frontier.model_dump(mode="json")
+    return {**content, "pushed": pushed.as_dict()} if pushed else content

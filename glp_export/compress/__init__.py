@@ -1,0 +1,1 @@
+"""What a model can do without: plans, compressors, and the search that chooses."""

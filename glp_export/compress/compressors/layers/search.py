@@ -1,0 +1,105 @@
+"""The search: a strategy, a place where its candidates are scored, and the plan they end in."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from glp_export.compress.compressors.layers.layer_file import read_layer_file
+from glp_export.compress.compressors.layers.published import PREFIX, published_plan
+from glp_export.compress.compressors.layers.strategies import STRATEGIES, Choice, Problem
+from glp_export.compress.plan import Candidate, Cost, Plan, Step
+from glp_export.compress.search.workbench import TrialBench
+from glp_export.core.errors import UsageError
+
+NOTHING = Cost()
+
+
+def search(
+    strategy: str,
+    problem: Problem,
+    bench: TrialBench,
+    facts: dict[str, Any],
+    teacher: Cost = NOTHING,
+) -> Plan:
+    """Choose the layers to remove.
+
+    Args:
+        strategy: a key of `STRATEGIES`.
+        problem: the layers that may go, and how many shall.
+        bench: carries out what the strategy asks for.
+        facts: the plan's fields that no search changes (base model, task, versions, …).
+        teacher: what the model that candidates inherit from has cost.
+    """
+    choices = STRATEGIES[strategy].choose(problem, bench)
+    steps = tuple(_step(choice, len(bench.ground.select)) for choice in choices)
+    return Plan(
+        **facts,
+        strategy=strategy,
+        seed=bench.ground.lesson.settings.seed,
+        settings=asdict(bench.ground.lesson.settings),
+        order=tuple(layer for choice in choices for layer in choice.removed),
+        steps=steps if any(step.candidates for step in steps) else (),
+        cost=_cost(bench, facts["num_layers"], teacher),
+    )
+
+
+def read_plan(name: str, num_layers: int, facts: dict[str, Any]) -> Plan:
+    """Read the plan that `--plan` names, to be carried out on the model that `facts` name.
+
+    It is a plan.json, an artifact with one, the authors' layer file, or `paper:MODEL/TASK`.
+
+    Raises:
+        DataError: it cannot be read.
+        UsageError: it was made for a model with another number of layers.
+    """
+    if name.startswith(PREFIX):
+        plan = published_plan(name)
+    elif Path(name).suffix == ".json":
+        plan = Plan.load(Path(name))
+    elif Path(name).is_dir():
+        plan = Plan.load(Path(name) / "glp" / "plan.json")
+    else:
+        order = read_layer_file(Path(name))
+        if max(order) >= num_layers or len(order) >= num_layers:
+            raise _other_depth(name, max(max(order), len(order)) + 1, num_layers)
+        return Plan(**facts, order=order, strategy="layer-file", source=Path(name).name)
+    if plan.num_layers != num_layers:
+        raise _other_depth(name, plan.num_layers, num_layers)
+    return plan.model_copy(update={**facts, "source": plan.source or name})
+
+
+def _other_depth(name: str, expected: int, num_layers: int) -> UsageError:
+    return UsageError(
+        f"the plan is for a model of {expected} layers or more, this one has {num_layers}",
+        where=f"--plan {name}",
+        fix="give a plan that was searched for this model",
+    )
+
+
+def _step(choice: Choice, rows: int) -> Step:
+    return Step(
+        removed=choice.removed,
+        score=choice.winner.score if choice.winner else None,
+        sample_size=rows,
+        candidates=tuple(choice.candidates),
+        lead=choice.lead,
+        probability=choice.probability,
+    )
+
+
+def _cost(bench: TrialBench, num_layers: int, teacher: Cost) -> Cost:
+    ground, asked = bench.ground, bench.asked.values()
+
+    def taught(candidate: Candidate) -> int:
+        return ground.whole if candidate.examples is None else candidate.examples
+
+    return Cost(
+        trainings=teacher.trainings + sum(taught(candidate) > 0 for candidate in asked),
+        sample_layers=teacher.sample_layers
+        + sum((num_layers - len(one.removed)) * taught(one) for one in asked),
+        scored_sample_layers=teacher.scored_sample_layers
+        + sum((num_layers - len(one.removed)) * bench.scored for one in asked),
+        seconds=round(teacher.seconds + sum(one.seconds for one in asked), 1),
+    )

@@ -1,0 +1,179 @@
+"""Greedy pruning from the fine-tuned model, by short lessons and refitted heads, and a play-off.
+
+Every candidate inherits the layers of one fine-tuned teacher, gets a short lesson from it, and is
+judged by what a fresh linear head makes of its features: the loss of a few hundred examples moves
+smoothly where a metric jumps, and a head that was trained behind the missing layer would mislead
+(benchmarks/search_evidence.py measures how much). After the last step the order that was found
+plays off against those of the rules that look at no data, by longer lessons: early evidence can
+mislead as well, and a search must not do worse than a rule that costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import inf
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glp_export.compress.compressors.layers.strategies.base import (
+    Choice,
+    Effort,
+    Lot,
+    Problem,
+    Strategy,
+)
+from glp_export.compress.compressors.layers.strategies.fixed import order_by_rule
+from glp_export.compress.plan import Candidate
+from glp_export.compress.search.confidence import probability_smaller
+from glp_export.compress.search.race import Heat
+from glp_export.compress.search.trial import Removed, Trial
+from glp_export.compress.search.workbench import Workbench
+
+RIVALS = ("alternate", "symmetric", "top")
+"""What the order that was found has to beat; Sajjad et al. 2023 compare the same."""
+
+
+@dataclass(frozen=True)
+class FastGreedy:
+    """The procedure, and what it is generous with.
+
+    Attributes:
+        lesson: training examples that every candidate of a step is taught from.
+        play_off: those of each round of the play-off; none of them for no play-off. After a round
+            the better two go on, unless one is surely the best.
+        sure: the probability that ends the play-off.
+    """
+
+    lesson: int = 128
+    play_off: tuple[int, ...] = (512, 1024)
+    sure: float = 0.95
+
+    def choose(self, problem: Problem, bench: Workbench) -> list[Choice]:
+        """Take away, again and again, the layer without which a fresh head does best."""
+        found: list[Choice] = []
+        gone: Removed = ()
+        for step in range(problem.cuts):
+            left = [tuple(sorted((*gone, one))) for one in problem.layers if one not in gone]
+            heat = Heat(f"step {step + 1} of {problem.cuts}", gone)
+            found.append(_choose_one(gone, _teach(left, self.lesson, 1, bench, heat)))
+            gone = tuple(sorted((*gone, *found[-1].removed)))
+        return self._play_off(problem, found, bench)
+
+    def effort(self, problem: Problem) -> Effort:
+        """The teacher, a lesson for every candidate, the rounds of the play-off."""
+        steps = (
+            Lot(len(problem.layers) - step, step + 1, self.lesson) for step in range(problem.cuts)
+        )
+        play_off = (
+            Lot((2 if number else 1 + len(RIVALS)) * problem.seeds, _judged(problem), examples)
+            for number, examples in enumerate(self.play_off)
+        )
+        return Effort((*steps, *play_off), teachers=1, certain=not self.play_off)
+
+    def _play_off(self, problem: Problem, found: list[Choice], bench: Workbench) -> list[Choice]:
+        """Let the rules' orders try to beat the one that was found; the winner's choices."""
+        judged = _judged(problem)
+        orders = {_gone(found, judged): found}
+        for rule in RIVALS:
+            choices = [Choice((layer,)) for layer in order_by_rule(rule, problem)]
+            orders.setdefault(_gone(choices, judged), choices)
+        rounds: list[list[_Taught]] = []
+        players = list(orders)
+        for examples in self.play_off if len(orders) > 1 else ():
+            heat = Heat(f"play-off, round {len(rounds) + 1}")
+            rounds.append(_teach(players, examples, problem.seeds, bench, heat))
+            first, second, *_ = rounds[-1]
+            players = [first.removed, second.removed]
+            if first.surely(second) >= self.sure:
+                break
+        if not rounds:
+            return found
+        choices = list(orders[players[0]])
+        choices[judged - 1] = _decided(choices[judged - 1], rounds)
+        return choices
+
+
+def _judged(problem: Problem) -> int:
+    """How many layers are gone where whole orders are compared."""
+    return min(problem.judged or problem.cuts, problem.cuts)
+
+
+def _gone(choices: Sequence[Choice], count: int) -> Removed:
+    """The layers that the first so many choices remove."""
+    return tuple(sorted(layer for choice in choices[:count] for layer in choice.removed))
+
+
+def _choose_one(gone: Removed, ranked: Sequence[_Taught]) -> Choice:
+    """The first of the candidates that were taught, with how surely it is the best."""
+    tried = _candidates(ranked)
+    choice = Choice(tuple(set(ranked[0].removed) - set(gone)), tried, tried[0])
+    return choice if len(ranked) == 1 else _with_lead(choice, ranked)
+
+
+def _decided(choice: Choice, rounds: Sequence[Sequence[_Taught]]) -> Choice:
+    """The step at which orders were compared: the play-off, last round first, then its own look."""
+    tried = [candidate for ranked in reversed(rounds) for candidate in _candidates(ranked)]
+    whole = replace(choice, candidates=[*tried, *choice.candidates], winner=tried[0])
+    return _with_lead(whole, rounds[-1])
+
+
+def _candidates(ranked: Sequence[_Taught]) -> list[Candidate]:
+    return [candidate for taught in ranked for candidate in taught.candidates]
+
+
+def _with_lead(choice: Choice, ranked: Sequence[_Taught]) -> Choice:
+    if ranked[1].losses is None:  # it diverged: there is nothing to measure the lead by
+        return choice
+    lead = ranked[1].loss - ranked[0].loss
+    return replace(choice, lead=lead, probability=ranked[0].surely(ranked[1]))
+
+
+@dataclass(frozen=True)
+class _Taught:
+    """One set of layers gone, taught with one or several seeds.
+
+    Attributes:
+        losses: mean over the seeds of each example's loss, (rows,); None if a training diverged.
+    """
+
+    removed: Removed
+    candidates: tuple[Candidate, ...]
+    losses: NDArray[np.float32] | None
+
+    @property
+    def loss(self) -> float:
+        return inf if self.losses is None else float(self.losses.mean())
+
+    def surely(self, other: _Taught) -> float:
+        """How surely this one is the better of two."""
+        if self.losses is None or other.losses is None:
+            return 1.0
+        return probability_smaller(self.losses, other.losses)
+
+
+def _teach(
+    candidates: Sequence[Removed], examples: int, seeds: int, bench: Workbench, heat: Heat
+) -> list[_Taught]:
+    """Teach each candidate from so many examples; the best comes first, the highest on a tie."""
+    trials = [Trial(gone, examples, seed) for gone in candidates for seed in range(seeds)]
+    outcomes = dict(zip(trials, bench.outcomes(trials, heat), strict=True))
+    taught = []
+    for gone in candidates:
+        own = {trial: one for trial, one in outcomes.items() if trial.removed == gone}
+        diverged = any(one.loss is None for one in own.values())
+        losses = None if diverged else np.mean([bench.losses(trial) for trial in own], axis=0)
+        taught.append(_Taught(gone, tuple(own.values()), losses))
+    return sorted(taught, key=lambda one: (one.loss, tuple(-layer for layer in one.removed)))
+
+
+_DEFAULT = FastGreedy()
+
+FAST_GREEDY = Strategy(
+    "fast-greedy",
+    "from the fine-tuned model, by short lessons and refitted heads; never below the rules",
+    _DEFAULT.effort,
+    _DEFAULT.choose,
+    needs_teacher=True,
+)

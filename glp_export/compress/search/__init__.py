@@ -1,0 +1,1 @@
+"""The search: trials, the log of them, comparisons, and where trials run."""

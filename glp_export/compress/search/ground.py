@@ -1,0 +1,155 @@
+"""What trials stand on, and how one is carried out: a pure function that any machine can run."""
+
+from __future__ import annotations
+
+import copy
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glp_export.compress.plan import Candidate
+from glp_export.compress.search.trial import Trial
+from glp_export.encoder import (
+    Lesson,
+    Recovery,
+    predict_with_features,
+    remove_layers,
+    torch_threads,
+)
+from glp_export.tasks import KINDS, Task, score, truth_of
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel
+
+DIVERGED = -1.0
+"""The score of a candidate whose training diverged: no metric is worse."""
+
+PROBE_ROWS = 512
+"""Examples that a candidate's head is refitted on, at most."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Everything that a trial needs; plain data, so it travels to another machine.
+
+    Attributes:
+        ancestor: the unpruned model whose layers candidates inherit; never changed.
+        lesson: what a candidate is taught from: the `fit` examples, and for how long.
+        recovery: how it is taught.
+        select: encoded examples that it is scored on.
+        refit: judge a candidate by the loss of a head refitted to it, besides its score.
+        threads: of PyTorch; the same number gives the same numbers.
+        answers: the ancestor's on `select`, where it is the teacher.
+    """
+
+    ancestor: PreTrainedModel
+    lesson: Lesson
+    recovery: Recovery
+    task: Task
+    select: Dataset
+    refit: bool
+    threads: int
+    answers: NDArray[np.float32] | None = None
+
+    @property
+    def whole(self) -> int:
+        """Training examples of a whole teaching, every pass counted."""
+        return round(len(self.lesson.examples) * self.lesson.settings.epochs)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a trial.
+
+    Attributes:
+        logits: the answers on `select`, float32.
+        losses: of the refitted head on `select`, (rows,) float32, or None.
+    """
+
+    candidate: Candidate
+    logits: NDArray[np.float32]
+    losses: NDArray[np.float32] | None = None
+
+
+def carry_out(ground: Ground, trial: Trial) -> Outcome:
+    """Build, teach and score one candidate; two models are in memory, the ancestor and it.
+
+    The same trial on the same ground gives the same outcome, its seconds excepted.
+    """
+    with torch_threads(ground.threads):
+        return _carry_out(ground, trial)
+
+
+def portable(ground: Ground) -> Ground:
+    """The same ground without a file or a device of this machine, to be sent to another.
+
+    Encoded examples lie in memory-mapped files, of which a pickle keeps the path alone; here
+    they are taken into memory, and the ancestor's weights with them. What is sent is about the
+    ancestor's float32 weights (440 MB for BERT base) and the token ids, a few bytes a token.
+    """
+    lesson = replace(ground.lesson, examples=_in_memory(ground.lesson.examples))
+    ancestor = ground.ancestor
+    if ancestor.device.type != "cpu":
+        ancestor = copy.deepcopy(ancestor).cpu()
+    return replace(ground, ancestor=ancestor, lesson=lesson, select=_in_memory(ground.select))
+
+
+def _in_memory(examples: Dataset) -> Dataset:
+    from datasets import Dataset
+    from datasets.table import InMemoryTable
+
+    table = examples.with_format("arrow")[:]  # the rows that were selected, no others
+    return Dataset(InMemoryTable(table.combine_chunks()), info=examples.info)
+
+
+def _carry_out(ground: Ground, trial: Trial) -> Outcome:
+    start = time.perf_counter()
+    model = remove_layers(ground.ancestor, trial.removed)
+    lesson = ground.lesson.part(trial.examples, trial.repeat)
+    if lesson is not None:
+        ground.recovery.teach(model, lesson, None)
+    logits, features = _read(ground, model, ground.select)
+    finite = bool(np.isfinite(logits).all())
+    losses = _refit(ground, model, features) if ground.refit and finite else None
+    candidate = Candidate(
+        removed=trial.removed,
+        examples=trial.examples,
+        repeat=trial.repeat,
+        score=score(ground.task, logits, _truth(ground, ground.select)) if finite else DIVERGED,
+        loss=None if losses is None else float(losses.mean()),
+        seconds=time.perf_counter() - start,
+    )
+    return Outcome(candidate, logits, losses)
+
+
+def _refit(ground: Ground, model: PreTrainedModel, features: Any) -> NDArray[np.float32]:
+    """Losses (rows,) on `select` of a head that was fitted to what this candidate computes.
+
+    A candidate's own head was trained behind the layers that went. How badly it fits says more
+    about the head than about what the remaining layers know, and the head is mended in no time.
+    """
+    examples = ground.lesson.examples
+    order = np.random.default_rng(ground.lesson.settings.seed).permutation(len(examples))
+    probed, kind = order[:PROBE_ROWS], KINDS[ground.task.kind]
+    seen = examples.select(probed)
+    _, known = _read(ground, model, seen)
+    labels, wanted = (_truth(ground, rows) for rows in (seen, ground.select))
+    if not kind.refit_to_teacher:
+        return kind.refit(known, labels, features, wanted)
+    answers = ground.lesson.teacher_logits
+    if answers is None or ground.answers is None:
+        raise ValueError(f"candidates for {kind.name} are judged beside a teacher")
+    return kind.refit(known, (labels, answers[probed]), features, (wanted, ground.answers))
+
+
+def _truth(ground: Ground, rows: Dataset) -> Any:
+    return truth_of(ground.task, rows)
+
+
+def _read(ground: Ground, model: PreTrainedModel, rows: Dataset) -> tuple[NDArray[np.float32], Any]:
+    lesson = ground.lesson
+    return predict_with_features(model, rows, lesson.tokenizer, device=lesson.settings.device)

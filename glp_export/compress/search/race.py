@@ -1,0 +1,120 @@
+"""One comparison of candidates while their outcomes come in: who leads, and how surely."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import inf
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glp_export.compress.plan import Candidate
+from glp_export.compress.search.confidence import probability_smaller
+from glp_export.compress.search.trial import Removed
+from glp_export.core.progress import Entrant, Standings
+
+Losses = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Heat:
+    """What a comparison is about.
+
+    Attributes:
+        title: `step 2 of 3`; empty where nobody needs to follow it.
+        gone: the layers that went for good before.
+    """
+
+    title: str = ""
+    gone: Removed = ()
+
+
+@dataclass
+class Race:
+    """Ranks candidates as strategies do: by loss where there is one, else by rounded score.
+
+    Attributes:
+        heat: what it is about.
+        of: how many outcomes there will be.
+        layers: of the unpruned model.
+        metric: of the scores.
+    """
+
+    heat: Heat
+    of: int
+    layers: int
+    metric: str
+    _runners: dict[Removed, _Runner] = field(default_factory=dict)
+    _tried: int = 0
+
+    def add(self, candidate: Candidate, losses: Losses | None) -> Standings:
+        """Take in one outcome.
+
+        Args:
+            candidate: what was tried.
+            losses: of its refitted head, (rows,); None where it diverged or none was fitted.
+        """
+        runner = self._runners.setdefault(candidate.removed, _Runner(candidate.removed))
+        runner.scores.append(candidate.score)
+        runner.losses.append(losses)
+        self._tried += 1
+        by_loss = any(one.mean is not None for one in self._runners.values())
+        ranked = sorted(self._runners.values(), key=_by_loss if by_loss else _by_score)
+        return Standings(
+            title=self.heat.title,
+            metric=self.metric,
+            layers=self.layers,
+            gone=self.heat.gone,
+            entrants=tuple(self._entrant(one, ranked[0], by_loss) for one in ranked),
+            tried=self._tried,
+            of=self.of,
+        )
+
+    def _entrant(self, one: _Runner, first: _Runner, by_loss: bool) -> Entrant:
+        removed = tuple(layer for layer in one.removed if layer not in self.heat.gone)
+        entrant = Entrant(removed, one.score, one.loss)
+        if one is first:
+            return entrant
+        if not by_loss:
+            return Entrant(removed, one.score, behind=first.score - one.score)
+        if one.mean is None or first.mean is None:
+            return entrant
+        return Entrant(
+            removed,
+            one.score,
+            one.loss,
+            behind=float(one.mean.mean() - first.mean.mean()),
+            probability=probability_smaller(first.mean, one.mean),
+        )
+
+
+@dataclass
+class _Runner:
+    """One set of layers gone, with what its seeds have brought so far."""
+
+    removed: Removed
+    scores: list[float] = field(default_factory=list)
+    losses: list[Losses | None] = field(default_factory=list)
+
+    @property
+    def score(self) -> float:
+        return float(np.mean(self.scores))
+
+    @property
+    def mean(self) -> Losses | None:
+        """The mean over its seeds of each example's loss, (rows,); None if one diverged."""
+        known = [one for one in self.losses if one is not None]
+        return np.mean(known, axis=0) if known and len(known) == len(self.losses) else None
+
+    @property
+    def loss(self) -> float | None:
+        return None if self.mean is None else float(self.mean.mean())
+
+
+def _by_loss(one: _Runner) -> tuple[float, Sequence[int]]:
+    return inf if one.loss is None else one.loss, tuple(-layer for layer in one.removed)
+
+
+def _by_score(one: _Runner) -> tuple[float, Sequence[int]]:
+    return -round(one.score, 3), tuple(-layer for layer in one.removed)

@@ -1,0 +1,289 @@
+"""Targets instead of a number of layers: what is asked for, and whether it was reached."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from glp_export.core.errors import LatencyError, UsageError
+
+if TYPE_CHECKING:
+    from glp_export.bench.benchmark_file import BenchmarkFile, Row
+
+_NUMBER = r"(?P<number>\d+(?:\.\d*)?|\.\d+)"
+_AT_SHAPE = r"(?:@(?P<batch>\d+)x(?P<length>\d+))?"
+_MILLISECONDS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a target is measured on: a batch size and a length in tokens."""
+
+    batch_size: int
+    sequence_length: int
+
+    @property
+    def name(self) -> str:
+        """As benchmark.json calls it: `8x128`."""
+        return f"{self.batch_size}x{self.sequence_length}"
+
+
+DEFAULT_SHAPE = Shape(1, 128)
+
+
+@dataclass(frozen=True)
+class SpeedupTarget:
+    """How many times faster than the unpruned model, both in ONNX Runtime, at one shape."""
+
+    flag: ClassVar[str] = "--target-speedup"
+
+    value: float
+    shape: Shape = DEFAULT_SHAPE
+
+    @classmethod
+    def parse(cls, text: str) -> SpeedupTarget:
+        """Read `2.0` or `2.0@8x128`.
+
+        Raises:
+            UsageError: it is written otherwise, or asks for no speedup.
+        """
+        number, shape, _ = _read(cls.flag, text, _NUMBER, example="2.0 or 2.0@8x128")
+        if number <= 1:
+            raise UsageError(
+                f"a speedup of {number:g} is none: the unpruned model is 1",
+                where=f"{cls.flag} {text}",
+                fix="ask for more than 1, such as 2.0",
+            )
+        return cls(number, shape)
+
+    def __str__(self) -> str:
+        return f"{self.flag} {self.value:g}@{self.shape.name}"
+
+
+@dataclass(frozen=True)
+class LatencyBudget:
+    """The most milliseconds that the median batch of one shape may take in ONNX Runtime."""
+
+    flag: ClassVar[str] = "--latency-budget"
+
+    milliseconds: float
+    shape: Shape = DEFAULT_SHAPE
+
+    @classmethod
+    def parse(cls, text: str) -> LatencyBudget:
+        """Read `10ms`, `10ms@1x128`, `0.5s@8x64` or `800us@1x32`.
+
+        Raises:
+            UsageError: it is written otherwise, or is no time at all.
+        """
+        example = "10ms@1x128, 0.5s@8x64 or 800us@1x32"
+        pattern = rf"{_NUMBER}\s*(?P<unit>us|ms|s)"
+        number, shape, unit = _read(cls.flag, text, pattern, example=example)
+        if number == 0:
+            raise UsageError(
+                "nothing runs in no time", where=f"{cls.flag} {text}", fix=f"write {example}"
+            )
+        return cls(number * _MILLISECONDS[unit], shape)
+
+    def __str__(self) -> str:
+        return f"{self.flag} {self.milliseconds:g}ms@{self.shape.name}"
+
+
+@dataclass(frozen=True)
+class DepthLatency:
+    """How fast a depth is at one shape.
+
+    Attributes:
+        layers: that are left.
+        shape: that it ran on.
+        p50_ms: median milliseconds a batch.
+        p50_high_ms: upper end of the median's 95 % interval, where there is one.
+        speedup: over the unpruned model in ONNX Runtime.
+        speedup_low: lower end of its 95 % interval.
+        speedup_high: upper end.
+    """
+
+    layers: int
+    shape: Shape
+    p50_ms: float
+    p50_high_ms: float | None
+    speedup: float
+    speedup_low: float
+    speedup_high: float
+
+    @property
+    def speedup_words(self) -> str:
+        """`1.98× (1.90–2.04)`."""
+        return f"{self.speedup:.2f}× ({self.speedup_low:.2f}–{self.speedup_high:.2f})"
+
+    @property
+    def latency_words(self) -> str:
+        """`10.2 ms`, with what it may be at most."""
+        high = "" if self.p50_high_ms is None else f" (up to {self.p50_high_ms:.3g})"
+        return f"{self.p50_ms:.3g} ms{high}"
+
+
+@dataclass(frozen=True)
+class DepthScore:
+    """How accurate a depth is.
+
+    Attributes:
+        layers: that are left.
+        score: the task's metric on `select`.
+        drop: the unpruned model's score on the same examples, less this one.
+        low: lower end of the drop's 95 % paired bootstrap interval.
+        high: upper end.
+        probability: share of the resamples in which the drop is within the budget.
+    """
+
+    layers: int
+    score: float
+    drop: float
+    low: float
+    high: float
+    probability: float
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the pruned model shall reach; None is not asked for.
+
+    Attributes:
+        speedup: at least so much faster than the unpruned model.
+        latency: at most so many milliseconds.
+        max_drop: metric points on `select` that may be lost at most.
+    """
+
+    speedup: SpeedupTarget | None = None
+    latency: LatencyBudget | None = None
+    max_drop: float | None = None
+
+    @classmethod
+    def parse(cls, speedup: str | None, latency: str | None, max_drop: float | None) -> Targets:
+        """Read the three settings as they are given.
+
+        Raises:
+            UsageError: one is not written as it should be; its flag is named.
+        """
+        return cls(
+            None if speedup is None else SpeedupTarget.parse(speedup),
+            None if latency is None else LatencyBudget.parse(latency),
+            max_drop,
+        )
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is asked for, so that the depth is to be found."""
+        return self.fast_enough_asked or self.max_drop is not None
+
+    @property
+    def fast_enough_asked(self) -> bool:
+        """Whether speed is asked for."""
+        return bool(self.timed)
+
+    @property
+    def timed(self) -> tuple[SpeedupTarget | LatencyBudget, ...]:
+        """The targets that are measured in time."""
+        return tuple(target for target in (self.speedup, self.latency) if target is not None)
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """The shapes that have to be measured, each once."""
+        return tuple(dict.fromkeys(target.shape for target in self.timed))
+
+    @property
+    def asked_of_time(self) -> str:
+        """The flags of the targets that are measured in time, for errors."""
+        return ", ".join(map(str, self.timed))
+
+    def misses(self, reached: Sequence[DepthLatency], *, surely: bool) -> list[str]:
+        """What falls short, one clause a target; nothing if all that is asked of time is met.
+
+        Args:
+            reached: one model, at most one row a shape.
+            surely: hold the worse end of the interval to the target and not the measured value.
+        """
+        rows = {row.shape: row for row in reached}
+        return [
+            clause
+            for target in self.timed
+            if (clause := _miss(target, rows.get(target.shape), surely)) is not None
+        ]
+
+
+def check_shipped(targets: Targets, benchmark: BenchmarkFile) -> None:
+    """Hold the shipped files, as they were measured in the end, to the targets of time.
+
+    One of the pruned ONNX files has to meet them all, by the measured value: the margin for noise
+    was taken when the depth was chosen.
+
+    Raises:
+        LatencyError: none does.
+    """
+    files: dict[str, list[Row]] = {}
+    for row in benchmark.rows:
+        if row.contender == "pruned" and row.runtime == "onnxruntime":
+            files.setdefault(row.variant, []).append(row)
+    reached = {variant: _latencies(targets, rows) for variant, rows in files.items()}
+    missed = {variant: targets.misses(rows, surely=False) for variant, rows in reached.items()}
+    if not targets.fast_enough_asked or not all(missed.values()):
+        return
+    nearest = min(
+        missed, key=lambda name: (len(missed[name]), sum(row.p50_ms for row in reached[name]))
+    )
+    raise LatencyError(
+        f"what would ship is not fast enough: {nearest}: {'; '.join(missed[nearest])}",
+        where=targets.asked_of_time,
+        fix="measure on an idle machine with more --bench-rounds, or ask for less",
+    )
+
+
+def _read(flag: str, text: str, pattern: str, *, example: str) -> tuple[float, Shape, str]:
+    """The number, the shape and the unit, if there is one, in what a flag was given."""
+    found = re.fullmatch(pattern + _AT_SHAPE, text.strip(), re.ASCII)
+    parts = found.groupdict() if found else {}
+    batch, length = parts.get("batch"), parts.get("length")
+    shape = Shape(int(batch), int(length)) if batch and length else DEFAULT_SHAPE
+    if not found or min(shape.batch_size, shape.sequence_length) < 1:
+        raise UsageError(
+            f"{flag} cannot be read: {text!r}",
+            where=f"{flag} {text}",
+            fix=f"write {example} (batch size x length in tokens)",
+        )
+    return float(parts["number"]), shape, parts.get("unit", "")
+
+
+def _miss(
+    target: SpeedupTarget | LatencyBudget, row: DepthLatency | None, surely: bool
+) -> str | None:
+    """How a row falls short of a target, None if it does not."""
+    at = target.shape.name
+    if row is None:
+        return f"{at} was not measured"
+    if isinstance(target, SpeedupTarget):
+        counted = row.speedup_low if surely else row.speedup
+        if counted >= target.value:
+            return None
+        return f"{row.speedup_words} at {at}, {target.value:g}× was asked for"
+    high = row.p50_ms if row.p50_high_ms is None else max(row.p50_ms, row.p50_high_ms)
+    if (high if surely else row.p50_ms) <= target.milliseconds:
+        return None
+    return f"{row.latency_words} at {at}, {target.milliseconds:g} ms was asked for"
+
+
+def _latencies(targets: Targets, rows: Sequence[Row]) -> list[DepthLatency]:
+    """The rows of benchmark.json that targets are about."""
+    by_shape = {row.shape: row for row in rows}
+    found = []
+    for shape in targets.shapes:
+        row = by_shape.get(shape.name)
+        speedup = row.speedup.vs_onnxruntime_fp32_unpruned if row else None
+        if row and speedup:
+            found.append(
+                DepthLatency(
+                    row.layers, shape, row.p50_ms, None, speedup.value, speedup.low, speedup.high
+                )
+            )
+    return found

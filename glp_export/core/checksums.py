@@ -1,0 +1,111 @@
+"""The list of SHA-256 sums that keeps an artifact honest, as `sha256sum -c` reads it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from glp_export.core.errors import ModelError
+
+CHECKSUMS = "glp/SHA256SUMS"
+"""Its name below an artifact's root."""
+
+_CHUNK = 1 << 20
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file as 64 hexadecimal digits, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def verify_files(
+    root: Path, names: Iterable[str] | None = None, *, perhaps: Iterable[str] = ()
+) -> None:
+    """Check that files are there and are what they were when the list was written.
+
+    Args:
+        root: of the artifact.
+        names: the files to check, as listed; by default every one that is listed. Files that are
+            not listed are let be then: a deployment may put its own beside ours.
+        perhaps: more files, which an artifact need not have; checked if they are there or listed.
+
+    Raises:
+        ModelError: the list is missing or unreadable, or a file is missing, changed or, where it
+            was named, not listed; it is named.
+    """
+    listed = listed_files(root)
+    there = [name for name in perhaps if name in listed or (root / name).is_file()]
+    for name in (*(listed if names is None else names), *there):
+        path = root / name
+        if name not in listed:
+            raise ModelError(
+                f"{name} is not listed in {CHECKSUMS}, so nothing vouches for it.",
+                where=str(path),
+                fix="Copy the whole directory again, or make the artifact again.",
+            )
+        if not path.is_file():
+            raise ModelError(
+                f"{name} is listed in {CHECKSUMS} and is missing.",
+                where=str(path),
+                fix="Copy the whole directory again, or make the artifact again.",
+            )
+        if file_sha256(path) != listed[name]:
+            raise ModelError(
+                f"{name} is not the file that was exported: its SHA-256 differs.",
+                where=str(path),
+                fix="Copy it again; if it was edited on purpose, make the artifact again.",
+            )
+
+
+def enter(root: Path, names: Iterable[str]) -> None:
+    """Enter files that were made anew into the list, and leave every other line as it is.
+
+    Args:
+        root: of the artifact.
+        names: of the files, below the root.
+
+    Raises:
+        ModelError: the list is missing or unreadable.
+        OSError: a file cannot be read, or the list cannot be written.
+    """
+    listed = listed_files(root)
+    listed.update({name: file_sha256(root / name) for name in names})
+    ordered = sorted(listed, key=PurePosixPath)
+    lines = "".join(f"{listed[name]}  {name}\n" for name in ordered)
+    (root / CHECKSUMS).write_text(lines, encoding="utf-8")
+
+
+def listed_files(root: Path) -> dict[str, str]:
+    """Every file that the list vouches for: its name, as listed, to its SHA-256.
+
+    Raises:
+        ModelError: the list is missing or unreadable.
+    """
+    path = root / CHECKSUMS
+    if not path.is_file():
+        raise ModelError(
+            f"The directory has no {CHECKSUMS}, so it is no complete artifact.",
+            where=str(root),
+            fix="Make it with `glp-export prune-and-export`.",
+        )
+    listed = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        digest, separator, name = line.partition("  ")
+        if len(digest) != 64 or not separator or not _stays_inside(name):
+            raise ModelError(
+                "The line is not a SHA-256 and a file name of the artifact.",
+                where=f"{path}, line {number}",
+                fix="Make the artifact again.",
+            )
+        listed[name] = digest
+    return listed
+
+
+def _stays_inside(name: str) -> bool:
+    pure = PurePosixPath(name)
+    return bool(name) and not pure.is_absolute() and ".." not in pure.parts

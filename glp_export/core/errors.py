@@ -1,0 +1,87 @@
+"""Every error that a user can meet, each with the exit code it ends the command with.
+
+An error says three things: *what* is wrong, *where* (a file, a row, a flag) and what to *do*.
+Anything else that escapes is an internal error, exit code 1.
+"""
+
+from __future__ import annotations
+
+
+class GlpError(Exception):
+    """Base of all errors with a message for the user.
+
+    Args:
+        what: one sentence that names the fault.
+        where: the file, row, column or flag that it stands in, if there is one.
+        fix: what the user can do about it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str | None = None, fix: str | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.fix = fix
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        if self.where:
+            lines.append(f"  where: {self.where}")
+        if self.fix:
+            lines.append(f"  do:    {self.fix}")
+        return "\n".join(lines)
+
+
+class UsageError(GlpError):
+    """A flag, a configuration file or a combination of them that cannot be carried out."""
+
+    exit_code = 2
+
+
+class ParityError(GlpError):
+    """An exported file does not compute what the PyTorch model computes."""
+
+    exit_code = 3
+
+
+class AccuracyError(GlpError):
+    """The accuracy budget is missed."""
+
+    exit_code = 4
+
+
+class LatencyError(GlpError):
+    """The latency budget is missed."""
+
+    exit_code = 5
+
+
+class DeviceError(GlpError):
+    """The device or execution provider asked for is not there."""
+
+    exit_code = 6
+
+
+class DataError(GlpError):
+    """The data cannot be read, fetched or used."""
+
+    exit_code = 7
+
+
+class ModelError(GlpError):
+    """The model cannot be read, fetched or pruned."""
+
+    exit_code = 7
+
+
+class HubError(GlpError):
+    """The hub cannot be reached, or does not take what it is sent."""
+
+    exit_code = 7
+
+
+class OutputError(GlpError):
+    """The output directory is in the way, or cannot be written."""
+
+    exit_code = 8

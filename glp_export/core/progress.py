@@ -1,0 +1,118 @@
+"""How a long job says where it is, without knowing who listens.
+
+Stages call; a terminal, a log or nobody answers. What a terminal shows is in
+`glp_export.cli.progress`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """One candidate among those that a search compares.
+
+    Attributes:
+        removed: the layers that would go with it, besides those that are gone.
+        score: the task's metric; the mean over its seeds.
+        loss: what it is ranked by, likewise; None where the score ranks.
+        behind: its loss less the first one's, or the first one's score less its own; None for
+            the first, and where it diverged.
+        probability: how surely the first is the better of the two; None where the score ranks.
+    """
+
+    removed: tuple[int, ...]
+    score: float
+    loss: float | None = None
+    behind: float | None = None
+    probability: float | None = None
+
+
+@dataclass(frozen=True)
+class Standings:
+    """Where a search stands within one comparison of candidates.
+
+    Attributes:
+        title: `step 2 of 3`.
+        metric: what `Entrant.score` is.
+        layers: that the unpruned model has.
+        gone: those that went for good before.
+        entrants: that are known so far, the best first.
+        tried: trainings that are done.
+        of: those of the whole comparison.
+    """
+
+    title: str
+    metric: str
+    layers: int
+    gone: tuple[int, ...]
+    entrants: tuple[Entrant, ...]
+    tried: int
+    of: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether the first has won."""
+        return self.tried == self.of
+
+
+class Meter:
+    """One stage's progress, in units of work that may differ in what they cost."""
+
+    def begin(
+        self,
+        total: int,
+        *,
+        cost: float | None = None,
+        at_most: bool = False,
+        later: float = 0.0,
+    ) -> None:
+        """Begin to count anew.
+
+        Args:
+            total: units of work.
+            cost: of all of them, in any measure that `advance` uses too; else 1 each.
+            at_most: whether it may well be less.
+            later: seconds that the stage will surely go on after them.
+        """
+
+    def update(self, done: float, total: int | None = None, note: str = "") -> None:
+        """Say how many of how many units of work are done, and what is in hand."""
+
+    def advance(self, note: str = "", *, cost: float = 1.0, known: bool = False) -> None:
+        """Say that one more unit is done.
+
+        Args:
+            note: what came of it.
+            cost: of it, beside that of all.
+            known: it was done before and took no time now.
+        """
+
+    def show(self, standings: Standings) -> None:
+        """Tell where a search stands."""
+
+
+class Progress:
+    """Listens to nothing; the base of what does."""
+
+    @contextmanager
+    def stage(self, title: str, total: int | None = None) -> Iterator[Meter]:
+        """Enter a stage of the job; `total` units of work if known beforehand."""
+        yield Meter()
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Keep still while latencies are measured: do nothing but when a meter is called."""
+        yield
+
+    def expect(self, stages: int) -> None:
+        """Say how many stages are still to come."""
+
+    def skip(self, title: str, reason: str) -> None:
+        """Say that a stage that was to come is not needed, and why."""
+
+    def say(self, message: str) -> None:
+        """Tell the user one thing that they will want to know."""

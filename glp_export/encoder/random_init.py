@@ -1,0 +1,93 @@
+"""Stand-ins for what is not at hand: the unpruned model of an artifact, and data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glp_export.core.errors import ModelError
+from glp_export.encoder.families import auto_class_for
+from glp_export.encoder.layer_stack import find_layer_stack
+from glp_export.encoder.model_files import kind_of_files
+from glp_export.encoder.transformers_compat import quiet_weights, save_tokenizer
+from glp_export.serve.settings import read_settings
+from glp_export.tasks import KINDS, Task, kind_of_config
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase
+
+
+def unpruned_twin(artifact: Path, num_layers: int, auto_class: str, directory: Path) -> Path:
+    """Save a model of the artifact's shape and `num_layers` layers, with random weights.
+
+    What it answers means nothing; how long it takes is what the unpruned model takes.
+    """
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(artifact, local_files_only=True)
+    build = getattr(transformers, auto_class_for(auto_class, config)).from_config
+    setattr(config, find_layer_stack(build(config)).count, num_layers)
+    with quiet_weights():
+        build(config).save_pretrained(directory)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(artifact, local_files_only=True)
+    save_tokenizer(tokenizer, directory)
+    return directory
+
+
+def task_of_model(checkpoint: Path) -> Task:
+    """The task that a fine-tuned checkpoint was made for.
+
+    An artifact says its kind itself; of another checkpoint the head and the configuration tell, or
+    files beside the weights, such as those of sentence-transformers.
+
+    Raises:
+        ModelError: it has no head for any kind of task.
+    """
+    from transformers import AutoConfig
+
+    if not (checkpoint / "config.json").is_file():
+        raise ModelError(
+            "there is no checkpoint", where=str(checkpoint), fix="give what save_pretrained wrote"
+        )
+    config = AutoConfig.from_pretrained(checkpoint, local_files_only=True)
+    said = read_settings(checkpoint).kind
+    kind = KINDS.get(said or "") or kind_of_config(config)
+    kind = kind or KINDS.get(kind_of_files(checkpoint) or "")
+    if kind is None:
+        raise ModelError(
+            "the checkpoint has no head that is known here: "
+            f"{', '.join(config.architectures or ()) or 'none'}",
+            where=str(checkpoint),
+            fix=f"fine-tune it for {' or '.join(KINDS)} first, or use prune-and-export",
+        )
+    labels = tuple(str(config.id2label[i]) for i in range(config.num_labels)) if kind.named else ()
+    return Task(
+        name=checkpoint.name,
+        kind=kind.name,
+        text_columns=("text",),
+        label_column="label",
+        labels=labels,
+        metric=kind.metric_for(labels),
+    )
+
+
+def random_rows(
+    tokenizer: PreTrainedTokenizerBase, max_length: int, seed: int, count: int = 64
+) -> Dataset:
+    """Encoded rows of random tokens and lengths, for a check where there is no data."""
+    import numpy as np
+    from datasets import Dataset
+
+    generator = np.random.default_rng(seed)
+    longest = min(max_length, tokenizer.model_max_length)
+    special = set(tokenizer.all_special_ids)
+    ids = [token for token in range(len(tokenizer)) if token not in special]
+    rows: list[dict[str, Any]] = []
+    for length in generator.integers(3, longest + 1, size=count):
+        input_ids = [int(token) for token in generator.choice(ids, size=length)]
+        mask = [1] * len(input_ids)
+        rows.append(
+            {"input_ids": input_ids, "attention_mask": mask, "labels": 0, "length": len(input_ids)}
+        )
+    return Dataset.from_list(rows)

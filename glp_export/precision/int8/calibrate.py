@@ -1,0 +1,119 @@
+"""The ranges of activations on rows of the task, for static quantisation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from glp_export.artifact.onnx_file import sidecar, write_graph
+from glp_export.artifact.session import feeds_for, open_session
+from glp_export.core.errors import UsageError
+from glp_export.core.quiet import quiet
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from onnx import ModelProto
+
+    Array = np.ndarray[Any, Any]
+    Batch = Mapping[str, Array]
+
+MINIMUM_ROWS = 16
+"""Fewer rows say little about the range that other rows will have."""
+
+_BINS = {"entropy": 128, "percentile": 2048}
+"""Bins of the histograms, as ONNX Runtime's own calibrators have them."""
+
+_PERCENTILE = 99.99
+
+
+def activation_ranges(
+    model: ModelProto,
+    tensors: Sequence[str],
+    batches: Sequence[Batch],
+    calibration: str,
+    scratch: Path,
+    *,
+    threads: int,
+) -> dict[str, tuple[float, float]]:
+    """Run a float graph on padded batches and note the range of some of its tensors.
+
+    Args:
+        model: the float graph.
+        tensors: names of float tensors in it.
+        batches: model inputs by name, each `(batch, length) int64`.
+        calibration: "minmax", "entropy" or "percentile".
+        scratch: where the graph is written for the session; it is removed afterwards.
+        threads: of the session.
+
+    Raises:
+        UsageError: too few rows, or no such calibration.
+    """
+    rows = sum(len(batch["input_ids"]) for batch in batches)
+    if rows < MINIMUM_ROWS:
+        raise UsageError(
+            f"Static quantisation needs at least {MINIMUM_ROWS} rows to calibrate on, "
+            f"and got {rows}.",
+            fix="Give more rows of the training data, or use dynamic quantisation.",
+        )
+    values = _values(model, tensors, batches, scratch, threads)
+    return _extremes(values) if calibration == "minmax" else _histograms(values, calibration)
+
+
+def _values(
+    model: ModelProto,
+    tensors: Sequence[str],
+    batches: Sequence[Batch],
+    scratch: Path,
+    threads: int,
+) -> Iterable[dict[str, Array]]:
+    """The tensors' values, batch by batch."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    exposed = onnx.ModelProto()
+    exposed.CopyFrom(model)
+    del exposed.graph.output[:]
+    exposed.graph.output.extend(
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in tensors
+    )
+    path = write_graph(exposed, scratch)
+    try:
+        session = open_session(path, threads=threads)
+        for batch in batches:
+            values = session.run(list(tensors), feeds_for(session, batch))
+            yield dict(zip(tensors, values, strict=True))
+    finally:
+        path.unlink(missing_ok=True)
+        sidecar(path).unlink(missing_ok=True)
+
+
+def _extremes(batches: Iterable[dict[str, Array]]) -> dict[str, tuple[float, float]]:
+    ranges: dict[str, tuple[float, float]] = {}
+    for values in batches:
+        for name, value in values.items():
+            low, high = ranges.get(name, (float("inf"), float("-inf")))
+            ranges[name] = (min(low, float(value.min())), max(high, float(value.max())))
+    return ranges
+
+
+def _histograms(
+    batches: Iterable[dict[str, Array]], calibration: str
+) -> dict[str, tuple[float, float]]:
+    """Ranges that leave outliers away, by ONNX Runtime's own collector."""
+    from onnxruntime.quantization.calibrate import HistogramCollector
+
+    collector = HistogramCollector(
+        method=calibration,
+        symmetric=False,
+        num_bins=_BINS[calibration],
+        num_quantized_bins=128,
+        percentile=_PERCENTILE,
+        scenario="same",
+    )
+    with quiet():
+        for values in batches:
+            collector.collect(values)
+        found = collector.compute_collection_result()
+    return {name: (float(low), float(high)) for name, (low, high, *_) in found.items()}

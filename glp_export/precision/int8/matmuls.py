@@ -1,0 +1,207 @@
+"""The matrix products of an exported encoder that have a constant weight, under stable names.
+
+They are told by where they stand: what feeds a softmax is a layer's query, key and value, what
+reads its result is the layer's output, and so on. So names do not depend on what an exporter calls
+its nodes, and a graph that was rewritten has the names of the one that it was made from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from glp_export.artifact.graph_passes.graph import GraphView, attribute
+from glp_export.artifact.onnx_file import OnnxFile, read_graph
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto
+
+_FEED_FORWARD = 2
+"""Products of a feed-forward block where there is only one layer, so that none can be counted."""
+
+
+TABLE = "embeddings"
+"""The role of the one thing that is looked up and not multiplied."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """A matrix product with a constant weight, or several of one layer that read the same tensor.
+
+    Attributes:
+        name: "layer.3.attention.qkv", "classifier", "embeddings"; the same in every form of a
+            graph. Graphs that are no encoder have "product.0", "product.1", … in graph order.
+        layer: number of the layer in this graph, from 0; None outside of them.
+        role: the name without the layer.
+        rows: rows of the weight, the width that is read; of a table its entries.
+        columns: columns of the weight, the width that is written; all of them together.
+    """
+
+    name: str
+    layer: int | None
+    role: str
+    rows: int
+    columns: int
+
+    @property
+    def work(self) -> int:
+        """Multiply-adds for one token; of a table the numbers that are copied."""
+        return self.columns if self.role == TABLE else self.rows * self.columns
+
+
+@dataclass(frozen=True)
+class Located:
+    """A product and the nodes that compute it."""
+
+    product: Product
+    nodes: tuple[NodeProto, ...]
+
+
+def products(source: OnnxFile | ModelProto) -> tuple[Product, ...]:
+    """What can be quantised, in the order of the graph; the embedding table is the first.
+
+    Raises:
+        ModelError: the file cannot be read.
+    """
+    model = read_graph(source.path) if isinstance(source, OnnxFile) else source
+    return tuple(located.product for located in locate(GraphView(model)))
+
+
+def locate(view: GraphView) -> list[Located]:
+    """The products of a graph with their nodes."""
+    weighted = [node for node in view.nodes if weight_shape(view, node)]
+    blocks = _attention_blocks(view, weighted)
+    names = _names(weighted, blocks) if blocks else _generic(weighted)
+    grouped: dict[tuple[int | None, str], list[NodeProto]] = {}
+    for node, key in zip(weighted, names, strict=True):
+        grouped.setdefault(key, []).append(node)
+    tables = _tables(view)
+    found = [_located(view, (None, TABLE), tables)] if tables else []
+    return found + [_located(view, key, nodes) for key, nodes in grouped.items()]
+
+
+def weight_shape(view: GraphView, node: NodeProto) -> tuple[int, int] | None:
+    """Rows and columns of a product's weight; None for nodes that are no such product."""
+    if node.op_type not in ("MatMul", "Gemm") or view.dimensions(node.input[0]) is not None:
+        return None
+    shape = view.dimensions(node.input[1])
+    if shape is None or len(shape) != 2:
+        return None
+    if node.op_type == "Gemm" and attribute(node, "transB", 0):
+        shape = shape[::-1]
+    return shape[0], shape[1]
+
+
+def _located(view: GraphView, key: tuple[int | None, str], nodes: list[NodeProto]) -> Located:
+    layer, role = key
+    if nodes[0].op_type == "Gather":
+        shapes = [view.dimensions(nodes[0].input[0]) or (0, 0)]
+    else:
+        shapes = [shape for node in nodes if (shape := weight_shape(view, node))]
+    name = role if layer is None else f"layer.{layer}.{role}"
+    columns = sum(shape[1] for shape in shapes)
+    return Located(Product(name, layer, role, shapes[0][0], columns), tuple(nodes))
+
+
+def _tables(view: GraphView) -> list[NodeProto]:
+    """The look-up in the table of word embeddings: the largest that an input indexes."""
+    inputs = {value.name for value in view.model.graph.input}
+    found = [
+        (shape[0], node)
+        for node in view.nodes
+        if node.op_type == "Gather" and node.input[1] in inputs and not attribute(node, "axis", 0)
+        if (shape := view.dimensions(node.input[0])) and len(shape) == 2
+    ]
+    return [max(found, key=lambda pair: pair[0])[1]] if found else []
+
+
+@dataclass(frozen=True)
+class _Block:
+    """One attention block: numbers of its products in graph order."""
+
+    inputs: frozenset[int]
+    output: int
+
+
+def _attention_blocks(view: GraphView, weighted: list[NodeProto]) -> list[_Block]:
+    """The attention of each layer: a softmax, what it is computed from and what reads it."""
+    numbers = {node.output[0]: number for number, node in enumerate(weighted)}
+    blocks = []
+    for softmax in view.nodes:
+        if softmax.op_type != "Softmax":
+            continue
+        context = next(_ahead(view, softmax.output[0], {"MatMul"}), None)
+        if context is None or context.output[0] in numbers:
+            continue
+        inputs = frozenset(_behind(view, context, numbers))
+        output = next(
+            (n for node in _ahead(view, context.output[0], {"MatMul", "Gemm"})
+             if (n := numbers.get(node.output[0])) is not None),
+            None,
+        )  # fmt: skip
+        if inputs and output is not None:
+            blocks.append(_Block(inputs, output))
+    return blocks
+
+
+def _behind(view: GraphView, node: NodeProto, numbers: dict[str, int]) -> Iterator[int]:
+    """Numbers of the products that a node is computed from, without those behind them."""
+    waiting, seen = list(node.input), set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen or name not in view.producers:
+            continue
+        seen.add(name)
+        if name in numbers:
+            yield numbers[name]
+        elif view.producers[name].op_type != "Shape":
+            waiting.extend(view.producers[name].input)
+
+
+def _ahead(view: GraphView, name: str, operators: set[str]) -> Iterator[NodeProto]:
+    """The nearest nodes of some kinds that read a tensor, or what is made of it."""
+    waiting, seen = [name], set()
+    while waiting:
+        for node in view.consumers[waiting.pop(0)]:
+            if node.op_type in operators:
+                yield node
+            elif node.op_type != "Shape" and id(node) not in seen:
+                seen.add(id(node))
+                waiting.extend(node.output)
+
+
+def _names(weighted: list[NodeProto], blocks: list[_Block]) -> list[tuple[int | None, str]]:
+    """Layer and role of each product.
+
+    Between a layer's output and the next layer's queries lies its feed-forward block; after the
+    last layer's as many products belong to it as to the others, and the rest is the head.
+    """
+    names: list[tuple[int | None, str]] = [(None, "embeddings.projection")] * len(weighted)
+    starts = [min(block.inputs) for block in blocks]
+    between = starts[1] - blocks[0].output - 1 if len(blocks) > 1 else _FEED_FORWARD
+    for layer, block in enumerate(blocks):
+        last = layer + 1 == len(blocks)
+        end = min(block.output + 1 + between, len(weighted)) if last else starts[layer + 1]
+        fed = range(block.output + 1, end)
+        for number in range(starts[layer], block.output):
+            names[number] = (layer, "attention.qkv")
+        names[block.output] = (layer, "attention.output")
+        for place, number in enumerate(fed):
+            names[number] = (layer, f"feed_forward.{_place(place, len(fed))}")
+        if last:
+            head = range(end, len(weighted))
+            for place, number in enumerate(reversed(head)):
+                role = ("classifier", "pooler")[place] if place < 2 else f"head.{place}"
+                names[number] = (None, role)
+    return names
+
+
+def _place(place: int, count: int) -> str:
+    if place + 1 == count:
+        return "out"
+    return "in" if place == 0 else f"in.{place}"
+
+
+def _generic(weighted: list[NodeProto]) -> list[tuple[int | None, str]]:
+    return [(None, f"product.{number}") for number in range(len(weighted))]

@@ -1,0 +1,167 @@
+"""From an exported float file to an int8 one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+
+from glp_export.artifact.graph_passes.graph import GraphView
+from glp_export.artifact.graph_passes.passes import FORMS
+from glp_export.artifact.onnx_file import OnnxFile, describe, read_graph, write_graph
+from glp_export.artifact.staging import writing
+from glp_export.core.errors import ModelError, UsageError
+from glp_export.precision.int8.calibrate import activation_ranges
+from glp_export.precision.int8.matmuls import Located, locate
+from glp_export.precision.int8.recipe import Int8Recipe
+from glp_export.precision.int8.rewrite import Ranges, Rewriter
+
+if TYPE_CHECKING:
+    import numpy as np
+    from onnx import ModelProto
+
+    Batch = Mapping[str, np.ndarray[Any, Any]]
+
+logger = logging.getLogger(__name__)
+
+NARROW = 16
+"""Columns below which a product stays in float: integers save no time on a classifier's labels."""
+
+
+def quantise(
+    source: OnnxFile,
+    output: Path,
+    checkpoint: Path,
+    recipe: Int8Recipe = Int8Recipe(),  # noqa: B008 - frozen
+    *,
+    batches: Sequence[Batch] = (),
+    threads: int = 1,
+    sidecar_threshold: int | None = None,
+) -> OnnxFile:
+    """Write an int8 copy of an exported file, for ONNX Runtime on CPUs with 8-bit dot products.
+
+    Weights are signed, activations unsigned bytes, as VNNI multiplies them; on x86 without it
+    (AVX2 alone) sums of such products saturate. Inputs and outputs keep names, types and dynamic
+    dimensions. Sums, softmax, LayerNorm and Gelu stay in float32, as do products with fewer than
+    `NARROW` columns.
+
+    Args:
+        source: an fp32 file that is not optimised.
+        output: where the copy goes.
+        checkpoint: its config.json says how many layers there are.
+        recipe: what is quantised, and how.
+        batches: padded model inputs by name, `(batch, length) int64`; for static quantisation.
+        threads: of the session that calibrates.
+        sidecar_threshold: bytes of weights past which they go to a sidecar; None as `write_graph`.
+
+    Raises:
+        ModelError: the file cannot be read, or there is nothing in it to quantise.
+        OutputError: the copy cannot be written.
+        UsageError: the recipe names what does not exist, static quantisation got too few rows, or
+            the source is not a plain fp32 file.
+    """
+    _require_plain(source)
+    _require_known(recipe)
+    model = read_graph(source.path, weights=True)
+    FORMS[recipe.form](model)
+    located = locate(GraphView(model))
+    _compare_depth(located, checkpoint)
+    chosen = _chosen(located, recipe, source.path)
+    with writing(output.parent):
+        ranges = None
+        if recipe.mode == "static":
+            ranges = _ranges(model, chosen, batches, recipe, output, threads)
+        Rewriter(model, per_channel=recipe.per_channel, ranges=ranges).apply(chosen)
+        write_graph(model, output, threshold=sidecar_threshold)
+    return describe(output, precision="int8", optimisation=f"{recipe.mode} int8, {recipe.form}")
+
+
+def _require_plain(source: OnnxFile) -> None:
+    if source.precision != "fp32" or source.optimisation != "none":
+        raise UsageError(
+            f"Only a plain fp32 export can be quantised, and this is {source.precision} with "
+            f"optimisation {source.optimisation!r}.",
+            where=str(source.path),
+            fix="Give the file that export_onnx wrote, onnx/model.onnx.",
+        )
+
+
+def _require_known(recipe: Int8Recipe) -> None:
+    """Values outside the recipe's types, as a configuration file may bring them."""
+    hints = get_type_hints(Int8Recipe)
+    known = {
+        "form": tuple(FORMS),
+        "mode": get_args(hints["mode"]),
+        "calibration": get_args(hints["calibration"]),
+    }
+    for name, values in known.items():
+        if getattr(recipe, name) not in values:
+            raise UsageError(
+                f"There is no {name} {getattr(recipe, name)!r} of int8 quantisation.",
+                fix=f"One of {', '.join(values)}.",
+            )
+
+
+def _chosen(located: Sequence[Located], recipe: Int8Recipe, path: Path) -> list[Located]:
+    """The products that become integers."""
+    names = {one.product.name for one in located}
+    unknown = sorted(recipe.keep_float - names)
+    if unknown:
+        raise UsageError(
+            f"There is no product {', '.join(unknown)} to keep in float.",
+            where=str(path),
+            fix=f"It has {', '.join(sorted(names)) or 'none at all'}.",
+        )
+    chosen = [
+        one
+        for one in located
+        if one.product.name not in recipe.keep_float and one.product.columns >= NARROW
+    ]
+    multiplied = any(node.op_type != "Gather" for one in chosen for node in one.nodes)
+    # A table alone is worth it only to whoever asks what the table costs.
+    if not (multiplied or (chosen and recipe.keep_float)):
+        kept = ", ".join(sorted(recipe.keep_float & names))
+        raise ModelError(
+            "There is nothing to quantise: the graph has no matrix product (MatMul, Gemm) with a "
+            f"constant weight of {NARROW} columns or more" + (f" besides {kept}." if kept else "."),
+            where=str(path),
+            fix="Keep fewer products in float, or ship the fp32 file.",
+        )
+    return chosen
+
+
+def _ranges(
+    model: ModelProto,
+    chosen: Sequence[Located],
+    batches: Sequence[Batch],
+    recipe: Int8Recipe,
+    output: Path,
+    threads: int,
+) -> Ranges:
+    tensors = dict.fromkeys(
+        node.input[0] for one in chosen for node in one.nodes if node.op_type != "Gather"
+    )
+    return activation_ranges(
+        model,
+        list(tensors),
+        batches,
+        recipe.calibration,
+        output.with_name(f".calibrate_{output.name}"),
+        threads=threads,
+    )
+
+
+def _compare_depth(located: Sequence[Located], checkpoint: Path) -> None:
+    """Say so if the layers found by structure are not those of the configuration."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(str(checkpoint), local_files_only=True)
+    found = len({one.product.layer for one in located} - {None})
+    expected = getattr(config, "num_hidden_layers", found)
+    if found != expected:
+        logger.warning(
+            "the graph shows %d layers and config.json says %s: names of products may mislead",
+            found,
+            expected,
+        )

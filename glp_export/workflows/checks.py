@@ -1,0 +1,55 @@
+"""Names that are asked for, checked against the tables that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from glp_export.artifact.exporters import EXPORTERS
+from glp_export.bench.contenders import PYTORCH
+from glp_export.compress.compressors.layers.strategies import STRATEGIES
+from glp_export.compress.search.workers import WORKERS
+from glp_export.config.run_config import RunConfig
+from glp_export.core.errors import UsageError
+from glp_export.encoder import RECOVERIES
+from glp_export.precision.int8.recipe import RECIPES
+from glp_export.tasks import KINDS, Task
+
+
+def require_choices(config: RunConfig) -> None:
+    """Check the names that tables hold, with the names that would do, and what they need.
+
+    Raises:
+        UsageError: there is no such name, or no model.
+    """
+    choices: tuple[tuple[str, str, Collection[str]], ...] = (
+        ("--search", config.search, STRATEGIES),
+        ("--recover", config.recover, RECOVERIES),
+        ("--workers", config.workers, WORKERS),
+        ("--exporter", config.exporter, ("auto", *EXPORTERS)),
+        *(("--int8", name, RECIPES) for name in config.int8),
+        *(("--pytorch", name, PYTORCH) for name in config.pytorch),
+    )
+    for flag, value, table in choices:
+        if value not in table:
+            raise UsageError(f"there is no {flag} {value}", fix=f"choose from {', '.join(table)}")
+    WORKERS[config.workers].require()
+    if not config.model:
+        raise UsageError(
+            "no model was named",
+            where="--model",
+            fix="give a directory or hub id, or `--model demo --task demo` for a first look",
+        )
+
+
+def require_labels(config: RunConfig, task: Task) -> None:
+    """Check that a recovery by labels has some to learn.
+
+    Raises:
+        UsageError: labels of this kind of task teach nothing.
+    """
+    if KINDS[task.kind].loss is None and not RECOVERIES[config.recover].inherits:
+        raise UsageError(
+            f"{task.kind} has no labels to fine-tune on: a model learns it from its teacher",
+            where=f"--recover {config.recover}",
+            fix="leave it away, or say --recover distill",
+        )

@@ -1,0 +1,87 @@
+"""Exporting a fine-tuned checkpoint as it is, with nothing removed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+from glp_export.artifact import (
+    ArtifactLayout,
+    commit,
+    prepare,
+    resolve_exporter,
+    triton_name,
+    write_triton,
+    writing,
+)
+from glp_export.artifact.export import model_config
+from glp_export.bench.contenders import longest_input
+from glp_export.config.run_config import RunConfig
+from glp_export.core.errors import UsageError
+from glp_export.core.machine import describe as describe_machine
+from glp_export.core.progress import Progress
+from glp_export.encoder import (
+    ModelSource,
+    load_tokenizer,
+    make_loadable,
+    mark_kind,
+    random_rows,
+    task_of_model,
+)
+from glp_export.precision.record import PrecisionsFile
+from glp_export.tasks import KINDS
+from glp_export.workflows.context import stand_in, with_exporter
+from glp_export.workflows.stages.export import export_contender
+from glp_export.workflows.stages.gate_files import store_inputs
+from glp_export.workflows.stages.precision import add_precisions
+from glp_export.workflows.stages.training import Trained
+from glp_export.workflows.stages.writing import write_companions, write_serving
+
+_MADE_HERE = shutil.ignore_patterns("onnx", "glp", "triton", "ort_config.json")
+"""What an earlier export left beside a checkpoint, and this one makes anew."""
+
+
+def export(checkpoint: Path, config: RunConfig, progress: Progress) -> Path:
+    """Export a fine-tuned checkpoint as it is: ONNX, optimised, proved right.
+
+    Without data the files are compared on random tokens.
+
+    Raises:
+        GlpError: see `glp_export.core.errors`.
+    """
+    output = config.output
+    if output is None:
+        raise UsageError("no output directory was named", where="--output", fix="add -o out/mine")
+    source = ModelSource(str(checkpoint), offline=True)
+    tokenizer = load_tokenizer(source)
+    task = task_of_model(checkpoint)
+    chosen = resolve_exporter(
+        config.exporter, model_config(checkpoint), KINDS[task.kind].export_task
+    )
+    progress.say(str(chosen))
+    staging = prepare(output, overwrite=config.overwrite, resume=config.resume)
+    layout = ArtifactLayout(staging)
+    with writing(staging):
+        shutil.copytree(checkpoint, staging, ignore=_MADE_HERE, dirs_exist_ok=True)
+        make_loadable(staging, tokenizer, longest=longest_input(staging))
+        place = stand_in(with_exporter(config, chosen), task)
+        rows = random_rows(tokenizer, config.max_length, config.seed)
+        mark_kind(layout.config, task)
+        trained = Trained("pruned", str(checkpoint), staging, tokenizer, rows)
+        work = layout.work_dir / "onnx"
+        exported = export_contender(place, trained, layout, work, progress)
+        exported = add_precisions(place, exported, layout, work, None, progress)
+        layout.glp_dir.mkdir(exist_ok=True)
+        layout.parity.write_text(exported.parity.to_json())
+        PrecisionsFile.of(exported.entries).save(layout.precisions)
+        write_serving(place, layout, config.max_length, exported)
+        if config.triton:
+            write_triton(layout, layout.triton, name=triton_name(output.name))
+        write_companions(place, layout, config.max_length, source)
+        store_inputs(layout, place, tokenizer)
+        layout.environment.write_text(json.dumps(asdict(describe_machine()), indent=2) + "\n")
+        place.config.save(layout.run_config)
+        layout.write_checksums()
+        return commit(staging, output, overwrite=config.overwrite)

@@ -1,0 +1,263 @@
+"""The job, top-down: each stage's result is handed to the next, and nothing else is shared."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from glp_export.artifact import ArtifactLayout, commit, prepare, writing
+from glp_export.artifact.staging import staging_path
+from glp_export.bench import Benchmark, BenchmarkFile, Frontier
+from glp_export.bench.contenders import longest_input
+from glp_export.compress.plan import Plan
+from glp_export.config.run_config import NOT_THE_MODEL, RunConfig
+from glp_export.config.targets import check_shipped
+from glp_export.core.errors import UsageError
+from glp_export.core.progress import Progress
+from glp_export.encoder import make_loadable
+from glp_export.tasks import truth_of
+from glp_export.workflows.context import Setup, set_up
+from glp_export.workflows.depths import plans_at
+from glp_export.workflows.estimate import Estimate, estimate_run
+from glp_export.workflows.stage_count import (
+    stages_after_search,
+    stages_of_run,
+    stages_of_search,
+)
+from glp_export.workflows.stages.depth import keep_within_time
+from glp_export.workflows.stages.export import Exported, export_contender
+from glp_export.workflows.stages.measuring import (
+    Scored,
+    score_contender,
+    time_contenders,
+    with_differences,
+)
+from glp_export.workflows.stages.order import evidence_of
+from glp_export.workflows.stages.precision import add_precisions
+from glp_export.workflows.stages.search import (
+    choose_layers,
+    confirm_cost,
+    keep_within_budget,
+)
+from glp_export.workflows.stages.training import Trained, train_contenders
+from glp_export.workflows.stages.writing import Rung, rungs_of, write_output
+
+Confirm = Callable[[str], bool]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run.
+
+    Attributes:
+        output: the artifact's directory; of a ladder, the one above its artifacts.
+        plan: what was removed; of a ladder, for the shallowest model.
+        benchmark: what was measured, of all depths.
+        frontier: of a ladder, accuracy against latency; None for one depth.
+    """
+
+    output: Path
+    plan: Plan
+    benchmark: BenchmarkFile
+    frontier: Frontier | None = None
+
+
+def prune_and_export(
+    config: RunConfig,
+    *,
+    progress: Progress | None = None,
+    confirm: Confirm = lambda question: False,
+) -> RunResult:
+    """Prune an encoder for a task, export it, prove the files right and measure them.
+
+    Several depths come from one search and are measured side by side; one depth is a ladder of
+    one rung.
+
+    Args:
+        config: what to do.
+        progress: told where the job is.
+        confirm: asked before a search of more than 100 trainings.
+
+    Raises:
+        GlpError: see `core.errors`; nothing is left at `config.output` then, and what was
+            done so far is kept beside it for `resume`.
+    """
+    progress = progress or Progress()
+    with _staged(config, progress, confirm) as (setup, layout):
+        progress.expect(stages_of_run(setup))
+        setup = keep_within_time(setup, layout.work_dir, progress)
+        plan = choose_layers(setup, layout.work_dir, progress)
+        plan, spent = keep_within_budget(setup, plan, layout.work_dir, progress)
+        plan.save(layout.plan)
+        rungs = rungs_of(plans_at(plan, setup.depths), layout)
+        plans = [rung.plan for rung in rungs]
+        progress.expect(stages_after_search(setup, len(plans)))
+        trained = train_contenders(setup, plans, layout.work_dir, progress)
+        exported = [_export(setup, one, rungs, layout, spent, progress) for one in trained]
+        measured, scored = _measure(setup, exported, progress)
+        check_shipped(config.targets, measured.file)
+        frontier = write_output(setup, layout, rungs, measured, scored)
+    return RunResult(_output(config), plan, measured.file, frontier)
+
+
+def search_only(
+    config: RunConfig,
+    *,
+    progress: Progress | None = None,
+    confirm: Confirm = lambda question: False,
+) -> tuple[Plan, Path]:
+    """Find which layers go, and leave `glp/plan.json` with the run's configuration.
+
+    Raises:
+        GlpError: as `prune_and_export`.
+    """
+    progress = progress or Progress()
+    with _staged(config, progress, confirm) as (setup, layout):
+        progress.expect(stages_of_search(setup))
+        setup = keep_within_time(setup, layout.work_dir, progress)
+        plan = choose_layers(setup, layout.work_dir, progress)
+        plan, _ = keep_within_budget(setup, plan, layout.work_dir, progress)
+        plan.save(layout.plan)
+        config.save(layout.run_config)
+    return plan, ArtifactLayout(_output(config)).plan
+
+
+def estimate(config: RunConfig, progress: Progress | None = None) -> Estimate:
+    """Say what a run would cost, after a short probe; nothing is written.
+
+    Raises:
+        GlpError: the data or the model cannot be used.
+    """
+    progress = progress or Progress()
+    with progress.stage("read data and model"):
+        setup = set_up(config)
+    with progress.stage("probe"):
+        return estimate_run(setup)
+
+
+def interrupted_config(settings: Mapping[str, Any]) -> Path | None:
+    """The configuration of the interrupted run that `--resume` goes on with, if there is one."""
+    if not settings.get("resume") or "output" not in settings:
+        return None
+    kept = _kept_config(ArtifactLayout(staging_path(Path(settings["output"]))))
+    return kept if kept.is_file() else None
+
+
+@contextmanager
+def _staged(
+    config: RunConfig, progress: Progress, confirm: Confirm
+) -> Iterator[tuple[Setup, ArtifactLayout]]:
+    """Work beside the output directory, and move everything into place if the block ends well."""
+    output = _output(config)
+    staging = prepare(output, overwrite=config.overwrite, resume=config.resume)
+    layout = ArtifactLayout(staging)
+    with writing(staging):
+        yield _set_up(config, layout, progress, confirm), layout
+        layout.write_checksums()
+        commit(staging, output, overwrite=config.overwrite)
+
+
+def _set_up(
+    config: RunConfig, layout: ArtifactLayout, progress: Progress, confirm: Confirm
+) -> Setup:
+    kept = _kept_config(layout)
+    if config.resume and kept.is_file():
+        _require_same(config, kept)
+    try:
+        with progress.stage("read data and model"):
+            setup = set_up(config)
+        confirm_cost(setup, confirm)
+    except BaseException:
+        if not kept.is_file():  # nothing was learned yet: the next try starts from a clean place
+            shutil.rmtree(layout.root, ignore_errors=True)
+        raise
+    task = setup.data.task
+    progress.say(
+        f"{task.name}: {len(task.labels) or 'no'} labels, {task.metric}; "
+        f"fit {len(setup.fit)}, select {len(setup.select)}, test {len(setup.test)}"
+    )
+    progress.say(
+        f"{setup.source.name}: {setup.stack.num_layers} layers, learning rate "
+        f"{setup.final.learning_rate:g}, {setup.place.threads} threads, {setup.place.device}"
+    )
+    if setup.max_length < config.max_length:
+        progress.say(f"inputs are cut at {setup.max_length} tokens: the model reads no more")
+    progress.say(str(setup.exporter))
+    for note in (*setup.data.notes, *setup.place.precisions.notes):
+        progress.say(note)
+    config.save(kept)
+    return setup
+
+
+def _export(
+    setup: Setup,
+    trained: Trained,
+    rungs: Sequence[Rung],
+    layout: ArtifactLayout,
+    spent: float,
+    progress: Progress,
+) -> Exported:
+    """Export a contender in every precision: a pruned one into its artifact, others to scratch."""
+    scratch = layout.work_dir / "onnx" / trained.checkpoint.name
+    own = ArtifactLayout(scratch)
+    if trained.contender == "pruned":
+        (own,) = (rung.layout for rung in rungs if rung.plan.depth == trained.layers)
+        # An interrupted run may have left a file here that is not chosen this time.
+        for made in (own.onnx_dir, own.triton):
+            shutil.rmtree(made, ignore_errors=True)
+        shutil.copytree(trained.checkpoint, own.root, dirs_exist_ok=True)
+        make_loadable(own.root, trained.tokenizer, longest=longest_input(own.root))
+    exported = export_contender(setup.place, trained, own, scratch, progress)
+    evidence = evidence_of(setup, trained, spent if trained.contender == "pruned" else 0.0)
+    return add_precisions(setup.place, exported, own, scratch, evidence, progress)
+
+
+def _measure(
+    setup: Setup, exported: Sequence[Exported], progress: Progress
+) -> tuple[Benchmark, list[Scored]]:
+    """Score every contender on the test set, then time them side by side."""
+    scored = []
+    with progress.stage("score on test", len(exported)) as meter:
+        for one in exported:
+            scored.append(score_contender(setup.place, one))
+            meter.advance(one.trained.label)
+    rows = [row for one in scored for row in one.rows]
+    measured = time_contenders(setup.place, exported, rows, progress)
+    task = setup.data.task
+    return with_differences(measured, scored, task, truth_of(task, setup.test)), scored
+
+
+def _output(config: RunConfig) -> Path:
+    if config.output is None:
+        raise UsageError("no output directory was named", where="--output", fix="add -o out/mine")
+    return config.output
+
+
+def _kept_config(layout: ArtifactLayout) -> Path:
+    return layout.work_dir / "run.yaml"
+
+
+def _require_same(config: RunConfig, kept: Path) -> None:
+    """A resumed run must train what the interrupted one trained.
+
+    Raises:
+        UsageError: a setting that the models depend on has changed; all of them are named.
+    """
+    before, now = yaml.safe_load(kept.read_text()), config.recorded()
+    changed = sorted(
+        f"--{name.replace('_', '-')}"
+        for name in now
+        if name not in NOT_THE_MODEL and now[name] != before.get(name)
+    )
+    if changed:
+        raise UsageError(
+            f"the interrupted run had other settings: {', '.join(changed)}",
+            where=str(kept),
+            fix="leave them as they were (--resume -o OUT is enough), or start anew: --overwrite",
+        )

@@ -1,0 +1,154 @@
+"""Writing reports: of an artifact or a ladder into it, of several artifacts into one file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from glp_export.artifact import ArtifactLayout, writing
+from glp_export.bench import Frontier
+from glp_export.config.files import read_file, resolve
+from glp_export.core.checksums import enter, verify_files
+from glp_export.core.errors import DataError, OutputError, UsageError
+from glp_export.report.html import Material, comparison_page, material, page, read_by
+from glp_export.workflows.context import data_spec
+
+TOGETHER = Path("report.html")
+"""Where the report of several artifacts goes by default."""
+
+
+def write_report(root: Path) -> Path:
+    """Write `glp/report.html` of an artifact that is under way, from its files.
+
+    Raises:
+        GlpError: see `glp_export.core.errors`.
+    """
+    layout = ArtifactLayout(root)
+    _write(layout.report, page(material(root)))
+    return layout.report
+
+
+def report(
+    artifacts: Sequence[Path], output: Path | None = None, *, show_texts: bool = False
+) -> Path:
+    """Make the report of one finished artifact or ladder anew, or one of several side by side.
+
+    What it is made from is checked against the checksums first. A report that replaces an
+    artifact's own is entered there; nothing else in the list is touched, so a file that was
+    changed is not vouched for.
+
+    Args:
+        artifacts: directories that `prune-and-export` wrote.
+        output: where it goes; None is the artifact itself, for several `report.html` here.
+        show_texts: also show the texts whose labels flip, read from the data of the run.
+
+    Returns:
+        The file.
+
+    Raises:
+        DataError: a file that it is made from is missing or broken, or the data cannot be read.
+        ModelError: a file is not the one that was written.
+        OutputError: the report cannot be written.
+        UsageError: there is no artifact.
+    """
+    if not artifacts:
+        raise UsageError("no artifact was named", fix="give a directory, or several to compare")
+    whole = [_finished(root, show_texts) for root in artifacts]
+    if len(whole) > 1:
+        output = output or TOGETHER
+        _write(output, comparison_page(_told_apart(whole, artifacts)))
+        return output
+    if output is not None:
+        _write(output, page(whole[0]))
+        return output
+    return _renew(artifacts[0], whole[0], show_texts)
+
+
+def _finished(root: Path, show_texts: bool) -> Material:
+    """What the report of a finished artifact is made from, checked."""
+    layout = ArtifactLayout(root)
+    if not layout.benchmark.is_file():
+        raise DataError(
+            "there is nothing to report: no glp/benchmark.json",
+            where=str(root),
+            fix="give a directory that prune-and-export wrote",
+        )
+    needed, perhaps = read_by(root)
+    verify_files(root, needed, perhaps=perhaps)
+    found = material(root)
+    return _with_texts(layout, found) if show_texts else found
+
+
+def _renew(root: Path, whole: Material, show_texts: bool) -> Path:
+    """Write an artifact's own report; of a ladder also those of its depths."""
+    layout = ArtifactLayout(root)
+    renewed = []
+    for rung in whole.rungs if whole.is_ladder else ():
+        own = layout.rung(rung.depth)
+        _write(own.report, page(_finished(own.root, show_texts)))
+        _enter(own.root, [own.report])
+        renewed += [own.report, own.checksums]
+    _write(layout.report, page(whole))
+    _enter(root, [*renewed, layout.report])
+    above = ArtifactLayout(root.resolve().parent)
+    if above.frontier.is_file() and any(
+        point.directory == root.resolve().name for point in Frontier.load(above.frontier).points
+    ):
+        own = ArtifactLayout(root.resolve())
+        _enter(above.root, [own.report, own.checksums])
+    return layout.report
+
+
+def _enter(root: Path, files: Sequence[Path]) -> None:
+    with writing(root):
+        enter(root, [path.relative_to(root).as_posix() for path in files])
+
+
+def _write(path: Path, text: str) -> None:
+    """Put a file into place as a whole, so that a reader never finds half of one.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    if path.is_dir():
+        raise OutputError(
+            "the report is a file, and there is a directory of this name",
+            where=str(path),
+            fix="name a file: --output report.html",
+        )
+    with writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        half = path.with_name(f".{path.name}.partial")
+        half.write_text(text, encoding="utf-8")
+        half.replace(path)
+
+
+def _told_apart(whole: Sequence[Material], paths: Sequence[Path]) -> list[Material]:
+    """With the paths as names where directories are called alike."""
+    names = [one.name for one in whole]
+    return [
+        one if names.count(one.name) == 1 else replace(one, name=str(path))
+        for one, path in zip(whole, paths, strict=True)
+    ]
+
+
+def _with_texts(layout: ArtifactLayout, found: Material) -> Material:
+    """The material with the texts of the test rows whose labels flip."""
+    from glp_export.tasks import load_task_data
+
+    rows = sorted(
+        {row for rung in found.rungs for file in rung.parity.files for row in file.disagreements}
+    )
+    if not rows:
+        return found
+    data = load_task_data(data_spec(resolve(read_file(layout.run_config))))
+    if found.plan.data_checksum not in (None, data.checksum):
+        raise DataError(
+            "the data is not what the artifact was made from, so its rows are others",
+            where=data.source,
+            fix="put the data back as it was, or leave --show-texts out",
+        )
+    columns = [name for name in ("text", "text_pair") if name in data.test.column_names]
+    texts = {row: " ⏐ ".join(str(data.test[row][name]) for name in columns) for row in rows}
+    return replace(found, texts=texts)

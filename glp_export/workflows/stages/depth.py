@@ -1,0 +1,216 @@
+"""The stage that finds how deep a model may be and still be fast enough, before any training.
+
+Latency does not depend on what the weights have learned, so each depth is exported as it is.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from glp_export.artifact import ArtifactLayout, describe, export_onnx
+from glp_export.bench import (
+    Contender,
+    DepthTiming,
+    Timing,
+    ladder,
+    measure_depth,
+    onnx_contender,
+)
+from glp_export.config.targets import DepthLatency, LatencyBudget, Shape, SpeedupTarget
+from glp_export.core.errors import UsageError
+from glp_export.core.progress import Meter, Progress
+from glp_export.encoder import remove_layers, save_checkpoint
+from glp_export.workflows.context import Setup
+from glp_export.workflows.stages.depth_choice import deepest_fast_enough
+
+
+def keep_within_time(setup: Setup, work: Path, progress: Progress) -> Setup:
+    """Settle how many layers may stay at most, if a target of speed asks for it.
+
+    Without an accuracy budget that many stay: the deepest model is the most accurate one.
+
+    Raises:
+        LatencyError: not even the shallowest is fast enough.
+    """
+    if not setup.config.targets.fast_enough_asked or setup.config.plan:
+        return setup
+    depth, _ = fast_enough_depth(setup, work, progress)
+    if setup.config.max_drop is not None:
+        return replace(setup, deepest=depth)
+    fewer = replace(setup.problem, cuts=setup.stack.num_layers - depth, judged=None)
+    return replace(setup, problem=fewer, deepest=depth)
+
+
+def fast_enough_depth(
+    setup: Setup, work: Path, progress: Progress
+) -> tuple[int, list[DepthLatency]]:
+    """Find the deepest model, at least one layer shallower, that is surely fast enough.
+
+    Of each depth the top layers are missing. Which ones are missing matters only to a family
+    whose layers are not all alike.
+
+    Args:
+        setup: with a speedup or a latency among its targets.
+        work: where exported depths and measured rows are kept; a resumed run takes them from
+            there, and so comes to the same depth.
+        progress: told where the stage is.
+
+    Returns:
+        The number of layers to keep, and every row that was measured.
+
+    Raises:
+        LatencyError: not even the shallowest is fast enough.
+        UsageError: a target's shape is longer than what the model reads.
+        ModelError: the architecture cannot be exported.
+    """
+    with progress.stage("find a depth that is fast enough") as meter:
+        probes = _Probes(setup, work, meter, progress)
+        depth, rows = deepest_fast_enough(possible_depths(setup), probes, setup.config.targets)
+    shutil.rmtree(probes.files, ignore_errors=True)
+    progress.say(
+        f"{depth} of {setup.stack.num_layers} layers are fast enough: "
+        f"{_words([row for row in rows if row.layers == depth])}"
+    )
+    return depth, rows
+
+
+def possible_depths(setup: Setup) -> range:
+    """The numbers of layers that pruning may leave: at least one goes, and one stays."""
+    layers = setup.stack.num_layers
+    return range(max(1, layers - len(setup.stack.removable)), layers)
+
+
+def require_shape(target: SpeedupTarget | LatencyBudget, longest: int) -> None:
+    """Check that a target can be measured on a model that reads `longest` tokens.
+
+    Raises:
+        UsageError: its shape is longer.
+    """
+    shape = target.shape
+    if shape.sequence_length > longest:
+        raise UsageError(
+            f"the model reads at most {longest} tokens, so {shape.name} cannot be measured",
+            where=str(target),
+            fix=f"name another shape: @{shape.batch_size}x{longest}",
+        )
+
+
+class _Measured(BaseModel):
+    """`depth_latency.json`: the rows of an interrupted run, and what they were measured on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    provider: str
+    threads: int
+    rows: tuple[DepthLatency, ...] = ()
+
+
+class _Probes:
+    """Exports and measures a depth, unless an interrupted run has done so."""
+
+    def __init__(self, setup: Setup, work: Path, meter: Meter, progress: Progress) -> None:
+        self.files = work / "depths"
+        self._setup = setup
+        self._meter = meter
+        self._progress = progress
+        self._record = work / "depth_latency.json"
+        self._measured = self._kept()
+
+    def __call__(self, layers: int) -> list[DepthLatency]:
+        """The rows of a depth, one for each shape of the targets."""
+        rows = [row for row in self._measured.rows if row.layers == layers]
+        if not rows:
+            rows = self._measure(layers)
+            self._keep(rows)
+            shutil.rmtree(self._directory(layers))  # a large model's depths would fill the disk
+        self._meter.advance(f"{layers} layers: {_words(rows)}")
+        return rows
+
+    def _measure(self, layers: int) -> list[DepthLatency]:
+        config = self._setup.config
+        for target in config.targets.timed:
+            require_shape(target, self._unpruned.max_length)
+        pair = (self._unpruned, self._contender(layers))
+        workloads = [
+            workload
+            for shape in config.targets.shapes
+            for workload in ladder(pair, [shape.batch_size], [shape.sequence_length])
+        ]
+        timing = Timing.lasting(config.bench_seconds, config.bench_rounds, config.seed)
+        with self._progress.still():
+            return [_row(timed) for timed in measure_depth(*pair, workloads, timing=timing)]
+
+    @cached_property
+    def _unpruned(self) -> Contender:
+        return self._contender(self._setup.stack.num_layers)
+
+    def _contender(self, layers: int) -> Contender:
+        place, directory = self._setup.place, self._directory(layers)
+        path = ArtifactLayout(directory).onnx_model
+        if not path.is_file():
+            self._export(layers, directory, path)
+        return onnx_contender(
+            "unpruned" if layers == self._setup.stack.num_layers else "pruned",
+            describe(path),
+            directory,
+            place.provider,
+            place.threads,
+            auto_class=place.kind.auto_class,
+        )
+
+    def _export(self, layers: int, directory: Path, path: Path) -> None:
+        setup, place = self._setup, self._setup.place
+        from_the_top = setup.stack.removable[::-1]
+        model = remove_layers(setup.pretrained(), from_the_top[: setup.stack.num_layers - layers])
+        save_checkpoint(model, setup.tokenizer, directory)
+        export_onnx(
+            directory,
+            path,
+            export_task=place.kind.export_task,
+            opset=place.config.opset,
+            exporter=place.config.exporter,
+            threads=place.threads,
+        )
+
+    def _directory(self, layers: int) -> Path:
+        return self.files / f"{layers}-layers"
+
+    def _kept(self) -> _Measured:
+        """The rows on disk, none if they are of another device or number of threads, or broken."""
+        place = self._setup.place
+        fresh = _Measured(provider=place.provider, threads=place.threads)
+        try:
+            kept = _Measured.model_validate_json(self._record.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, ValidationError):
+            return fresh
+        return kept if (kept.provider, kept.threads) == (fresh.provider, fresh.threads) else fresh
+
+    def _keep(self, rows: list[DepthLatency]) -> None:
+        together = (*self._measured.rows, *rows)
+        self._measured = self._measured.model_copy(update={"rows": together})
+        self._record.parent.mkdir(parents=True, exist_ok=True)
+        self._record.write_text(self._measured.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def _row(timed: DepthTiming) -> DepthLatency:
+    shape, speedup = timed.shape, timed.speedup
+    return DepthLatency(
+        layers=timed.layers,
+        shape=Shape(shape.batch_size, shape.sequence_length),
+        p50_ms=timed.p50_ms,
+        p50_high_ms=timed.p50_high_ms,
+        speedup=speedup.value,
+        speedup_low=speedup.low,
+        speedup_high=speedup.high,
+    )
+
+
+def _words(rows: list[DepthLatency]) -> str:
+    return "; ".join(
+        f"{row.speedup_words}, {row.latency_words} at {row.shape.name}" for row in rows
+    )

@@ -1,0 +1,53 @@
+"""What a run leaves for the gate: inputs with PyTorch's answers, and a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from glp_export.artifact import ArtifactLayout, StoredInputs
+from glp_export.bench import BenchmarkFile
+from glp_export.bench.contenders import longest_input
+from glp_export.encoder import random_rows
+from glp_export.gate.budget_writer import write_budget
+from glp_export.workflows.context import Place
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def write_gate_files(
+    layout: ArtifactLayout,
+    place: Place,
+    tokenizer: PreTrainedTokenizerBase,
+    benchmark: BenchmarkFile,
+    *,
+    unpruned: Mapping[str, str],
+) -> None:
+    """Write `glp/parity_inputs.npz` and `glp/budget.toml`.
+
+    Args:
+        layout: of an artifact whose checkpoint is in place.
+        place: that it was measured at.
+        tokenizer: its own.
+        benchmark: of its pruned model.
+        unpruned: by precision, at which level the unpruned file was optimised.
+    """
+    store_inputs(layout, place, tokenizer)
+    write_budget(layout.budget, benchmark, unpruned=unpruned)
+
+
+def store_inputs(layout: ArtifactLayout, place: Place, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Write `glp/parity_inputs.npz`: random tokens, so no data travels with the artifact."""
+    config = place.config
+    length = min(config.max_length, tokenizer.model_max_length, longest_input(layout.root))
+    rows = random_rows(tokenizer, length, config.seed)
+    stored = StoredInputs.compute(
+        layout.root,
+        rows,
+        tokenizer,
+        auto_class=place.kind.auto_class,
+        max_length=length,
+        threads=place.threads,
+    )
+    stored.save(layout.parity_inputs)

@@ -1,0 +1,247 @@
+"""The stages that measure: every contender's file is scored, then all are timed side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glp_export.artifact import OnnxFile, open_session, predict_onnx
+from glp_export.bench import (
+    Benchmark,
+    Contender,
+    ContenderName,
+    DifferenceRow,
+    MetricRow,
+    benchmark,
+    of_depth,
+    onnx_contender,
+    task_workloads,
+)
+from glp_export.bench.contenders import EAGER
+from glp_export.core.progress import Progress
+from glp_export.precision.record import Loss, PrecisionEntry
+from glp_export.report import OtherScore
+from glp_export.tasks import (
+    Task,
+    count_examples,
+    paired_difference_interval,
+    score,
+    score_interval,
+    truth_of,
+)
+from glp_export.workflows.context import Place
+from glp_export.workflows.stages.export import (
+    Exported,
+    as_pytorch,
+    fixed_shapes,
+    shared_length,
+    timing_of,
+)
+from glp_export.workflows.stages.training import Trained
+from glp_export.workflows.stages.watch import watch
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a contender's files answer on the test sets.
+
+    Attributes:
+        exported: the contender with its files.
+        rows: the metric on the test set for each precision, fp32 first, for benchmark.json.
+        logits: the answers on the test set, of each precision likewise.
+        others: the metric on further test sets, in fp32.
+    """
+
+    exported: Exported
+    rows: tuple[MetricRow, ...]
+    logits: tuple[NDArray[np.float32], ...]
+    others: tuple[OtherScore, ...]
+
+    @property
+    def contender(self) -> ContenderName:
+        """`unpruned`, `pruned` or `distilled`."""
+        return self.rows[0].contender
+
+    @property
+    def layers(self) -> int:
+        """How many it has."""
+        return self.rows[0].layers
+
+    @property
+    def entries(self) -> tuple[PrecisionEntry, ...]:
+        """The precisions that were to be made, with what they cost on the test set."""
+        return self.exported.entries
+
+
+def score_contender(place: Place, exported: Exported) -> Scored:
+    """Compute the task's metric with the very files that are timed."""
+    trained = exported.trained
+    answers = [_answers(place, trained, file, trained.test) for file in exported.best]
+    rows = tuple(
+        MetricRow(
+            contender=trained.contender,
+            precision=file.precision,
+            layers=trained.layers,
+            **_metric(place, logits, trained.test),
+        )
+        for file, logits in zip(exported.best, answers, strict=True)
+    )
+    others = tuple(
+        OtherScore(
+            name,
+            trained.contender,
+            **_metric(place, _answers(place, trained, exported.chosen, test), test),
+        )
+        for name, test in trained.other_tests.items()
+    )
+    return Scored(_with_losses(place, exported, answers), rows, tuple(answers), others)
+
+
+def _answers(place: Place, trained: Trained, file: OnnxFile, rows: Dataset) -> NDArray[np.float32]:
+    session = open_session(file.path, provider=place.provider, threads=place.threads)
+    kind = place.kind
+    return predict_onnx(
+        session, rows, trained.tokenizer, read=kind.read, batch_size=kind.batch_size
+    )
+
+
+def _metric(place: Place, logits: NDArray[np.float32], rows: Dataset) -> dict[str, Any]:
+    truth = truth_of(place.task, rows)
+    low, high = score_interval(place.task, logits, truth)
+    return {
+        "value": score(place.task, logits, truth),
+        "low": low,
+        "high": high,
+        "samples": count_examples(place.task, truth),
+    }
+
+
+def _with_losses(
+    place: Place, exported: Exported, answers: Sequence[NDArray[np.float32]]
+) -> Exported:
+    """Enter what each lower precision costs on the test set, beside fp32 on the same examples."""
+    truth = truth_of(place.task, exported.trained.test)
+    reference, *lower = answers
+    losses = {
+        file.precision: Loss.of(
+            score(place.task, logits, truth),
+            paired_difference_interval(place.task, reference, logits, truth),
+            count_examples(place.task, truth),
+        )
+        for file, logits in zip(exported.best[1:], lower, strict=True)
+    }
+    entries = tuple(
+        entry.model_copy(update={"on_test": losses.get(entry.precision)})
+        for entry in exported.entries
+    )
+    return replace(exported, entries=entries)
+
+
+def with_differences(
+    measured: Benchmark, scored: Sequence[Scored], task: Task, labels: Sequence[Any]
+) -> Benchmark:
+    """Enter how far each pruned model is from its rivals, on the same test examples.
+
+    In fp32 from all of them, in a lower precision from the unpruned one: what a user gives up.
+
+    Args:
+        scored: of all depths.
+        labels: what the test set's answers are scored against.
+    """
+    found = tuple(
+        _difference(pruned, index, other, task, labels)
+        for pruned in scored
+        if pruned.contender == "pruned"
+        for other in of_depth(scored, pruned.layers)
+        for index in range(len(pruned.rows))
+        if other.contender != "pruned" and (index == 0 or other.contender == "unpruned")
+    )
+    return replace(measured, file=measured.file.model_copy(update={"differences": found}))
+
+
+def _difference(
+    pruned: Scored, index: int, other: Scored, task: Task, labels: Sequence[Any]
+) -> DifferenceRow:
+    value, low, high = paired_difference_interval(
+        task, pruned.logits[index], other.logits[0], labels
+    )
+    row = pruned.rows[index]
+    return DifferenceRow(
+        precision=row.precision,
+        layers=row.layers,
+        less=other.contender,
+        value=value,
+        low=low,
+        high=high,
+    )
+
+
+def time_contenders(
+    place: Place,
+    exported: Sequence[Exported],
+    metrics: Sequence[MetricRow],
+    progress: Progress,
+) -> Benchmark:
+    """Time all contenders side by side, in PyTorch and in ONNX Runtime."""
+    contenders = [
+        contender
+        for one in exported
+        for contender in (*_pytorch(place, one.trained), *_onnx(place, one))
+    ]
+    config = place.config
+    first = exported[0].trained
+    own: dict[str, tuple[Any, Any]] = {
+        one.trained.contender: (one.trained.test, one.trained.tokenizer)
+        for one in exported
+        if one.trained.tokenizer is not first.tokenizer
+    }
+    wanted = {*config.seq_lens, *(shape.sequence_length for shape in config.targets.shapes)}
+    for length in sorted(length for length in wanted if length > shared_length(contenders)):
+        progress.say(f"length {length} is left out: a contender reads {shared_length(contenders)}")
+    workloads = [
+        *fixed_shapes(contenders, config),
+        *task_workloads(first.test, first.tokenizer, config.batch_sizes, own=own),
+    ]
+    with progress.stage("benchmark") as meter, progress.still():
+        return benchmark(
+            contenders,
+            workloads,
+            metrics,
+            task=place.task.name,
+            metric=place.task.metric,
+            timing=timing_of(config.bench_seconds, config),
+            memory=not config.skip_memory,
+            progress=watch(meter, len(workloads), config.bench_seconds),
+        )
+
+
+def _pytorch(place: Place, trained: Trained) -> list[Contender]:
+    """A contender eager in fp32; the unpruned one in every way that was asked for besides."""
+    eager = as_pytorch(place, trained)
+    if trained.contender != "unpruned":
+        return [eager]
+    ways = [name for name in place.config.pytorch if name != EAGER]
+    return [eager, *(as_pytorch(place, trained, name) for name in ways)]
+
+
+def _onnx(place: Place, exported: Exported) -> list[Contender]:
+    """A contender's best file of each precision; of the pruned one everything that ships."""
+    pruned = exported.trained.contender == "pruned"
+    return [
+        onnx_contender(
+            exported.trained.contender,
+            file,
+            exported.trained.checkpoint,
+            place.provider,
+            place.threads,
+            auto_class=place.kind.auto_class,
+        )
+        for file in (exported.files if pruned else exported.best)
+    ]

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from glp_export.compress.compressors.layers.layer_file import (
+    read_layer_file,
+    read_log,
+    write_layer_file,
+)
+from glp_export.compress.compressors.layers.search import read_plan
+from glp_export.compress.plan import Candidate, Cost, Plan, Step
+from glp_export.core.errors import DataError, UsageError
+
+FACTS = {"base_model": "some/bert", "num_layers": 12, "task": "rte", "metric": "accuracy"}
+
+
+def plan(**changes) -> Plan:
+    step = Step(
+        removed=(7,),
+        score=0.8,
+        sample_size=300,
+        candidates=(Candidate(removed=(7,), score=0.8, seconds=3.0),),
+    )
+    fields = {"strategy": "greedy", "order": (7, 0), "steps": (step,), "cost": Cost(seconds=3.0)}
+    return Plan(**{**FACTS, **fields, **changes})
+
+
+def test_what_is_saved_is_read_back(tmp_path):
+    assert Plan.load(plan().save(tmp_path / "plan.json")) == plan()
+
+
+def test_kept_layers_and_depth():
+    assert plan().kept == (1, 2, 3, 4, 5, 6, 8, 9, 10, 11)
+    assert plan().depth == 10
+
+
+def test_the_digest_is_of_the_decision_not_of_the_clock():
+    slower = Candidate(removed=(7,), score=0.8, seconds=99.0)
+    step = plan().steps[0].model_copy(update={"candidates": (slower,)})
+    assert plan(steps=(step,), cost=Cost(seconds=99.0)).digest == plan().digest
+    assert plan(order=(0, 7)).digest != plan().digest
+
+
+def test_a_plan_that_was_edited_is_refused(tmp_path):
+    path = plan().save(tmp_path / "plan.json")
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "order": [3, 0]}))
+    with pytest.raises(DataError, match="changed after it was written"):
+        Plan.load(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "cannot be read"),
+        ("[]", "cannot be read"),
+        ("{}", "not a plan: base_model"),
+        (json.dumps({**FACTS, "strategy": "x", "order": [1, 1]}), "a layer twice"),
+        (json.dumps({**FACTS, "strategy": "x", "order": [12]}), "leaves the 12 layers"),
+        (json.dumps({**FACTS, "strategy": "x", "order": [1], "oder": 1}), "oder"),
+    ],
+)
+def test_files_that_are_no_plan(tmp_path, content, message):
+    path = tmp_path / "plan.json"
+    path.write_text(content)
+    with pytest.raises(DataError, match=message):
+        Plan.load(path)
+
+
+def test_a_prefix_of_the_order_is_a_plan():
+    assert plan().cut(1).order == (7,)
+    with pytest.raises(UsageError, match="removes 2 layers, 3 were asked for"):
+        plan().cut(3)
+
+
+def test_the_authors_layer_file_is_a_plan_for_this_model(tmp_path):
+    path = write_layer_file((0, 7, 5), tmp_path / "bert_rte_greedy.txt")
+    assert read_layer_file(path) == (0, 7, 5)
+    read = read_plan(str(path), 12, FACTS)
+    assert read.order == (0, 7, 5)
+    assert read.base_model == "some/bert"
+
+
+def test_a_plan_of_a_deeper_model_is_refused(tmp_path):
+    path = write_layer_file((0, 11), tmp_path / "orders.txt")
+    with pytest.raises(UsageError, match="this one has 6"):
+        read_plan(str(path), 6, {**FACTS, "num_layers": 6})
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "1\ntwo\n", "-1\n", "1.5\n"])
+def test_layer_files_that_are_none(tmp_path, text):
+    path = tmp_path / "order.txt"
+    path.write_text(text)
+    with pytest.raises(DataError, match=r"empty|not a layer number"):
+        read_layer_file(path)
+
+
+def test_the_authors_log(tmp_path):
+    path = tmp_path / "log.txt"
+    path.write_text("0;{0: 0.695, 1: 0.663}\n1;{1: 0.65}\n")
+    assert read_log(path) == [{0: 0.695, 1: 0.663}, {1: 0.65}]
+    path.write_text("0;{0: 0.695\n")
+    with pytest.raises(DataError, match="not a step"):
+        read_log(path)

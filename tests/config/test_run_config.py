@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import pytest
+
+from glp_export.cli.flags import spread
+from glp_export.config.files import read_file, resolve
+from glp_export.config.run_config import RunConfig
+from glp_export.core.errors import UsageError
+
+
+def test_flags_win_over_the_file_and_the_file_over_defaults(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("epochs: 1\nbatch-size: 8\n")
+    config = resolve({"batch_size": 4}, file)
+    assert (config.batch_size, config.epochs, config.seed) == (4, 1.0, 41)
+
+
+def test_depth_on_the_command_line_replaces_prune_in_the_file(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("prune: 3\n")
+    assert resolve({"depth": 6}, file).prune is None
+
+
+def test_the_site_has_defaults_that_a_file_and_flags_win_over(tmp_path, monkeypatch):
+    site, file = tmp_path / "site.yaml", tmp_path / "run.yaml"
+    site.write_text("epochs: 1\nbatch_size: 8\nseed: 7\nmax_drop: 0.01\n")
+    file.write_text("batch_size: 16\ndepth: 3\n")
+    monkeypatch.setenv("GLP_EXPORT_CONFIG", str(site))
+    config = resolve({"seed": 5}, file)
+    assert (config.epochs, config.batch_size, config.seed) == (1.0, 16, 5)
+    assert (config.depth, config.max_drop) == (3, None)
+
+
+def test_an_unknown_key_of_the_site_is_found_in_its_file(tmp_path, monkeypatch):
+    site, file = tmp_path / "site.yaml", tmp_path / "run.yaml"
+    site.write_text("epoch: 1\n")
+    file.write_text("batch_size: 16\n")
+    monkeypatch.setenv("GLP_EXPORT_CONFIG", str(site))
+    with pytest.raises(UsageError, match=r"epoch'\n  where: .*site\.yaml"):
+        resolve({}, file)
+
+
+def test_one_way_to_say_how_deep_on_the_command_line_replaces_those_in_the_file(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("depths: [8, 6]\nladder: false\n")
+    assert resolve({}, file).depths == (8, 6)
+    assert resolve({"prune": 2}, file).depths is None
+    assert resolve({"ladder": True}, file).depths is None
+
+
+@pytest.mark.parametrize("given", ["2.0", 2.0, 2])
+def test_targets_replace_a_depth_in_the_file_and_the_other_way_round(tmp_path, given):
+    file = tmp_path / "run.yaml"
+    file.write_text("depth: 3\n")
+    config = resolve({"target_speedup": given}, file)
+    assert config.depth is None
+    assert config.targets.speedup.value == 2
+    file.write_text("target-speedup: 2.0\nmax_drop: 0.01\n")
+    assert resolve({"max_drop": 0}, file).targets.fast_enough_asked
+    assert not resolve({"prune": 3}, file).targets.any
+
+
+def test_targets_are_recorded_as_they_were_given(tmp_path):
+    given = {"target_speedup": "2.0@8x64", "latency_budget": "10ms", "max_drop": 0.0}
+    config = resolve(given)
+    assert resolve(read_file(config.save(tmp_path / "run.yaml"))) == config
+    without = resolve({})
+    assert resolve(read_file(without.save(tmp_path / "run.yaml"))).targets.any is False
+
+
+def test_what_is_recorded_is_read_back(tmp_path):
+    given = {"model": "a", "batch_sizes": "1,8", "depths": "4,2", "output": "out"}
+    config = resolve({**given, "token": "secret"})
+    path = config.save(tmp_path / "run.yaml")
+    assert resolve(read_file(path)) == config.model_copy(update={"token": None})
+    assert "secret" not in path.read_text()
+
+
+@pytest.mark.parametrize("given", ["1 8", "1,8", ["1", "8"], ["1,8"], [1, 8]])
+def test_lists_are_written_in_any_way(given):
+    assert resolve({"batch_sizes": given}).batch_sizes == (1, 8)
+
+
+def test_a_misspelt_key_is_answered_with_the_right_one(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("epoch: 1\n")
+    with pytest.raises(UsageError, match="unknown setting 'epoch'") as caught:
+        resolve({}, file)
+    assert "did you mean epochs?" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"depth": 3, "prune": 3}, "give one"),
+        ({"depth": 3, "depths": "4 3"}, "--depth and --depths"),
+        ({"depths": "4,3", "ladder": True}, "give one"),
+        ({"prune": 1, "ladder": True}, "give one"),
+        ({"depths": "0,3"}, "--depths"),
+        ({"overwrite": True, "resume": True}, "give one"),
+        ({"depth": 3, "max_drop": 0.01}, "leave --depth out"),
+        ({"ladder": True, "max_drop": 0.01}, "leave --ladder out"),
+        ({"prune": 3, "target_speedup": "2.0"}, "leave --prune out"),
+        ({"target_speedup": "twice"}, "--target-speedup"),
+        ({"latency_budget": 10}, "--latency-budget"),
+        ({"max_drop": -0.1}, "--max-drop"),
+        ({"max_drop": float("nan")}, "--max-drop"),
+        ({"epochs": -1}, "--epochs"),
+        ({"batch_sizes": "0"}, "--batch-sizes"),
+        ({"batch_sizes": "many"}, "--batch-sizes"),
+        ({"optimize": "O9"}, "--optimize"),
+        ({"select_fraction": 1.0}, "--select-fraction"),
+    ],
+)
+def test_values_that_make_no_sense(settings, message):
+    with pytest.raises(UsageError, match=message):
+        resolve(settings)
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "a: [", "\x00"])
+def test_files_that_are_no_configuration(tmp_path, text):
+    file = tmp_path / "run.yaml"
+    file.write_text(text)
+    with pytest.raises(UsageError, match="configuration"):
+        resolve({}, file)
+
+
+def test_several_values_after_one_flag():
+    assert spread(["x", "--batch-sizes", "1", "8", "--seq_lens", "32", "-q"]) == [
+        "x", "--batch-sizes", "1", "--batch-sizes", "8", "--seq-lens", "32", "-q",
+    ]  # fmt: skip
+
+
+def test_every_setting_has_a_help_text_that_ends():
+    for name, field in RunConfig.model_fields.items():
+        assert field.description, name
+        assert field.description.endswith("."), name
+
+
+def test_the_help_names_every_row_of_the_table_that_a_setting_chooses_from():
+    from glp_export.compress.compressors.layers.strategies import STRATEGIES
+    from glp_export.compress.search.workers import WORKERS
+    from glp_export.encoder import RECOVERIES
+
+    tables = {"search": STRATEGIES, "workers": WORKERS, "recover": RECOVERIES}
+    for name, table in tables.items():
+        text = RunConfig.model_fields[name].description
+        assert not [row for row in table if row not in text], f"--{name}: {text}"

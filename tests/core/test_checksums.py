@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from glp_export.artifact import ArtifactLayout
+from glp_export.core.checksums import enter, verify_files
+from glp_export.core.errors import ModelError
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """An artifact of two files, and a third that is not listed."""
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(name)
+    ArtifactLayout(tmp_path).write_checksums()
+    (tmp_path / "added").write_text("later")
+    return tmp_path
+
+
+def test_only_the_files_that_are_named_are_checked(root: Path) -> None:
+    (root / "b").write_text("changed")
+    verify_files(root, ["a"])
+    with pytest.raises(ModelError, match="b is not the file"):
+        verify_files(root, ["a", "b"])
+    with pytest.raises(ModelError, match="b is not the file"):
+        verify_files(root)
+
+
+def test_nothing_vouches_for_a_file_that_is_not_listed(root: Path) -> None:
+    verify_files(root)
+    for asked in ({"names": ["added"]}, {"names": [], "perhaps": ["added"]}):
+        with pytest.raises(ModelError, match="added is not listed"):
+            verify_files(root, **asked)
+
+
+def test_what_an_artifact_need_not_have_may_be_absent_unless_it_is_listed(root: Path) -> None:
+    verify_files(root, ["a"], perhaps=["c"])
+    (root / "b").unlink()
+    with pytest.raises(ModelError, match=r"b is listed in .* and is missing"):
+        verify_files(root, ["a"], perhaps=["b"])
+
+
+def test_what_was_made_anew_is_entered_and_nothing_else_is_vouched_for(root: Path) -> None:
+    (root / "b").write_text("changed")
+    enter(root, ["added"])
+    verify_files(root, ["a", "added"])
+    with pytest.raises(ModelError, match="b is not the file"):
+        verify_files(root)
+
+
+def test_entering_leaves_the_list_as_it_would_have_been_written(root: Path) -> None:
+    (root / "a").write_text("anew")
+    enter(root, ["a", "added"])
+    entered = (root / "glp" / "SHA256SUMS").read_text()
+    ArtifactLayout(root).write_checksums()
+    assert (root / "glp" / "SHA256SUMS").read_text() == entered

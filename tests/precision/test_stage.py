@@ -1,0 +1,105 @@
+"""A precision that is not accurate enough: an error if it was named, left out if it was not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from glp_export.artifact import ArtifactLayout
+from glp_export.config.files import resolve
+from glp_export.core.errors import AccuracyError, UsageError
+from glp_export.core.progress import Progress
+from glp_export.precision.selection import Wanted
+from glp_export.workflows.context import set_up
+from glp_export.workflows.stages.export import export_contender
+from glp_export.workflows.stages.order import evidence_of
+from glp_export.workflows.stages.precision import add_precisions
+from glp_export.workflows.stages.training import Trained
+
+
+class Heard(Progress):
+    def __init__(self):
+        self.messages = []
+
+    def say(self, message):
+        self.messages.append(message)
+
+
+@pytest.fixture(scope="module")
+def exported(classifier, data, tmp_path_factory):
+    """A classifier's plain fp32 file, with the setup and the layout it lies in."""
+    settings = {"model": str(classifier), "dataset": str(data), "depth": 2, "device": "cpu"}
+    small = {"threads": 1, "optimize": "none", "epochs": 1, "max_length": 32, "offline": True}
+    setup = set_up(resolve({**settings, **small}))
+    layout = ArtifactLayout(tmp_path_factory.mktemp("exported"))
+    trained = Trained("pruned", "here", classifier, setup.tokenizer, setup.test)
+    work = layout.work_dir
+    return setup, layout, export_contender(setup.place, trained, layout, work, Progress())
+
+
+def ask(exported, tmp_path, *, required, max_drop, **settings):
+    setup, layout, files = exported
+    config = setup.config.model_copy(update=settings)
+    place = replace(setup.place, config=config, precisions=Wanted(("int8",), required))
+    evidence = replace(evidence_of(setup, files.trained), max_drop=max_drop)
+    heard = Heard()
+    return add_precisions(place, files, layout, tmp_path, evidence, heard), heard.messages
+
+
+def test_an_accurate_file_ships_with_what_it_costs(exported, tmp_path):
+    found, messages = ask(exported, tmp_path, required=False, max_drop=1.0)
+    (lower,) = found.lower
+    assert lower.file.path.name == "model_quantized.onnx"
+    assert lower.entry.kept_in_float == ()
+    assert [file.variant for file in found.parity.files] == ["model.onnx", "model_quantized.onnx"]
+    assert "lost on select" in messages[-1]
+
+
+def test_of_several_recipes_one_ships(exported, tmp_path):
+    recipes = ("dynamic", "minmax", "percentile")
+    found, _ = ask(exported, tmp_path, required=False, max_drop=1.0, int8=recipes)
+    (entry,) = found.entries
+    assert entry.recipe.startswith("int8, ")
+    assert entry.file == "model_quantized.onnx"
+
+
+def test_what_cannot_be_accurate_enough_is_left_out_with_the_best_that_was_reached(
+    exported, tmp_path
+):
+    # No file gains two whole points of accuracy: neither floats nor the lesson can help.
+    found, messages = ask(exported, tmp_path, required=False, max_drop=-2.0)
+    assert found.lower == ()
+    (entry,) = found.entries
+    assert entry.file is None
+    assert "no int8 file loses -2 or less" in entry.reason
+    assert messages[-1].startswith("int8 is left out")
+
+
+def test_a_file_that_fails_its_check_is_left_out_and_never_stands_in_the_artifact(
+    exported, tmp_path
+):
+    _, layout, _ = exported
+    layout.variant("int8").unlink(missing_ok=True)
+    # With a tolerance of their own int8 files are held to the logits, which rounding moves.
+    strict = {"atol": 0.0, "rtol": 0.0}
+    found, messages = ask(exported, tmp_path, required=False, max_drop=1.0, **strict)
+    assert found.lower == ()
+    assert not layout.variant("int8").exists()
+    assert "does not compute what the PyTorch model computes" in messages[-1]
+
+
+def test_if_it_was_named_that_is_an_error(exported, tmp_path):
+    with pytest.raises(AccuracyError, match="the best of") as caught:
+        ask(exported, tmp_path, required=True, max_drop=-2.0)
+    assert caught.value.where == "--int8-drop"
+
+
+def test_without_data_nothing_is_judged_and_ranges_cannot_be_taken(exported, tmp_path):
+    setup, layout, files = exported
+    auto = replace(setup.place, precisions=Wanted(("int8",), required=False))
+    assert add_precisions(auto, files, layout, tmp_path, None, Progress()) == files
+    static = setup.config.model_copy(update={"int8": ("minmax",)})
+    named = replace(setup.place, config=static, precisions=Wanted(("int8",)))
+    with pytest.raises(UsageError, match="without data"):
+        add_precisions(named, files, layout, tmp_path, None, Progress())
