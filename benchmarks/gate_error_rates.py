@@ -28,7 +28,7 @@ from tables import markdown
 from usual_gates import Baseline
 
 from glp_export.artifact import export_onnx
-from glp_export.bench import Contender, Workload, ladder, onnx_contender
+from glp_export.bench import Contender, Workload, onnx_contender, shape_grid
 from glp_export.core import machine
 from glp_export.gate.budget_writer import MARGIN
 
@@ -117,7 +117,7 @@ def _models(scratch: Path, options: argparse.Namespace) -> tuple[Contender, Cont
             checkpoint, checkpoint / "onnx" / "model.onnx", export_task="text-classification"
         )
         made.append(onnx_contender(role, file, checkpoint, machine.CPU, options.threads))  # type: ignore[arg-type]
-    (workload,) = ladder(made, [1], [options.length])
+    (workload,) = shape_grid(made, [1], [options.length])
     return made[0], made[1], workload
 
 

@@ -11,9 +11,9 @@ import sys
 import time
 from collections.abc import Iterator
 
-from glp_export.bench import Contender, ladder
+from glp_export.bench import Contender, shape_grid
 from glp_export.gate.budget_line import read_line
-from glp_export.gate.findings import Finding
+from glp_export.gate.results import LineResult
 from glp_export.gate.side_by_side import Round, SideBySide
 from glp_export.gate.verdicts import Measured, confirmed, judge_latency, second_look_seconds
 
@@ -23,13 +23,13 @@ def main() -> None:
     trial = json.loads(sys.argv[1])
     start = time.perf_counter()
     reference, own = (Contender.from_json(trial[name]) for name in ("reference", "own"))
-    (workload,) = ladder([reference, own], [trial["batch_size"]], [trial["length"]])
+    (workload,) = shape_grid([reference, own], [trial["batch_size"]], [trial["length"]])
     line = read_line(
         f"speedup_vs_unpruned >= {trial['bound']!r} at {workload.shape.name}", "the trial"
     )
     seen: list[Round] = []
 
-    def look(pair: SideBySide, seconds: float) -> tuple[Finding, list[str]]:
+    def look(pair: SideBySide, seconds: float) -> tuple[LineResult, list[str]]:
         rounds = _recorded(pair.rounds(workload, warm_up_seconds=0.2 * seconds), seen)
         (found,), notes = judge_latency(Measured("cpu.fp32", [line], rounds), seconds=seconds)
         return found, notes

@@ -19,14 +19,14 @@ from glp_export.bench import (
     Contender,
     ContenderName,
     RuntimeName,
-    ladder,
     onnx_contender,
     pytorch_contender,
+    shape_grid,
 )
 from glp_export.bench.runtimes import open_contender
 from glp_export.core import machine
 from glp_export.core.errors import ParityError
-from glp_export.precision.fp16 import to_half
+from glp_export.precision.fp16 import to_fp16
 
 FULL_FP32, FULL_FP16 = "PyTorch eager fp32", "PyTorch eager fp16, SDPA"
 Make = Callable[[], Contender]
@@ -60,7 +60,7 @@ class Files:
     def _half(self, level: str) -> OnnxFile:
         source = self.plain() if level == "none" else self.fused(level)
         output = self.directory / "onnx" / f"model_{level}_fp16.onnx"
-        return to_half(source, output, "fp16", self.checkpoint)
+        return to_fp16(source, output, "fp16", self.checkpoint)
 
     @property
     def depth(self) -> int:
@@ -133,7 +133,7 @@ def prove(contender: Contender, files: Files, device: str, *, length: int) -> No
         ParityError: it computes something else, or what is no number.
     """
     say(f"prove {files.directory.name}: {contender.runtime} {contender.precision}")
-    [workload] = ladder([contender], [3], [length])
+    [workload] = shape_grid([contender], [3], [length])
     feeds = {name: array.copy() for name, array in workload.batches[0].items()}
     feeds["attention_mask"][1, length // 2 :] = 0
     feeds["attention_mask"][2, 2:] = 0

@@ -29,8 +29,8 @@ from glp_export.bench import (
     Samples,
     SamplesFile,
     Timing,
-    ladder,
     measure,
+    shape_grid,
     summarise,
 )
 from glp_export.core import machine
@@ -102,7 +102,7 @@ def _measure_base(
                 continue
             entries.append(Entry(f"{prefix}{name}", contender))
     contenders = [entry.contender for entry in entries]
-    workloads = [ladder(contenders, [batch], [length])[0] for batch, length in options.shapes]
+    workloads = [shape_grid(contenders, [batch], [length])[0] for batch, length in options.shapes]
     samples = measure(contenders, workloads, timing=timing, progress=progress)
     measured.lines += _lines(base, entries, samples)
     measured.samples += samples

@@ -31,15 +31,15 @@ from glp_export.config.files import resolve
 from glp_export.core.machine import describe
 from glp_export.encoder import (
     RECOVERIES,
-    Lesson,
     ModelSource,
+    TrainingInputs,
     finetune,
     load_model,
     predict,
     remove_layers,
     save_checkpoint,
 )
-from glp_export.precision.int8 import NARROW, products, quantise, smooth
+from glp_export.precision.int8 import NARROW, find_matmuls, quantise, smooth
 from glp_export.precision.int8.mixed_precision import (
     Kept,
     compare_with,
@@ -49,7 +49,7 @@ from glp_export.precision.int8.mixed_precision import (
 from glp_export.precision.int8.recipe import DYNAMIC, RECIPES
 from glp_export.precision.qat import quantisation_aware
 from glp_export.tasks import paired_difference_interval, score
-from glp_export.workflows.context import Setup, set_up
+from glp_export.workflows.context import RunContext, make_context
 
 BUDGETS = {"matthews_correlation": 0.01, "pearson": 0.01, "spearman": 0.01}
 """Metric points that int8 may cost; 0.005 of the other metrics."""
@@ -68,7 +68,7 @@ own answers to `fit`."""
 class Subject:
     """One task's model of the wanted depth, and what int8 files are made and judged with."""
 
-    setup: Setup
+    context: RunContext
     directory: Path
     rows: int
     smoothing_rows: int
@@ -80,12 +80,12 @@ class Subject:
 
     def answers(self, path: Path, part: str) -> Any:
         """Logits of a file on `select` or `test`."""
-        session = open_session(path, threads=self.setup.place.threads)
-        return predict_onnx(session, getattr(self.setup, part), self.setup.tokenizer)
+        session = open_session(path, threads=self.context.execution.threads)
+        return predict_onnx(session, getattr(self.context, part), self.context.tokenizer)
 
     def batches(self) -> list[dict[str, Any]]:
         """Batches of `fit` to see ranges on."""
-        return calibration_batches(self.setup.fit, self.setup.tokenizer, self.rows)
+        return calibration_batches(self.context.fit, self.context.tokenizer, self.rows)
 
     def build(self, plain: OnnxFile, name: str, keep_float: frozenset[str] = frozenset()) -> Path:
         """An int8 file by one of the product's recipes."""
@@ -99,7 +99,7 @@ class Subject:
     @property
     def max_drop(self) -> float:
         """What int8 may cost."""
-        return BUDGETS.get(self.setup.data.task.metric, 0.005)
+        return BUDGETS.get(self.context.data.task.metric, 0.005)
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,8 @@ def main() -> None:
             work = arguments.work or Path(scratch)
             subject = prepare(arguments, data, work / Path(data).name)
             reference = subject.answers(subject.source, "test")
-            labels = subject.setup.test["labels"][:]
-            task = subject.setup.data.task
+            labels = subject.context.test["labels"][:]
+            task = subject.context.data.task
             title = f"{task.name} | {task.metric} | {100 * score(task, reference, labels):.1f}"
             found[title] = []
             for way, path, note in files(subject):
@@ -167,29 +167,33 @@ def prepare(arguments: argparse.Namespace, data: str, directory: Path) -> Subjec
         | {"dataset": dataset, "cache": "none"}
         | ({"task": task} if task else {})
     )
-    setup = set_up(config)
-    subject = Subject(setup, directory, arguments.calibration_rows, arguments.smoothing_rows)
+    context = make_context(config)
+    subject = Subject(context, directory, arguments.calibration_rows, arguments.smoothing_rows)
     if not subject.source.is_file():
-        teacher = finetune(setup.pretrained(), setup.fit, setup.tokenizer, setup.final)
-        answers = predict(teacher, setup.fit, setup.tokenizer)
-        lesson = Lesson(setup.fit, setup.tokenizer, answers, setup.final, setup.distillation)
-        order = order_by_rule("alternate", Problem(setup.problem.layers, setup.problem.cuts))
-        student = RECOVERIES["distill"].teach(remove_layers(teacher, order), lesson, None)
+        teacher = finetune(context.pretrained(), context.fit, context.tokenizer, context.final)
+        answers = predict(teacher, context.fit, context.tokenizer)
+        inputs = TrainingInputs(
+            context.fit, context.tokenizer, answers, context.final, context.distillation
+        )
+        order = order_by_rule("alternate", Problem(context.problem.layers, context.problem.cuts))
+        student = RECOVERIES["distill"].train(remove_layers(teacher, order), inputs, None)
         export(subject, student, directory / "checkpoint", subject.source)
     return subject
 
 
 def export(subject: Subject, model: Any, checkpoint: Path, path: Path) -> Path:
     """Save and export a model."""
-    save_checkpoint(model, subject.setup.tokenizer, checkpoint)
-    task = subject.setup.place.kind.export_task
-    return export_onnx(checkpoint, path, export_task=task, threads=subject.setup.place.threads).path
+    save_checkpoint(model, subject.context.tokenizer, checkpoint)
+    task = subject.context.execution.kind.export_task
+    return export_onnx(
+        checkpoint, path, export_task=task, threads=subject.context.execution.threads
+    ).path
 
 
 def files(subject: Subject) -> Iterator[tuple[str, Path, str]]:
     """Every int8 file of a task: the way it was made, where it is, what is to be said of it."""
     directory, plain = subject.directory, describe_file(subject.source)
-    threads = subject.setup.place.threads
+    threads = subject.context.execution.threads
     yield "ORT dynamic", dynamic_int8(plain.path, directory / "ort_dynamic.onnx"), ""
     yield (
         "ORT static",
@@ -198,41 +202,43 @@ def files(subject: Subject) -> Iterator[tuple[str, Path, str]]:
     )
     for name in RECIPES:
         yield name, subject.build(plain, name), ""
-    rows = calibration_batches(subject.setup.fit, subject.setup.tokenizer, subject.smoothing_rows)
+    rows = calibration_batches(
+        subject.context.fit, subject.context.tokenizer, subject.smoothing_rows
+    )
     smoothed = smooth(plain, directory / "smoothed.onnx", rows, threads=threads)
     for name in RECIPES:
         yield f"{name}, smoothed", subject.build(smoothed, name), ""
     kept = search(subject, plain)
     path = subject.build(plain, DYNAMIC, kept.keep_float)
     yield f"{DYNAMIC}, float", path, f"{100 * kept.share:.0f} %, {len(kept.trials)} files"
-    taught = export(subject, lesson(subject), directory / "taught", directory / "taught.onnx")
+    taught = export(subject, inputs(subject), directory / "taught", directory / "taught.onnx")
     yield f"{DYNAMIC}, lesson", subject.build(describe_file(taught), DYNAMIC), ""
 
 
 def search(subject: Subject, plain: OnnxFile) -> Kept:
     """Which products stay in float, chosen on `select`."""
     reference = subject.answers(subject.source, "select")
-    labels = subject.setup.select["labels"][:]
+    labels = subject.context.select["labels"][:]
     return fewest_in_float(
-        {one.name: float(one.work) for one in products(plain) if one.columns >= NARROW},
+        {one.name: float(one.work) for one in find_matmuls(plain) if one.columns >= NARROW},
         lambda keep: subject.answers(subject.build(plain, DYNAMIC, keep), "select"),
         reference,
-        compare_with(subject.setup.data.task, reference, labels),
+        compare_with(subject.context.data.task, reference, labels),
         max_drop=subject.max_drop,
     )
 
 
-def lesson(subject: Subject) -> Any:
+def inputs(subject: Subject) -> Any:
     """The model after a quantisation-aware lesson of one epoch in its own answers."""
-    setup = subject.setup
-    model = load_model(ModelSource(str(subject.directory / "checkpoint")), setup.data.task)
-    settings = replace(setup.final, epochs=1.0, learning_rate=setup.final.learning_rate / 4)
-    own = Lesson(
-        examples=setup.fit,
-        tokenizer=setup.tokenizer,
-        teacher_logits=predict(model, setup.fit, setup.tokenizer),
+    context = subject.context
+    model = load_model(ModelSource(str(subject.directory / "checkpoint")), context.data.task)
+    settings = replace(context.final, epochs=1.0, learning_rate=context.final.learning_rate / 4)
+    own = TrainingInputs(
+        examples=context.fit,
+        tokenizer=context.tokenizer,
+        teacher_logits=predict(model, context.fit, context.tokenizer),
         settings=settings,
-        distillation=replace(setup.distillation, weight=1.0, rate=1.0),
+        distillation=replace(context.distillation, weight=1.0, rate=1.0),
     )
     return quantisation_aware(model, own)
 

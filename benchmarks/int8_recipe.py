@@ -27,7 +27,7 @@ from floor_graph import floor_graph
 from tables import markdown
 
 from glp_export.artifact import OnnxFile, describe, export_onnx, optimise
-from glp_export.artifact.graph_passes import FORMS
+from glp_export.artifact.graph_passes import PASSES
 from glp_export.artifact.onnx_file import read_graph, write_graph
 from glp_export.artifact.session import feeds_for
 from glp_export.bench import (
@@ -35,10 +35,10 @@ from glp_export.bench import (
     Samples,
     Timing,
     Workload,
-    ladder,
     measure,
     onnx_contender,
     paired_ratio,
+    shape_grid,
     summarise,
 )
 from glp_export.core import machine
@@ -76,7 +76,7 @@ class Builder:
         yield PLAIN, self._dynamic(self.source)
         fused = optimise(self.source, "O2", self.scratch / "fused.onnx", self.checkpoint)
         yield f"{PLAIN}, of the fused graph (QAttention)", self._dynamic(fused)
-        for form in FORMS:
+        for form in PASSES:
             label = BEST if form == Int8Recipe().form else f"int8, {form} form"
             yield label, self._quantised(f"int8_{form}", Int8Recipe(form=form))
         smoothed = smooth(self.source, self.scratch / "smooth.onnx", self._batches())
@@ -92,7 +92,7 @@ class Builder:
 
     def _formed(self, form: str) -> OnnxFile:
         model = read_graph(self.source.path, weights=True)
-        FORMS[form](model)
+        PASSES[form](model)
         return describe(write_graph(model, self.scratch / f"fp32_{form}.onnx"))
 
     def _dynamic(self, source: OnnxFile, *, per_channel: bool = True) -> OnnxFile:
@@ -118,7 +118,7 @@ class Builder:
         """Random tokens to see ranges on: the numbers do not matter, the nodes do."""
         from glp_export.artifact.session import open_session
 
-        (workload,) = ladder([self.contender(self.source)], [16], [64])
+        (workload,) = shape_grid([self.contender(self.source)], [16], [64])
         return [feeds_for(open_session(self.source.path, threads=1), workload.batches[0])]
 
     def contender(self, file: OnnxFile, threads: int = 1) -> Contender:
@@ -139,7 +139,7 @@ def main() -> None:
         workloads = [
             workload
             for batch, length in options.shape_list
-            for workload in ladder(contenders, [batch], [length])
+            for workload in shape_grid(contenders, [batch], [length])
         ]
         samples = measure(contenders, workloads, timing=timing, progress=_progress)
         parts = [

@@ -36,10 +36,10 @@ from glp_export.bench import (
     SamplesFile,
     Timing,
     fastest,
-    ladder,
     measure,
     onnx_contender,
     pytorch_contender,
+    shape_grid,
     summarise,
 )
 from glp_export.core import machine
@@ -146,7 +146,7 @@ class Builder:
         if layers == max(self.options.layers):
             return
         one = onnx_contender("pruned", plain, checkpoint, machine.CPU, self.options.threads)
-        (workload,) = ladder([one], [8], [32])
+        (workload,) = shape_grid([one], [8], [32])
         smoothed = smooth(plain, plain.path.with_name("smooth.onnx"), workload.batches)
         path = plain.path.with_name("model_smooth_quantized.onnx")
         yield "int8 smoothed", quantise(smoothed, path, checkpoint)
@@ -164,7 +164,7 @@ class Builder:
         choice = fastest(
             files,
             checkpoint,
-            ladder([one], [min(self.options.batch_sizes)], lengths),
+            shape_grid([one], [min(self.options.batch_sizes)], lengths),
             provider=machine.CPU,
             threads=threads,
             timing=Timing(min_rounds=self.options.rounds, max_rounds=self.options.rounds),
@@ -209,7 +209,7 @@ def main() -> None:
 
 def _measured(entries: list[Entry], options: argparse.Namespace, timing: Timing) -> list[Samples]:
     contenders = [entry.contender for entry in entries]
-    workloads = ladder(contenders, options.batch_sizes, options.seq_lens)
+    workloads = shape_grid(contenders, options.batch_sizes, options.seq_lens)
     return measure(contenders, workloads, timing=timing, progress=progress)
 
 

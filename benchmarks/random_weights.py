@@ -17,7 +17,7 @@ import numpy as np
 from tables import markdown
 
 from glp_export.artifact import export_onnx
-from glp_export.bench import Contender, ladder, onnx_contender
+from glp_export.bench import Contender, onnx_contender, shape_grid
 from glp_export.core import machine
 from glp_export.gate.side_by_side import SideBySide
 from glp_export.gate.verdicts import estimate_speedup
@@ -39,7 +39,7 @@ def main() -> None:
         for name, other in others.items():
             cells = []
             for length in options.seq_lens:
-                (workload,) = ladder([trained], [1], [length])
+                (workload,) = shape_grid([trained], [1], [length])
                 rounds = SideBySide(other, trained).rounds(workload, warm_up_seconds=2.0)
                 found = estimate_speedup(rounds, seconds=options.seconds, precision=0.005)
                 cells.append(f"{found.value:.3f} ({found.low:.3f}–{found.high:.3f})")

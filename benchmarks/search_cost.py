@@ -42,13 +42,13 @@ from glp_export.core.progress import Progress
 from glp_export.encoder import (
     RECOVERIES,
     DistillSettings,
-    Lesson,
+    TrainingInputs,
     finetune,
     predict,
     remove_layers,
 )
 from glp_export.tasks import Task, paired_difference_interval, score
-from glp_export.workflows.context import Setup, set_up
+from glp_export.workflows.context import RunContext, make_context
 from glp_export.workflows.stages.search import choose_layers
 
 
@@ -79,7 +79,7 @@ ROWS = (
 )
 
 VARIANTS = {
-    "no-lesson": FastGreedy(lesson=0, play_off=()),
+    "no-lesson": FastGreedy(examples_per_candidate=0, play_off=()),
     "no-play-off": FastGreedy(play_off=()),
 }
 
@@ -107,7 +107,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     STRATEGIES.update(
         {
-            name: replace(FAST_GREEDY, name=name, choose=v.choose, effort=v.effort)
+            name: replace(FAST_GREEDY, name=name, choose=v.choose, search_cost=v.search_cost)
             for name, v in VARIANTS.items()
         }
     )
@@ -161,41 +161,41 @@ def settings_of(arguments: argparse.Namespace, data: str, seed: int) -> dict[str
 def measure(arguments: argparse.Namespace, data: str, seed: int) -> Iterator[Outcome]:
     """All rows of one task with one seed."""
     config = resolve(settings_of(arguments, data, seed))
-    setup = set_up(config)
-    teacher = finetune(setup.pretrained(), setup.train, setup.tokenizer, setup.final)
-    lesson = Lesson(
-        examples=setup.train,
-        tokenizer=setup.tokenizer,
-        teacher_logits=predict(teacher, setup.train, setup.tokenizer),
-        settings=setup.final,
-        distillation=setup.distillation,
+    context = make_context(config)
+    teacher = finetune(context.pretrained(), context.train, context.tokenizer, context.final)
+    inputs = TrainingInputs(
+        examples=context.train,
+        tokenizer=context.tokenizer,
+        teacher_logits=predict(teacher, context.train, context.tokenizer),
+        settings=context.final,
+        distillation=context.distillation,
     )
-    labels = setup.test["labels"][:]
+    labels = context.test["labels"][:]
     for row in ROWS:
         if row.strategy in arguments.skip or (row.ablation and not arguments.ablations):
             continue
         model, plan = teacher, None
         if row.strategy is not None:
-            plan = plan_of(setup, row.strategy, arguments)
-            own = replace(lesson, distillation=SLOWLY) if row.recovery == "slowly" else lesson
+            plan = plan_of(context, row.strategy, arguments)
+            own = replace(inputs, distillation=SLOWLY) if row.recovery == "slowly" else inputs
             recovery = RECOVERIES["finetune" if row.recovery == "finetune" else "distill"]
-            ancestor = teacher if recovery.inherits else setup.pretrained()
-            model = recovery.teach(remove_layers(ancestor, plan.order), own, None)
-        logits = predict(model, setup.test, setup.tokenizer)
-        value = score(setup.data.task, logits, labels)
+            ancestor = teacher if recovery.inherits else context.pretrained()
+            model = recovery.train(remove_layers(ancestor, plan.order), own, None)
+        logits = predict(model, context.test, context.tokenizer)
+        value = score(context.data.task, logits, labels)
         order, cost = (plan.order, plan.cost) if plan else ((), Cost())
         print(f"{data} seed {seed}: {row.name} {value:.4f} {list(order)} {cost}", file=sys.stderr)
-        yield Outcome(row.name, setup.data.task, data, seed, order, value, logits, labels, cost)
+        yield Outcome(row.name, context.data.task, data, seed, order, value, logits, labels, cost)
 
 
-def plan_of(setup: Setup, strategy: str, arguments: argparse.Namespace) -> Plan:
+def plan_of(context: RunContext, strategy: str, arguments: argparse.Namespace) -> Plan:
     """The layers that a strategy removes, with what it cost to find them."""
-    problem = Problem(setup.problem.layers, setup.problem.cuts)
+    problem = Problem(context.problem.layers, context.problem.cuts)
     if strategy in RULES:
-        facts = {"base_model": "", "num_layers": setup.stack.num_layers, "task": "", "metric": ""}
+        facts = {"base_model": "", "num_layers": context.stack.num_layers, "task": "", "metric": ""}
         return Plan(**facts, strategy=strategy, order=order_by_rule(strategy, problem))
-    config = setup.config.model_copy(update={"search": strategy})
-    asked = replace(setup, place=replace(setup.place, config=config))
+    config = context.config.model_copy(update={"search": strategy})
+    asked = replace(context, execution=replace(context.execution, config=config))
     return choose_layers(asked, Path("unused"), Progress())
 
 
@@ -243,10 +243,10 @@ def spent(same: list[Outcome]) -> str:
     """What the searches of a row cost on average."""
     if not any(outcome.cost.seconds for outcome in same):
         return "–"
-    taught = mean(outcome.cost.sample_layers for outcome in same) / 1e6
+    trained = mean(outcome.cost.sample_layers for outcome in same) / 1e6
     scored = mean(outcome.cost.scored_sample_layers for outcome in same) / 1e6
     seconds = mean(outcome.cost.seconds for outcome in same)
-    return f"{taught:.2f} M taught, {scored:.2f} M scored, {seconds:.0f} s"
+    return f"{trained:.2f} M taught, {scored:.2f} M scored, {seconds:.0f} s"
 
 
 def relative_cost(same: list[Outcome], own: list[Outcome]) -> str:

@@ -25,19 +25,19 @@ import numpy as np
 from scipy.special import log_softmax
 from scipy.stats import spearmanr
 
-from glp_export.compress.search.ground import carry_out
+from glp_export.compress.search.context import run_trial
+from glp_export.compress.search.evaluator import TrialEvaluator
 from glp_export.compress.search.trial import Removed, Trial
-from glp_export.compress.search.workbench import TrialBench
 from glp_export.config.files import resolve
 from glp_export.core.machine import describe
 from glp_export.core.progress import Progress
 from glp_export.encoder import RECOVERIES, predict, remove_layers
 from glp_export.tasks import score
-from glp_export.workflows.context import Setup, set_up
-from glp_export.workflows.stages.laboratory import (
+from glp_export.workflows.context import RunContext, make_context
+from glp_export.workflows.stages.evaluator import (
     Teacher,
-    open_bench,
     open_cache,
+    open_evaluator,
     train_teacher,
 )
 
@@ -56,7 +56,7 @@ def main() -> None:
     """Parse, measure, print the table and write it."""
     arguments = parse()
     logging.disable(logging.WARNING)
-    setup = set_up(
+    context = make_context(
         resolve(
             {
                 "model": arguments.model,
@@ -70,15 +70,15 @@ def main() -> None:
             }
         )
     )
-    cache = open_cache(setup, Path("unused"))
-    teacher = train_teacher(setup, cache, Progress())
+    cache = open_cache(context, Path("unused"))
+    teacher = train_teacher(context, cache, Progress())
     found: dict[Removed, tuple[float, dict[Look, float]]] = {}
-    with open_bench(setup, RECOVERIES["distill"], teacher, cache, Progress()) as bench:
-        for removed in combinations(setup.problem.layers, setup.problem.cuts):
-            final = recovered(setup, bench, teacher, removed)
-            found[removed] = final, dict(looks(setup, bench, teacher, removed))
+    with open_evaluator(context, RECOVERIES["distill"], teacher, cache, Progress()) as evaluator:
+        for removed in combinations(context.problem.layers, context.problem.cuts):
+            final = recovered(context, evaluator, teacher, removed)
+            found[removed] = final, dict(looks(context, evaluator, teacher, removed))
             print(f"{list(removed)} {final:.4f}", file=sys.stderr, flush=True)
-    text = table(setup, found, arguments)
+    text = table(context, found, arguments)
     print(text)
     if arguments.output:
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
@@ -100,21 +100,23 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def recovered(setup: Setup, bench: TrialBench, teacher: Teacher, removed: Removed) -> float:
+def recovered(
+    context: RunContext, evaluator: TrialEvaluator, teacher: Teacher, removed: Removed
+) -> float:
     """The test score of the model without these layers after the whole lesson on `fit`."""
-    lesson = bench.ground.lesson
-    student = RECOVERIES["distill"].teach(remove_layers(teacher.model, removed), lesson, None)
-    logits = predict(student, setup.test, setup.tokenizer)
-    return score(setup.data.task, logits, setup.test["labels"][:])
+    inputs = evaluator.context.inputs
+    student = RECOVERIES["distill"].train(remove_layers(teacher.model, removed), inputs, None)
+    logits = predict(student, context.test, context.tokenizer)
+    return score(context.data.task, logits, context.test["labels"][:])
 
 
 def looks(
-    setup: Setup, bench: TrialBench, teacher: Teacher, removed: Removed
+    context: RunContext, evaluator: TrialEvaluator, teacher: Teacher, removed: Removed
 ) -> Iterator[tuple[Look, float]]:
     """What is known of a set of layers after each lesson."""
-    wanted = log_softmax(teacher.answers, axis=-1)
+    wanted = log_softmax(teacher.predictions, axis=-1)
     for examples in LESSONS:
-        outcome = carry_out(bench.ground, Trial(removed, examples))
+        outcome = run_trial(evaluator.context, Trial(removed, examples))
         given = log_softmax(outcome.logits, axis=-1)
         divergence = mean((np.exp(wanted) * (wanted - given)).sum(axis=-1).tolist())
         yield Look(examples, "own head: score"), outcome.candidate.score
@@ -123,7 +125,7 @@ def looks(
 
 
 def table(
-    setup: Setup,
+    context: RunContext,
     found: dict[Removed, tuple[float, dict[Look, float]]],
     arguments: argparse.Namespace,
 ) -> str:
@@ -131,22 +133,22 @@ def table(
     machine, finals = describe(), [final for final, _ in found.values()]
     best = max(found, key=lambda removed: found[removed][0])
     lines = [
-        f"# What foretells a candidate's worth: {setup.data.task.name}, "
+        f"# What foretells a candidate's worth: {context.data.task.name}, "
         f"{Path(arguments.model).name} to {arguments.depth} layers",
         "",
         f"{time.strftime('%Y-%m-%d')}, {machine.cpu}, torch {machine.versions['torch']}. "
-        f"{len(found)} sets of layers, each recovered on {len(setup.fit)} examples for "
-        f"{arguments.epochs:g} epochs, seed {arguments.seed}; looks on {len(setup.select)} rows. "
-        f"Test {setup.data.task.metric} of the sets: mean {100 * mean(finals):.1f}, worst "
+        f"{len(found)} sets of layers, each recovered on {len(context.fit)} examples for "
+        f"{arguments.epochs:g} epochs, seed {arguments.seed}; looks on {len(context.select)} rows. "
+        f"Test {context.data.task.metric} of the sets: mean {100 * mean(finals):.1f}, worst "
         f"{100 * min(finals):.1f}, best {100 * max(finals):.1f} (without {list(best)}).",
         "",
         "| lesson | evidence | rank correlation with the final score | final score of its pick |",
         "|---:|---|---:|---:|",
     ]
     for look in next(iter(found.values()))[1]:
-        evidence = {removed: seen[look] for removed, (_, seen) in found.items()}
-        correlation = spearmanr(list(evidence.values()), finals).statistic
-        pick = max(evidence, key=evidence.__getitem__)
+        calibration = {removed: seen[look] for removed, (_, seen) in found.items()}
+        correlation = spearmanr(list(calibration.values()), finals).statistic
+        pick = max(calibration, key=calibration.__getitem__)
         lines.append(
             f"| {look.examples} | {look.name} | {correlation:+.2f} | {100 * found[pick][0]:.1f} |"
         )

@@ -25,10 +25,10 @@ from glp_export.bench import (
     ContenderName,
     Timing,
     Workload,
-    ladder,
     measure,
     onnx_contender,
     pytorch_contender,
+    shape_grid,
 )
 from glp_export.bench.runtimes import open_contender
 from glp_export.core import machine
@@ -42,7 +42,7 @@ def main() -> None:
     options = _options()
     with tempfile.TemporaryDirectory() as scratch:
         contenders = _contenders(Path(scratch), options.layers, options.threads)
-        workloads = ladder(contenders, [1], options.seq_lens)
+        workloads = shape_grid(contenders, [1], options.seq_lens)
         text = "\n\n".join(
             [
                 "# Spinning threads",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glp_export.artifact.fusions import describe_fusions
-from glp_export.artifact.graph_passes import FORMS
+from glp_export.artifact.graph_passes import PASSES
 from glp_export.artifact.onnx_file import (
     OnnxFile,
     describe,
@@ -36,17 +36,17 @@ class Level:
         graph_level: ONNX Runtime's own optimisations, 1 basic or 2 extended.
         fusions: the patterns of transformer blocks too (Attention, SkipLayerNormalization, …).
         gelu_approximation: Gelu by its tanh formula, which moves the logits a little.
-        form: in place of all that, a key of `FORMS`.
+        graph_pass: in place of all that, a key of `PASSES`.
     """
 
     graph_level: int
     fusions: bool = False
     gelu_approximation: bool = False
-    form: str | None = None
+    graph_pass: str | None = None
 
 
 LEVELS: dict[str, Level] = {
-    "first-token": Level(0, form="first-token"),
+    "first-token": Level(0, graph_pass="first-token"),
     "O1": Level(1),
     "O2": Level(2, fusions=True),
     "O3": Level(2, fusions=True, gelu_approximation=True),
@@ -148,9 +148,9 @@ def candidates(
 
 def _optimised(source: Path, level: Level, checkpoint: Path) -> ModelProto:
     """The optimised graph with all its weights in memory."""
-    if level.form:
+    if level.graph_pass:
         model = read_graph(source, weights=True)
-        FORMS[level.form](model)
+        PASSES[level.graph_pass](model)
         return model
     from onnxruntime.transformers.fusion_options import FusionOptions
     from onnxruntime.transformers.optimizer import optimize_model

@@ -95,7 +95,7 @@ def check_parity(
     rows = sample_cases(encoded, tokenizer, samples=samples, batch_size=batch_size)
     probes = probe_cases(encoded, tokenizer, max_length=max_length)
     cases = [*rows, *probes]
-    wanted = [reference.answers(case.batch) for case in cases]
+    wanted = [reference.predictions(case.batch) for case in cases]
     checked = []
     for file in files:
         session = open_session(file.path, provider=provider, threads=threads)
@@ -225,11 +225,11 @@ def _over_rows(
     broken = tuple(f"{run.case.shape} does not run: {run.error}" for run in rows if run.error)
     if not ran:
         return Difference(None, None, 0, broken), 0
-    found = np.concatenate([_numbers(answers, run, kind) for run, answers in ran])
+    found = np.concatenate([_numbers(predictions, run, kind) for run, predictions in ran])
     wanted = np.concatenate([_numbers(run.wanted, run, kind) for run, _ in ran])
     difference = compare(found, wanted, tolerance)
     faults = (*broken, *difference.faults, *_first_not_finite(rows))
-    return replace(difference, faults=faults), sum(len(answers) for _, answers in ran)
+    return replace(difference, faults=faults), sum(len(predictions) for _, predictions in ran)
 
 
 def _first_not_finite(rows: Sequence[_Run]) -> tuple[str, ...]:
@@ -246,9 +246,9 @@ def _first_not_finite(rows: Sequence[_Run]) -> tuple[str, ...]:
     return ()
 
 
-def _numbers(answers: Array, run: _Run, kind: TaskKind) -> Array:
+def _numbers(predictions: Array, run: _Run, kind: TaskKind) -> Array:
     """What of one batch is compared number by number, (n, width)."""
-    return kind.numbers(attended(answers, run.case.batch))
+    return kind.numbers(attended(predictions, run.case.batch))
 
 
 def _spread(rows: Sequence[_Run], kind: TaskKind) -> float:

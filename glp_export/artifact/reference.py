@@ -46,7 +46,7 @@ class Reference:
         self.inputs = tuple(inspect.signature(self._model.forward).parameters)
         self.kind = kind_of(self._model)
 
-    def answers(self, batch: Batch) -> np.ndarray[Any, Any]:
+    def predictions(self, batch: Batch) -> np.ndarray[Any, Any]:
         """Answers float32 to one padded batch: `(batch, width)` or `(batch, tokens, width)`.
 
         Raises:
@@ -67,13 +67,13 @@ class Reference:
             except IndexError as error:  # RoBERTa, which takes two tokens fewer than it says
                 raise self._too_long(batch) from error
         arrays = {name: output[name].float().numpy() for name in self.kind.outputs}
-        answers = self.kind.read(arrays, batch)
-        if not np.isfinite(answers).all():
+        predictions = self.kind.read(arrays, batch)
+        if not np.isfinite(predictions).all():
             raise ModelError(
                 "The PyTorch model itself computes NaN or infinite logits.",
                 fix="Its training diverged: lower the learning rate, and train in fp32 or bf16.",
             )
-        return np.asarray(answers)
+        return np.asarray(predictions)
 
     def _too_long(self, batch: Batch) -> UsageError:
         return UsageError(

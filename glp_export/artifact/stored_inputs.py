@@ -82,8 +82,8 @@ class StoredInputs:
             *sample_cases(encoded, tokenizer, samples=samples, batch_size=batch_size),
             *probe_cases(encoded, tokenizer, max_length=max_length),
         )
-        answers = tuple(reference.answers(case.batch) for case in cases)
-        return cls(cases, answers, reference.kind.name)
+        predictions = tuple(reference.predictions(case.batch) for case in cases)
+        return cls(cases, predictions, reference.kind.name)
 
     def save(self, path: Path) -> Path:
         """Write them as one compressed npz file, some ten kB."""

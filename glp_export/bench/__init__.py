@@ -29,7 +29,7 @@ from glp_export.bench.frontier import (
 from glp_export.bench.memory import peak_memory_mb
 from glp_export.bench.run import Benchmark, benchmark
 from glp_export.bench.samples_file import SamplesFile
-from glp_export.bench.shapes import Shape, Workload, ladder, task_workloads
+from glp_export.bench.shapes import Shape, Workload, shape_grid, task_workloads
 from glp_export.bench.statistics import Ratio, Summary, paired_ratio, summarise
 from glp_export.bench.timing import Progress, Samples, Timing, measure, settle
 
@@ -61,7 +61,6 @@ __all__ = [
     "Workload",
     "benchmark",
     "fastest",
-    "ladder",
     "measure",
     "measure_depth",
     "of_depth",
@@ -71,6 +70,7 @@ __all__ = [
     "pytorch_contender",
     "quickest",
     "settle",
+    "shape_grid",
     "summarise",
     "task_workloads",
 ]

@@ -45,7 +45,7 @@ def measure_depth(
     Args:
         unpruned: what the speedup is over.
         shallower: what is asked about.
-        workloads: what both run, from `ladder`.
+        workloads: what both run, from `shape_grid`.
         timing: how long and how carefully.
         progress: called with a stage, units done and units in all.
 

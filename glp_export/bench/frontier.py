@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from glp_export.artifact.layout import rung_name
+from glp_export.artifact.layout import sweep_variant_name
 from glp_export.bench.benchmark_file import (
     BenchmarkFile,
     DifferenceRow,
@@ -45,7 +45,7 @@ class FrontierDifference(Record):
     high: float
 
     @property
-    def surely_worse(self) -> bool:
+    def significantly_worse(self) -> bool:
         """Whether the interval lies below 0."""
         return self.high < 0
 
@@ -193,7 +193,7 @@ def _marked(point: FrontierPoint, others: Sequence[FrontierPoint]) -> FrontierPo
         update={
             "on_frontier": not winners,
             "beaten_by": tuple(other.name for other in winners),
-            "surely_beaten_by": tuple(o.name for o in winners if _surely(o, point)),
+            "surely_beaten_by": tuple(o.name for o in winners if _significantly(o, point)),
         }
     )
 
@@ -204,7 +204,7 @@ def _beats(one: FrontierPoint, other: FrontierPoint) -> bool:
     return as_good and (one.value > other.value or one.p50_ms < other.p50_ms)
 
 
-def _surely(one: FrontierPoint, other: FrontierPoint) -> bool:
+def _significantly(one: FrontierPoint, other: FrontierPoint) -> bool:
     """Whether the intervals of both metric and speedup lie apart, one's above the other's."""
     if one.speedup is None or other.speedup is None:
         return False
@@ -231,7 +231,7 @@ def _point(
         contender=best.contender,
         layers=best.layers,
         precision=best.precision,
-        directory=rung_name(best.layers) if pruned else None,
+        directory=sweep_variant_name(best.layers) if pruned else None,
         variant=best.variant,
         parameters=best.parameters,
         bytes=best.bytes,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from glp_export.bench.contenders import Contender
 from glp_export.bench.runtimes import open_contender
-from glp_export.bench.shapes import ladder
+from glp_export.bench.shapes import shape_grid
 from glp_export.core import machine
 
 _ON_GPU = {machine.CUDA, "TensorrtExecutionProvider"}
@@ -17,7 +17,7 @@ _ON_GPU = {machine.CUDA, "TensorrtExecutionProvider"}
 
 def peak_of(contender: Contender, batch_size: int, sequence_length: int) -> float:
     """Run one batch in this process and say what it took, in MiB."""
-    [workload] = ladder([contender], [batch_size], [sequence_length])
+    [workload] = shape_grid([contender], [batch_size], [sequence_length])
     if contender.provider not in _ON_GPU:
         open_contender(contender)(workload.batches[0])
         return peak_resident_mb()

@@ -43,7 +43,7 @@ class Workload:
         return self.own_batches.get(contender, self.batches)
 
 
-def ladder(
+def shape_grid(
     contenders: Sequence[Contender],
     batch_sizes: Sequence[int],
     sequence_lengths: Sequence[int],

@@ -15,7 +15,7 @@ from glp_export.config.run_config import DATA
 from glp_export.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from glp_export.gate.findings import GateReport
+    from glp_export.gate.results import GateReport
 
 
 _PANEL = "Gate"

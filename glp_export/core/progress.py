@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Entrant:
+class RankedCandidate:
     """One candidate among those that a search compares.
 
     Attributes:
@@ -37,10 +37,10 @@ class Standings:
 
     Attributes:
         title: `step 2 of 3`.
-        metric: what `Entrant.score` is.
+        metric: what `RankedCandidate.score` is.
         layers: that the unpruned model has.
-        gone: those that went for good before.
-        entrants: that are known so far, the best first.
+        removed: those that went for good before.
+        candidates: that are known so far, the best first.
         tried: trainings that are done.
         of: those of the whole comparison.
     """
@@ -48,8 +48,8 @@ class Standings:
     title: str
     metric: str
     layers: int
-    gone: tuple[int, ...]
-    entrants: tuple[Entrant, ...]
+    removed: tuple[int, ...]
+    candidates: tuple[RankedCandidate, ...]
     tried: int
     of: int
 

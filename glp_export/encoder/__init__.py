@@ -11,10 +11,10 @@ from glp_export.encoder.checkpoint import (
 from glp_export.encoder.distillation import DistillSettings, distill
 from glp_export.encoder.families import FAMILIES, Family
 from glp_export.encoder.layer_stack import LayerStack, find_layer_stack, remove_layers
-from glp_export.encoder.loader_files import make_loadable
-from glp_export.encoder.model_files import find_file, mark_kind, settle_kind
-from glp_export.encoder.random_init import random_rows, task_of_model, unpruned_twin
-from glp_export.encoder.recovery import RECOVERIES, Lesson, Recovery
+from glp_export.encoder.loader_files import write_loader_files
+from glp_export.encoder.model_files import find_file, infer_kind, mark_kind
+from glp_export.encoder.random_init import random_init_reference, random_rows, task_of_model
+from glp_export.encoder.recovery import RECOVERIES, Recovery, TrainingInputs
 from glp_export.encoder.scoring import predict, predict_with_features
 from glp_export.encoder.threads import torch_threads
 from glp_export.encoder.training import TrainSettings, finetune
@@ -25,27 +25,27 @@ __all__ = [
     "DistillSettings",
     "Family",
     "LayerStack",
-    "Lesson",
     "ModelSource",
     "Recovery",
     "TrainSettings",
+    "TrainingInputs",
     "checksum",
     "distill",
     "find_file",
     "find_layer_stack",
     "finetune",
+    "infer_kind",
     "load_model",
     "load_tokenizer",
-    "make_loadable",
     "mark_kind",
     "match_inputs",
     "predict",
     "predict_with_features",
+    "random_init_reference",
     "random_rows",
     "remove_layers",
     "save_checkpoint",
-    "settle_kind",
     "task_of_model",
     "torch_threads",
-    "unpruned_twin",
+    "write_loader_files",
 ]

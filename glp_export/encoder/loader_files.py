@@ -26,7 +26,9 @@ _STANDARD_NAMES = ("hidden_size", "num_hidden_layers", "num_attention_heads")
 _OFFSET_FAMILIES = frozenset({"roberta", "xlm-roberta", "camembert"})
 
 
-def make_loadable(directory: Path, tokenizer: PreTrainedTokenizerBase, *, longest: int) -> None:
+def write_loader_files(
+    directory: Path, tokenizer: PreTrainedTokenizerBase, *, longest: int
+) -> None:
     """Fill in what the loaders of docs/consumers.md need of a checkpoint.
 
     Args:

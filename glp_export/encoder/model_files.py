@@ -50,7 +50,7 @@ def mark_kind(config: Path, task: Task) -> None:
         config.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def settle_kind(task: Task, source: ModelSource) -> Task:
+def infer_kind(task: Task, source: ModelSource) -> Task:
     """The task as a model answers it, where the model's own files say more than was asked for.
 
     Raises:

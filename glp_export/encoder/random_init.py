@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def unpruned_twin(artifact: Path, num_layers: int, auto_class: str, directory: Path) -> Path:
+def random_init_reference(
+    artifact: Path, num_layers: int, auto_class: str, directory: Path
+) -> Path:
     """Save a model of the artifact's shape and `num_layers` layers, with random weights.
 
     What it answers means nothing; how long it takes is what the unpruned model takes.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingInputs:
     """All that a student can be taught from.
 
     Attributes:
@@ -33,7 +33,7 @@ class Lesson:
     settings: TrainSettings
     distillation: DistillSettings
 
-    def part(self, examples: int | None, repeat: int = 0) -> Lesson | None:
+    def part(self, examples: int | None, repeat: int = 0) -> TrainingInputs | None:
         """A lesson of so many of the examples, once each; all of it for None, None for 0.
 
         Every part of one lesson with the same `repeat` begins with the same examples, drawn at
@@ -63,35 +63,35 @@ class Recovery:
         summary: one line for people.
         inherits: the student starts from the fine-tuned model's layers, else from the
             pretrained ones.
-        teach: trains a student in place.
+        train: trains a student in place.
     """
 
     name: str
     summary: str
     inherits: bool
-    teach: Callable[[PreTrainedModel, Lesson, Progress | None], PreTrainedModel]
+    train: Callable[[PreTrainedModel, TrainingInputs, Progress | None], PreTrainedModel]
 
 
 def _imitate(
-    student: PreTrainedModel, lesson: Lesson, progress: Progress | None
+    student: PreTrainedModel, inputs: TrainingInputs, progress: Progress | None
 ) -> PreTrainedModel:
-    if lesson.teacher_logits is None:
+    if inputs.teacher_logits is None:
         raise ValueError("imitation needs the teacher's logits")
     return distill(
         student,
-        lesson.teacher_logits,
-        lesson.examples,
-        lesson.tokenizer,
-        lesson.settings,
-        lesson.distillation,
+        inputs.teacher_logits,
+        inputs.examples,
+        inputs.tokenizer,
+        inputs.settings,
+        inputs.distillation,
         progress,
     )
 
 
 def _learn_labels(
-    student: PreTrainedModel, lesson: Lesson, progress: Progress | None
+    student: PreTrainedModel, inputs: TrainingInputs, progress: Progress | None
 ) -> PreTrainedModel:
-    return finetune(student, lesson.examples, lesson.tokenizer, lesson.settings, progress)
+    return finetune(student, inputs.examples, inputs.tokenizer, inputs.settings, progress)
 
 
 RECOVERIES: dict[str, Recovery] = {

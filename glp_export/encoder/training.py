@@ -104,14 +104,14 @@ def run_trainer(
     tokenizer: PreTrainedTokenizerBase,
     settings: TrainSettings,
     progress: Progress | None = None,
-    answers: NDArray[np.float32] | None = None,
+    predictions: NDArray[np.float32] | None = None,
 ) -> PreTrainedModel:
     """Train with a Trainer or a subclass of it, batches grouped by length and padded alone.
 
     Nothing is kept on disk. The same seed on the same machine gives the same weights.
 
     Args:
-        answers: of a teacher to every example; they come with the batch as `TEACHER`.
+        predictions: of a teacher to every example; they come with the batch as `TEACHER`.
     """
     from transformers import PrinterCallback, set_seed
 
@@ -120,8 +120,8 @@ def run_trainer(
         trainer = _grouped_by_length(trainer_class)(
             model=model,
             args=_training_arguments(settings, Path(scratch)),
-            train_dataset=_rows_for(model, examples, tokenizer, numbered=answers is not None),
-            data_collator=Collator(tokenizer, answers),
+            train_dataset=_rows_for(model, examples, tokenizer, numbered=predictions is not None),
+            data_collator=Collator(tokenizer, predictions),
             callbacks=[_report_to(progress)] if progress else [],
         )
         trainer.remove_callback(PrinterCallback)
@@ -149,14 +149,15 @@ class Collator:
 
     Args:
         tokenizer: it knows the padding token and its side.
-        answers: of a teacher to all examples, which the batch's rows (column `_ROW`) are taken of.
+        predictions: of a teacher to all examples, of which the batch's rows (column `_ROW`)
+            are taken.
     """
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, answers: NDArray[np.float32] | None = None
+        self, tokenizer: PreTrainedTokenizerBase, predictions: NDArray[np.float32] | None = None
     ) -> None:
         self.tokenizer = tokenizer
-        self.answers = answers
+        self.predictions = predictions
 
     def __call__(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
         """Turn examples into tensors of shape (batch, longest) and (batch,)."""
@@ -172,9 +173,9 @@ class Collator:
             if _one_a_token(values, examples):
                 values = [self._padded(value, batch["input_ids"].shape[1]) for value in values]
             batch[column] = torch.tensor(values)
-        if self.answers is not None:
-            answers = self.answers[[example[_ROW] for example in examples]]
-            batch[TEACHER] = torch.from_numpy(self._cut(answers, examples, batch))
+        if self.predictions is not None:
+            predictions = self.predictions[[example[_ROW] for example in examples]]
+            batch[TEACHER] = torch.from_numpy(self._cut(predictions, examples, batch))
         return dict(batch)
 
     def _padded(self, values: list[int], length: int) -> list[int]:
@@ -182,17 +183,17 @@ class Collator:
         return [*filling, *values] if self._left else [*values, *filling]
 
     def _cut(
-        self, answers: NDArray[np.float32], examples: list[dict[str, Any]], batch: Any
+        self, predictions: NDArray[np.float32], examples: list[dict[str, Any]], batch: Any
     ) -> NDArray[np.float32]:
         """Answers of every token stand where the batch has the token."""
-        if answers.ndim == 2:
-            return answers
+        if predictions.ndim == 2:
+            return predictions
         length = batch["input_ids"].shape[1]
-        cut = np.zeros((len(answers), length, *answers.shape[2:]), dtype=np.float32)
+        cut = np.zeros((len(predictions), length, *predictions.shape[2:]), dtype=np.float32)
         for row, example in enumerate(examples):
             own = len(example["input_ids"])
             start = length - own if self._left else 0
-            cut[row, start : start + own] = answers[row, :own]
+            cut[row, start : start + own] = predictions[row, :own]
         return cut
 
     @property

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from glp_export.core import numbers
-from glp_export.gate.findings import interval_words, measured_words
+from glp_export.gate.results import interval_words, measured_words
 from glp_export.gate.table import value_words
 
 if TYPE_CHECKING:
-    from glp_export.gate.findings import Finding, GateReport
+    from glp_export.gate.results import GateReport, LineResult
 
 _SIGNS = {"kept": "✅", "broken": "❌", "undecided": "❔", "not asked": "➖"}
 _SPEEDUPS = {
@@ -24,14 +24,14 @@ _UNITS = {"size_mb": "MB", "metric_drop": "points"}
 def github_annotations(report: GateReport) -> list[str]:
     """Workflow commands of GitHub Actions: an error for a failure, a warning for the rest."""
     commands = []
-    failing = {id(finding) for finding in report.failures}
-    for finding in report.findings:
-        if finding.outcome not in ("broken", "undecided"):
+    failing = {id(result) for result in report.failures}
+    for result in report.results:
+        if result.outcome not in ("broken", "undecided"):
             continue
-        level = "error" if id(finding) in failing else "warning"
-        said = [measured_words(finding), finding.reason]
-        message = f"{finding.outcome}: {finding.name}; {', '.join(filter(None, said))}"
-        place = _place(finding)
+        level = "error" if id(result) in failing else "warning"
+        said = [measured_words(result), result.reason]
+        message = f"{result.outcome}: {result.name}; {', '.join(filter(None, said))}"
+        place = _place(result)
         commands.append(f"::{level} {place}title=glp-export gate::{_escaped(message)}")
     for note in report.notes:
         commands.append(f"::notice title=glp-export gate::{_escaped(note)}")
@@ -49,14 +49,14 @@ def summary_markdown(report: GateReport) -> str:
         "| | check | measured | interval | rounds | |",
         "|---|---|---:|---:|---:|---|",
     ]
-    for finding in report.findings:
+    for result in report.results:
         cells = (
-            f"{_SIGNS[finding.outcome]} {finding.outcome}",
-            f"`{finding.name}`",
-            value_words(finding),
-            interval_words(finding) or numbers.MISSING,
-            str(finding.rounds or numbers.MISSING),
-            finding.reason,
+            f"{_SIGNS[result.outcome]} {result.outcome}",
+            f"`{result.name}`",
+            value_words(result),
+            interval_words(result) or numbers.MISSING,
+            str(result.rounds or numbers.MISSING),
+            result.reason,
         )
         lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
     lines += ["", *(f"- {note}" for note in report.notes)]
@@ -74,9 +74,9 @@ def benchmark_action_entries(report: GateReport) -> str:
             "unit": unit,
             "value": value,
             **({"range": f"{low:.4g}–{high:.4g}"} if low is not None else {}),
-            "extra": f"{finding.outcome}: {finding.check}",
+            "extra": f"{result.outcome}: {result.check}",
         }
-        for finding, name, unit, value, low, high in _metrics(report)
+        for result, name, unit, value, low, high in _metrics(report)
     ]
     return json.dumps(entries, indent=2, ensure_ascii=False) + "\n"
 
@@ -84,34 +84,34 @@ def benchmark_action_entries(report: GateReport) -> str:
 def bencher_metrics(report: GateReport) -> str:
     """Bencher Metric Format: benchmark, measure, value with its bounds; smaller is better."""
     content: dict[str, dict[str, Any]] = {}
-    for finding, name, _, value, low, high in _metrics(report):
+    for result, name, _, value, low, high in _metrics(report):
         benchmark, _, measure = name.rpartition(" ")
         bounds = {} if low is None else {"lower_value": low, "upper_value": high}
-        content.setdefault(benchmark or finding.table, {})[measure] = {"value": value, **bounds}
+        content.setdefault(benchmark or result.table, {})[measure] = {"value": value, **bounds}
     return json.dumps(content, indent=2) + "\n"
 
 
 def _metrics(
     report: GateReport,
-) -> Iterator[tuple[Finding, str, str, float, float | None, float | None]]:
+) -> Iterator[tuple[LineResult, str, str, float, float | None, float | None]]:
     """Everything of the budget that was measured, so that smaller is better."""
-    for finding in report.findings:
-        if finding.value is None or not finding.key:
+    for result in report.results:
+        if result.value is None or not result.key:
             continue
-        place = " ".join(filter(None, (finding.table, finding.shape)))
-        key = _SPEEDUPS.get(finding.key)
+        place = " ".join(filter(None, (result.table, result.shape)))
+        key = _SPEEDUPS.get(result.key)
         if key is None:
-            unit = _UNITS.get(finding.key, "ratio")
-            yield finding, f"{place} {finding.key}", unit, finding.value, finding.low, finding.high
+            unit = _UNITS.get(result.key, "ratio")
+            yield result, f"{place} {result.key}", unit, result.value, result.low, result.high
         else:
-            low = finding.high and 1 / finding.high
-            high = finding.low and 1 / finding.low
-            yield finding, f"{place} {key}", "ratio", 1 / finding.value, low, high
+            low = result.high and 1 / result.high
+            high = result.low and 1 / result.low
+            yield result, f"{place} {key}", "ratio", 1 / result.value, low, high
 
 
-def _place(finding: Finding) -> str:
+def _place(result: LineResult) -> str:
     """`file=…,line=…,` of the budget's line."""
-    path, separator, line = finding.where.rpartition(", line ")
+    path, separator, line = result.where.rpartition(", line ")
     if not separator:
         return ""
     return f"file={_escaped(path, property_=True)},line={line},"

@@ -13,8 +13,8 @@ from glp_export.core.machine import CPU
 from glp_export.core.progress import Progress
 from glp_export.gate.budget import PROVIDERS, BudgetTable
 from glp_export.gate.budget_line import BudgetLine
-from glp_export.gate.findings import Finding, GateReport, Outcome
 from glp_export.gate.latency import check_all_latency
+from glp_export.gate.results import GateReport, LineResult, Outcome
 from glp_export.gate.session import GateSession, GateSettings
 from glp_export.workflows.artifact_jobs import score_file
 
@@ -40,17 +40,17 @@ def gate(
     with GateSession(artifact, settings or GateSettings(), progress or Progress()) as session:
         tables = session.tables  # a budget that cannot be read is known before any work
         _require_question(session)
-        findings, notes = check_integrity(session), thread_notes(session)
-        if all(finding.outcome == "kept" for finding in findings):
-            findings += [check_size(session, *line) for line in session.lines("size")]
+        results, notes = check_integrity(session), thread_notes(session)
+        if all(result.outcome == "kept" for result in results):
+            results += [check_size(session, *line) for line in session.lines("size")]
             # Before the timings: data of another task need not wait for them.
             accuracy = [check_accuracy(session, *line) for line in session.lines("accuracy")]
             latency, noise = check_all_latency(session)
-            findings += [*latency, *accuracy]
+            results += [*latency, *accuracy]
             notes += noise
         else:
-            findings += [
-                Finding.of_line(table.name, line, "not asked", reason=_CHANGED)
+            results += [
+                LineResult.of_line(table.name, line, "not asked", reason=_CHANGED)
                 for table in tables
                 for line in table.lines
             ]
@@ -60,39 +60,39 @@ def gate(
             budget=str(session.budget.path),
             threads=session.threads,
             undecided=session.settings.undecided,
-            findings=tuple(findings),
+            results=tuple(results),
             notes=tuple(dict.fromkeys(notes)),
             seconds=round(time.perf_counter() - start, 2),
         )
 
 
-def check_integrity(session: GateSession) -> list[Finding]:
+def check_integrity(session: GateSession) -> list[LineResult]:
     """Whether the files are those that were verified, and still compute the same.
 
     Raises:
         DeviceError: a provider is not there.
     """
-    findings = [_integrity("checksums", session.layout.verify_checksums)]
-    if findings[0].outcome == "broken":
-        return findings
+    results = [_integrity("checksums", session.layout.verify_checksums)]
+    if results[0].outcome == "broken":
+        return results
     try:
         stored = StoredInputs.load(session.layout.parity_inputs)
     except ParityError as error:
-        return [*findings, _broken("parity", error)]
+        return [*results, _broken("parity", error)]
     with session.progress.stage("parity"):
         for file, provider in _places(session):
-            findings.append(_parity(stored, file, provider, session.threads))
-    return findings
+            results.append(_parity(stored, file, provider, session.threads))
+    return results
 
 
-def check_size(session: GateSession, table: BudgetTable, line: BudgetLine) -> Finding:
+def check_size(session: GateSession, table: BudgetTable, line: BudgetLine) -> LineResult:
     """A line on the size of the file."""
     value = session.file(table).bytes / 1e6
     outcome: Outcome = "kept" if value <= line.bound else "broken"
-    return Finding.of_line(table.name, line, outcome, value=value)
+    return LineResult.of_line(table.name, line, outcome, value=value)
 
 
-def check_accuracy(session: GateSession, table: BudgetTable, line: BudgetLine) -> Finding:
+def check_accuracy(session: GateSession, table: BudgetTable, line: BudgetLine) -> LineResult:
     """A line on the metric: below the unpruned model's as recorded, or below the reference's.
 
     The same file on the same rows answers the same, so the numbers are compared as they are.
@@ -102,7 +102,7 @@ def check_accuracy(session: GateSession, table: BudgetTable, line: BudgetLine) -
         UsageError: it is data of another task.
     """
     if reason := session.left_out(line):
-        return Finding.of_line(table.name, line, "not asked", reason=reason)
+        return LineResult.of_line(table.name, line, "not asked", reason=reason)
     settings = {**session.settings.data, "device": table.device, "threads": session.threads}
     against = session.settings.against
     with session.progress.stage(f"{table.name} accuracy"):
@@ -114,7 +114,7 @@ def check_accuracy(session: GateSession, table: BudgetTable, line: BudgetLine) -
     # Scores are shares of whole examples: what rounding leaves of a difference is none.
     outcome: Outcome = "kept" if wanted - value <= line.bound + 1e-9 else "broken"
     reason = f"{value:.4g} on {samples} examples, the reference {wanted:.4g}"
-    return Finding.of_line(table.name, line, outcome, value=wanted - value, reason=reason)
+    return LineResult.of_line(table.name, line, outcome, value=wanted - value, reason=reason)
 
 
 def thread_notes(session: GateSession) -> list[str]:
@@ -156,10 +156,10 @@ def _places(session: GateSession) -> list[tuple[OnnxFile, str]]:
     return places
 
 
-def _parity(stored: StoredInputs, file: OnnxFile, provider: str, threads: int) -> Finding:
+def _parity(stored: StoredInputs, file: OnnxFile, provider: str, threads: int) -> LineResult:
     report = stored.check([file], provider=provider, threads=threads)
     (found,) = report.files
-    return Finding(
+    return LineResult(
         part="integrity",
         check=f"parity of {file.variant}",
         outcome="kept" if found.passed else "broken",
@@ -170,16 +170,16 @@ def _parity(stored: StoredInputs, file: OnnxFile, provider: str, threads: int) -
     )
 
 
-def _integrity(check: str, look: Callable[[], None]) -> Finding:
+def _integrity(check: str, look: Callable[[], None]) -> LineResult:
     try:
         look()
     except ModelError as error:
         return _broken(check, error)
-    return Finding(part="integrity", check=check, outcome="kept")
+    return LineResult(part="integrity", check=check, outcome="kept")
 
 
-def _broken(check: str, error: GlpError) -> Finding:
-    return Finding(
+def _broken(check: str, error: GlpError) -> LineResult:
+    return LineResult(
         part="integrity",
         check=check,
         outcome="broken",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from glp_export.core.progress import Meter
 from glp_export.gate.budget import BudgetTable
 from glp_export.gate.budget_line import BudgetLine
-from glp_export.gate.findings import Finding
+from glp_export.gate.results import LineResult
 from glp_export.gate.session import GateSession
 from glp_export.gate.side_by_side import Round
 from glp_export.gate.verdicts import (
@@ -22,7 +22,7 @@ from glp_export.gate.verdicts import (
 _WARM_UP_SHARE = 0.2
 
 
-def check_all_latency(session: GateSession) -> tuple[list[Finding], list[str]]:
+def check_all_latency(session: GateSession) -> tuple[list[LineResult], list[str]]:
     """All latency lines, shape by shape; what one shape does not need is left to the others.
 
     What is broken is looked at again when all others are done, so that some time lies between.
@@ -35,10 +35,10 @@ def check_all_latency(session: GateSession) -> tuple[list[Finding], list[str]]:
         UsageError: a model does not read so many tokens.
     """
     asked: dict[tuple[str, str | None], list[tuple[BudgetTable, BudgetLine]]] = {}
-    findings, notes, looks = [], [], []
+    results, notes, looks = [], [], []
     for table, line in session.lines("latency"):
         if reason := session.left_out(line):
-            findings.append(Finding.of_line(table.name, line, "not asked", reason=reason))
+            results.append(LineResult.of_line(table.name, line, "not asked", reason=reason))
         else:
             asked.setdefault((table.name, line.shape_name), []).append((table, line))
     left, total = session.settings.max_seconds, sum(map(len, asked.values()))
@@ -56,9 +56,9 @@ def check_all_latency(session: GateSession) -> tuple[list[Finding], list[str]]:
         settled, noise = confirm_latency(
             session, table, lines, found, seconds=seconds, shared_by=total
         )
-        findings += settled
+        results += settled
         notes += noise
-    return _in_order(session, findings), notes
+    return _in_order(session, results), notes
 
 
 def check_latency(
@@ -68,7 +68,7 @@ def check_latency(
     *,
     seconds: float,
     shared_by: int = 1,
-) -> tuple[list[Finding], list[str]]:
+) -> tuple[list[LineResult], list[str]]:
     """Lines of one table and shape, judged by rounds in turns with the reference.
 
     Args:
@@ -101,26 +101,26 @@ def confirm_latency(
     session: GateSession,
     table: BudgetTable,
     lines: Sequence[BudgetLine],
-    findings: Sequence[Finding],
+    results: Sequence[LineResult],
     *,
     seconds: float,
     shared_by: int = 1,
-) -> tuple[list[Finding], list[str]]:
+) -> tuple[list[LineResult], list[str]]:
     """Look again at those lines that `check_latency` found broken, with both models opened anew.
 
-    Args and errors as of `check_latency`; `findings` are what it returned for the `lines`.
+    Args and errors as of `check_latency`; `results` are what it returned for the `lines`.
 
     Returns:
         The findings, the broken ones as both looks together say, and what disturbed the second.
     """
-    broken = [line for line, one in zip(lines, findings, strict=True) if one.outcome == "broken"]
+    broken = [line for line, one in zip(lines, results, strict=True) if one.outcome == "broken"]
     if not broken:
-        return list(findings), []
+        return list(results), []
     session.reopen(table)
     again, noise = check_latency(session, table, broken, seconds=seconds, shared_by=shared_by)
     second = {one.where: one for one in again}
     return [
-        confirmed(one, second[one.where]) if one.where in second else one for one in findings
+        confirmed(one, second[one.where]) if one.where in second else one for one in results
     ], noise
 
 
@@ -131,7 +131,7 @@ def _counted(rounds: Iterable[Round], meter: Meter) -> Iterator[Round]:
         yield one
 
 
-def _in_order(session: GateSession, findings: list[Finding]) -> list[Finding]:
+def _in_order(session: GateSession, results: list[LineResult]) -> list[LineResult]:
     """As the budget has its lines."""
     order = [(table.name, line.where) for table, line in session.lines("latency")]
-    return sorted(findings, key=lambda finding: order.index((finding.table, finding.where)))
+    return sorted(results, key=lambda result: order.index((result.table, result.where)))

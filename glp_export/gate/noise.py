@@ -21,7 +21,7 @@ _SLOWED = 1.3
 _CPU_STAT = Path("/sys/fs/cgroup/cpu.stat")
 
 
-class NoiseWatch:
+class NoiseMonitor:
     """Looks at the machine from its making until it is asked."""
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class NoiseWatch:
         self._others = machine.cpu_seconds_of_others()
         self._throttled = throttled_seconds()
 
-    def findings(self, reference: Sequence[float] = ()) -> tuple[str, ...]:
+    def results(self, reference: Sequence[float] = ()) -> tuple[str, ...]:
         """What disturbed the measurement, in sentences; () where nothing did.
 
         Args:

@@ -13,9 +13,9 @@ from glp_export.core.errors import DeviceError, GlpError
 from glp_export.core.progress import Progress
 from glp_export.gate.budget import Budget, BudgetTable
 from glp_export.gate.budget_line import BudgetLine
-from glp_export.gate.findings import Finding, sentence
 from glp_export.gate.jobs import check_accuracy, check_integrity, check_size
 from glp_export.gate.latency import check_latency, confirm_latency
+from glp_export.gate.results import LineResult, sentence
 from glp_export.gate.sequential import Estimate
 from glp_export.gate.session import GateSession, GateSettings
 from glp_export.gate.verdicts import estimate_speedup
@@ -87,24 +87,24 @@ class _GateItem(pytest.Item):
         self.budget = parent
         self.add_marker("glp_gate")
 
-    def judge(self, session: GateSession) -> list[Finding]:
+    def judge(self, session: GateSession) -> list[LineResult]:
         """What is found."""
         raise NotImplementedError
 
     def runtest(self) -> None:
         """Judge, and fail, skip or pass."""
         with skip_without_provider():
-            findings = self.judge(self.budget.session_of_gate())
+            results = self.judge(self.budget.session_of_gate())
         fails = {"broken"}
         if self.config.getoption("--glp-undecided") == "fail":
             fails.add("undecided")
-        said = [sentence(finding) for finding in findings if finding.outcome in fails]
+        said = [sentence(result) for result in results if result.outcome in fails]
         if said:
             raise NotKeptError("\n".join(said))
-        for finding in findings:
-            self.user_properties.append(("measured", finding.value))
-            if finding.outcome != "kept":
-                pytest.skip(f"{finding.outcome}: {finding.reason}")
+        for result in results:
+            self.user_properties.append(("measured", result.value))
+            if result.outcome != "kept":
+                pytest.skip(f"{result.outcome}: {result.reason}")
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The sentence alone: no line of ours would help."""
@@ -116,7 +116,7 @@ class _GateItem(pytest.Item):
 class IntegrityItem(_GateItem):
     """Whether the files are those that were verified."""
 
-    def judge(self, session: GateSession) -> list[Finding]:
+    def judge(self, session: GateSession) -> list[LineResult]:
         """Checksums and parity."""
         return check_integrity(session)
 
@@ -139,7 +139,7 @@ class LineItem(_GateItem):
         made.takes_time = line.kind == "latency"
         return made
 
-    def judge(self, session: GateSession) -> list[Finding]:
+    def judge(self, session: GateSession) -> list[LineResult]:
         """As the command judges it, each line with a time of its own."""
         reason = session.left_out(self.line)
         if reason:

@@ -21,9 +21,9 @@ from glp_export.core.checksums import file_sha256
 from glp_export.core.errors import UsageError
 from glp_export.core.numbers import few
 from glp_export.core.versions import package_versions
-from glp_export.encoder import task_of_model, unpruned_twin
+from glp_export.encoder import random_init_reference, task_of_model
 from glp_export.gate.budget import BudgetTable
-from glp_export.precision.fp16 import to_half
+from glp_export.precision.fp16 import to_fp16
 from glp_export.precision.int8 import quantise, smooth
 from glp_export.precision.record import PrecisionsFile
 from glp_export.tasks import KINDS
@@ -44,7 +44,7 @@ def _as_exported(file: OnnxFile, output: Path, checkpoint: Path) -> OnnxFile:
 
 
 def _to_fp16(file: OnnxFile, output: Path, checkpoint: Path) -> OnnxFile:
-    return to_half(file, output, "fp16", checkpoint)
+    return to_fp16(file, output, "fp16", checkpoint)
 
 
 def _to_smooth_int8(file: OnnxFile, output: Path, checkpoint: Path) -> OnnxFile:
@@ -192,18 +192,22 @@ def _make(
     """Build, export, optimise and convert; the weights of the checkpoint itself are not kept."""
     export_task = next(k.export_task for k in KINDS.values() if k.auto_class == own.auto_class)
     with TemporaryDirectory(prefix="twin-", dir=directory) as scratch:
-        twin = unpruned_twin(layout.root, layers, own.auto_class, Path(scratch) / "twin")
+        reference = random_init_reference(
+            layout.root, layers, own.auto_class, Path(scratch) / "twin"
+        )
         file = export_onnx(
-            twin,
+            reference,
             directory / "model.onnx",
             export_task=export_task,
             exporter=_exporter(layout),
             threads=1,
         )
         if table.unpruned != "none":
-            file = optimise(file, table.unpruned, directory / "model_optimized.onnx", twin)
-        file = CONVERSIONS[conversion](file, directory / f"model_{table.precision}.onnx", twin)
-        parameters = onnx_contender("unpruned", file, twin, own.provider, own.threads).parameters
+            file = optimise(file, table.unpruned, directory / "model_optimized.onnx", reference)
+        file = CONVERSIONS[conversion](file, directory / f"model_{table.precision}.onnx", reference)
+        parameters = onnx_contender(
+            "unpruned", file, reference, own.provider, own.threads
+        ).parameters
     made = {"file": file.path.name, "bytes": file.bytes, "parameters": parameters}
     (directory / _FACTS).write_text(json.dumps(made))
     for left in set(directory.glob("*.onnx*")):

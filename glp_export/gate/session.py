@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from glp_export.artifact import OnnxFile
-from glp_export.bench import BenchmarkFile, Contender, Workload, ladder, onnx_contender
+from glp_export.bench import BenchmarkFile, Contender, Workload, onnx_contender, shape_grid
 from glp_export.cache.store import Cache, default_root
 from glp_export.config.files import read_file
 from glp_export.core.errors import UsageError
@@ -20,8 +20,8 @@ from glp_export.core.progress import Progress
 from glp_export.encoder import task_of_model
 from glp_export.gate.budget import PROVIDERS, Budget, BudgetTable
 from glp_export.gate.budget_line import BudgetLine, Kind
-from glp_export.gate.findings import Undecided
 from glp_export.gate.reference import other_artifact, unpruned_reference
+from glp_export.gate.results import Undecided
 from glp_export.gate.side_by_side import SideBySide
 from glp_export.tasks import KINDS
 from glp_export.workflows.artifact_jobs import one_artifact, shipped_files
@@ -212,7 +212,7 @@ class GateSession:
                 where=where,
                 fix=f"bound a shape of {longest} tokens or fewer",
             )
-        (workload,) = ladder([reference, own], [shape[0]], [shape[1]])
+        (workload,) = shape_grid([reference, own], [shape[0]], [shape[1]])
         return workload
 
     def _opened(self, table: BudgetTable) -> tuple[SideBySide, Contender, Contender]:

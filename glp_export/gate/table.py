@@ -9,10 +9,10 @@ from rich.text import Text
 
 from glp_export.core import numbers
 from glp_export.core.tables import titled_table
-from glp_export.gate.findings import interval_words
+from glp_export.gate.results import interval_words
 
 if TYPE_CHECKING:
-    from glp_export.gate.findings import Finding, GateReport
+    from glp_export.gate.results import GateReport, LineResult
 
 _STYLES = {"kept": "green", "broken": "bold red", "undecided": "yellow", "not asked": "dim"}
 _WITHOUT_REASON = frozenset({"kept", "not asked"})
@@ -26,41 +26,41 @@ def gate_table(report: GateReport) -> RenderableType:
     table.add_column("interval", justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     previous = ""
-    for finding in report.findings:
-        if finding.table != previous:
+    for result in report.results:
+        if result.table != previous:
             table.add_section()
-            table.add_row(Text(finding.table, style="dim"), "", "", "")
-            previous = finding.table
+            table.add_row(Text(result.table, style="dim"), "", "", "")
+            previous = result.table
         table.add_row(
-            finding.check,
-            value_words(finding),
-            interval_words(finding) or numbers.MISSING,
-            Text(_verdict(finding), style=_STYLES[finding.outcome]),
+            result.check,
+            value_words(result),
+            interval_words(result) or numbers.MISSING,
+            Text(_verdict(result), style=_STYLES[result.outcome]),
         )
     parts: list[RenderableType] = [table, ""]
-    for finding in report.findings:
-        if finding.reason and finding.outcome not in _WITHOUT_REASON:
-            text = f"{finding.outcome}: {finding.name}: {finding.reason}"
-            parts.append(Text(text, style=_STYLES[finding.outcome]))
+    for result in report.results:
+        if result.reason and result.outcome not in _WITHOUT_REASON:
+            text = f"{result.outcome}: {result.name}: {result.reason}"
+            parts.append(Text(text, style=_STYLES[result.outcome]))
     parts += [Text(f"! {note}", style="yellow") for note in report.notes]
     parts.append(Text(_legend(report), style="dim"))
     return Group(*parts)
 
 
-def value_words(finding: Finding) -> str:
+def value_words(result: LineResult) -> str:
     """What was measured, with the digits that count."""
-    if finding.value is None:
+    if result.value is None:
         return numbers.MISSING
-    if finding.part == "integrity":
-        return numbers.tiny(finding.value)
-    return f"{finding.value:#.3g}".rstrip(".").replace("-", "−")
+    if result.part == "integrity":
+        return numbers.tiny(result.value)
+    return f"{result.value:#.3g}".rstrip(".").replace("-", "−")
 
 
-def _verdict(finding: Finding) -> str:
-    if finding.outcome == "not asked":
-        return f"not asked\n({finding.reason})" if len(finding.reason) < 20 else "not asked"
-    rounds = f"\n{finding.rounds} rounds" if finding.rounds else ""
-    return f"{finding.outcome}{rounds}"
+def _verdict(result: LineResult) -> str:
+    if result.outcome == "not asked":
+        return f"not asked\n({result.reason})" if len(result.reason) < 20 else "not asked"
+    rounds = f"\n{result.rounds} rounds" if result.rounds else ""
+    return f"{result.outcome}{rounds}"
 
 
 def _legend(report: GateReport) -> str:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from glp_export.gate.budget_line import BudgetLine
-from glp_export.gate.findings import Finding, Outcome, measured_words
-from glp_export.gate.noise import NoiseWatch, slowdown
+from glp_export.gate.noise import NoiseMonitor, slowdown
+from glp_export.gate.results import LineResult, Outcome, measured_words
 from glp_export.gate.sequential import Estimate, MedianTest, ShareTest, median_estimate
 from glp_export.gate.side_by_side import Round
 
@@ -69,9 +69,9 @@ def judge_latency(
     *,
     seconds: float,
     alpha: float = ALPHA,
-    watch: NoiseWatch | None = None,
+    watch: NoiseMonitor | None = None,
     clock: Clock = time.perf_counter,
-) -> tuple[list[Finding], list[str]]:
+) -> tuple[list[LineResult], list[str]]:
     """Take rounds until every line is decided, or the time is up.
 
     Args:
@@ -84,7 +84,7 @@ def judge_latency(
     Returns:
         A finding for each line, and what disturbed the measurement.
     """
-    watch = watch or NoiseWatch()
+    watch = watch or NoiseMonitor()
     tests = [_test(line, alpha) for line in measured.lines]
     reference: list[float] = []
     start = clock()
@@ -95,16 +95,16 @@ def judge_latency(
         decided = [test.add(one, look=look) for test in tests]
         if all(decided) or spent >= seconds:
             break
-    noise = list(watch.findings(reference))
+    noise = list(watch.results(reference))
     slower = slowdown(reference, measured.recorded_ms)
     if slower > 1:
         noise.append(_SLOWER.format(slower))
     taken = round(clock() - start, 2)
-    found = [test.finding(measured.table, taken, noise) for test in tests]
+    found = [test.result(measured.table, taken, noise) for test in tests]
     return [_unless_slowed(one, slower) for one in found], noise
 
 
-def confirmed(first: Finding, second: Finding) -> Finding:
+def confirmed(first: LineResult, second: LineResult) -> LineResult:
     """What two looks at a broken line say together, the second with both models opened anew.
 
     A neighbour on the machine or an unlucky place in memory can favour one of the two models for
@@ -153,7 +153,7 @@ def second_look_seconds(first: float, longest: float) -> float:
     return min(max(3 * first, _LEAST_SECOND_LOOK), longest)
 
 
-def _unless_slowed(found: Finding, slower: float) -> Finding:
+def _unless_slowed(found: LineResult, slower: float) -> LineResult:
     """A finding, but a speedup is not broken by what a slowed machine could do to it."""
     if slower == 1 or found.outcome != "broken" or found.value is None or found.bound is None:
         return found
@@ -173,11 +173,11 @@ class _SpeedupLine:
         """Take a round and, if asked to look, say whether the line is decided."""
         return self._test.add(one.speedup, look=look) != "undecided"
 
-    def finding(self, table: str, seconds: float, noise: Sequence[str]) -> Finding:
+    def result(self, table: str, seconds: float, noise: Sequence[str]) -> LineResult:
         """What came of it."""
         found = self._test.estimate()
         has_interval = math.isfinite(found.high)
-        return Finding.of_line(
+        return LineResult.of_line(
             table,
             self._line,
             self._test.verdict,
@@ -215,7 +215,7 @@ class _TailLine:
             self._outcome = self._test.verdict(self._beyond(), len(self._runs))
         return self._outcome != "undecided"
 
-    def finding(self, table: str, seconds: float, noise: Sequence[str]) -> Finding:
+    def result(self, table: str, seconds: float, noise: Sequence[str]) -> LineResult:
         """What came of it: a disturbed machine has long tails by itself, so it breaks nothing."""
         import numpy as np
 
@@ -226,7 +226,7 @@ class _TailLine:
             outcome, seen = "undecided", f"{seen}, but {'; '.join(noise)}"
         elif outcome == "undecided":
             seen += "; a tail takes some 450 runs"
-        return Finding.of_line(
+        return LineResult.of_line(
             table,
             self._line,
             outcome,

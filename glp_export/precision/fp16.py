@@ -41,7 +41,7 @@ NO_BF16 = (
 )
 
 
-def to_half(
+def to_fp16(
     source: OnnxFile,
     output: Path,
     precision: str,

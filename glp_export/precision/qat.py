@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from glp_export.encoder.distillation import distill
-from glp_export.encoder.recovery import Lesson
+from glp_export.encoder.recovery import TrainingInputs
 from glp_export.encoder.training import Progress
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def quantisation_aware(
     model: PreTrainedModel,
-    lesson: Lesson,
+    inputs: TrainingInputs,
     *,
     keep_float: Callable[[str], bool] = lambda name: False,
     progress: Progress | None = None,
@@ -25,12 +25,12 @@ def quantisation_aware(
     """Distil a model in place while its products compute as in int8; return it plain again.
 
     Gradients pass the rounding as if it were not there (Bengio et al. 2013; Jacob et al. 2018).
-    With the fp32 model's own answers as `lesson.teacher_logits`, what is learned is to give them
+    With the fp32 model's own answers as `inputs.teacher_logits`, what is learned is to give them
     in int8.
 
     Args:
         model: with a head; fp32.
-        lesson: examples, answers to imitate, and how; its learning rate should be a small one,
+        inputs: examples, answers to imitate, and how; its learning rate should be a small one,
             since the model is where it should be.
         keep_float: whether the nn.Linear of that dotted name keeps its precision.
         progress: called with steps done and in all.
@@ -41,22 +41,22 @@ def quantisation_aware(
     Raises:
         ValueError: the lesson has no answers to imitate.
     """
-    if lesson.teacher_logits is None:
+    if inputs.teacher_logits is None:
         raise ValueError("quantisation-aware recovery imitates: the lesson needs logits")
-    with quantised_products(model, keep_float):
+    with quantised_matmuls(model, keep_float):
         return distill(
             model,
-            lesson.teacher_logits,
-            lesson.examples,
-            lesson.tokenizer,
-            lesson.settings,
-            lesson.distillation,
+            inputs.teacher_logits,
+            inputs.examples,
+            inputs.tokenizer,
+            inputs.settings,
+            inputs.distillation,
             progress,
         )
 
 
 @contextmanager
-def quantised_products(
+def quantised_matmuls(
     model: PreTrainedModel, keep_float: Callable[[str], bool] = lambda name: False
 ) -> Iterator[None]:
     """Let a model's nn.Linear modules compute as ONNX Runtime's dynamic int8 would.

@@ -1,1 +1,1 @@
-"""Uploading an artifact to the hub: `command` asks, `push` does it, `cargo` is what goes."""
+"""Uploading an artifact to the hub: `command` asks, `push` does it, `files` is what goes."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from glp_export.core.errors import HubError, UsageError
 from glp_export.core.progress import Progress
 from glp_export.publish.hub_errors import LOGIN, explained, no_bars
-from glp_export.publish.upload_files import Cargo
+from glp_export.publish.upload_files import UploadFiles
 from glp_export.workflows.artifact_jobs import one_artifact
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def push(
     from huggingface_hub import HfApi
 
     require_hub(target)
-    cargo = Cargo.of(one_artifact(artifact))
+    files = UploadFiles.of(one_artifact(artifact))
     api = HfApi(token=target.token)
     with explained(target.repo_id):
         repo_id = _whole_name(api, target.repo_id)
@@ -166,16 +166,18 @@ def push(
             where="--private",
             fix="make it private on the hub, name another, or leave --private out",
         )
-    manifest = _manifest(f"{api.endpoint}/{repo_id}", private, target, cargo)
+    manifest = _manifest(f"{api.endpoint}/{repo_id}", private, target, files)
     if confirm is None:
         progress.say(manifest)
     elif not confirm(f"{manifest}\nupload?"):
         return None
-    with progress.stage(f"upload {cargo.size}"), explained(repo_id), no_bars():
-        return _upload(api, repo_id, private, target, cargo)
+    with progress.stage(f"upload {files.size}"), explained(repo_id), no_bars():
+        return _upload(api, repo_id, private, target, files)
 
 
-def _upload(api: HfApi, repo_id: str, private: bool | None, target: Target, cargo: Cargo) -> Pushed:
+def _upload(
+    api: HfApi, repo_id: str, private: bool | None, target: Target, files: UploadFiles
+) -> Pushed:
     if private is None:
         private = target.private
         api.create_repo(repo_id, private=private, exist_ok=True)
@@ -183,10 +185,10 @@ def _upload(api: HfApi, repo_id: str, private: bool | None, target: Target, carg
         api.create_branch(repo_id, branch=target.revision, exist_ok=True)
     commit = api.upload_folder(
         repo_id=repo_id,
-        folder_path=cargo.root,
-        allow_patterns=list(cargo.names),
+        folder_path=files.root,
+        allow_patterns=list(files.names),
         revision=target.revision,
-        commit_message=target.commit_message or f"Upload {cargo.root.resolve().name}",
+        commit_message=target.commit_message or f"Upload {files.root.resolve().name}",
     )
     return Pushed(
         repo_id=repo_id,
@@ -194,8 +196,8 @@ def _upload(api: HfApi, repo_id: str, private: bool | None, target: Target, carg
         revision=target.revision or "main",
         commit=commit.oid,
         private=private,
-        files=len(cargo.names),
-        bytes=cargo.bytes,
+        files=len(files.names),
+        bytes=files.bytes,
     )
 
 
@@ -213,19 +215,19 @@ def _private(api: HfApi, repo_id: str) -> bool | None:
         return None
 
 
-def _manifest(url: str, private: bool | None, target: Target, cargo: Cargo) -> str:
+def _manifest(url: str, private: bool | None, target: Target, files: UploadFiles) -> str:
     """What will be uploaded, and who will be able to read it."""
     new = private is None
     readers = "private" if (target.private if new else private) else "public"
     branch = f", branch {target.revision}" if target.revision else ""
     lines = [
         f"{url}: {'a new' if new else 'the'} {readers} repository{branch}",
-        f"  {cargo.size}: {', '.join(cargo.names)}",
+        f"  {files.size}: {', '.join(files.names)}",
     ]
-    if cargo.staying:
-        lines.append(f"  no checksum covers these, they stay: {', '.join(cargo.staying)}")
-    if cargo.telling:
+    if files.staying:
+        lines.append(f"  no checksum covers these, they stay: {', '.join(files.staying)}")
+    if files.telling:
         lines.append(
-            f"  README.md and glp/run.yaml name paths of this machine: {', '.join(cargo.telling)}"
+            f"  README.md and glp/run.yaml name paths of this machine: {', '.join(files.telling)}"
         )
     return "\n".join(lines)

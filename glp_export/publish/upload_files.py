@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Cargo:
+class UploadFiles:
     """The files that go: those that the checksums vouch for, the list itself, the budget.
 
     Attributes:
@@ -33,7 +33,7 @@ class Cargo:
     telling: tuple[str, ...]
 
     @classmethod
-    def of(cls, layout: ArtifactLayout) -> Cargo:
+    def of(cls, layout: ArtifactLayout) -> UploadFiles:
         """Gather them.
 
         Raises:

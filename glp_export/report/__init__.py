@@ -9,7 +9,7 @@ from glp_export.report.card_facts import (
     OtherScore,
     differences_of,
 )
-from glp_export.report.frontier import frontier_table, write_ladder_readme
+from glp_export.report.frontier import frontier_table, write_sweep_readme
 from glp_export.report.inspect_view import artifact_view, plan_view
 from glp_export.report.machine_table import machine_table
 from glp_export.report.parity_table import parity_table
@@ -29,5 +29,5 @@ __all__ = [
     "parity_table",
     "plan_view",
     "write_card",
-    "write_ladder_readme",
+    "write_sweep_readme",
 ]

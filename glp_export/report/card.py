@@ -20,12 +20,12 @@ from glp_export.report.card_tables import (
     step_rows,
     summary,
 )
-from glp_export.report.findings import findings, metric_name
 from glp_export.report.inspect_view import cost_words, stack_line
 from glp_export.report.machine_table import machine_line
+from glp_export.report.measurements import recommended
 from glp_export.report.rendering import render
-from glp_export.report.series import recommended
 from glp_export.report.table import device_name
+from glp_export.report.warnings import benchmark_warnings, metric_name
 from glp_export.tasks import KINDS
 
 if TYPE_CHECKING:
@@ -74,17 +74,17 @@ def card_text(plan: Plan, benchmark: BenchmarkFile, parity: ParityReport, facts:
         plan=plan,
         metadata=card_metadata(plan, benchmark, facts),
         labels=numbers.few(facts.labels),
-        warnings=[*facts.data_notes, *findings(benchmark, facts.differences)],
+        warnings=[*facts.data_notes, *benchmark_warnings(benchmark, facts.differences)],
         parity=parity_rows(parity),
         precisions=precision_rows(facts.precisions),
         optimised=len(parity.files) > 1,
-        **_removal(plan),
+        **_pruning(plan),
         **_measured(plan, benchmark, facts),
         **snippets.of(facts),
     )
 
 
-def _removal(plan: Plan) -> dict[str, Any]:
+def _pruning(plan: Plan) -> dict[str, Any]:
     base = base_name(plan)
     return {
         "title": f"{base.rpartition('/')[2]}, {plan.depth} of {plan.num_layers} layers, "

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glp_export.report.card_facts import CardFacts
-from glp_export.report.findings import metric_name
+from glp_export.report.warnings import metric_name
 from glp_export.tasks import KINDS
 
 if TYPE_CHECKING:

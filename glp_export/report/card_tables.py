@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 from glp_export.core import numbers
 from glp_export.report.card_facts import CardFacts
-from glp_export.report.findings import metric_name
 from glp_export.report.inspect_view import candidate_names, score_words, sureness
-from glp_export.report.parity_table import agreement, worst_shape
-from glp_export.report.series import (
+from glp_export.report.measurements import (
     CONTENDERS,
     RUNTIMES,
-    Series,
-    all_series,
+    Measurement,
+    all_measurements,
     headline_shape,
     metric_of,
     recommended,
@@ -22,6 +20,8 @@ from glp_export.report.series import (
     shape_words,
     shapes,
 )
+from glp_export.report.parity_table import agreement, worst_shape
+from glp_export.report.warnings import metric_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,7 +124,7 @@ def other_score_rows(facts: CardFacts) -> list[Cells]:
 
 def latency_columns(benchmark: BenchmarkFile) -> list[str]:
     """The columns of medians: every series, in words."""
-    return [_title(series) for series in _series(benchmark)]
+    return [_title(measurement) for measurement in _measurements(benchmark)]
 
 
 def latency_rows(benchmark: BenchmarkFile) -> list[LatencyRow]:
@@ -137,12 +137,12 @@ def size_rows(benchmark: BenchmarkFile) -> list[Cells]:
     """One row a file that was measured."""
     return [
         {
-            "file": f"`{series.any.variant}`",
-            "model": series.any.contender,
-            "megabytes": numbers.megabytes(series.any.bytes),
-            "layers": str(series.any.layers),
+            "file": f"`{measurement.any.variant}`",
+            "model": measurement.any.contender,
+            "megabytes": numbers.megabytes(measurement.any.bytes),
+            "layers": str(measurement.any.layers),
         }
-        for series in _series(benchmark)
+        for measurement in _measurements(benchmark)
     ]
 
 
@@ -190,15 +190,15 @@ def parity_rows(report: ParityReport) -> list[Cells]:
     ]
 
 
-def _latency_row(benchmark: BenchmarkFile, shape: str, best: Series | None) -> LatencyRow:
+def _latency_row(benchmark: BenchmarkFile, shape: str, best: Measurement | None) -> LatencyRow:
     row = best.rows.get(shape) if best else None
     return LatencyRow(
         shape=shape_title(shape),
         cells=tuple(
-            numbers.milliseconds(series.rows[shape].p50_ms)
-            if shape in series.rows
+            numbers.milliseconds(measurement.rows[shape].p50_ms)
+            if shape in measurement.rows
             else numbers.MISSING
-            for series in _series(benchmark)
+            for measurement in _measurements(benchmark)
         ),
         vs_pytorch=_ratio(row.speedup.vs_pytorch_unpruned if row else None),
         vs_onnxruntime=_ratio(row.speedup.vs_onnxruntime_unpruned if row else None),
@@ -255,13 +255,13 @@ def _size(benchmark: BenchmarkFile, plan: Plan) -> str:
     )
 
 
-def _series(benchmark: BenchmarkFile) -> list[Series]:
-    return all_series(benchmark, benchmark.baseline.provider)
+def _measurements(benchmark: BenchmarkFile) -> list[Measurement]:
+    return all_measurements(benchmark, benchmark.baseline.provider)
 
 
-def _title(series: Series) -> str:
-    kind = f" {series.kind}" if series.kind else ""
-    return f"{series.any.contender}, {RUNTIMES[series.any.runtime]}{kind}"
+def _title(measurement: Measurement) -> str:
+    kind = f" {measurement.kind}" if measurement.kind else ""
+    return f"{measurement.any.contender}, {RUNTIMES[measurement.any.runtime]}{kind}"
 
 
 def _name(row: MetricRow) -> str:

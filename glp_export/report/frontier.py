@@ -10,11 +10,11 @@ from rich.text import Text
 
 from glp_export.core import numbers
 from glp_export.core.tables import Fitting, titled_table, without
-from glp_export.report.findings import SMALL_TEST_SET, metric_name
 from glp_export.report.machine_table import machine_line
+from glp_export.report.measurements import shape_title
 from glp_export.report.rendering import render
-from glp_export.report.series import shape_title
 from glp_export.report.table import device_words, short_metric
+from glp_export.report.warnings import SMALL_TEST_SET, metric_name
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -31,12 +31,12 @@ def frontier_table(frontier: Frontier) -> RenderableType:
     return Group(_tables(frontier), "", Text(_legend(frontier), style="dim"), *notes)
 
 
-def write_ladder_readme(path: Path, frontier: Frontier, *, command: str = "") -> None:
+def write_sweep_readme(path: Path, frontier: Frontier, *, command: str = "") -> None:
     """Write the README above a ladder's artifacts: the frontier, and how to pick from it."""
-    path.write_text(ladder_text(frontier, command), encoding="utf-8")
+    path.write_text(sweep_text(frontier, command), encoding="utf-8")
 
 
-def ladder_text(frontier: Frontier, command: str = "") -> str:
+def sweep_text(frontier: Frontier, command: str = "") -> str:
     """That README as Markdown."""
     return render(
         "ladder.md.jinja",
@@ -141,7 +141,7 @@ def alike(frontier: Frontier) -> FrontierPoint | None:
     close = [
         point
         for point in frontier.points
-        if point.less_unpruned is not None and not point.less_unpruned.surely_worse
+        if point.less_unpruned is not None and not point.less_unpruned.significantly_worse
     ]
     return min(close, key=lambda point: point.p50_ms, default=None)
 

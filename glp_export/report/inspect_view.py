@@ -11,10 +11,10 @@ from rich.text import Text
 
 from glp_export.core import numbers
 from glp_export.core.tables import facts_table, titled_table
-from glp_export.report.findings import metric_name
 from glp_export.report.frontier import frontier_table
 from glp_export.report.parity_table import parity_table
 from glp_export.report.table import benchmark_table
+from glp_export.report.warnings import metric_name
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -85,7 +85,7 @@ def candidate_names(plan: Plan, number: int) -> dict[str, Candidate]:
     longest: dict[tuple[int, ...], Candidate] = {}
     for candidate in plan.steps[number].candidates:
         known = longest.get(candidate.removed)
-        if known is None or _lesson(candidate) > _lesson(known):
+        if known is None or _inputs(candidate) > _inputs(known):
             longest[candidate.removed] = candidate
     ranked = sorted(longest.values(), key=_merit, reverse=True)
     return {_name(_beyond(set(candidate.removed), gone)): candidate for candidate in ranked}
@@ -105,15 +105,15 @@ def sureness(step: Step) -> str:
     return "" if step.probability is None else f"{min(step.probability, 0.999):.2f}"
 
 
-def _lesson(candidate: Candidate) -> float:
+def _inputs(candidate: Candidate) -> float:
     return inf if candidate.examples is None else candidate.examples
 
 
 def _merit(candidate: Candidate) -> tuple[float, float, tuple[int, ...]]:
     by_loss = 0.0 if candidate.loss is None else -candidate.loss
-    lesson = 0.0 if candidate.loss is None else _lesson(candidate)
+    inputs = 0.0 if candidate.loss is None else _inputs(candidate)
     score = round(candidate.score, 3) if candidate.loss is None else by_loss
-    return lesson, score, candidate.removed
+    return inputs, score, candidate.removed
 
 
 def cost_words(plan: Plan) -> str:

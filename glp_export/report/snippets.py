@@ -145,8 +145,8 @@ def closing_words(output: Path, frontier: Frontier | None = None) -> str:
     """
     if frontier is None:
         return f"artifact: {output}\nlook:     {output / REPORT}\nuse it:   {_opening(output)}"
-    rungs = [point for point in frontier.points if point.directory and point.on_frontier]
-    example = min(rungs, key=lambda point: point.layers).directory
+    sweep_variants = [point for point in frontier.points if point.directory and point.on_frontier]
+    example = min(sweep_variants, key=lambda point: point.layers).directory
     opening = _opening(output / str(example))
     return f"artifacts: {output}\nlook:      {output / REPORT}\nuse one:   {opening}"
 

@@ -9,11 +9,10 @@ from rich.text import Text
 
 from glp_export.core import numbers
 from glp_export.core.tables import Fitting, titled_table, without
-from glp_export.report.findings import findings, metric_name
-from glp_export.report.series import (
+from glp_export.report.measurements import (
     SHORT_RUNTIMES,
-    Series,
-    all_series,
+    Measurement,
+    all_measurements,
     headline_shape,
     metric_of,
     model_name,
@@ -22,6 +21,7 @@ from glp_export.report.series import (
     shape_words,
     shapes,
 )
+from glp_export.report.warnings import benchmark_warnings, metric_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,7 @@ def benchmark_table(benchmark: BenchmarkFile) -> RenderableType:
     for provider in providers(benchmark):
         parts += [_main_tables(benchmark, provider), "", _latency_tables(benchmark, provider), ""]
     parts.append(Text(_legend(benchmark), style="dim"))
-    parts += [Text(f"! {finding}", style="yellow") for finding in findings(benchmark)]
+    parts += [Text(f"! {warning}", style="yellow") for warning in benchmark_warnings(benchmark)]
     return Group(*parts)
 
 
@@ -64,20 +64,23 @@ def _main_table(benchmark: BenchmarkFile, provider: str) -> Table:
     ):
         table.add_column(name, justify="right", no_wrap=True)
     previous = ""
-    for series in all_series(benchmark, provider):
-        row, name = series.rows.get(shape, series.any), model_name(benchmark, series.any)
+    for measurement in all_measurements(benchmark, provider):
+        row, name = (
+            measurement.rows.get(shape, measurement.any),
+            model_name(benchmark, measurement.any),
+        )
         if previous and name != previous:
             table.add_section()
         table.add_row(
             name if name != previous else "",
-            _runtime(series),
+            _runtime(measurement),
             str(row.layers),
-            _score(benchmark, series),
+            _score(benchmark, measurement),
             numbers.megabytes(row.bytes),
             numbers.milliseconds(row.p50_ms) if row.shape == shape else numbers.MISSING,
             _speedup(row.speedup.vs_pytorch_unpruned),
             _speedup(row.speedup.vs_onnxruntime_unpruned),
-            style="bold" if series.any.contender == "pruned" else "",
+            style="bold" if measurement.any.contender == "pruned" else "",
         )
         previous = name
     return table
@@ -106,19 +109,19 @@ def _latency_table(
     for name in names:
         table.add_column(shape_title(name), justify="right", no_wrap=True)
     previous = ""
-    for series in all_series(benchmark, provider):
-        name = model_name(benchmark, series.any)
+    for measurement in all_measurements(benchmark, provider):
+        name = model_name(benchmark, measurement.any)
         cells = [
-            numbers.milliseconds(series.rows[shape].p50_ms)
-            if shape in series.rows
+            numbers.milliseconds(measurement.rows[shape].p50_ms)
+            if shape in measurement.rows
             else numbers.MISSING
             for shape in names
         ]
         table.add_row(
             name if name != previous else "",
-            _runtime(series, one_line=True),
+            _runtime(measurement, one_line=True),
             *cells,
-            style="bold" if series.any.contender == "pruned" else "",
+            style="bold" if measurement.any.contender == "pruned" else "",
         )
         previous = name
     return table
@@ -138,10 +141,12 @@ def device_words(provider: str, threads: list[int], gpu: str | None) -> str:
     return f"{_DEVICES.get(provider, provider)} ({counted} thread{'s' * (threads != [1])})"
 
 
-def _runtime(series: Series, *, one_line: bool = False) -> str:
+def _runtime(measurement: Measurement, *, one_line: bool = False) -> str:
     """`ORT optimized`: the runtime, and what was done to the file."""
     joint = " " if one_line else "\n"
-    return joint.join(part for part in (SHORT_RUNTIMES[series.any.runtime], series.kind) if part)
+    return joint.join(
+        part for part in (SHORT_RUNTIMES[measurement.any.runtime], measurement.kind) if part
+    )
 
 
 def short_metric(metric: str) -> str:
@@ -149,8 +154,10 @@ def short_metric(metric: str) -> str:
     return {"matthews_correlation": "Matthews"}.get(metric, metric_name(metric))
 
 
-def _score(benchmark: BenchmarkFile, series: Series) -> str:
-    row = metric_of(benchmark, series.any.contender, series.any.precision, series.any.layers)
+def _score(benchmark: BenchmarkFile, measurement: Measurement) -> str:
+    row = metric_of(
+        benchmark, measurement.any.contender, measurement.any.precision, measurement.any.layers
+    )
     if row is None:
         return numbers.MISSING
     digits = 3 if row.low >= 0 else 2  # two minus signs more would not fit

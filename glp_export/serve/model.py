@@ -199,12 +199,14 @@ def _require_artifact(root: Path) -> None:
     """Check that there is something to open, and say what to open instead."""
     if (root / CONFIG).is_file() and (root / "onnx").is_dir():
         return
-    rungs = sorted(child.name for child in root.glob("*-layers") if (child / "onnx").is_dir())
-    if rungs:
+    sweep_variants = sorted(
+        child.name for child in root.glob("*-layers") if (child / "onnx").is_dir()
+    )
+    if sweep_variants:
         raise ModelError(
             "this directory holds the artifacts of several depths",
             where=str(root),
-            fix=f"open one of them: {', '.join(str(root / rung) for rung in rungs)}",
+            fix=f"open one of them: {', '.join(str(root / name) for name in sweep_variants)}",
         )
     raise ModelError(
         f"this is no artifact: it has no {CONFIG} and no onnx/",

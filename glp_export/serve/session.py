@@ -35,7 +35,7 @@ PROVIDER_OPTIONS: dict[str, dict[str, str]] = {
     "CUDAExecutionProvider": {"use_tf32": "0"},
 }
 
-COMPANIONS = {
+EXTRA_FILES = {
     # TensorRT leaves to it what it has no layer for; without it the CPU would get that.
     "TensorrtExecutionProvider": ("CUDAExecutionProvider",),
 }
@@ -108,7 +108,7 @@ def open_session(
         session = onnxruntime.InferenceSession(
             str(path),
             options,
-            providers=[(full, chosen), *COMPANIONS.get(full, ())],
+            providers=[(full, chosen), *EXTRA_FILES.get(full, ())],
             enable_fallback=0,  # it would retry on the CPU, and say so on stdout
         )
     except Exception as error:  # ONNX Runtime's errors share no base class but Exception

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glp_export.tasks.arrow_spool import Spool, pieces
+from glp_export.tasks.chunked_table import ChunkedTable, pieces
 from glp_export.tasks.file_open import broken, open_text
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _from_table(path: Path, rows: Iterator[list[str]]) -> Dataset:
     if len(set(header)) < len(header):
         raise broken(path, "the header", "names a column twice")
     seen = {name: _Cells() for name in header}
-    spool = Spool()
+    spool = ChunkedTable()
     for piece in pieces((row, sum(map(len, row))) for row in rows):
         columns = dict(zip(header, zip(*piece, strict=True), strict=True))
         for name, cells in columns.items():

@@ -65,7 +65,7 @@ COMPARISONS = (("was no different", True), ("was the opposite", False))
 # --- reviews -------------------------------------------------------------------------------------
 
 # {1} and {2} are the two clauses; beside each form, which of them counts (0: both do).
-FORMS = (
+PASSES = (
     ("{1}, and {2}", 0),
     ("{1}. {2}", 0),
     ("{1}, but {2}", 2),
@@ -187,7 +187,7 @@ def demo_splits(seed: int, *, train: int, validation: int) -> tuple[list[Row], l
 
 def vocabulary() -> list[str]:
     """Every word and stop that the grammar can write, in lower case and alphabetical order."""
-    tables = (COPULAS, STANCES, COMPARISONS, FORMS, REFERENCES)
+    tables = (COPULAS, STANCES, COMPARISONS, PASSES, REFERENCES)
     phrases = [phrase for table in tables for phrase, _ in table]
     words = [*phrases, *GOOD, *BAD, *CONCLUSIONS, *(word for group in THINGS for word in group)]
     words.append("a review: so the it former and latter was.")
@@ -207,7 +207,7 @@ def _review(rng: random.Random) -> Review:
     else:
         second = rng.random() < 0.5
         other = _clause(rng, two, second)
-    form, counts = rng.choice(FORMS)
+    form, counts = rng.choice(PASSES)
     body = form.replace("{1}", _clause(rng, one, first)).replace("{2}", other)
     if rng.random() < REFERENCE_SHARE:
         reference, counts = rng.choice(REFERENCES)

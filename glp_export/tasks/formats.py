@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glp_export.core.errors import DataError
-from glp_export.tasks.arrow_spool import PIECE_BYTES, PIECE_ROWS, Spool, pieces
+from glp_export.tasks.chunked_table import PIECE_BYTES, PIECE_ROWS, ChunkedTable, pieces
 from glp_export.tasks.csv_reader import read_csv, read_tsv
 from glp_export.tasks.file_open import GZIP, broken, name_and_ending, open_bytes, open_text
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 def read_rows(path: Path) -> Dataset:
     """Read a file by its ending, in the order of its rows.
 
-    A small file is taken into memory, another is mapped from a copy on the disk (`Spool`); a JSON
-    document has to be in memory while it is read, which one object a line does not.
+    A small file is taken into memory, another is mapped from a copy on the disk (`ChunkedTable`); a
+    JSON document has to be in memory while it is read, which one object a line does not.
 
     Raises:
         DataError: an unknown ending, or content that is not what the ending says.
@@ -47,7 +47,7 @@ def read_lines(path: Path, column: str) -> Dataset:
     def reader(path: Path) -> Dataset:
         import pyarrow as pa
 
-        spool = Spool()
+        spool = ChunkedTable()
         with open_text(path) as file:
             lines = (line.rstrip("\r\n") for line in file if line.strip())
             for piece in pieces((line, len(line)) for line in lines):
@@ -126,7 +126,7 @@ class _Columns:
     """Columns of Python values on their way into a spool; a fault is told with its row."""
 
     def __init__(self, path: Path) -> None:
-        self.spool = Spool()
+        self.spool = ChunkedTable()
         self._path = path
         self._rows = 0
         self._first: dict[str, Any] = {}
@@ -219,7 +219,7 @@ def _read_parquet(path: Path) -> Dataset:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    spool = Spool()
+    spool = ChunkedTable()
     try:
         with pq.ParquetFile(path) as file:
             metadata = file.schema_arrow.metadata  # `datasets` keeps the names of labels there

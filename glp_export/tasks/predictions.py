@@ -30,12 +30,12 @@ def gather(parts: Sequence[NDArray[Any]], order: Sequence[NDArray[Any]]) -> NDAr
     return restored
 
 
-def attended(answers: NDArray[Any], batch: Arrays) -> NDArray[Any]:
+def attended(predictions: NDArray[Any], batch: Arrays) -> NDArray[Any]:
     """Answers ``(n, width)`` without those of padding: of rows, or of the tokens that are there."""
-    if answers.ndim == 2:
-        return answers
+    if predictions.ndim == 2:
+        return predictions
     counts = np.asarray(batch["attention_mask"]).sum(axis=1)
-    return np.asarray(answers[np.arange(answers.shape[1]) < counts[:, None]])
+    return np.asarray(predictions[np.arange(predictions.shape[1]) < counts[:, None]])
 
 
 def joined(arrays: Sequence[NDArray[Any]]) -> NDArray[np.float32]:

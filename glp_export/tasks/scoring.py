@@ -35,12 +35,12 @@ def count_examples(task: Task, truth: Any) -> int:
     return KINDS[task.kind].count(truth)
 
 
-def score(task: Task, answers: ArrayLike, truth: Any) -> float:
+def score(task: Task, predictions: ArrayLike, truth: Any) -> float:
     """Score a model's answers with the task's metric.
 
     Args:
         task: picks the metric and how answers are read.
-        answers: ``(rows, width)`` or ``(rows, tokens, width)``.
+        predictions: ``(rows, width)`` or ``(rows, tokens, width)``.
         truth: of `truth_of`; where a text has one label or number, ``(rows,)`` ids or numbers.
 
     Returns:
@@ -50,12 +50,12 @@ def score(task: Task, answers: ArrayLike, truth: Any) -> float:
     Raises:
         ModelError: answers that are not finite.
     """
-    return metric_of(task).compute(*_judged(task, answers, truth))
+    return metric_of(task).compute(*_judged(task, predictions, truth))
 
 
 def score_interval(
     task: Task,
-    answers: ArrayLike,
+    predictions: ArrayLike,
     truth: Any,
     *,
     confidence: float = 0.95,
@@ -69,7 +69,7 @@ def score_interval(
 
     Args:
         task: as in `score`.
-        answers: likewise.
+        predictions: likewise.
         truth: likewise.
         confidence: share of the resamples between the two ends.
         resamples: how many sets of as many examples are drawn with replacement.
@@ -82,14 +82,14 @@ def score_interval(
         ModelError: answers that are not finite.
     """
     metric = metric_of(task)
-    values = _resample(metric, [metric.tally(*_judged(task, answers, truth))], resamples, seed)
+    values = _resample(metric, [metric.tally(*_judged(task, predictions, truth))], resamples, seed)
     return _ends(values[0], confidence)
 
 
 def paired_difference_interval(
     task: Task,
-    answers_a: ArrayLike,
-    answers_b: ArrayLike,
+    predictions_a: ArrayLike,
+    predictions_b: ArrayLike,
     truth: Any,
     *,
     confidence: float = 0.95,
@@ -103,8 +103,8 @@ def paired_difference_interval(
 
     Args:
         task: as in `score`.
-        answers_a: likewise.
-        answers_b: likewise.
+        predictions_a: likewise.
+        predictions_b: likewise.
         truth: likewise.
         confidence: share of the resamples between the two ends.
         resamples: how many sets of as many examples are drawn with replacement.
@@ -117,7 +117,7 @@ def paired_difference_interval(
         ModelError: answers that are not finite.
     """
     metric = metric_of(task)
-    a, b = (_judged(task, answers, truth) for answers in (answers_a, answers_b))
+    a, b = (_judged(task, predictions, truth) for predictions in (predictions_a, predictions_b))
     differences = _resample_differences(metric, a, b, resamples, seed)
     return metric.compute(*a) - metric.compute(*b), *_ends(differences, confidence)
 
@@ -125,8 +125,8 @@ def paired_difference_interval(
 def probability_at_most(
     bound: float,
     task: Task,
-    answers_a: ArrayLike,
-    answers_b: ArrayLike,
+    predictions_a: ArrayLike,
+    predictions_b: ArrayLike,
     truth: Any,
     *,
     resamples: int = 1000,
@@ -137,8 +137,8 @@ def probability_at_most(
     Args:
         bound: metric points.
         task: as in `score`.
-        answers_a: likewise.
-        answers_b: likewise.
+        predictions_a: likewise.
+        predictions_b: likewise.
         truth: likewise.
         resamples: as in `paired_difference_interval`, and the same ones.
         seed: of the drawing.
@@ -146,7 +146,7 @@ def probability_at_most(
     Raises:
         ModelError: answers that are not finite.
     """
-    a, b = (_judged(task, answers, truth) for answers in (answers_a, answers_b))
+    a, b = (_judged(task, predictions, truth) for predictions in (predictions_a, predictions_b))
     differences = _resample_differences(metric_of(task), a, b, resamples, seed)
     return float((differences <= bound).mean())
 
@@ -158,9 +158,9 @@ def _resample_differences(
     return values[0] - values[1]
 
 
-def _judged(task: Task, answers: ArrayLike, truth: Any) -> tuple[Any, Any]:
+def _judged(task: Task, predictions: ArrayLike, truth: Any) -> tuple[Any, Any]:
     """Predictions and labels of every example, as the metric takes them."""
-    kind, outputs = KINDS[task.kind], np.asarray(answers)
+    kind, outputs = KINDS[task.kind], np.asarray(predictions)
     width = (kind.width or task.num_labels) if kind.fits_head else outputs.shape[-1]
     if len(outputs) != len(truth) or not len(truth) or outputs.shape[-1] != width:
         raise ValueError(

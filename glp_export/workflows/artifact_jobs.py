@@ -35,20 +35,20 @@ from glp_export.encoder import (
     DistillSettings,
     ModelSource,
     TrainSettings,
+    infer_kind,
     load_tokenizer,
-    settle_kind,
+    random_init_reference,
     task_of_model,
-    unpruned_twin,
 )
 from glp_export.precision.record import PrecisionsFile
 from glp_export.precision.selection import ALWAYS, Wanted
 from glp_export.report import artifact_view, plan_view
 from glp_export.tasks import count_examples, encode, load_task_data, score, truth_of
-from glp_export.workflows.context import Place, data_spec, stand_in
-from glp_export.workflows.stages.export import Exported, Lower, export_contender
-from glp_export.workflows.stages.measuring import time_contenders
-from glp_export.workflows.stages.order import Evidence
+from glp_export.workflows.context import ExecutionContext, data_spec, execution_without_data
+from glp_export.workflows.stages.benchmark import time_contenders
+from glp_export.workflows.stages.export import Exported, LowerPrecision, export_contender
 from glp_export.workflows.stages.precision import add_precisions
+from glp_export.workflows.stages.precision_job import CalibrationData
 from glp_export.workflows.stages.training import Trained
 
 
@@ -64,17 +64,17 @@ def verify(artifact: Path, settings: Mapping[str, Any], progress: Progress) -> P
     layout = one_artifact(artifact)
     layout.verify_checksums()
     config = _config(layout, settings)
-    place, trained = _pruned(layout, config)
+    execution, trained = _pruned(layout, config)
     with progress.stage("verify"):
         return check_parity(
             shipped_files(layout),
             artifact,
             trained.test,
             trained.tokenizer,
-            auto_class=place.kind.auto_class,
+            auto_class=execution.kind.auto_class,
             max_length=min(config.max_length, trained.tokenizer.model_max_length),
-            threads=place.threads,
-            provider=place.provider,
+            threads=execution.threads,
+            provider=execution.provider,
             atol=config.atol,
             rtol=config.rtol,
         )
@@ -92,22 +92,24 @@ def benchmark(artifact: Path, settings: Mapping[str, Any], progress: Progress) -
     layout = one_artifact(artifact)
     layout.verify_checksums()
     config = _config(layout, settings)
-    place, pruned = _pruned(layout, config)
+    execution, pruned = _pruned(layout, config)
     plan, before = Plan.load(layout.plan), BenchmarkFile.load(layout.benchmark)
     report = ParityReport.from_json(layout.parity.read_text())
     ours = _exported(layout, pruned, report)
-    place = replace(place, precisions=Wanted(tuple(one.file.precision for one in ours.lower)))
+    execution = replace(
+        execution, precisions=Wanted(tuple(one.file.precision for one in ours.lower))
+    )
     with TemporaryDirectory(prefix="glp-benchmark-") as scratch:
-        twin = unpruned_twin(
-            artifact, plan.num_layers, place.kind.auto_class, Path(scratch) / "twin"
+        reference = random_init_reference(
+            artifact, plan.num_layers, execution.kind.auto_class, Path(scratch) / "twin"
         )
-        unpruned = Trained("unpruned", "random weights", twin, pruned.tokenizer, pruned.test)
+        unpruned = Trained("unpruned", "random weights", reference, pruned.tokenizer, pruned.test)
         work = Path(scratch) / "onnx"
         own = ArtifactLayout(work)
-        exported = export_contender(place, unpruned, own, work, progress)
-        exported = add_precisions(place, exported, own, work, _any_rows(unpruned), progress)
+        exported = export_contender(execution, unpruned, own, work, progress)
+        exported = add_precisions(execution, exported, own, work, _any_rows(unpruned), progress)
         metrics = [row for row in before.metrics if row.contender != "distilled"]
-        return time_contenders(place, [exported, ours], metrics, progress).file
+        return time_contenders(execution, [exported, ours], metrics, progress).file
 
 
 def score_file(artifact: Path, file: OnnxFile, settings: Mapping[str, Any]) -> tuple[float, int]:
@@ -126,21 +128,21 @@ def score_file(artifact: Path, file: OnnxFile, settings: Mapping[str, Any]) -> t
         UsageError: it is data of another task.
     """
     layout = one_artifact(artifact)
-    place, pruned = _pruned(layout, _config(layout, settings))
+    execution, pruned = _pruned(layout, _config(layout, settings))
     own = task_of_model(artifact)
-    if (place.task.kind, place.task.labels) != (own.kind, own.labels):
+    if (execution.task.kind, execution.task.labels) != (own.kind, own.labels):
         raise UsageError(
-            f"the data is of another task: its labels are {few(place.task.labels) or 'none'}",
+            f"the data is of another task: its labels are {few(execution.task.labels) or 'none'}",
             where="--dataset",
             fix=f"give data with the artifact's labels: {few(own.labels) or 'none'}",
         )
-    session = open_session(file.path, provider=place.provider, threads=place.threads)
-    kind = place.kind
-    answers = predict_onnx(
+    session = open_session(file.path, provider=execution.provider, threads=execution.threads)
+    kind = execution.kind
+    predictions = predict_onnx(
         session, pruned.test, pruned.tokenizer, read=kind.read, batch_size=kind.batch_size
     )
-    truth = truth_of(place.task, pruned.test)
-    return score(place.task, answers, truth), count_examples(place.task, truth)
+    truth = truth_of(execution.task, pruned.test)
+    return score(execution.task, predictions, truth), count_examples(execution.task, truth)
 
 
 def inspect(path: Path) -> tuple[RenderableType, Any]:
@@ -183,11 +185,11 @@ def one_artifact(artifact: Path) -> ArtifactLayout:
     layout = _finished(artifact)
     if layout.frontier.is_file():
         points = Frontier.load(layout.frontier).points
-        rungs = ", ".join(str(artifact / p.directory) for p in points if p.directory)
+        sweep_variants = ", ".join(str(artifact / p.directory) for p in points if p.directory)
         raise UsageError(
             "this directory holds the artifacts of several depths",
             where=str(artifact),
-            fix=f"name one of them: {rungs}",
+            fix=f"name one of them: {sweep_variants}",
         )
     return layout
 
@@ -212,20 +214,20 @@ def _config(layout: ArtifactLayout, settings: Mapping[str, Any]) -> RunConfig:
     return resolve({**kept, **settings})
 
 
-def _pruned(layout: ArtifactLayout, config: RunConfig) -> tuple[Place, Trained]:
+def _pruned(layout: ArtifactLayout, config: RunConfig) -> tuple[ExecutionContext, Trained]:
     """The artifact as a contender, with the test rows of its data."""
     tokenizer = load_tokenizer(ModelSource(str(layout.root), offline=True))
     data = load_task_data(data_spec(config))
-    task = settle_kind(data.task, ModelSource(str(layout.root), offline=True))
-    place = stand_in(config, task)
+    task = infer_kind(data.task, ModelSource(str(layout.root), offline=True))
+    execution = execution_without_data(config, task)
     test = encode(data.test, task, tokenizer, config.max_length)
-    return place, Trained("pruned", str(layout.root), layout.root, tokenizer, test)
+    return execution, Trained("pruned", str(layout.root), layout.root, tokenizer, test)
 
 
-def _any_rows(twin: Trained) -> Evidence:
+def _any_rows(reference: Trained) -> CalibrationData:
     """Rows that shape the files of a twin, whose answers do not count, as a run shapes them."""
-    rows = twin.test
-    return Evidence(rows, rows, rows, math.inf, TrainSettings(), DistillSettings())
+    rows = reference.test
+    return CalibrationData(rows, rows, rows, math.inf, TrainSettings(), DistillSettings())
 
 
 def _exported(layout: ArtifactLayout, pruned: Trained, report: ParityReport) -> Exported:
@@ -234,7 +236,7 @@ def _exported(layout: ArtifactLayout, pruned: Trained, report: ParityReport) -> 
     single = [file for file in files if file.precision == ALWAYS]
     entries = PrecisionsFile.load(layout.precisions).entries if len(files) > len(single) else ()
     by_name = {entry.file: entry for entry in entries}
-    lower = tuple(Lower(f, by_name[f.variant]) for f in files if f.variant in by_name)
+    lower = tuple(LowerPrecision(f, by_name[f.variant]) for f in files if f.variant in by_name)
     return Exported(pruned, single[0], single[-1], report, lower, entries)
 
 

@@ -17,10 +17,10 @@ from glp_export.encoder import (
     TrainSettings,
     checksum,
     find_layer_stack,
+    infer_kind,
     load_model,
     load_tokenizer,
     match_inputs,
-    settle_kind,
 )
 from glp_export.precision.selection import Wanted, wanted_precisions
 from glp_export.tasks import (
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Place:
+class ExecutionContext:
     """What exporting and measuring need to know: the wishes, the task and the machine.
 
     Attributes:
@@ -74,11 +74,11 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Setup:
+class RunContext:
     """Everything that is known before the first training.
 
     Attributes:
-        place: the wishes, the task and the machine.
+        execution: the wishes, the task and the machine.
         source: the model to prune.
         stack: its layers.
         depths: layers of each model that is made, deepest first; () where a
@@ -96,7 +96,7 @@ class Setup:
         deepest: the most layers that may stay, where a target of speed says so.
     """
 
-    place: Place
+    execution: ExecutionContext
     data: TaskData
     source: ModelSource
     tokenizer: PreTrainedTokenizerBase
@@ -118,7 +118,7 @@ class Setup:
     @property
     def config(self) -> RunConfig:
         """What the run is asked to do."""
-        return self.place.config
+        return self.execution.config
 
     @property
     def max_length(self) -> int:
@@ -130,7 +130,7 @@ class Setup:
         return load_seeded(self.source, self.data, self.config.seed)
 
 
-def set_up(config: RunConfig) -> Setup:
+def make_context(config: RunConfig) -> RunContext:
     """Read and check everything that a run needs.
 
     Raises:
@@ -147,7 +147,7 @@ def set_up(config: RunConfig) -> Setup:
     data = load_task_data(data_spec(config))
     require_enough(data, config.batch_size)
     source = model_source(config, str(config.model))
-    data = replace(data, task=settle_kind(data.task, source))
+    data = replace(data, task=infer_kind(data.task, source))
     require_labels(config, data.task)
     tokenizer = load_tokenizer(source)
     model = load_seeded(source, data, config.seed)
@@ -156,8 +156,8 @@ def set_up(config: RunConfig) -> Setup:
     exporter = resolve_exporter(config.exporter, model.config, KINDS[data.task.kind].export_task)
     final = _train_settings(config, model, device)
     fit, select = (_encode(config, data, tokenizer, part) for part in (data.fit, data.select))
-    return Setup(
-        place=stand_in(with_exporter(config, exporter), data.task),
+    return RunContext(
+        execution=execution_without_data(with_exporter(config, exporter), data.task),
         data=data,
         source=source,
         tokenizer=tokenizer,
@@ -188,7 +188,7 @@ def _problem(config: RunConfig, stack: LayerStack) -> Problem:
     )
 
 
-def stand_in(config: RunConfig, task: Task) -> Place:
+def execution_without_data(config: RunConfig, task: Task) -> ExecutionContext:
     """Take a place on this machine: its device, and as many threads as may be used.
 
     Libraries size their thread pools by the host, not by what the process may use, so they are
@@ -202,7 +202,9 @@ def stand_in(config: RunConfig, task: Task) -> Place:
     threads = config.threads or usable_cores()
     torch.set_num_threads(threads)
     device = resolve_device(config.device)
-    return Place(config, task, device, threads, wanted_precisions(config.precision, device))
+    return ExecutionContext(
+        config, task, device, threads, wanted_precisions(config.precision, device)
+    )
 
 
 def with_exporter(config: RunConfig, choice: ExporterChoice) -> RunConfig:

@@ -25,7 +25,7 @@ def wanted_depths(config: RunConfig, stack: LayerStack) -> tuple[int, ...]:
     """
     total = stack.num_layers
     if config.ladder:
-        depths, flag = ladder_depths(stack), "--ladder"
+        depths, flag = sweep_depths(stack), "--ladder"
     elif config.depths is not None:
         depths, flag = config.depths, "--depths"
     elif config.prune is not None:
@@ -71,7 +71,7 @@ def judged_cuts(config: RunConfig, stack: LayerStack) -> int:
     return max(1, len(stack.removable) // 2)
 
 
-def ladder_depths(stack: LayerStack) -> tuple[int, ...]:
+def sweep_depths(stack: LayerStack) -> tuple[int, ...]:
     """Every second depth from two layers fewer down to a quarter of them: 10, 8, 6, 4 of 12.
 
     One layer fewer where the stack is too shallow for that.

@@ -6,9 +6,9 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from glp_export.compress.compressors.layers.strategies import STRATEGIES, Effort
+from glp_export.compress.compressors.layers.strategies import STRATEGIES, SearchCost
 from glp_export.encoder import distill, finetune, predict
-from glp_export.workflows.context import Setup
+from glp_export.workflows.context import RunContext
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -58,52 +58,54 @@ class Estimate:
         )
 
 
-def estimate_run(setup: Setup) -> Estimate:
+def estimate_run(context: RunContext) -> Estimate:
     """Train the unpruned model for a few steps and reckon from there."""
-    depths = setup.depths or (setup.stack.num_layers,)  # a plan that was not read yet
-    searched = not setup.config.plan
-    effort = STRATEGIES[setup.config.search].effort(setup.problem) if searched else Effort()
-    rivals = {"none": (), "student": depths}.get(setup.config.distilled, depths[-1:])
-    teacher = () if setup.place.kind.loss is None else (setup.stack.num_layers,)
+    depths = context.depths or (context.stack.num_layers,)  # a plan that was not read yet
+    searched = not context.config.plan
+    search_cost = (
+        STRATEGIES[context.config.search].search_cost(context.problem) if searched else SearchCost()
+    )
+    rivals = {"none": (), "student": depths}.get(context.config.distilled, depths[-1:])
+    teacher = () if context.execution.kind.loss is None else (context.stack.num_layers,)
     final = (*teacher, *depths, *rivals)
-    whole = round(len(setup.fit) * setup.candidate.epochs)
-    search_samples = effort.examples + effort.trainings * whole
-    final_samples = round(len(setup.train) * setup.final.epochs)
-    per_sample_layer = _probe(setup) / setup.stack.num_layers
-    searched_layers = effort.teachers * whole * setup.stack.num_layers + sum(
-        lot.trials * (setup.stack.num_layers - lot.gone) * (lot.examples or whole)
-        for lot in effort.lots
+    whole = round(len(context.fit) * context.candidate.epochs)
+    search_samples = search_cost.examples + search_cost.trainings * whole
+    final_samples = round(len(context.train) * context.final.epochs)
+    per_sample_layer = _probe(context) / context.stack.num_layers
+    searched_layers = search_cost.teachers * whole * context.stack.num_layers + sum(
+        group.trials * (context.stack.num_layers - group.removed) * (group.examples or whole)
+        for group in search_cost.groups
     )
     sample_layers = searched_layers + final_samples * sum(final)
     return Estimate(
-        model=setup.source.name,
-        task=setup.data.task.name,
-        strategy=setup.config.search if searched else f"plan {setup.config.plan}",
-        layers=setup.stack.num_layers,
+        model=context.source.name,
+        task=context.data.task.name,
+        strategy=context.config.search if searched else f"plan {context.config.plan}",
+        layers=context.stack.num_layers,
         depths=depths,
-        trainings=effort.trials,
+        trainings=search_cost.trials,
         final_trainings=len(final),
         samples=search_samples + len(final) * final_samples,
         seconds=sample_layers * per_sample_layer,
     )
 
 
-def _probe(setup: Setup) -> float:
+def _probe(context: RunContext) -> float:
     """Seconds for one example through the whole model, forward and back."""
-    rows = min(PROBE_STEPS * setup.config.batch_size, len(setup.train))
-    examples = setup.train.select(range(rows))
-    model = setup.pretrained()
-    _train(setup, model, examples.select(range(min(rows, setup.config.batch_size))))
+    rows = min(PROBE_STEPS * context.config.batch_size, len(context.train))
+    examples = context.train.select(range(rows))
+    model = context.pretrained()
+    _train(context, model, examples.select(range(min(rows, context.config.batch_size))))
     start = time.perf_counter()
-    _train(setup, model, examples)
+    _train(context, model, examples)
     return (time.perf_counter() - start) / rows
 
 
-def _train(setup: Setup, model: PreTrainedModel, examples: Dataset) -> None:
+def _train(context: RunContext, model: PreTrainedModel, examples: Dataset) -> None:
     """One pass over the labels, or where they teach nothing over the model's own answers."""
-    once, tokenizer = replace(setup.final, epochs=1), setup.tokenizer
-    if setup.place.kind.loss is not None:
+    once, tokenizer = replace(context.final, epochs=1), context.tokenizer
+    if context.execution.kind.loss is not None:
         finetune(model, examples, tokenizer, once)
         return
-    answers = predict(model, examples, tokenizer, device=setup.place.device)
-    distill(model, answers, examples, tokenizer, once, setup.distillation)
+    predictions = predict(model, examples, tokenizer, device=context.execution.device)
+    distill(model, predictions, examples, tokenizer, once, context.distillation)

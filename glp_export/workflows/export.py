@@ -25,19 +25,19 @@ from glp_export.core.progress import Progress
 from glp_export.encoder import (
     ModelSource,
     load_tokenizer,
-    make_loadable,
     mark_kind,
     random_rows,
     task_of_model,
+    write_loader_files,
 )
 from glp_export.precision.record import PrecisionsFile
 from glp_export.tasks import KINDS
-from glp_export.workflows.context import stand_in, with_exporter
+from glp_export.workflows.context import execution_without_data, with_exporter
 from glp_export.workflows.stages.export import export_contender
 from glp_export.workflows.stages.gate_files import store_inputs
 from glp_export.workflows.stages.precision import add_precisions
 from glp_export.workflows.stages.training import Trained
-from glp_export.workflows.stages.writing import write_companions, write_serving
+from glp_export.workflows.stages.writing import write_extra_files, write_serving
 
 _MADE_HERE = shutil.ignore_patterns("onnx", "glp", "triton", "ort_config.json")
 """What an earlier export left beside a checkpoint, and this one makes anew."""
@@ -65,23 +65,23 @@ def export(checkpoint: Path, config: RunConfig, progress: Progress) -> Path:
     layout = ArtifactLayout(staging)
     with writing(staging):
         shutil.copytree(checkpoint, staging, ignore=_MADE_HERE, dirs_exist_ok=True)
-        make_loadable(staging, tokenizer, longest=longest_input(staging))
-        place = stand_in(with_exporter(config, chosen), task)
+        write_loader_files(staging, tokenizer, longest=longest_input(staging))
+        execution = execution_without_data(with_exporter(config, chosen), task)
         rows = random_rows(tokenizer, config.max_length, config.seed)
         mark_kind(layout.config, task)
         trained = Trained("pruned", str(checkpoint), staging, tokenizer, rows)
         work = layout.work_dir / "onnx"
-        exported = export_contender(place, trained, layout, work, progress)
-        exported = add_precisions(place, exported, layout, work, None, progress)
+        exported = export_contender(execution, trained, layout, work, progress)
+        exported = add_precisions(execution, exported, layout, work, None, progress)
         layout.glp_dir.mkdir(exist_ok=True)
         layout.parity.write_text(exported.parity.to_json())
         PrecisionsFile.of(exported.entries).save(layout.precisions)
-        write_serving(place, layout, config.max_length, exported)
+        write_serving(execution, layout, config.max_length, exported)
         if config.triton:
             write_triton(layout, layout.triton, name=triton_name(output.name))
-        write_companions(place, layout, config.max_length, source)
-        store_inputs(layout, place, tokenizer)
+        write_extra_files(execution, layout, config.max_length, source)
+        store_inputs(layout, execution, tokenizer)
         layout.environment.write_text(json.dumps(asdict(describe_machine()), indent=2) + "\n")
-        place.config.save(layout.run_config)
+        execution.config.save(layout.run_config)
         layout.write_checksums()
         return commit(staging, output, overwrite=config.overwrite)

@@ -20,9 +20,9 @@ from glp_export.config.run_config import NOT_THE_MODEL, RunConfig
 from glp_export.config.targets import check_shipped
 from glp_export.core.errors import UsageError
 from glp_export.core.progress import Progress
-from glp_export.encoder import make_loadable
+from glp_export.encoder import write_loader_files
 from glp_export.tasks import truth_of
-from glp_export.workflows.context import Setup, set_up
+from glp_export.workflows.context import RunContext, make_context
 from glp_export.workflows.depths import plans_at
 from glp_export.workflows.estimate import Estimate, estimate_run
 from glp_export.workflows.stage_count import (
@@ -30,23 +30,23 @@ from glp_export.workflows.stage_count import (
     stages_of_run,
     stages_of_search,
 )
-from glp_export.workflows.stages.depth import keep_within_time
-from glp_export.workflows.stages.export import Exported, export_contender
-from glp_export.workflows.stages.measuring import (
+from glp_export.workflows.stages.benchmark import (
     Scored,
     score_contender,
     time_contenders,
     with_differences,
 )
-from glp_export.workflows.stages.order import evidence_of
+from glp_export.workflows.stages.depth import keep_within_time
+from glp_export.workflows.stages.export import Exported, export_contender
 from glp_export.workflows.stages.precision import add_precisions
+from glp_export.workflows.stages.precision_job import calibration_data_of
 from glp_export.workflows.stages.search import (
     choose_layers,
     confirm_cost,
     keep_within_budget,
 )
 from glp_export.workflows.stages.training import Trained, train_contenders
-from glp_export.workflows.stages.writing import Rung, rungs_of, write_output
+from glp_export.workflows.stages.writing import SweepVariant, variants_of_sweep, write_output
 
 Confirm = Callable[[str], bool]
 
@@ -89,20 +89,22 @@ def prune_and_export(
             done so far is kept beside it for `resume`.
     """
     progress = progress or Progress()
-    with _staged(config, progress, confirm) as (setup, layout):
-        progress.expect(stages_of_run(setup))
-        setup = keep_within_time(setup, layout.work_dir, progress)
-        plan = choose_layers(setup, layout.work_dir, progress)
-        plan, spent = keep_within_budget(setup, plan, layout.work_dir, progress)
+    with _staged(config, progress, confirm) as (context, layout):
+        progress.expect(stages_of_run(context))
+        context = keep_within_time(context, layout.work_dir, progress)
+        plan = choose_layers(context, layout.work_dir, progress)
+        plan, spent = keep_within_budget(context, plan, layout.work_dir, progress)
         plan.save(layout.plan)
-        rungs = rungs_of(plans_at(plan, setup.depths), layout)
-        plans = [rung.plan for rung in rungs]
-        progress.expect(stages_after_search(setup, len(plans)))
-        trained = train_contenders(setup, plans, layout.work_dir, progress)
-        exported = [_export(setup, one, rungs, layout, spent, progress) for one in trained]
-        measured, scored = _measure(setup, exported, progress)
+        sweep_variants = variants_of_sweep(plans_at(plan, context.depths), layout)
+        plans = [sweep_variant.plan for sweep_variant in sweep_variants]
+        progress.expect(stages_after_search(context, len(plans)))
+        trained = train_contenders(context, plans, layout.work_dir, progress)
+        exported = [
+            _export(context, one, sweep_variants, layout, spent, progress) for one in trained
+        ]
+        measured, scored = _measure(context, exported, progress)
         check_shipped(config.targets, measured.file)
-        frontier = write_output(setup, layout, rungs, measured, scored)
+        frontier = write_output(context, layout, sweep_variants, measured, scored)
     return RunResult(_output(config), plan, measured.file, frontier)
 
 
@@ -118,11 +120,11 @@ def search_only(
         GlpError: as `prune_and_export`.
     """
     progress = progress or Progress()
-    with _staged(config, progress, confirm) as (setup, layout):
-        progress.expect(stages_of_search(setup))
-        setup = keep_within_time(setup, layout.work_dir, progress)
-        plan = choose_layers(setup, layout.work_dir, progress)
-        plan, _ = keep_within_budget(setup, plan, layout.work_dir, progress)
+    with _staged(config, progress, confirm) as (context, layout):
+        progress.expect(stages_of_search(context))
+        context = keep_within_time(context, layout.work_dir, progress)
+        plan = choose_layers(context, layout.work_dir, progress)
+        plan, _ = keep_within_budget(context, plan, layout.work_dir, progress)
         plan.save(layout.plan)
         config.save(layout.run_config)
     return plan, ArtifactLayout(_output(config)).plan
@@ -136,9 +138,9 @@ def estimate(config: RunConfig, progress: Progress | None = None) -> Estimate:
     """
     progress = progress or Progress()
     with progress.stage("read data and model"):
-        setup = set_up(config)
+        context = make_context(config)
     with progress.stage("probe"):
-        return estimate_run(setup)
+        return estimate_run(context)
 
 
 def interrupted_config(settings: Mapping[str, Any]) -> Path | None:
@@ -152,7 +154,7 @@ def interrupted_config(settings: Mapping[str, Any]) -> Path | None:
 @contextmanager
 def _staged(
     config: RunConfig, progress: Progress, confirm: Confirm
-) -> Iterator[tuple[Setup, ArtifactLayout]]:
+) -> Iterator[tuple[RunContext, ArtifactLayout]]:
     """Work beside the output directory, and move everything into place if the block ends well."""
     output = _output(config)
     staging = prepare(output, overwrite=config.overwrite, resume=config.resume)
@@ -165,40 +167,41 @@ def _staged(
 
 def _set_up(
     config: RunConfig, layout: ArtifactLayout, progress: Progress, confirm: Confirm
-) -> Setup:
+) -> RunContext:
     kept = _kept_config(layout)
     if config.resume and kept.is_file():
         _require_same(config, kept)
     try:
         with progress.stage("read data and model"):
-            setup = set_up(config)
-        confirm_cost(setup, confirm)
+            context = make_context(config)
+        confirm_cost(context, confirm)
     except BaseException:
         if not kept.is_file():  # nothing was learned yet: the next try starts from a clean place
             shutil.rmtree(layout.root, ignore_errors=True)
         raise
-    task = setup.data.task
+    task = context.data.task
     progress.say(
         f"{task.name}: {len(task.labels) or 'no'} labels, {task.metric}; "
-        f"fit {len(setup.fit)}, select {len(setup.select)}, test {len(setup.test)}"
+        f"fit {len(context.fit)}, select {len(context.select)}, test {len(context.test)}"
     )
     progress.say(
-        f"{setup.source.name}: {setup.stack.num_layers} layers, learning rate "
-        f"{setup.final.learning_rate:g}, {setup.place.threads} threads, {setup.place.device}"
+        f"{context.source.name}: {context.stack.num_layers} layers, learning rate "
+        f"{context.final.learning_rate:g}, {context.execution.threads} threads, "
+        f"{context.execution.device}"
     )
-    if setup.max_length < config.max_length:
-        progress.say(f"inputs are cut at {setup.max_length} tokens: the model reads no more")
-    progress.say(str(setup.exporter))
-    for note in (*setup.data.notes, *setup.place.precisions.notes):
+    if context.max_length < config.max_length:
+        progress.say(f"inputs are cut at {context.max_length} tokens: the model reads no more")
+    progress.say(str(context.exporter))
+    for note in (*context.data.notes, *context.execution.precisions.notes):
         progress.say(note)
     config.save(kept)
-    return setup
+    return context
 
 
 def _export(
-    setup: Setup,
+    context: RunContext,
     trained: Trained,
-    rungs: Sequence[Rung],
+    sweep_variants: Sequence[SweepVariant],
     layout: ArtifactLayout,
     spent: float,
     progress: Progress,
@@ -207,30 +210,36 @@ def _export(
     scratch = layout.work_dir / "onnx" / trained.checkpoint.name
     own = ArtifactLayout(scratch)
     if trained.contender == "pruned":
-        (own,) = (rung.layout for rung in rungs if rung.plan.depth == trained.layers)
+        (own,) = (
+            sweep_variant.layout
+            for sweep_variant in sweep_variants
+            if sweep_variant.plan.depth == trained.layers
+        )
         # An interrupted run may have left a file here that is not chosen this time.
         for made in (own.onnx_dir, own.triton):
             shutil.rmtree(made, ignore_errors=True)
         shutil.copytree(trained.checkpoint, own.root, dirs_exist_ok=True)
-        make_loadable(own.root, trained.tokenizer, longest=longest_input(own.root))
-    exported = export_contender(setup.place, trained, own, scratch, progress)
-    evidence = evidence_of(setup, trained, spent if trained.contender == "pruned" else 0.0)
-    return add_precisions(setup.place, exported, own, scratch, evidence, progress)
+        write_loader_files(own.root, trained.tokenizer, longest=longest_input(own.root))
+    exported = export_contender(context.execution, trained, own, scratch, progress)
+    calibration = calibration_data_of(
+        context, trained, spent if trained.contender == "pruned" else 0.0
+    )
+    return add_precisions(context.execution, exported, own, scratch, calibration, progress)
 
 
 def _measure(
-    setup: Setup, exported: Sequence[Exported], progress: Progress
+    context: RunContext, exported: Sequence[Exported], progress: Progress
 ) -> tuple[Benchmark, list[Scored]]:
     """Score every contender on the test set, then time them side by side."""
     scored = []
     with progress.stage("score on test", len(exported)) as meter:
         for one in exported:
-            scored.append(score_contender(setup.place, one))
+            scored.append(score_contender(context.execution, one))
             meter.advance(one.trained.label)
     rows = [row for one in scored for row in one.rows]
-    measured = time_contenders(setup.place, exported, rows, progress)
-    task = setup.data.task
-    return with_differences(measured, scored, task, truth_of(task, setup.test)), scored
+    measured = time_contenders(context.execution, exported, rows, progress)
+    task = context.data.task
+    return with_differences(measured, scored, task, truth_of(task, context.test)), scored
 
 
 def _output(config: RunConfig) -> Path:

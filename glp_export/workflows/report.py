@@ -11,7 +11,7 @@ from glp_export.bench import Frontier
 from glp_export.config.files import read_file, resolve
 from glp_export.core.checksums import enter, verify_files
 from glp_export.core.errors import DataError, OutputError, UsageError
-from glp_export.report.html import Material, comparison_page, material, page, read_by
+from glp_export.report.html import ReportData, comparison_page, page, read_by, report_data
 from glp_export.workflows.context import data_spec
 
 TOGETHER = Path("report.html")
@@ -25,7 +25,7 @@ def write_report(root: Path) -> Path:
         GlpError: see `glp_export.core.errors`.
     """
     layout = ArtifactLayout(root)
-    _write(layout.report, page(material(root)))
+    _write(layout.report, page(report_data(root)))
     return layout.report
 
 
@@ -65,7 +65,7 @@ def report(
     return _renew(artifacts[0], whole[0], show_texts)
 
 
-def _finished(root: Path, show_texts: bool) -> Material:
+def _finished(root: Path, show_texts: bool) -> ReportData:
     """What the report of a finished artifact is made from, checked."""
     layout = ArtifactLayout(root)
     if not layout.benchmark.is_file():
@@ -76,16 +76,16 @@ def _finished(root: Path, show_texts: bool) -> Material:
         )
     needed, perhaps = read_by(root)
     verify_files(root, needed, perhaps=perhaps)
-    found = material(root)
+    found = report_data(root)
     return _with_texts(layout, found) if show_texts else found
 
 
-def _renew(root: Path, whole: Material, show_texts: bool) -> Path:
+def _renew(root: Path, whole: ReportData, show_texts: bool) -> Path:
     """Write an artifact's own report; of a ladder also those of its depths."""
     layout = ArtifactLayout(root)
     renewed = []
-    for rung in whole.rungs if whole.is_ladder else ():
-        own = layout.rung(rung.depth)
+    for sweep_variant in whole.sweep_variants if whole.is_sweep else ():
+        own = layout.sweep_variant(sweep_variant.depth)
         _write(own.report, page(_finished(own.root, show_texts)))
         _enter(own.root, [own.report])
         renewed += [own.report, own.checksums]
@@ -124,7 +124,7 @@ def _write(path: Path, text: str) -> None:
         half.replace(path)
 
 
-def _told_apart(whole: Sequence[Material], paths: Sequence[Path]) -> list[Material]:
+def _told_apart(whole: Sequence[ReportData], paths: Sequence[Path]) -> list[ReportData]:
     """With the paths as names where directories are called alike."""
     names = [one.name for one in whole]
     return [
@@ -133,12 +133,17 @@ def _told_apart(whole: Sequence[Material], paths: Sequence[Path]) -> list[Materi
     ]
 
 
-def _with_texts(layout: ArtifactLayout, found: Material) -> Material:
+def _with_texts(layout: ArtifactLayout, found: ReportData) -> ReportData:
     """The material with the texts of the test rows whose labels flip."""
     from glp_export.tasks import load_task_data
 
     rows = sorted(
-        {row for rung in found.rungs for file in rung.parity.files for row in file.disagreements}
+        {
+            row
+            for sweep_variant in found.sweep_variants
+            for file in sweep_variant.parity.files
+            for row in file.disagreements
+        }
     )
     if not rows:
         return found

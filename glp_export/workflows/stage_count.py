@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from glp_export.compress.compressors.layers.strategies import STRATEGIES
-from glp_export.workflows.context import Setup
+from glp_export.workflows.context import RunContext
 from glp_export.workflows.stages.training import NONE, STUDENT
 
 AT_THE_END = 2
 """Scoring on the test set, and the benchmark."""
 
 
-def stages_of_search(setup: Setup) -> int:
+def stages_of_search(context: RunContext) -> int:
     """Stages that find which layers go, and how many.
 
     The search's teacher is counted where it is asked for; one that is in the cache is skipped.
     """
-    config = setup.config
+    config = context.config
     searched = not config.plan
     teachers = searched and STRATEGIES[config.search].needs_teacher
     fast_enough = config.targets.fast_enough_asked and searched
@@ -23,14 +23,14 @@ def stages_of_search(setup: Setup) -> int:
     return int(fast_enough) + int(teachers) + int(searched) + accurate_enough
 
 
-def stages_after_search(setup: Setup, depths: int) -> int:
+def stages_after_search(context: RunContext, depths: int) -> int:
     """Stages that train, export, score and measure models of so many depths."""
-    rivals = {NONE: 0, STUDENT: depths}.get(setup.config.distilled, 1)
+    rivals = {NONE: 0, STUDENT: depths}.get(context.config.distilled, 1)
     contenders = 1 + depths + rivals
-    files = 1 + len(setup.place.precisions.names)
+    files = 1 + len(context.execution.precisions.names)
     return contenders * (1 + files) + AT_THE_END
 
 
-def stages_of_run(setup: Setup) -> int:
+def stages_of_run(context: RunContext) -> int:
     """All stages after the data and the model are read; targets leave one depth."""
-    return stages_of_search(setup) + stages_after_search(setup, len(setup.depths) or 1)
+    return stages_of_search(context) + stages_after_search(context, len(context.depths) or 1)

@@ -22,7 +22,7 @@ from glp_export.artifact import (
 )
 from glp_export.artifact.export import model_config
 from glp_export.artifact.fusions import PATTERNS, missed_fusions
-from glp_export.artifact.graph_passes import FORMS
+from glp_export.artifact.graph_passes import PASSES
 from glp_export.artifact.onnx_file import read_graph, write_graph
 from glp_export.artifact.session import run_batch
 from glp_export.artifact.tolerance import tolerance_for
@@ -122,7 +122,7 @@ def test_the_last_layer_for_one_token(
     checkpoint, plain = made(row)
     model = read_graph(plain.path)
     with caplog.at_level(logging.INFO):
-        FORMS["first-token"](model)
+        PASSES["first-token"](model)
     path = write_graph(model, tmp_path / "model.onnx")
     assert_same(logits(path), wanted(row, checkpoint))
     whole = [record.message for record in caplog.records if "computed whole" in record.message]

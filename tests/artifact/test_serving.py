@@ -116,7 +116,7 @@ def test_the_fastest_file_comes_first_and_says_why(
 
 def test_the_order_is_that_of_the_model_card() -> None:
     from glp_export.artifact.serving import _in_order
-    from glp_export.report.series import recommended
+    from glp_export.report.measurements import recommended
     from tests.report.helpers import make_benchmark
 
     benchmark = make_benchmark()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from glp_export.artifact import OnnxFile
-from glp_export.bench import Choice, Contender, Shape, Timing, Workload, fastest, ladder
+from glp_export.bench import Choice, Contender, Shape, Timing, Workload, fastest, shape_grid
 from glp_export.core.errors import UsageError
 from glp_export.core.machine import CPU
 from tests.contenders import Clock, Latency
@@ -110,7 +110,7 @@ def test_real_files_are_timed(tiny_contenders: list[Contender]) -> None:
     choice = fastest(
         [plain, fused],
         checkpoint,
-        ladder(tiny_contenders[:1], [1], [16]),
+        shape_grid(tiny_contenders[:1], [1], [16]),
         provider=CPU,
         threads=1,
         timing=replace(Timing(), min_rounds=3, max_rounds=3, pause_s=0.0),

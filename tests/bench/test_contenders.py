@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glp_export.bench import Contender, ladder, pytorch_contender
+from glp_export.bench import Contender, pytorch_contender, shape_grid
 from glp_export.bench.runtimes import open_contender
 from glp_export.core.errors import DeviceError, ModelError
 from glp_export.core.machine import CPU, CUDA
@@ -32,7 +32,7 @@ def test_facts_are_those_of_the_model(tiny_contenders: list[Contender]) -> None:
 
 
 def test_both_runtimes_compute_the_same_logits(tiny_contenders: list[Contender]) -> None:
-    [workload] = ladder(tiny_contenders, [3], [11])
+    [workload] = shape_grid(tiny_contenders, [3], [11])
     logits = {
         (contender.contender, contender.runtime): open_contender(contender)(workload.batches[0])
         for contender in tiny_contenders
@@ -45,7 +45,7 @@ def test_both_runtimes_compute_the_same_logits(tiny_contenders: list[Contender])
 
 
 def test_padding_reaches_both_runtimes_alike(tiny_contenders: list[Contender]) -> None:
-    [workload] = ladder(tiny_contenders, [2], [9])
+    [workload] = shape_grid(tiny_contenders, [2], [9])
     feeds = {name: array.copy() for name, array in workload.batches[0].items()}
     feeds["attention_mask"][1, 5:] = 0
     in_pytorch, in_onnx = (open_contender(contender)(feeds) for contender in tiny_contenders[:2])
@@ -62,7 +62,7 @@ def test_families_run_with_the_best_attention_that_they_have(tmp_path: Path, fam
     contender = pytorch_contender(
         "unpruned", make_checkpoint(tmp_path, family, num_labels=2), "cpu", 1
     )
-    [workload] = ladder([contender], [2], [contender.max_length])
+    [workload] = shape_grid([contender], [2], [contender.max_length])
     assert np.isfinite(open_contender(contender)(workload.batches[0])).all()
 
 

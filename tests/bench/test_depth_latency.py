@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from glp_export.bench import Contender, Shape, Timing, Workload, ladder, measure_depth
+from glp_export.bench import Contender, Shape, Timing, Workload, measure_depth, shape_grid
 from tests.contenders import Clock, Latency, fake_contender
 
 QUICK = replace(Timing(), min_rounds=3, max_rounds=3, pause_s=0.0)
@@ -17,7 +17,7 @@ QUICK = replace(Timing(), min_rounds=3, max_rounds=3, pause_s=0.0)
 def test_real_files_are_timed_at_every_shape(tiny_contenders: list[Contender]) -> None:
     files = {c.contender: c for c in tiny_contenders if c.runtime == "onnxruntime"}
     pair = [files["unpruned"], files["pruned"]]
-    workloads = [*ladder(pair, [1], [16]), *ladder(pair, [4], [32])]
+    workloads = [*shape_grid(pair, [1], [16]), *shape_grid(pair, [4], [32])]
     timings = measure_depth(*pair, workloads, timing=QUICK)
     assert [timed.shape.name for timed in timings] == ["1x16", "4x32"]
     for timed in timings:

@@ -101,7 +101,7 @@ def test_a_benchmark_of_several_depths_becomes_a_frontier() -> None:
     assert [each.shape for each in four.latencies] == ["1xtask", "1x32", "8x128", "8xtask"]
     assert (unpruned.directory, unpruned.less_unpruned) == (None, None)
     assert four.less_unpruned is not None
-    assert not four.less_unpruned.surely_worse
+    assert not four.less_unpruned.significantly_worse
     assert [each.layers for each in frontier.best] == [6, 4, 2]
 
 

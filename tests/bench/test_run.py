@@ -18,8 +18,8 @@ from glp_export.bench import (
     Timing,
     Workload,
     benchmark,
-    ladder,
     paired_ratio,
+    shape_grid,
     summarise,
 )
 from glp_export.bench.schema import schema
@@ -37,7 +37,7 @@ WORKLOAD = Workload(Shape(2, 4, "2x4"), ({"input_ids": np.zeros((2, 4), dtype=np
 def test_a_real_benchmark_is_complete_and_follows_its_schema(
     tiny_contenders: list[Contender], tmp_path: Path
 ) -> None:
-    workloads = ladder(tiny_contenders, [1, 2], [8])
+    workloads = shape_grid(tiny_contenders, [1, 2], [8])
     made = benchmark(
         tiny_contenders,
         workloads,
@@ -65,7 +65,7 @@ def test_the_raw_samples_give_the_same_numbers(
 ) -> None:
     made = benchmark(
         tiny_contenders[:4],
-        ladder(tiny_contenders, [1], [8]),
+        shape_grid(tiny_contenders, [1], [8]),
         [],
         task="demo",
         metric="accuracy",

@@ -18,9 +18,9 @@ from glp_export.bench import (
     Timing,
     Workload,
     benchmark,
-    ladder,
     peak_memory_mb,
     pytorch_contender,
+    shape_grid,
 )
 from glp_export.bench.contenders import PreparedRunner
 from glp_export.bench.runtimes import open_contender
@@ -44,7 +44,7 @@ def eager(tiny_contenders: list[Contender]) -> Contender:
 
 def test_bound_buffers_give_what_run_gives_on_every_shape(plain: Contender) -> None:
     bound, run = open_contender(replace(plain, runtime="onnxruntime-bound")), open_contender(plain)
-    workloads = ladder([plain], [1, 3], [5, 11])
+    workloads = shape_grid([plain], [1, 3], [5, 11])
     for _ in range(2):  # the second time from buffers that hold another batch's numbers
         for workload in workloads:
             [feeds] = workload.batches
@@ -90,7 +90,7 @@ def test_bf16_in_pytorch_is_near_fp32(eager: Contender) -> None:
     tolerance = TOLERANCES["bf16"]
     assert tolerance is not None
     half = pytorch_contender("unpruned", eager.path, "cpu", 1, precision="bf16")
-    [workload] = ladder([eager], [3], [11])
+    [workload] = shape_grid([eager], [3], [11])
     wanted, found = (open_contender(one)(workload.batches[0]) for one in (eager, half))
     assert found.dtype == np.float32
     assert (abs(found - wanted) <= tolerance.bound(wanted)).all()
@@ -117,8 +117,8 @@ def test_a_compiled_model_computes_the_same(eager: Contender) -> None:
     compiled = open_contender(pytorch_contender("unpruned", eager.path, "cpu", 1, compiled=True))
     run = open_contender(eager)
     assert isinstance(compiled, PreparedRunner)
-    fixed = ladder([eager], [2], [9])[0].batches
-    changing = [workload.batches[0] for workload in ladder([eager], [3], [5, 7, 12])]
+    fixed = shape_grid([eager], [2], [9])[0].batches
+    changing = [workload.batches[0] for workload in shape_grid([eager], [3], [5, 7, 12])]
     for batches in (fixed, changing):
         compiled.prepare(batches)
         for feeds in batches:
@@ -153,7 +153,7 @@ def test_a_workload_is_prepared_before_it_is_timed(
             return np.zeros((1, 1), dtype=np.float32)
 
     monkeypatch.setitem(RUNTIMES, "onnxruntime", lambda contender: Runner())
-    workloads = ladder([plain], [1], [5, 6])
+    workloads = shape_grid([plain], [1], [5, 6])
     measure([plain], workloads, timing=QUICK)
     assert calls.count("prepare") == 2
     assert calls[0] == "prepare"
@@ -173,7 +173,7 @@ def test_speedups_are_over_eager_pytorch_whatever_else_is_measured(
         fake_contender("model", contender="unpruned", runtime=runtime) for runtime in latency
     ]
     feeds = {"input_ids": np.zeros((2, 4), dtype=np.int64)}
-    [workload] = ladder(contenders, [2], [4])
+    [workload] = shape_grid(contenders, [2], [4])
     workload = Workload(workload.shape, (feeds,))
     made = benchmark(contenders, [workload], [], task="t", metric="m", timing=QUICK, memory=False)
     jsonschema.validate(made.file.model_dump(mode="json"), schema())
@@ -187,7 +187,7 @@ def test_speedups_are_over_eager_pytorch_whatever_else_is_measured(
 
 
 def test_memory_of_a_bound_session(plain: Contender) -> None:
-    [workload] = ladder([plain], [2], [16])
+    [workload] = shape_grid([plain], [2], [16])
     peak = peak_memory_mb(replace(plain, runtime="onnxruntime-bound"), workload.shape)
     assert peak is not None
     assert 20 < peak < 300  # Python, NumPy and ONNX Runtime; no torch

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from glp_export.bench import ladder, task_workloads
+from glp_export.bench import shape_grid, task_workloads
 from glp_export.core.errors import DataError, UsageError
 from tests.contenders import fake_contender
 from tests.tiny import make_tokenizer, rows
@@ -20,7 +20,7 @@ def encoded(texts: list[str]) -> Dataset:
 
 def test_the_ladder_has_every_size_at_every_length() -> None:
     contender = fake_contender(vocab_size=30, pad_token_id=7)
-    workloads = ladder([contender], [1, 8], [4, 16])
+    workloads = shape_grid([contender], [1, 8], [4, 16])
     assert [w.shape.name for w in workloads] == ["1x4", "1x16", "8x4", "8x16"]
     for workload in workloads:
         [feeds] = workload.batches
@@ -36,13 +36,13 @@ def test_ids_stay_in_every_vocabulary_and_off_every_padding_id() -> None:
         fake_contender(vocab_size=90, pad_token_id=1),
         fake_contender(vocab_size=90, pad_token_id=None),
     ]
-    [workload] = ladder(contenders, [16], [64])
+    [workload] = shape_grid(contenders, [16], [64])
     assert set(np.unique(workload.batches[0]["input_ids"])) == set(range(2, 12))
 
 
 def test_the_seed_decides_the_tokens() -> None:
     first, same, other = (
-        ladder([fake_contender()], [2], [8], seed=seed)[0].batches[0]["input_ids"]
+        shape_grid([fake_contender()], [2], [8], seed=seed)[0].batches[0]["input_ids"]
         for seed in (1, 1, 2)
     )
     assert (first == same).all()
@@ -52,13 +52,13 @@ def test_the_seed_decides_the_tokens() -> None:
 def test_a_length_that_a_contender_cannot_read_is_refused() -> None:
     contenders = [fake_contender(max_length=512), fake_contender("short.onnx", max_length=64)]
     with pytest.raises(UsageError, match=r"short.onnx.*64 tokens, not 128"):
-        ladder(contenders, [1], [32, 128])
+        shape_grid(contenders, [1], [32, 128])
 
 
 @pytest.mark.parametrize(("sizes", "lengths"), [([0], [8]), ([1], [-3]), ([], [8])])
 def test_sizes_start_at_one(sizes: list[int], lengths: list[int]) -> None:
     with pytest.raises(UsageError, match="start at 1"):
-        ladder([fake_contender()], sizes, lengths)
+        shape_grid([fake_contender()], sizes, lengths)
 
 
 def test_task_batches_hold_each_row_once_before_any_comes_again() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from glp_export.report.html import comparison_page, page
 from tests.browser.conftest import DESKTOP, PHONE, Show
-from tests.report.html.helpers import make_ladder_material, make_material
+from tests.report.html.helpers import make_report_data, make_sweep_data
 
 pytestmark = pytest.mark.browser
 
@@ -30,9 +30,9 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """One report of each sort."""
     root = tmp_path_factory.mktemp("reports")
     made = {
-        "artifact": page(make_material()),
-        "ladder": page(make_ladder_material()),
-        "comparison": comparison_page([make_material(), make_ladder_material()]),
+        "artifact": page(make_report_data()),
+        "ladder": page(make_sweep_data()),
+        "comparison": comparison_page([make_report_data(), make_sweep_data()]),
     }
     for name, text in made.items():
         (root / f"{name}.html").write_text(text, encoding="utf-8")

@@ -46,7 +46,7 @@ def bypass(model: Any, stack: LayerStack, removed: tuple[int, ...]) -> None:
         module.register_forward_hook(hand_on, with_kwargs=True)
 
 
-def answers(model: Any) -> torch.Tensor:
+def predictions(model: Any) -> torch.Tensor:
     # Longer than the window of local attention, so that a layer of the wrong kind shows.
     inputs = {name: torch.from_numpy(values) for name, values in batch(17, 9).items()}
     with torch.inference_mode():
@@ -77,11 +77,11 @@ def test_saved_and_loaded_it_answers_like_the_model_with_layers_skipped(
     removed = tuple(stack.removable[position] for position in DROPPED[dropped])
     remove_layers(model, removed).save_pretrained(tmp_path / "pruned")
     pruned = tested.load(tmp_path / "pruned")
-    whole = answers(model)
+    whole = predictions(model)
     bypass(model, stack, removed)
-    expected = answers(model)
+    expected = predictions(model)
     # The same operations in the same order: only the last bits of fp32 may differ.
-    torch.testing.assert_close(answers(pruned), expected, atol=2e-5, rtol=1e-5)
+    torch.testing.assert_close(predictions(pruned), expected, atol=2e-5, rtol=1e-5)
     assert (expected - whole).abs().max() > 1e-2  # so the layers did something
     assert len(pruned.get_submodule(stack.path)) == LAYERS - len(removed)
     assert getattr(pruned.config, stack.count) == LAYERS - len(removed)

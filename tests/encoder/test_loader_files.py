@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from glp_export.bench.contenders import longest_input
-from glp_export.encoder import ModelSource, load_tokenizer, make_loadable
+from glp_export.encoder import ModelSource, load_tokenizer, write_loader_files
 from tests.consumers.text_embeddings_inference import read_settings
 from tests.tiny import make_checkpoint
 
@@ -31,7 +31,7 @@ def edit(root: Path, name: str, *gone: str, **changes: Any) -> None:
 
 def complete(root: Path) -> Path:
     tokenizer = load_tokenizer(ModelSource(str(root), offline=True))
-    make_loadable(root, tokenizer, longest=longest_input(root))
+    write_loader_files(root, tokenizer, longest=longest_input(root))
     return root
 
 
@@ -101,7 +101,7 @@ def test_names_of_transformers_5_are_written_as_4_knows_them(checkpoint):
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     newer = {"tokenizer_class": "TokenizersBackend", "extra_special_tokens": ["[CLS]"]}
     (checkpoint / TOKENIZER).write_text(json.dumps({**settings, **newer}))
-    make_loadable(checkpoint, tokenizer, longest=80)
+    write_loader_files(checkpoint, tokenizer, longest=80)
     written = content(checkpoint, TOKENIZER)
     assert written["tokenizer_class"] == "PreTrainedTokenizerFast"
     assert written["additional_special_tokens"] == ["[CLS]"]

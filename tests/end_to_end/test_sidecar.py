@@ -125,10 +125,10 @@ def test_a_checkpoint_is_exported_with_one_in_every_precision(
 
 def test_fp16_has_one_too(artifact: Path, tmp_path: Path) -> None:
     from glp_export.artifact import describe, open_session
-    from glp_export.precision.fp16 import to_half
+    from glp_export.precision.fp16 import to_fp16
 
     source = describe(ArtifactLayout(artifact).onnx_model)
-    half = to_half(source, tmp_path / "model_fp16.onnx", "fp16", artifact)
+    half = to_fp16(source, tmp_path / "model_fp16.onnx", "fp16", artifact)
     assert sidecar(half.path).is_file()
     # Half, and a tensor or two that is too small now to leave the graph.
     assert sidecar(half.path).stat().st_size <= 0.5 * sidecar(source.path).stat().st_size

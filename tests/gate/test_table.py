@@ -8,11 +8,11 @@ from glp_export.gate.exports import (
     github_annotations,
     summary_markdown,
 )
-from glp_export.gate.findings import Finding, GateReport
+from glp_export.gate.results import GateReport, LineResult
 from glp_export.gate.table import gate_table
 from tests.report.helpers import printed
 
-SPEEDUP = Finding(
+SPEEDUP = LineResult(
     part="latency",
     check="speedup_vs_unpruned >= 1.9 at 1x128",
     table="cpu.fp32",
@@ -39,11 +39,11 @@ REPORT = GateReport(
     budget="out/mine/glp/budget.toml",
     threads=2,
     undecided="pass",
-    findings=(
-        Finding(part="integrity", check="checksums", outcome="kept"),
+    results=(
+        LineResult(part="integrity", check="checksums", outcome="kept"),
         SPEEDUP,
         UNDECIDED,
-        Finding(
+        LineResult(
             part="size",
             check="size_mb <= 90",
             table="cpu.fp32",
@@ -51,7 +51,7 @@ REPORT = GateReport(
             outcome="kept",
             value=69.6,
         ),
-        Finding(
+        LineResult(
             part="accuracy", check="metric_drop <= 0.01", table="cpu.fp32", outcome="not asked"
         ),
     ),
@@ -82,7 +82,7 @@ def test_a_summary_of_the_step():
     assert text.startswith("### glp-export gate: ❌ broken")
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     assert len({row.count("|") for row in rows}) == 1
-    assert len(rows) == 1 + len(REPORT.findings)
+    assert len(rows) == 1 + len(REPORT.results)
 
 
 def test_numbers_for_other_programs_are_better_when_smaller():

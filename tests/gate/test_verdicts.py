@@ -11,8 +11,8 @@ import pytest
 from glp_export.bench.shapes import ladder
 from glp_export.core.errors import AccuracyError, LatencyError, ParityError
 from glp_export.gate.budget_line import BudgetLine, read_line
-from glp_export.gate.findings import Finding, GateReport, sentence
 from glp_export.gate.noise import drift, throttled_seconds
+from glp_export.gate.results import GateReport, LineResult, sentence
 from glp_export.gate.side_by_side import Round, SideBySide
 from glp_export.gate.verdicts import (
     Measured,
@@ -29,7 +29,7 @@ class Quiet:
     def __init__(self, *found: str) -> None:
         self._found = found
 
-    def findings(self, reference: object = ()) -> tuple[str, ...]:
+    def results(self, reference: object = ()) -> tuple[str, ...]:
         return self._found
 
 
@@ -51,7 +51,7 @@ def judged(
     *texts: str,
     watch: Quiet | None = None,
     recorded_ms: float | None = None,
-) -> list[Finding]:
+) -> list[LineResult]:
     """The findings, a tenth of a second a round."""
     clock = itertools.count(0, 0.1).__next__
     measured = Measured("cpu.fp32", [line(text) for text in texts], stream, recorded_ms)
@@ -160,20 +160,20 @@ def test_real_models_in_turns(tiny_contenders):
     assert all(len(one.reference) == len(one.own) for one in taken)
 
 
-def report(*findings: Finding, undecided: str = "pass") -> GateReport:
+def report(*results: LineResult, undecided: str = "pass") -> GateReport:
     return GateReport(
         artifact="out/mine",
         reference="the unpruned model",
         budget="budget.toml",
         threads=1,
         undecided=undecided,  # type: ignore[arg-type]
-        findings=findings,
+        results=results,
         seconds=1.0,
     )
 
 
-def found(part: str, outcome: str) -> Finding:
-    return Finding(part=part, check=f"{part} line", outcome=outcome, value=1.0)  # type: ignore[arg-type]
+def found(part: str, outcome: str) -> LineResult:
+    return LineResult(part=part, check=f"{part} line", outcome=outcome, value=1.0)  # type: ignore[arg-type]
 
 
 def test_exit_codes_by_severity():

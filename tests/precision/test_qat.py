@@ -11,8 +11,8 @@ from glp_export.artifact import export_onnx, open_session, predict_onnx
 from glp_export.core.quiet import quiet
 from glp_export.encoder import (
     DistillSettings,
-    Lesson,
     ModelSource,
+    TrainingInputs,
     TrainSettings,
     load_model,
     load_tokenizer,
@@ -21,7 +21,7 @@ from glp_export.encoder import (
 )
 from glp_export.precision.qat import (
     quantisation_aware,
-    quantised_products,
+    quantised_matmuls,
     round_inputs,
     round_weight,
 )
@@ -49,26 +49,26 @@ def room(data, tmp_path_factory):
         attention.self.value.bias.data[5] *= 100
         attention.output.dense.weight.data[:, 5] /= 100
     examples = encode(task_data.fit, task_data.task, tokenizer, 32).select(range(ROWS))
-    lesson = Lesson(
+    inputs = TrainingInputs(
         examples=examples,
         tokenizer=tokenizer,
         teacher_logits=predict(model, examples, tokenizer),
         settings=TrainSettings(epochs=10, learning_rate=1e-3, batch_size=16),
         distillation=DistillSettings(weight=1.0, rate=1.0, temperature=1.0),
     )
-    return model, lesson
+    return model, inputs
 
 
 def taught(room, **options):
-    model, lesson = room
-    return quantisation_aware(copy.deepcopy(model), lesson, **options)
+    model, inputs = room
+    return quantisation_aware(copy.deepcopy(model), inputs, **options)
 
 
-def int8_answers(model, lesson, directory):
+def int8_answers(model, inputs, directory):
     """Logits of the model's dynamic int8 file."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    save_checkpoint(model, lesson.tokenizer, directory)
+    save_checkpoint(model, inputs.tokenizer, directory)
     source = export_onnx(directory, directory / "model.onnx", export_task="text-classification")
     path = directory / "int8.onnx"
     with quiet():
@@ -80,20 +80,20 @@ def int8_answers(model, lesson, directory):
             weight_type=QuantType.QInt8,
         )
     session = open_session(path, threads=THREADS)
-    return predict_onnx(session, lesson.examples, lesson.tokenizer, batch_size=ROWS)
+    return predict_onnx(session, inputs.examples, inputs.tokenizer, batch_size=ROWS)
 
 
 def test_the_int8_file_comes_nearer_to_the_fp32_answers(room, tmp_path):
-    model, lesson = room
+    model, inputs = room
 
     def error(student, name):
-        answers = int8_answers(student, lesson, tmp_path / name)
-        return np.square(answers - lesson.teacher_logits).mean()
+        predictions = int8_answers(student, inputs, tmp_path / name)
+        return np.square(predictions - inputs.teacher_logits).mean()
 
     before = error(model, "before")
     after = [
-        error(taught((model, replace(lesson, settings=settings))), str(settings.seed))
-        for settings in (replace(lesson.settings, seed=seed) for seed in range(3))
+        error(taught((model, replace(inputs, settings=settings))), str(settings.seed))
+        for settings in (replace(inputs.settings, seed=seed) for seed in range(3))
     ]
     # How much goes is the luck of the order: 0.34 to 0.54 were left over five seeds.
     assert max(after) < before * 0.75
@@ -101,11 +101,11 @@ def test_the_int8_file_comes_nearer_to_the_fp32_answers(room, tmp_path):
 
 
 def test_products_round_as_the_int8_file_does(room, tmp_path):
-    model, lesson = room
-    with quantised_products(model, lambda name: name in ("bert.pooler.dense", "classifier")):
-        rounded = predict(model, lesson.examples, lesson.tokenizer, batch_size=ROWS)
-    built = int8_answers(model, lesson, tmp_path)
-    harm = np.abs(built - lesson.teacher_logits).mean()
+    model, inputs = room
+    with quantised_matmuls(model, lambda name: name in ("bert.pooler.dense", "classifier")):
+        rounded = predict(model, inputs.examples, inputs.tokenizer, batch_size=ROWS)
+    built = int8_answers(model, inputs, tmp_path)
+    harm = np.abs(built - inputs.teacher_logits).mean()
     # A value between two steps may go either way, and another way from there on.
     assert np.abs(rounded - built).mean() < harm / 2
 
@@ -124,25 +124,25 @@ def test_the_same_lesson_gives_the_same_weights(room):
 
 
 def test_products_that_keep_their_precision_compute_as_before(room):
-    model, lesson = room
-    with quantised_products(model, lambda name: True):
-        answers = predict(model, lesson.examples, lesson.tokenizer)
-    np.testing.assert_array_equal(answers, lesson.teacher_logits)
+    model, inputs = room
+    with quantised_matmuls(model, lambda name: True):
+        predictions = predict(model, inputs.examples, inputs.tokenizer)
+    np.testing.assert_array_equal(predictions, inputs.teacher_logits)
 
 
 def test_the_products_are_plain_again_after_a_failure(room):
-    model, lesson = room
-    with pytest.raises(KeyboardInterrupt), quantised_products(model):
+    model, inputs = room
+    with pytest.raises(KeyboardInterrupt), quantised_matmuls(model):
         raise KeyboardInterrupt
     np.testing.assert_array_equal(
-        predict(model, lesson.examples, lesson.tokenizer), lesson.teacher_logits
+        predict(model, inputs.examples, inputs.tokenizer), inputs.teacher_logits
     )
 
 
 def test_without_answers_there_is_nothing_to_imitate(room):
-    model, lesson = room
+    model, inputs = room
     with pytest.raises(ValueError, match="logits"):
-        quantisation_aware(model, replace(lesson, teacher_logits=None))
+        quantisation_aware(model, replace(inputs, teacher_logits=None))
 
 
 def test_weights_have_255_symmetric_steps_a_row_and_inputs_256_over_all():

@@ -11,10 +11,10 @@ from glp_export.config.files import resolve
 from glp_export.core.errors import AccuracyError, UsageError
 from glp_export.core.progress import Progress
 from glp_export.precision.selection import Wanted
-from glp_export.workflows.context import set_up
+from glp_export.workflows.context import make_context
 from glp_export.workflows.stages.export import export_contender
-from glp_export.workflows.stages.order import evidence_of
 from glp_export.workflows.stages.precision import add_precisions
+from glp_export.workflows.stages.precision_job import calibration_data_of
 from glp_export.workflows.stages.training import Trained
 
 
@@ -31,20 +31,20 @@ def exported(classifier, data, tmp_path_factory):
     """A classifier's plain fp32 file, with the setup and the layout it lies in."""
     settings = {"model": str(classifier), "dataset": str(data), "depth": 2, "device": "cpu"}
     small = {"threads": 1, "optimize": "none", "epochs": 1, "max_length": 32, "offline": True}
-    setup = set_up(resolve({**settings, **small}))
+    context = make_context(resolve({**settings, **small}))
     layout = ArtifactLayout(tmp_path_factory.mktemp("exported"))
-    trained = Trained("pruned", "here", classifier, setup.tokenizer, setup.test)
+    trained = Trained("pruned", "here", classifier, context.tokenizer, context.test)
     work = layout.work_dir
-    return setup, layout, export_contender(setup.place, trained, layout, work, Progress())
+    return context, layout, export_contender(context.execution, trained, layout, work, Progress())
 
 
 def ask(exported, tmp_path, *, required, max_drop, **settings):
-    setup, layout, files = exported
-    config = setup.config.model_copy(update=settings)
-    place = replace(setup.place, config=config, precisions=Wanted(("int8",), required))
-    evidence = replace(evidence_of(setup, files.trained), max_drop=max_drop)
+    context, layout, files = exported
+    config = context.config.model_copy(update=settings)
+    execution = replace(context.execution, config=config, precisions=Wanted(("int8",), required))
+    calibration = replace(calibration_data_of(context, files.trained), max_drop=max_drop)
     heard = Heard()
-    return add_precisions(place, files, layout, tmp_path, evidence, heard), heard.messages
+    return add_precisions(execution, files, layout, tmp_path, calibration, heard), heard.messages
 
 
 def test_an_accurate_file_ships_with_what_it_costs(exported, tmp_path):
@@ -96,10 +96,10 @@ def test_if_it_was_named_that_is_an_error(exported, tmp_path):
 
 
 def test_without_data_nothing_is_judged_and_ranges_cannot_be_taken(exported, tmp_path):
-    setup, layout, files = exported
-    auto = replace(setup.place, precisions=Wanted(("int8",), required=False))
+    context, layout, files = exported
+    auto = replace(context.execution, precisions=Wanted(("int8",), required=False))
     assert add_precisions(auto, files, layout, tmp_path, None, Progress()) == files
-    static = setup.config.model_copy(update={"int8": ("minmax",)})
-    named = replace(setup.place, config=static, precisions=Wanted(("int8",)))
+    static = context.config.model_copy(update={"int8": ("minmax",)})
+    named = replace(context.execution, config=static, precisions=Wanted(("int8",)))
     with pytest.raises(UsageError, match="without data"):
         add_precisions(named, files, layout, tmp_path, None, Progress())

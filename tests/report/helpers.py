@@ -83,7 +83,7 @@ def interval(value: float) -> Interval:
 
 
 def make_benchmark(**changes: Any) -> BenchmarkFile:
-    rows = tuple(make_row(*series, shape) for series in SERIES for shape in SHAPES)
+    rows = tuple(make_row(*measurement, shape) for measurement in SERIES for shape in SHAPES)
     fields: dict[str, Any] = {
         "machine": MACHINE,
         "task": "trec",
@@ -110,13 +110,13 @@ def make_benchmark(**changes: Any) -> BenchmarkFile:
     return BenchmarkFile(**{**fields, **changes})
 
 
-def make_ladder(depths: tuple[int, ...] = (4, 3, 2), **changes: Any) -> BenchmarkFile:
+def make_sweep(depths: tuple[int, ...] = (4, 3, 2), **changes: Any) -> BenchmarkFile:
     """One unpruned model of 6 layers, and a pruned and a distilled one of every depth."""
-    series = [*SERIES[3:5]]
+    measurement = [*SERIES[3:5]]
     scores = {("unpruned", 6): 0.924}
     for depth in depths:
         token = 0.20 * depth / 6
-        series += [
+        measurement += [
             ("pruned", "pytorch", "model.safetensors", depth, 2 * token),
             ("pruned", "onnxruntime", "model.onnx", depth, token),
             ("pruned", "onnxruntime", "model_optimized.onnx", depth, 0.95 * token),
@@ -136,7 +136,7 @@ def make_ladder(depths: tuple[int, ...] = (4, 3, 2), **changes: Any) -> Benchmar
         )
         for (name, layers), value in scores.items()
     )
-    rows = tuple(make_row(*each, shape) for each in series for shape in SHAPES)
+    rows = tuple(make_row(*each, shape) for each in measurement for shape in SHAPES)
     return make_benchmark(**{"rows": rows, "metrics": metrics, **changes})
 
 

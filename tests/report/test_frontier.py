@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from glp_export.bench import BenchmarkFile, DifferenceRow, Frontier
-from glp_export.report import frontier_table, write_ladder_readme
+from glp_export.report import frontier_table, write_sweep_readme
 from glp_export.report.frontier import verdict
-from tests.report.helpers import less_unpruned, make_ladder, printed
+from tests.report.helpers import less_unpruned, make_sweep, printed
 
 
 def worse(depth: int) -> DifferenceRow:
@@ -24,9 +24,9 @@ def lowered(depth: int, value: float) -> BenchmarkFile:
         row.model_copy(update={"value": value, "low": value - 0.01, "high": value + 0.01})
         if (row.contender, row.layers) == ("pruned", depth)
         else row
-        for row in make_ladder().metrics
+        for row in make_sweep().metrics
     ]
-    return make_ladder(metrics=tuple(scores))
+    return make_sweep(metrics=tuple(scores))
 
 
 def test_every_model_has_its_line_and_its_verdict() -> None:
@@ -63,8 +63,8 @@ def test_long_names_and_slow_models_fit(metric: str) -> None:
 
 def test_the_readme_names_the_directories_and_how_to_pick(tmp_path: Path) -> None:
     found = (unclear(4), unclear(3), worse(2))
-    frontier = Frontier.of(make_ladder(differences=found))
-    write_ladder_readme(tmp_path / "README.md", frontier, command="glp-export … --ladder")
+    frontier = Frontier.of(make_sweep(differences=found))
+    write_sweep_readme(tmp_path / "README.md", frontier, command="glp-export … --ladder")
     text = (tmp_path / "README.md").read_text()
     assert "| **`3-layers/`** | 3 | 0.915 |" in text
     assert "−0.020 (−0.030 to −0.010)" in text
@@ -75,8 +75,8 @@ def test_the_readme_names_the_directories_and_how_to_pick(tmp_path: Path) -> Non
 
 def test_the_readme_says_when_every_depth_costs_something(tmp_path: Path) -> None:
     all_worse = tuple(worse(depth) for depth in (4, 3, 2))
-    write_ladder_readme(tmp_path / "README.md", Frontier.of(make_ladder(differences=all_worse)))
+    write_sweep_readme(tmp_path / "README.md", Frontier.of(make_sweep(differences=all_worse)))
     assert "none. Each depth costs accuracy beyond chance" in (tmp_path / "README.md").read_text()
-    unknown = Frontier.of(make_ladder())
-    write_ladder_readme(tmp_path / "README.md", unknown)
+    unknown = Frontier.of(make_sweep())
+    write_sweep_readme(tmp_path / "README.md", unknown)
     assert "As accurate as the unpruned" not in (tmp_path / "README.md").read_text()

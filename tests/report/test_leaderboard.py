@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from glp_export.core.progress import Entrant, Standings
+from glp_export.core.progress import RankedCandidate, Standings
 from glp_export.report.leaderboard import leaderboard, standings_line
 from tests.report.helpers import printed
 
@@ -14,10 +14,10 @@ STANDINGS = Standings(
     metric="accuracy",
     layers=6,
     gone=(5,),
-    entrants=(
-        Entrant((3,), 0.884, 0.4123),
-        Entrant((1,), 0.881, 0.4257, 0.0134, 0.914),
-        Entrant((0,), 0.6, 1.2, 0.7877, 1.0),
+    candidates=(
+        RankedCandidate((3,), 0.884, 0.4123),
+        RankedCandidate((1,), 0.881, 0.4257, 0.0134, 0.914),
+        RankedCandidate((0,), 0.6, 1.2, 0.7877, 1.0),
     ),
     tried=3,
     of=5,
@@ -37,15 +37,15 @@ def test_the_leader_comes_first_and_gaps_are_dots() -> None:
 
 @pytest.mark.parametrize("known", [0, 1, 3, 12])
 def test_its_height_does_not_change_as_outcomes_come_in(known: int) -> None:
-    entrants = tuple(Entrant((layer,), 0.5, 0.7, 0.1, 0.6) for layer in range(known))
-    board = leaderboard(replace(STANDINGS, entrants=entrants, layers=12, of=12), 5)
+    candidates = tuple(RankedCandidate((layer,), 0.5, 0.7, 0.1, 0.6) for layer in range(known))
+    board = leaderboard(replace(STANDINGS, candidates=candidates, layers=12, of=12), 5)
     assert len(printed(board).splitlines()) == 9
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_it_fits_the_terminal_however_many_layers_there_are(width: int) -> None:
-    whole = Entrant(tuple(range(0, 48, 2)), 0.884, 0.4123)
-    board = leaderboard(replace(STANDINGS, layers=48, gone=(), entrants=(whole,) * 6), 5)
+    whole = RankedCandidate(tuple(range(0, 48, 2)), 0.884, 0.4123)
+    board = leaderboard(replace(STANDINGS, layers=48, gone=(), candidates=(whole,) * 6), 5)
     text = printed(board, width)
     assert max(map(len, text.splitlines())) <= width
     assert len(text.splitlines()) == 9
@@ -53,8 +53,8 @@ def test_it_fits_the_terminal_however_many_layers_there_are(width: int) -> None:
 
 
 def test_a_search_by_score_has_no_columns_of_losses() -> None:
-    entrants = (Entrant((3,), 0.884), Entrant((1,), 0.881, behind=0.003))
-    by_score = replace(STANDINGS, entrants=entrants)
+    candidates = (RankedCandidate((3,), 0.884), RankedCandidate((1,), 0.881, behind=0.003))
+    by_score = replace(STANDINGS, candidates=candidates)
     text = printed(leaderboard(by_score, 3))
     assert "loss" not in text
     assert "better" not in text
@@ -68,7 +68,7 @@ def test_one_line_tells_who_won_and_how_surely() -> None:
         "step 2 of 3: without 3, loss 0.4123, accuracy 0.884, "
         "ahead of 1 by 0.0134 with probability 0.91 (3 tried)"
     )
-    alone = replace(STANDINGS, entrants=STANDINGS.entrants[:1], tried=1, of=1)
+    alone = replace(STANDINGS, candidates=STANDINGS.candidates[:1], tried=1, of=1)
     assert standings_line(alone) == "step 2 of 3: without 3, loss 0.4123, accuracy 0.884 (1 tried)"
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from glp_export.bench import Frontier
 from glp_export.report import closing_words
-from tests.report.helpers import make_ladder
+from tests.report.helpers import make_sweep
 
 
 def test_a_run_ends_with_where_the_artifact_is_and_how_to_use_it() -> None:
@@ -15,7 +15,7 @@ def test_a_run_ends_with_where_the_artifact_is_and_how_to_use_it() -> None:
 
 
 def test_of_several_depths_one_that_nothing_beats_is_the_example() -> None:
-    frontier = Frontier.of(make_ladder())
+    frontier = Frontier.of(make_sweep())
     words = closing_words(Path("out"), frontier)
     best = {point.directory for point in frontier.points if point.on_frontier}
     assert words.startswith("artifacts: out\n")

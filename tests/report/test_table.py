@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from glp_export.report import benchmark_table, machine_table, parity_table
-from tests.report.helpers import MACHINE, make_benchmark, make_ladder, make_parity, printed
+from tests.report.helpers import MACHINE, make_benchmark, make_parity, make_sweep, printed
 
 
 def test_every_contender_and_file_has_its_line() -> None:
@@ -58,7 +58,7 @@ def test_a_shape_that_a_contender_lacks_and_a_missing_ratio_are_dashes() -> None
 
 
 def test_models_of_several_depths_keep_their_own_scores_and_names() -> None:
-    text = printed(benchmark_table(make_ladder((4, 2))))
+    text = printed(benchmark_table(make_sweep((4, 2))))
     for name in ("unpruned", "pruned 4", "pruned 2", "distilled 4"):
         assert name in text
     assert "0.920" in text

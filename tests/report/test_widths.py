@@ -24,9 +24,9 @@ from tests.gate.test_table import REPORT
 from tests.report.helpers import (
     MACHINE,
     make_benchmark,
-    make_ladder,
     make_parity,
     make_plan,
+    make_sweep,
     printed,
 )
 
@@ -63,8 +63,8 @@ def kept() -> RenderableType:
 VIEWS = {
     "benchmark": lambda: benchmark_table(make_benchmark()),
     "benchmark, slow": slow_and_low,
-    "benchmark of a ladder": lambda: benchmark_table(make_ladder((12, 10, 8))),
-    "frontier": lambda: frontier_table(Frontier.of(make_ladder((12, 10, 8), task=LONG))),
+    "benchmark of a ladder": lambda: benchmark_table(make_sweep((12, 10, 8))),
+    "frontier": lambda: frontier_table(Frontier.of(make_sweep((12, 10, 8), task=LONG))),
     "gate": lambda: gate_table(REPORT.model_copy(update={"artifact": f"out/{LONG}"})),
     "plan": lambda: plan_view(make_plan(base_model=f"/models/{LONG}", task=LONG)),
     "parity": lambda: parity_table(make_parity(variant="model_quantized.onnx")),

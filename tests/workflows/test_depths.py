@@ -7,7 +7,7 @@ import pytest
 from glp_export.config.run_config import RunConfig
 from glp_export.core.errors import UsageError
 from glp_export.encoder import LayerStack
-from glp_export.workflows.depths import judged_cuts, ladder_depths, plans_at, wanted_depths
+from glp_export.workflows.depths import judged_cuts, plans_at, sweep_depths, wanted_depths
 from tests.report.helpers import make_plan
 
 
@@ -31,7 +31,7 @@ def wanted(layers: int, pinned: tuple[int, ...] = (), **settings: Any) -> tuple[
     ],
 )
 def test_a_ladder_goes_down_by_two_to_a_quarter(layers: int, depths: tuple[int, ...]) -> None:
-    assert ladder_depths(stack(layers)) == depths
+    assert sweep_depths(stack(layers)) == depths
     assert wanted(layers, ladder=True) == depths
 
 

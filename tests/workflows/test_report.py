@@ -12,30 +12,30 @@ from glp_export.artifact import ArtifactLayout
 from glp_export.cli.app import run
 from glp_export.core.errors import DataError, ModelError, OutputError
 from glp_export.precision.record import PrecisionsFile
-from glp_export.report.html import Material
+from glp_export.report.html import ReportData
 from glp_export.workflows.report import report, write_report
 from tests.report.helpers import MACHINE
-from tests.report.html.helpers import make_ladder_material, make_material
+from tests.report.html.helpers import make_report_data, make_sweep_data
 
 
-def put(root: Path, material: Material) -> Path:
+def put(root: Path, report_data: ReportData) -> Path:
     """A directory with the files that a report of this is made from, and with their checksums."""
     layout = ArtifactLayout(root)
     layout.glp_dir.mkdir(parents=True)
-    material.plan.save(layout.plan)
-    material.benchmark.save(layout.benchmark)
-    if material.samples:
-        material.samples.save(layout.glp_dir / "benchmark_samples.json")
-    content = {**asdict(MACHINE), "command": material.command}
+    report_data.plan.save(layout.plan)
+    report_data.benchmark.save(layout.benchmark)
+    if report_data.samples:
+        report_data.samples.save(layout.glp_dir / "benchmark_samples.json")
+    content = {**asdict(MACHINE), "command": report_data.command}
     layout.environment.write_text(json.dumps(content))
-    if material.frontier:
-        material.frontier.save(layout.frontier)
-        for part in material.parts():
-            put(layout.rung(part.plan.depth).root, part)
+    if report_data.frontier:
+        report_data.frontier.save(layout.frontier)
+        for part in report_data.parts():
+            put(layout.sweep_variant(part.plan.depth).root, part)
     else:
-        (rung,) = material.rungs
-        layout.parity.write_text(rung.parity.to_json())
-        PrecisionsFile.of(rung.precisions).save(layout.precisions)
+        (sweep_variant,) = report_data.sweep_variants
+        layout.parity.write_text(sweep_variant.parity.to_json())
+        PrecisionsFile.of(sweep_variant.precisions).save(layout.precisions)
     write_report(root)
     layout.write_checksums()
     return root
@@ -43,12 +43,12 @@ def put(root: Path, material: Material) -> Path:
 
 @pytest.fixture
 def artifact(tmp_path: Path) -> Path:
-    return put(tmp_path / "artifact", make_material())
+    return put(tmp_path / "artifact", make_report_data())
 
 
 @pytest.fixture
 def ladder(tmp_path: Path) -> Path:
-    return put(tmp_path / "ladder", make_ladder_material())
+    return put(tmp_path / "ladder", make_sweep_data())
 
 
 def text_of(root: Path) -> str:
@@ -87,7 +87,7 @@ def test_another_file_that_was_changed_stays_found_out(artifact: Path) -> None:
 
 def test_of_a_ladder_every_report_is_made_anew(ladder: Path) -> None:
     whole = ArtifactLayout(ladder)
-    reports = [whole.report, *(whole.rung(depth).report for depth in (5, 4, 3))]
+    reports = [whole.report, *(whole.sweep_variant(depth).report for depth in (5, 4, 3))]
     before = [file.read_text() for file in reports]
     for file in reports:
         file.write_text("gone")
@@ -95,14 +95,14 @@ def test_of_a_ladder_every_report_is_made_anew(ladder: Path) -> None:
     assert [file.read_text() for file in reports] == before
     whole.verify_checksums()
     for depth in (5, 4, 3):
-        whole.rung(depth).verify_checksums()
+        whole.sweep_variant(depth).verify_checksums()
 
 
 def test_one_depth_of_a_ladder_leaves_the_whole_sound(ladder: Path) -> None:
     whole = ArtifactLayout(ladder)
-    whole.rung(4).report.write_text("gone")
-    report([whole.rung(4).root])
-    whole.rung(4).verify_checksums()
+    whole.sweep_variant(4).report.write_text("gone")
+    report([whole.sweep_variant(4).root])
+    whole.sweep_variant(4).verify_checksums()
     whole.verify_checksums()
 
 
@@ -124,7 +124,7 @@ def test_several_give_one_comparison(
 
 
 def test_directories_of_one_name_are_told_apart(tmp_path: Path) -> None:
-    roots = [put(tmp_path / place / "trec", make_material()) for place in ("old", "new")]
+    roots = [put(tmp_path / execution / "trec", make_report_data()) for execution in ("old", "new")]
     text = report(roots, tmp_path / "both.html").read_text()
     assert str(tmp_path / "old" / "trec") in text
     assert str(tmp_path / "new" / "trec") in text

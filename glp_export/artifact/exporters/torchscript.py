@@ -111,7 +111,7 @@ def _trace(model: PreTrainedModel, head: Head, output: Path, opset: int) -> None
 
     names = graph_inputs(model)
     tokens = {0: "batch_size", 1: "sequence_length"}
-    answers = tokens if head.each_token else {0: "batch_size"}
+    predictions = tokens if head.each_token else {0: "batch_size"}
     forward = model.forward
 
     def traced(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -126,7 +126,7 @@ def _trace(model: PreTrainedModel, head: Head, output: Path, opset: int) -> None
         str(output),
         input_names=list(names),
         output_names=list(head.outputs),
-        dynamic_axes={**dict.fromkeys(names, tokens), **dict.fromkeys(head.outputs, answers)},
+        dynamic_axes={**dict.fromkeys(names, tokens), **dict.fromkeys(head.outputs, predictions)},
         opset_version=opset,
         dynamo=False,
     )

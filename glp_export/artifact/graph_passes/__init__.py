@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from glp_export.artifact.graph_passes.passes import FORMS
+from glp_export.artifact.graph_passes.passes import PASSES
 
-__all__ = ["FORMS"]
+__all__ = ["PASSES"]

@@ -45,7 +45,7 @@ def first_token(model: ModelProto) -> None:
     _keep_sums(model)
 
 
-FORMS: dict[str, Callable[[ModelProto], None]] = {
+PASSES: dict[str, Callable[[ModelProto], None]] = {
     "plain": as_exported,
     "lean": lean,
     "first-token": first_token,

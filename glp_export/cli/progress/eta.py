@@ -6,7 +6,7 @@ LEAST_SECONDS = 1.0
 """Work of less time than this says nothing of the rest: first steps warm up."""
 
 
-class Pace:
+class Eta:
     """The seconds that are left of work whose units may differ in cost.
 
     Only what was paid for sets the pace: units that were known before took no time, and would

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from glp_export.cli.progress.eta import Pace
+from glp_export.cli.progress.eta import Eta
 from glp_export.core.numbers import duration
 from glp_export.core.progress import Meter
 
@@ -27,7 +27,7 @@ class StageMeter(Meter):
         self.note = ""
         self._done = 0.0
         self._at_most = False
-        self._pace: Pace | None = None
+        self._pace: Eta | None = None
         if total:
             self.begin(total)
 
@@ -48,7 +48,7 @@ class StageMeter(Meter):
         self.total, self.cost = total, float(total) if cost is None else cost
         self._done = self.paid = 0.0
         self._at_most = at_most
-        self._pace = Pace(self.cost, time.perf_counter(), later)
+        self._pace = Eta(self.cost, time.perf_counter(), later)
 
     def update(self, done: float, total: int | None = None, note: str = "") -> None:
         """Take the count of units that cost alike."""

@@ -44,8 +44,8 @@ def progress_for(console: Console, quiet: bool = False, verbose: int = 0) -> Pro
 def listen(quiet: bool = False, verbose: int = 0) -> Progress:
     """Send messages and progress to stderr, as loud as was asked for."""
     stderr = Console(stderr=True)
-    loud = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    level = logging.ERROR if quiet else loud
+    has_outliers = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    level = logging.ERROR if quiet else has_outliers
     logging.basicConfig(level=level, handlers=[ConsoleHandler(stderr)])
     logging.getLogger("glp_export").setLevel(level)
     return progress_for(stderr, quiet, verbose)

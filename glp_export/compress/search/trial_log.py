@@ -23,7 +23,7 @@ from glp_export.compress.search.trial import Trial
 from glp_export.core.errors import UsageError
 
 
-class Journal:
+class TrialLog:
     """Candidates by what was tried, and the answers that they are compared by.
 
     The first line holds the settings that the scores depend on. A journal of other settings is

@@ -26,7 +26,7 @@ TABLE = "embeddings"
 
 
 @dataclass(frozen=True)
-class Product:
+class MatMul:
     """A matrix product with a constant weight, or several of one layer that read the same tensor.
 
     Attributes:
@@ -54,18 +54,18 @@ class Product:
 class Located:
     """A product and the nodes that compute it."""
 
-    product: Product
+    matmul: MatMul
     nodes: tuple[NodeProto, ...]
 
 
-def products(source: OnnxFile | ModelProto) -> tuple[Product, ...]:
+def find_matmuls(source: OnnxFile | ModelProto) -> tuple[MatMul, ...]:
     """What can be quantised, in the order of the graph; the embedding table is the first.
 
     Raises:
         ModelError: the file cannot be read.
     """
     model = read_graph(source.path) if isinstance(source, OnnxFile) else source
-    return tuple(located.product for located in locate(GraphView(model)))
+    return tuple(located.matmul for located in locate(GraphView(model)))
 
 
 def locate(view: GraphView) -> list[Located]:
@@ -101,7 +101,7 @@ def _located(view: GraphView, key: tuple[int | None, str], nodes: list[NodeProto
         shapes = [shape for node in nodes if (shape := weight_shape(view, node))]
     name = role if layer is None else f"layer.{layer}.{role}"
     columns = sum(shape[1] for shape in shapes)
-    return Located(Product(name, layer, role, shapes[0][0], columns), tuple(nodes))
+    return Located(MatMul(name, layer, role, shapes[0][0], columns), tuple(nodes))
 
 
 def _tables(view: GraphView) -> list[NodeProto]:

@@ -118,7 +118,7 @@ def fewest_in_float(
     max_drop: float,
     most: float = 0.5,
     shift_axis: int | None = -1,
-    numbers: Callable[[Logits], Logits] = lambda answers: answers,
+    numbers: Callable[[Logits], Logits] = lambda predictions: predictions,
     announce: Callable[[FloatTrial], None] | None = None,
 ) -> Kept:
     """Find the cheapest products to keep in float so that accuracy falls by `max_drop` at most.

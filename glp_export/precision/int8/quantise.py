@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from glp_export.artifact.graph_passes.graph import GraphView
-from glp_export.artifact.graph_passes.passes import FORMS
+from glp_export.artifact.graph_passes.passes import PASSES
 from glp_export.artifact.onnx_file import OnnxFile, describe, read_graph, write_graph
 from glp_export.artifact.staging import writing
 from glp_export.core.errors import ModelError, UsageError
@@ -64,7 +64,7 @@ def quantise(
     _require_plain(source)
     _require_known(recipe)
     model = read_graph(source.path, weights=True)
-    FORMS[recipe.form](model)
+    PASSES[recipe.form](model)
     located = locate(GraphView(model))
     _compare_depth(located, checkpoint)
     chosen = _chosen(located, recipe, source.path)
@@ -91,7 +91,7 @@ def _require_known(recipe: Int8Recipe) -> None:
     """Values outside the recipe's types, as a configuration file may bring them."""
     hints = get_type_hints(Int8Recipe)
     known = {
-        "form": tuple(FORMS),
+        "form": tuple(PASSES),
         "mode": get_args(hints["mode"]),
         "calibration": get_args(hints["calibration"]),
     }
@@ -105,7 +105,7 @@ def _require_known(recipe: Int8Recipe) -> None:
 
 def _chosen(located: Sequence[Located], recipe: Int8Recipe, path: Path) -> list[Located]:
     """The products that become integers."""
-    names = {one.product.name for one in located}
+    names = {one.matmul.name for one in located}
     unknown = sorted(recipe.keep_float - names)
     if unknown:
         raise UsageError(
@@ -116,7 +116,7 @@ def _chosen(located: Sequence[Located], recipe: Int8Recipe, path: Path) -> list[
     chosen = [
         one
         for one in located
-        if one.product.name not in recipe.keep_float and one.product.columns >= NARROW
+        if one.matmul.name not in recipe.keep_float and one.matmul.columns >= NARROW
     ]
     multiplied = any(node.op_type != "Gather" for one in chosen for node in one.nodes)
     # A table alone is worth it only to whoever asks what the table costs.
@@ -157,7 +157,7 @@ def _compare_depth(located: Sequence[Located], checkpoint: Path) -> None:
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(str(checkpoint), local_files_only=True)
-    found = len({one.product.layer for one in located} - {None})
+    found = len({one.matmul.layer for one in located} - {None})
     expected = getattr(config, "num_hidden_layers", found)
     if found != expected:
         logger.warning(

@@ -16,8 +16,8 @@ class Int8Recipe:
         calibration: static only. What a range is taken from: the extremes, the range that loses
             least by Kullback-Leibler divergence, or the 99.99th percentile.
         per_channel: a scale for each column of a weight, not one for the whole.
-        form: a key of `FORMS`, the graph that is quantised.
-        keep_float: names of products, from `products()`, that stay as they are.
+        form: a key of `PASSES`, the graph that is quantised.
+        keep_float: names of products, from `find_matmuls()`, that stay as they are.
     """
 
     mode: Literal["dynamic", "static"] = "dynamic"

@@ -77,12 +77,12 @@ def smooth_graph(
     smoothed = onnx.ModelProto()
     smoothed.CopyFrom(model)
     by_input: dict[str, list[_Product]] = defaultdict(list)
-    for product in _products(smoothed, names):
-        by_input[product.node.input[0]].append(product)
+    for matmul in _matmuls(smoothed, names):
+        by_input[matmul.node.input[0]].append(matmul)
     largest = _largest_inputs(smoothed, tuple(by_input), batches, threads)
-    for tensor, products in by_input.items():
-        scale = _scale(largest[tensor], products, alpha)
-        _divide(smoothed, tensor, products, scale)
+    for tensor, find_matmuls in by_input.items():
+        scale = _scale(largest[tensor], find_matmuls, alpha)
+        _divide(smoothed, tensor, find_matmuls, scale)
     _drop_unused_weights(smoothed)
     return smoothed
 
@@ -106,7 +106,7 @@ def smooth(
     return describe(write_graph(model, output))
 
 
-def _products(model: ModelProto, names: Collection[str] | None) -> list[_Product]:
+def _matmuls(model: ModelProto, names: Collection[str] | None) -> list[_Product]:
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     found = []
     for node in model.graph.node:
@@ -117,7 +117,7 @@ def _products(model: ModelProto, names: Collection[str] | None) -> list[_Product
             continue
         if names is None or node.name in names:
             found.append(_Product(node, weights[node.input[1]], flags.get("transB", 0)))
-    unknown = set(names or ()) - {product.node.name for product in found}
+    unknown = set(names or ()) - {matmul.node.name for matmul in found}
     if unknown:
         raise UsageError(
             f"These are no products with a constant matrix: {', '.join(sorted(unknown))}."
@@ -151,14 +151,14 @@ def _largest_inputs(
 
 
 def _scale(
-    largest: NDArray[np.float32], products: list[_Product], alpha: float
+    largest: NDArray[np.float32], find_matmuls: list[_Product], alpha: float
 ) -> NDArray[np.float32]:
     from onnx import numpy_helper
 
     weights = np.max(
         [
-            np.abs(numpy_helper.to_array(product.weight)).max(axis=1 - product.channels)
-            for product in products
+            np.abs(numpy_helper.to_array(matmul.weight)).max(axis=1 - matmul.channels)
+            for matmul in find_matmuls
         ],
         axis=0,
     )
@@ -169,7 +169,7 @@ def _scale(
 
 
 def _divide(
-    model: ModelProto, tensor: str, products: list[_Product], scale: NDArray[np.float32]
+    model: ModelProto, tensor: str, find_matmuls: list[_Product], scale: NDArray[np.float32]
 ) -> None:
     """Put a Mul before some products of one tensor, and its inverse into their matrices."""
     from onnx import helper, numpy_helper
@@ -177,12 +177,12 @@ def _divide(
     graph = model.graph
     factor, divided = f"{tensor}_smoothing", f"{tensor}_smoothed"
     graph.initializer.append(numpy_helper.from_array(1 / scale, factor))
-    for product in products:
-        matrix = numpy_helper.to_array(product.weight)
-        multiplied = matrix * np.expand_dims(scale, 1 - product.channels)
-        own = f"{product.node.name}_smoothed_weight"  # a matrix may serve other products too
+    for matmul in find_matmuls:
+        matrix = numpy_helper.to_array(matmul.weight)
+        multiplied = matrix * np.expand_dims(scale, 1 - matmul.channels)
+        own = f"{matmul.node.name}_smoothed_weight"  # a matrix may serve other products too
         graph.initializer.append(numpy_helper.from_array(multiplied, own))
-        product.node.input[0], product.node.input[1] = divided, own
+        matmul.node.input[0], matmul.node.input[1] = divided, own
     first = min(index for index, node in enumerate(graph.node) if divided in node.input)
     node = helper.make_node("Mul", [tensor, factor], [divided], name=f"{tensor}/Smooth")
     graph.node.insert(first, node)

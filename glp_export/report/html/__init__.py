@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from glp_export.report.html.comparison import comparison_page
-from glp_export.report.html.material import Material, Rung, material, read_by
 from glp_export.report.html.page import page
+from glp_export.report.html.report_data import ReportData, SweepVariant, read_by, report_data
 
-__all__ = ["Material", "Rung", "comparison_page", "material", "page", "read_by"]
+__all__ = ["ReportData", "SweepVariant", "comparison_page", "page", "read_by", "report_data"]

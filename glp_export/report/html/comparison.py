@@ -8,27 +8,27 @@ from typing import TYPE_CHECKING
 
 from glp_export.core import numbers
 from glp_export.report.card_metadata import base_name
-from glp_export.report.findings import metric_name
-from glp_export.report.html.cautions import cautions
 from glp_export.report.html.picture import Canvas, Plot, drawn
 from glp_export.report.html.plots.forest import Branch, draw_forest
 from glp_export.report.html.plots.rows import heights
-from glp_export.report.html.removal import Layer, stack
+from glp_export.report.html.pruning import Layer, stack
 from glp_export.report.html.rendering import render_page
 from glp_export.report.html.tables import Table, columns
 from glp_export.report.html.verdict import Verdict, verdict
+from glp_export.report.html.warnings import report_warnings
 from glp_export.report.machine_table import machine_line
-from glp_export.report.series import headline_shape, recommended, shape_words
+from glp_export.report.measurements import headline_shape, recommended, shape_words
+from glp_export.report.warnings import metric_name
 
 if TYPE_CHECKING:
-    from glp_export.report.html.material import Material
+    from glp_export.report.html.report_data import ReportData
 
 
 @dataclass(frozen=True)
 class Entry:
     """One artifact of a comparison."""
 
-    material: Material
+    report_data: ReportData
     verdict: Verdict
     warnings: tuple[str, ...]
     stack: tuple[Layer, ...]
@@ -36,22 +36,22 @@ class Entry:
     @property
     def name(self) -> str:
         """Of its directory."""
-        return self.material.name
+        return self.report_data.name
 
 
-def comparison_page(materials: Sequence[Material]) -> str:
+def comparison_page(all_report_data: Sequence[ReportData]) -> str:
     """The whole file; a ladder counts as its artifacts.
 
     Args:
-        materials: at least one; their names tell them apart.
+        all_report_data: at least one; their names tell them apart.
     """
-    entries = [_entry(part) for whole in materials for part in whole.parts()]
-    facts = [_facts(entry.material) for entry in entries]
+    entries = [_entry(part) for whole in all_report_data for part in whole.parts()]
+    facts = [_facts(entry.report_data) for entry in entries]
     return render_page(
         "comparison.html.jinja",
         title=f"{len(entries)} artifacts side by side",
         entries=entries,
-        cautions=_apart(entries, len(materials)),
+        report_warnings=_apart(entries, len(all_report_data)),
         table=_table(entries),
         speedups=_speedups(entries),
         differences=_differences(entries),
@@ -62,15 +62,17 @@ def comparison_page(materials: Sequence[Material]) -> str:
     )
 
 
-def _entry(material: Material) -> Entry:
-    warnings = tuple(cautions(material))
-    return Entry(material, verdict(material, len(warnings)), warnings, tuple(stack(material.plan)))
+def _entry(report_data: ReportData) -> Entry:
+    warnings = tuple(report_warnings(report_data))
+    return Entry(
+        report_data, verdict(report_data, len(warnings)), warnings, tuple(stack(report_data.plan))
+    )
 
 
 def _apart(entries: Sequence[Entry], runs: int) -> list[str]:
     """What must not be compared, in sentences."""
     found = []
-    parts = [entry.material for entry in entries]
+    parts = [entry.report_data for entry in entries]
     if len({(part.plan.task, part.benchmark.metric, _samples(part)) for part in parts}) > 1:
         found.append(
             "They were scored on different tasks, metrics or test sets: compare each with its own "
@@ -89,21 +91,21 @@ def _apart(entries: Sequence[Entry], runs: int) -> list[str]:
     return found
 
 
-def _samples(material: Material) -> int:
-    return max((row.samples for row in material.benchmark.metrics), default=0)
+def _samples(report_data: ReportData) -> int:
+    return max((row.samples for row in report_data.benchmark.metrics), default=0)
 
 
 def _table(entries: Sequence[Entry]) -> Table:
     rows = []
     for entry in entries:
-        benchmark, found = entry.material.benchmark, entry.verdict
+        benchmark, found = entry.report_data.benchmark, entry.verdict
         best = recommended(benchmark)
         row = best.rows[headline_shape(benchmark)] if best else None
         faster, right, ship = found.tiles
         rows.append(
             (
                 entry.name,
-                f"{entry.material.plan.depth} of {entry.material.plan.num_layers}",
+                f"{entry.report_data.plan.depth} of {entry.report_data.plan.num_layers}",
                 f"{faster.word}: {faster.figure}",
                 f"{right.word}: {right.figure}",
                 ship.word,
@@ -134,7 +136,7 @@ def _speedups(entries: Sequence[Entry]) -> Plot:
         for entry, each in zip(entries, found, strict=True)
     ]
     shapes = {
-        shape_words(entry.material.benchmark, headline_shape(entry.material.benchmark))
+        shape_words(entry.report_data.benchmark, headline_shape(entry.report_data.benchmark))
         for entry in entries
     }
 
@@ -157,7 +159,7 @@ def _speedups(entries: Sequence[Entry]) -> Plot:
 
 
 def _differences(entries: Sequence[Entry]) -> Plot:
-    metrics = sorted({metric_name(entry.material.benchmark.metric) for entry in entries})
+    metrics = sorted({metric_name(entry.report_data.benchmark.metric) for entry in entries})
     metric = " or ".join(metrics)
     name, title = "differences", f"What pruning did to {metric}"
     found = [entry.verdict.difference for entry in entries]
@@ -214,16 +216,16 @@ def _spanned(branch: Branch, unit: str) -> str:
     return f"{value}{unit} ({low} to {high})"
 
 
-def _facts(material: Material) -> dict[str, str]:
+def _facts(report_data: ReportData) -> dict[str, str]:
     """What may tell two artifacts apart."""
-    plan, benchmark = material.plan, material.benchmark
+    plan, benchmark = report_data.plan, report_data.benchmark
     threads = sorted({row.threads for row in benchmark.rows})
     versions = benchmark.machine.versions
     return {
         "base model": base_name(plan),
         "task": plan.task,
         "metric": metric_name(benchmark.metric),
-        "test examples": str(_samples(material)),
+        "test examples": str(_samples(report_data)),
         "strategy": plan.strategy,
         "seed": numbers.MISSING if plan.seed is None else str(plan.seed),
         "layers removed, in order": ", ".join(map(str, plan.order)),
@@ -231,7 +233,7 @@ def _facts(material: Material) -> dict[str, str]:
         "threads": ", ".join(map(str, threads)),
         "ONNX Runtime": versions.get("onnxruntime", numbers.MISSING),
         "PyTorch": versions.get("torch", numbers.MISSING),
-        "command": material.command or numbers.MISSING,
+        "command": report_data.command or numbers.MISSING,
     }
 
 

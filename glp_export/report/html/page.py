@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING
 from glp_export.core import numbers
 from glp_export.report.card_metadata import base_name
 from glp_export.report.card_tables import precision_rows
-from glp_export.report.findings import metric_name
 from glp_export.report.html import plots
-from glp_export.report.html.cautions import cautions
-from glp_export.report.html.removal import candidates_table, stack, steps_table
+from glp_export.report.html.pruning import candidates_table, stack, steps_table
 from glp_export.report.html.rendering import render_page
 from glp_export.report.html.speeds import speed_tables
 from glp_export.report.html.tables import Table, columns
 from glp_export.report.html.verdict import verdict
+from glp_export.report.html.warnings import report_warnings
 from glp_export.report.html.words import capital
 from glp_export.report.inspect_view import cost_words
 from glp_export.report.machine_table import machine_facts
-from glp_export.report.series import CONTENDERS
+from glp_export.report.measurements import CONTENDERS
+from glp_export.report.warnings import metric_name
 
 if TYPE_CHECKING:
     from glp_export.bench.benchmark_file import BenchmarkFile
-    from glp_export.report.html.material import Material
+    from glp_export.report.html.report_data import ReportData
 
 _SHOWN = 50
 """Flipped labels of a file that are listed."""
@@ -45,39 +45,39 @@ class Flip:
     text: str | None
 
 
-def page(material: Material) -> str:
+def page(report_data: ReportData) -> str:
     """The whole file; the same material gives the same text."""
-    warnings = cautions(material)
+    warnings = report_warnings(report_data)
     return render_page(
         "artifact.html.jinja",
-        title=_title(material),
-        material=material,
-        metric=metric_name(material.benchmark.metric),
-        base=base_name(material.plan),
-        verdict=verdict(material, len(warnings)),
+        title=_title(report_data),
+        report_data=report_data,
+        metric=metric_name(report_data.benchmark.metric),
+        base=base_name(report_data.plan),
+        verdict=verdict(report_data, len(warnings)),
         warnings=warnings,
-        stack=stack(material.plan),
-        steps=steps_table(material.plan),
-        candidates=candidates_table(material.plan),
-        cost=cost_words(material.plan),
-        heat_map=plots.heat_map(material.plan),
-        frontier=plots.accuracy_against_latency(material.placed),
-        speeds=speed_tables(material.benchmark),
-        distributions=plots.distributions(material.benchmark, material.samples),
-        differences=plots.differences(material.benchmark),
-        scores=_scores(material.benchmark),
-        parity=plots.parity(material),
-        flips=_flips(material),
-        precisions=_precisions(material),
-        files=_files(material),
-        facts=machine_facts(material.benchmark.machine),
+        stack=stack(report_data.plan),
+        steps=steps_table(report_data.plan),
+        candidates=candidates_table(report_data.plan),
+        cost=cost_words(report_data.plan),
+        heat_map=plots.heat_map(report_data.plan),
+        frontier=plots.accuracy_against_latency(report_data.placed),
+        speeds=speed_tables(report_data.benchmark),
+        distributions=plots.distributions(report_data.benchmark, report_data.samples),
+        differences=plots.differences(report_data.benchmark),
+        scores=_scores(report_data.benchmark),
+        parity=plots.parity(report_data),
+        flips=_flips(report_data),
+        precisions=_precisions(report_data),
+        files=_files(report_data),
+        facts=machine_facts(report_data.benchmark.machine),
     )
 
 
-def _title(material: Material) -> str:
-    base, plan = base_name(material.plan).rpartition("/")[2], material.plan
+def _title(report_data: ReportData) -> str:
+    base, plan = base_name(report_data.plan).rpartition("/")[2], report_data.plan
     model = base if base == plan.task else f"{base} for {plan.task}"
-    depths = ", ".join(str(rung.depth) for rung in material.rungs)
+    depths = ", ".join(str(sweep_variant.depth) for sweep_variant in report_data.sweep_variants)
     return f"{model}: {depths} of {plan.num_layers} layers kept"
 
 
@@ -105,37 +105,39 @@ def _scores(benchmark: BenchmarkFile) -> Table:
     )
 
 
-def _flips(material: Material) -> Sequence[Flip]:
+def _flips(report_data: ReportData) -> Sequence[Flip]:
     return [
         Flip(
-            file=f"{rung.depth} layers, {file.variant}" if material.is_ladder else file.variant,
+            file=f"{sweep_variant.depth} layers, {file.variant}"
+            if report_data.is_sweep
+            else file.variant,
             row=row,
-            text=material.texts.get(row),
+            text=report_data.texts.get(row),
         )
-        for rung in material.rungs
-        for file in rung.parity.files
+        for sweep_variant in report_data.sweep_variants
+        for file in sweep_variant.parity.files
         for row in file.disagreements[:_SHOWN]
     ]
 
 
-def _precisions(material: Material) -> Table | None:
-    metric = metric_name(material.benchmark.metric)
+def _precisions(report_data: ReportData) -> Table | None:
+    metric = metric_name(report_data.benchmark.metric)
     rows = tuple(
         (
-            *((str(rung.depth),) if material.is_ladder else ()),
+            *((str(sweep_variant.depth),) if report_data.is_sweep else ()),
             cells["file"].replace("`", ""),
             cells["recipe"],
             cells["kept"],
             cells["on_select"],
             cells["on_test"],
         )
-        for rung in material.rungs
-        for cells in precision_rows(rung.precisions)
+        for sweep_variant in report_data.sweep_variants
+        for cells in precision_rows(sweep_variant.precisions)
     )
     if not rows:
         return None
     titles = (
-        *(("layers",) if material.is_ladder else ()),
+        *(("layers",) if report_data.is_sweep else ()),
         *("file", "how it was made", "what stayed in float", "on select", "on test"),
     )
     return Table(
@@ -146,11 +148,11 @@ def _precisions(material: Material) -> Table | None:
     )
 
 
-def _files(material: Material) -> Table:
+def _files(report_data: ReportData) -> Table:
     """What a deployment carries: each file of the pruned model, with what it weighs."""
     rows = {
         (row.layers, row.variant): row
-        for row in material.benchmark.rows
+        for row in report_data.benchmark.rows
         if row.contender == "pruned"
     }
     ordered = [rows[name] for name in sorted(rows, key=lambda name: (-name[0], name[1]))]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup, escape
 
 from glp_export.report.html.tables import Table
-from glp_export.report.html.theme import in_page, stand_in
+from glp_export.report.html.theme import in_page, placeholder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -159,7 +159,7 @@ def _label(
         textcoords="offset points",
         ha=ha,
         va=va,
-        color=stand_in("muted"),
+        color=placeholder("muted"),
         fontsize=12,
         annotation_clip=False,
         gid=f"{_ROLE}axis-label",
@@ -195,7 +195,7 @@ def _svg(
 
 
 def _style() -> Any:
-    ink, muted, line = stand_in("ink"), stand_in("muted"), stand_in("line")
+    ink, muted, line = placeholder("ink"), placeholder("muted"), placeholder("line")
     return {
         # The same input, the same file.
         "svg.hashsalt": _SALT,

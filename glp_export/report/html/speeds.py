@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from glp_export.core import numbers
-from glp_export.report.series import (
+from glp_export.report.measurements import (
     RUNTIMES,
-    Series,
-    all_series,
+    Measurement,
+    all_measurements,
     model_name,
     providers,
     shape_title,
@@ -80,9 +80,9 @@ def speed_tables(benchmark: BenchmarkFile) -> list[SpeedTable]:
     return [_table(benchmark, provider) for provider in providers(benchmark)]
 
 
-def series_words(series: Series) -> str:
+def measurement_words(measurement: Measurement) -> str:
     """The runtime of a series, and what was done to its file: `ONNX Runtime, optimized`."""
-    return ", ".join(part for part in (RUNTIMES[series.any.runtime], series.kind) if part)
+    return ", ".join(part for part in (RUNTIMES[measurement.any.runtime], measurement.kind) if part)
 
 
 def _table(benchmark: BenchmarkFile, provider: str) -> SpeedTable:
@@ -97,16 +97,16 @@ def _table(benchmark: BenchmarkFile, provider: str) -> SpeedTable:
         if winner.provider == provider
     }
     rows, previous = [], ""
-    for series in all_series(benchmark, provider):
-        model = model_name(benchmark, series.any)
+    for measurement in all_measurements(benchmark, provider):
+        model = model_name(benchmark, measurement.any)
         rows.append(
             SpeedRow(
                 model=model,
-                runtime=series_words(series),
-                megabytes=numbers.megabytes(series.any.bytes),
-                own=series.any.contender == "pruned",
+                runtime=measurement_words(measurement),
+                megabytes=numbers.megabytes(measurement.any.bytes),
+                own=measurement.any.contender == "pruned",
                 starts=model != previous,
-                cells=tuple(_cell(series.rows.get(name), winners) for name in names),
+                cells=tuple(_cell(measurement.rows.get(name), winners) for name in names),
             )
         )
         previous = model

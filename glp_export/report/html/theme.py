@@ -42,19 +42,19 @@ CONTENDER_MARKS = {
 }
 """How a contender is marked: in a plot, and in its legend where filled and where hollow."""
 
-_STAND_IN = "#0a0b{:02x}"
+_PLACEHOLDER = "#0a0b{:02x}"
 _NUMBERS = {name: number for number, name in enumerate(COLOURS)}
 
 
-def stand_in(name: str) -> str:
+def placeholder(name: str) -> str:
     """The colour that a plot is drawn in where the page shall show this one."""
-    return _STAND_IN.format(_NUMBERS[name])
+    return _PLACEHOLDER.format(_NUMBERS[name])
 
 
 def in_page(svg: str) -> str:
     """A drawing with the page's colours in place of their stand-ins."""
     for name in COLOURS:
-        svg = svg.replace(stand_in(name), f"var(--{name})")
+        svg = svg.replace(placeholder(name), f"var(--{name})")
     return svg
 
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Literal
 
 from glp_export.core import numbers
 from glp_export.report.card_facts import MetricDifference
-from glp_export.report.findings import metric_name
 from glp_export.report.frontier import alike
 from glp_export.report.html.words import capital
-from glp_export.report.series import headline_shape, metric_of, recommended, shape_words
+from glp_export.report.measurements import headline_shape, metric_of, recommended, shape_words
+from glp_export.report.warnings import metric_name
 
 if TYPE_CHECKING:
     from glp_export.bench.benchmark_file import BenchmarkFile, Interval, Row
-    from glp_export.report.html.material import Material
+    from glp_export.report.html.report_data import ReportData
 
 Answer = Literal["yes", "open", "no", "unknown"]
 
@@ -66,20 +66,20 @@ class Verdict:
     difference: MetricDifference | None
 
 
-def verdict(material: Material, warnings: int) -> Verdict:
+def verdict(report_data: ReportData, warnings: int) -> Verdict:
     """Judge an artifact, or of a ladder the model that stands for it.
 
     Args:
-        material: what was measured.
+        report_data: what was measured.
         warnings: how many there are.
     """
-    benchmark = material.benchmark
-    row = _row(material)
+    benchmark = report_data.benchmark
+    row = _row(report_data)
     difference, paired = _difference(benchmark, row) if row else (None, False)
     speedup = row.speedup.vs_onnxruntime_unpruned if row else None
     faster = _faster(row)
     right = _right(benchmark, row, difference, paired)
-    passed = all(rung.parity.passed for rung in material.rungs)
+    passed = all(sweep_variant.parity.passed for sweep_variant in report_data.sweep_variants)
     noisy = bool(benchmark.machine.notes)
     ship = _ship(faster.answer, right.answer, passed, noisy, warnings)
     sentence = (
@@ -88,7 +88,7 @@ def verdict(material: Material, warnings: int) -> Verdict:
     )
     return Verdict(
         sentence=capital(sentence),
-        about=_about(material, row),
+        about=_about(report_data, row),
         tiles=(faster, right, ship),
         parity_passed=passed,
         speedup=speedup,
@@ -96,18 +96,18 @@ def verdict(material: Material, warnings: int) -> Verdict:
     )
 
 
-def _row(material: Material) -> Row | None:
+def _row(report_data: ReportData) -> Row | None:
     """The file that the verdict speaks of, at the headline shape.
 
     Of one depth the fastest; of a ladder the fastest that the test examples do not show to be
     less accurate than the unpruned model, or else the most accurate.
     """
-    benchmark, shape = material.benchmark, headline_shape(material.benchmark)
-    if material.frontier is None:
+    benchmark, shape = report_data.benchmark, headline_shape(report_data.benchmark)
+    if report_data.frontier is None:
         best = recommended(benchmark)
         return best.rows[shape] if best else None
-    ours = [point for point in material.frontier.points if point.directory]
-    point = alike(material.frontier) or max(ours, key=lambda one: (one.value, -one.p50_ms))
+    ours = [point for point in report_data.frontier.points if point.directory]
+    point = alike(report_data.frontier) or max(ours, key=lambda one: (one.value, -one.p50_ms))
     wanted = ("pruned", point.layers, point.precision, point.variant, shape)
     for row in benchmark.rows:
         own = (row.contender, row.layers, row.precision, row.variant, row.shape)
@@ -247,13 +247,13 @@ def _metric_words(benchmark: BenchmarkFile, row: Row | None, found: MetricDiffer
     )
 
 
-def _about(material: Material, row: Row | None) -> str:
+def _about(report_data: ReportData, row: Row | None) -> str:
     if row is None:
         return "No file of the pruned model was timed in ONNX Runtime."
-    shape = shape_words(material.benchmark, row.shape)
-    if not material.is_ladder:
+    shape = shape_words(report_data.benchmark, row.shape)
+    if not report_data.is_sweep:
         return f"Said of {row.variant}, the fastest file at {shape}."
-    frontier = material.frontier
+    frontier = report_data.frontier
     why = (
         "the fastest that the test examples do not show to be worse than the unpruned model"
         if frontier and alike(frontier)

@@ -187,7 +187,7 @@ _MEAN = TaskKind(
     refit_to_teacher=True,
     numbers=_scaled,
     told=_told,
-    companions=lambda directory, max_length, find: write_files(directory, MEAN, max_length, find),
+    extra_files=lambda directory, max_length, find: write_files(directory, MEAN, max_length, find),
     named=False,
     fits_head=False,
     asked=True,
@@ -203,5 +203,5 @@ FIRST_EMBEDDINGS = replace(
     read=_reading(FIRST),
     imitation=_imitation(_first_of),
     told=None,
-    companions=lambda directory, max_length, find: write_files(directory, FIRST, max_length, find),
+    extra_files=lambda directory, max_length, find: write_files(directory, FIRST, max_length, find),
 )

@@ -17,19 +17,19 @@ from glp_export.bench import (
     Contender,
     DepthTiming,
     Timing,
-    ladder,
     measure_depth,
     onnx_contender,
+    shape_grid,
 )
 from glp_export.config.targets import DepthLatency, LatencyBudget, Shape, SpeedupTarget
 from glp_export.core.errors import UsageError
 from glp_export.core.progress import Meter, Progress
 from glp_export.encoder import remove_layers, save_checkpoint
-from glp_export.workflows.context import Setup
+from glp_export.workflows.context import RunContext
 from glp_export.workflows.stages.depth_choice import deepest_fast_enough
 
 
-def keep_within_time(setup: Setup, work: Path, progress: Progress) -> Setup:
+def keep_within_time(context: RunContext, work: Path, progress: Progress) -> RunContext:
     """Settle how many layers may stay at most, if a target of speed asks for it.
 
     Without an accuracy budget that many stay: the deepest model is the most accurate one.
@@ -37,17 +37,17 @@ def keep_within_time(setup: Setup, work: Path, progress: Progress) -> Setup:
     Raises:
         LatencyError: not even the shallowest is fast enough.
     """
-    if not setup.config.targets.fast_enough_asked or setup.config.plan:
-        return setup
-    depth, _ = fast_enough_depth(setup, work, progress)
-    if setup.config.max_drop is not None:
-        return replace(setup, deepest=depth)
-    fewer = replace(setup.problem, cuts=setup.stack.num_layers - depth, judged=None)
-    return replace(setup, problem=fewer, deepest=depth)
+    if not context.config.targets.fast_enough_asked or context.config.plan:
+        return context
+    depth, _ = fast_enough_depth(context, work, progress)
+    if context.config.max_drop is not None:
+        return replace(context, deepest=depth)
+    fewer = replace(context.problem, cuts=context.stack.num_layers - depth, judged=None)
+    return replace(context, problem=fewer, deepest=depth)
 
 
 def fast_enough_depth(
-    setup: Setup, work: Path, progress: Progress
+    context: RunContext, work: Path, progress: Progress
 ) -> tuple[int, list[DepthLatency]]:
     """Find the deepest model, at least one layer shallower, that is surely fast enough.
 
@@ -55,7 +55,7 @@ def fast_enough_depth(
     whose layers are not all alike.
 
     Args:
-        setup: with a speedup or a latency among its targets.
+        context: with a speedup or a latency among its targets.
         work: where exported depths and measured rows are kept; a resumed run takes them from
             there, and so comes to the same depth.
         progress: told where the stage is.
@@ -69,20 +69,20 @@ def fast_enough_depth(
         ModelError: the architecture cannot be exported.
     """
     with progress.stage("find a depth that is fast enough") as meter:
-        probes = _Probes(setup, work, meter, progress)
-        depth, rows = deepest_fast_enough(possible_depths(setup), probes, setup.config.targets)
+        probes = _Probes(context, work, meter, progress)
+        depth, rows = deepest_fast_enough(possible_depths(context), probes, context.config.targets)
     shutil.rmtree(probes.files, ignore_errors=True)
     progress.say(
-        f"{depth} of {setup.stack.num_layers} layers are fast enough: "
+        f"{depth} of {context.stack.num_layers} layers are fast enough: "
         f"{_words([row for row in rows if row.layers == depth])}"
     )
     return depth, rows
 
 
-def possible_depths(setup: Setup) -> range:
+def possible_depths(context: RunContext) -> range:
     """The numbers of layers that pruning may leave: at least one goes, and one stays."""
-    layers = setup.stack.num_layers
-    return range(max(1, layers - len(setup.stack.removable)), layers)
+    layers = context.stack.num_layers
+    return range(max(1, layers - len(context.stack.removable)), layers)
 
 
 def require_shape(target: SpeedupTarget | LatencyBudget, longest: int) -> None:
@@ -113,9 +113,9 @@ class _Measured(BaseModel):
 class _Probes:
     """Exports and measures a depth, unless an interrupted run has done so."""
 
-    def __init__(self, setup: Setup, work: Path, meter: Meter, progress: Progress) -> None:
+    def __init__(self, context: RunContext, work: Path, meter: Meter, progress: Progress) -> None:
         self.files = work / "depths"
-        self._setup = setup
+        self._setup = context
         self._meter = meter
         self._progress = progress
         self._record = work / "depth_latency.json"
@@ -139,7 +139,7 @@ class _Probes:
         workloads = [
             workload
             for shape in config.targets.shapes
-            for workload in ladder(pair, [shape.batch_size], [shape.sequence_length])
+            for workload in shape_grid(pair, [shape.batch_size], [shape.sequence_length])
         ]
         timing = Timing.lasting(config.bench_seconds, config.bench_rounds, config.seed)
         with self._progress.still():
@@ -150,7 +150,7 @@ class _Probes:
         return self._contender(self._setup.stack.num_layers)
 
     def _contender(self, layers: int) -> Contender:
-        place, directory = self._setup.place, self._directory(layers)
+        execution, directory = self._setup.execution, self._directory(layers)
         path = ArtifactLayout(directory).onnx_model
         if not path.is_file():
             self._export(layers, directory, path)
@@ -158,23 +158,25 @@ class _Probes:
             "unpruned" if layers == self._setup.stack.num_layers else "pruned",
             describe(path),
             directory,
-            place.provider,
-            place.threads,
-            auto_class=place.kind.auto_class,
+            execution.provider,
+            execution.threads,
+            auto_class=execution.kind.auto_class,
         )
 
     def _export(self, layers: int, directory: Path, path: Path) -> None:
-        setup, place = self._setup, self._setup.place
-        from_the_top = setup.stack.removable[::-1]
-        model = remove_layers(setup.pretrained(), from_the_top[: setup.stack.num_layers - layers])
-        save_checkpoint(model, setup.tokenizer, directory)
+        context, execution = self._setup, self._setup.execution
+        from_the_top = context.stack.removable[::-1]
+        model = remove_layers(
+            context.pretrained(), from_the_top[: context.stack.num_layers - layers]
+        )
+        save_checkpoint(model, context.tokenizer, directory)
         export_onnx(
             directory,
             path,
-            export_task=place.kind.export_task,
-            opset=place.config.opset,
-            exporter=place.config.exporter,
-            threads=place.threads,
+            export_task=execution.kind.export_task,
+            opset=execution.config.opset,
+            exporter=execution.config.exporter,
+            threads=execution.threads,
         )
 
     def _directory(self, layers: int) -> Path:
@@ -182,8 +184,8 @@ class _Probes:
 
     def _kept(self) -> _Measured:
         """The rows on disk, none if they are of another device or number of threads, or broken."""
-        place = self._setup.place
-        fresh = _Measured(provider=place.provider, threads=place.threads)
+        execution = self._setup.execution
+        fresh = _Measured(provider=execution.provider, threads=execution.threads)
         try:
             kept = _Measured.model_validate_json(self._record.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, ValidationError):

@@ -22,15 +22,15 @@ from glp_export.artifact import (
     relocate,
     require_fusions,
 )
-from glp_export.bench import Contender, Timing, Workload, fastest, ladder, pytorch_contender
+from glp_export.bench import Contender, Timing, Workload, fastest, pytorch_contender, shape_grid
 from glp_export.bench.contenders import EAGER, PYTORCH
 from glp_export.config.run_config import RunConfig
 from glp_export.core.errors import ModelError
 from glp_export.core.progress import Meter, Progress
 from glp_export.precision.record import PrecisionEntry
-from glp_export.workflows.context import Place
+from glp_export.workflows.context import ExecutionContext
+from glp_export.workflows.stages.timing_progress import watch
 from glp_export.workflows.stages.training import Trained
-from glp_export.workflows.stages.watch import watch
 
 AUTO, PLAIN = "auto", "none"
 OPTIMISED = "fp32-optimized"
@@ -40,7 +40,7 @@ SHIPPED_SAMPLES, QUICK_SAMPLES = 256, 64
 
 
 @dataclass(frozen=True)
-class Lower:
+class LowerPrecision:
     """A file of lower precision, with how it was made and what it costs."""
 
     file: OnnxFile
@@ -63,7 +63,7 @@ class Exported:
     plain: OnnxFile
     chosen: OnnxFile
     parity: ParityReport
-    lower: tuple[Lower, ...] = ()
+    lower: tuple[LowerPrecision, ...] = ()
     entries: tuple[PrecisionEntry, ...] = ()
 
     @property
@@ -78,7 +78,11 @@ class Exported:
 
 
 def export_contender(
-    place: Place, trained: Trained, layout: ArtifactLayout, work: Path, progress: Progress
+    execution: ExecutionContext,
+    trained: Trained,
+    layout: ArtifactLayout,
+    work: Path,
+    progress: Progress,
 ) -> Exported:
     """Export one contender below `layout`, keep its fastest correct file and prove both right.
 
@@ -90,21 +94,21 @@ def export_contender(
         plain = export_onnx(
             trained.checkpoint,
             layout.onnx_model,
-            export_task=place.kind.export_task,
-            opset=place.config.opset,
-            exporter=place.config.exporter,
-            threads=place.threads,
+            export_task=execution.kind.export_task,
+            opset=execution.config.opset,
+            exporter=execution.config.exporter,
+            threads=execution.threads,
         )
-        levels = _levels(place.config.optimize)
+        levels = _levels(execution.config.optimize)
         work.mkdir(parents=True, exist_ok=True)
         built = candidates(plain, levels, work, trained.checkpoint)
-        if place.config.require_fusion:
+        if execution.config.require_fusion:
             _require_fusion(trained, built)
-        chosen = _choose(place, trained, plain, built, meter, progress)
+        chosen = _choose(execution, trained, plain, built, meter, progress)
         if chosen != plain:
             chosen = relocate(chosen, layout.variant(OPTIMISED))
         shipped = (plain,) if chosen == plain else (plain, chosen)
-        parity = check(place, trained, shipped)
+        parity = check(execution, trained, shipped)
         parity.require()
     progress.say(describe_choice(chosen))
     return Exported(trained, plain, chosen, parity)
@@ -114,7 +118,7 @@ def describe_choice(chosen: OnnxFile) -> str:
     """One line on the file that is deployed, with the fusions that fired."""
     if chosen.optimisation == PLAIN:
         return "plain graph kept: no optimised one passed parity and was surely faster"
-    if LEVELS[chosen.optimisation].form:
+    if LEVELS[chosen.optimisation].graph_pass:
         return f"{chosen.optimisation} graph: the same numbers, with less computed for them"
     return f"optimised at {chosen.optimisation}: {describe_fusions(chosen)}"
 
@@ -123,22 +127,22 @@ def fixed_shapes(contenders: Sequence[Contender], config: RunConfig) -> list[Wor
     """The ladder of batch sizes and lengths, and what targets are measured on beside it."""
     longest = shared_length(contenders)
     lengths = [length for length in config.seq_lens if length <= longest]
-    workloads = ladder(contenders, config.batch_sizes, lengths or [longest])
+    workloads = shape_grid(contenders, config.batch_sizes, lengths or [longest])
     named = {workload.shape.name for workload in workloads}
     for shape in config.targets.shapes:
         if shape.name not in named and shape.sequence_length <= longest:
-            workloads += ladder(contenders, [shape.batch_size], [shape.sequence_length])
+            workloads += shape_grid(contenders, [shape.batch_size], [shape.sequence_length])
     return workloads
 
 
-def as_pytorch(place: Place, trained: Trained, way: str = EAGER) -> Contender:
+def as_pytorch(execution: ExecutionContext, trained: Trained, way: str = EAGER) -> Contender:
     """A contender as PyTorch runs it, in one of the ways of `PYTORCH`."""
     return pytorch_contender(
         trained.contender,
         trained.checkpoint,
-        place.device,
-        place.threads,
-        auto_class=place.kind.auto_class,
+        execution.device,
+        execution.threads,
+        auto_class=execution.kind.auto_class,
         **PYTORCH[way],
     )
 
@@ -170,7 +174,7 @@ def _require_fusion(trained: Trained, built: Sequence[OnnxFile]) -> None:
 
 
 def _choose(
-    place: Place,
+    execution: ExecutionContext,
     trained: Trained,
     plain: OnnxFile,
     built: Sequence[OnnxFile],
@@ -180,47 +184,50 @@ def _choose(
     """The level that was asked for, or the fastest of those that pass parity."""
     if not built:
         return plain
-    if place.config.optimize != AUTO:
+    if execution.config.optimize != AUTO:
         return built[0]
-    workloads = choice_workloads(place, trained)
-    seconds = min(3.0, place.config.bench_seconds)
-    report = check(place, trained, built, samples=QUICK_SAMPLES)
+    workloads = choice_workloads(execution, trained)
+    seconds = min(3.0, execution.config.bench_seconds)
+    report = check(execution, trained, built, samples=QUICK_SAMPLES)
     passing = [file for file, found in zip(built, report.files, strict=True) if found.passed]
     with progress.still():
         choice = fastest(
             [plain, *passing],
             trained.checkpoint,
             workloads,
-            provider=place.provider,
-            threads=place.threads,
-            auto_class=place.kind.auto_class,
-            timing=timing_of(seconds, place.config),
+            provider=execution.provider,
+            threads=execution.threads,
+            auto_class=execution.kind.auto_class,
+            timing=timing_of(seconds, execution.config),
             progress=watch(meter, len(workloads), seconds),
         )
     return choice.winner
 
 
-def choice_workloads(place: Place, trained: Trained) -> list[Workload]:
+def choice_workloads(execution: ExecutionContext, trained: Trained) -> list[Workload]:
     """Every shape that is reported: a graph may gain at one and lose at another."""
-    return fixed_shapes([as_pytorch(place, trained)], place.config)
+    return fixed_shapes([as_pytorch(execution, trained)], execution.config)
 
 
 def check(
-    place: Place, trained: Trained, files: Sequence[OnnxFile], samples: int = SHIPPED_SAMPLES
+    execution: ExecutionContext,
+    trained: Trained,
+    files: Sequence[OnnxFile],
+    samples: int = SHIPPED_SAMPLES,
 ) -> ParityReport:
     """Compare files of a contender with its PyTorch model, on its test rows."""
-    longest = as_pytorch(place, trained).max_length
+    longest = as_pytorch(execution, trained).max_length
     return check_parity(
         files,
         trained.checkpoint,
         trained.test,
         trained.tokenizer,
-        auto_class=place.kind.auto_class,
-        max_length=min(place.config.max_length, longest, trained.tokenizer.model_max_length),
-        threads=place.threads,
-        provider=place.provider,
-        atol=place.config.atol,
-        rtol=place.config.rtol,
+        auto_class=execution.kind.auto_class,
+        max_length=min(execution.config.max_length, longest, trained.tokenizer.model_max_length),
+        threads=execution.threads,
+        provider=execution.provider,
+        atol=execution.config.atol,
+        rtol=execution.config.rtol,
         samples=samples,
     )
 

@@ -10,7 +10,7 @@ from glp_export.bench import BenchmarkFile
 from glp_export.bench.contenders import longest_input
 from glp_export.encoder import random_rows
 from glp_export.gate.budget_writer import write_budget
-from glp_export.workflows.context import Place
+from glp_export.workflows.context import ExecutionContext
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def write_gate_files(
     layout: ArtifactLayout,
-    place: Place,
+    execution: ExecutionContext,
     tokenizer: PreTrainedTokenizerBase,
     benchmark: BenchmarkFile,
     *,
@@ -28,26 +28,28 @@ def write_gate_files(
 
     Args:
         layout: of an artifact whose checkpoint is in place.
-        place: that it was measured at.
+        execution: that it was measured at.
         tokenizer: its own.
         benchmark: of its pruned model.
         unpruned: by precision, at which level the unpruned file was optimised.
     """
-    store_inputs(layout, place, tokenizer)
+    store_inputs(layout, execution, tokenizer)
     write_budget(layout.budget, benchmark, unpruned=unpruned)
 
 
-def store_inputs(layout: ArtifactLayout, place: Place, tokenizer: PreTrainedTokenizerBase) -> None:
+def store_inputs(
+    layout: ArtifactLayout, execution: ExecutionContext, tokenizer: PreTrainedTokenizerBase
+) -> None:
     """Write `glp/parity_inputs.npz`: random tokens, so no data travels with the artifact."""
-    config = place.config
+    config = execution.config
     length = min(config.max_length, tokenizer.model_max_length, longest_input(layout.root))
     rows = random_rows(tokenizer, length, config.seed)
     stored = StoredInputs.compute(
         layout.root,
         rows,
         tokenizer,
-        auto_class=place.kind.auto_class,
+        auto_class=execution.kind.auto_class,
         max_length=length,
-        threads=place.threads,
+        threads=execution.threads,
     )
     stored.save(layout.parity_inputs)

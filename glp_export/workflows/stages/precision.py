@@ -14,21 +14,24 @@ from glp_export.artifact import ArtifactLayout, ParityReport, relocate
 from glp_export.core.errors import AccuracyError, GlpError, ModelError, ParityError
 from glp_export.core.progress import Progress
 from glp_export.precision.record import PrecisionEntry
-from glp_export.workflows.context import Place
-from glp_export.workflows.stages.export import Exported, Lower, check
-from glp_export.workflows.stages.half import build_fp16
+from glp_export.workflows.context import ExecutionContext
+from glp_export.workflows.stages.export import Exported, LowerPrecision, check
+from glp_export.workflows.stages.fp16 import build_fp16
 from glp_export.workflows.stages.int8 import build_int8
-from glp_export.workflows.stages.order import Evidence, Order
+from glp_export.workflows.stages.precision_job import CalibrationData, PrecisionJob
 
-BUILDERS: dict[str, Callable[[Order], Lower]] = {"int8": build_int8, "fp16": build_fp16}
+BUILDERS: dict[str, Callable[[PrecisionJob], LowerPrecision]] = {
+    "int8": build_int8,
+    "fp16": build_fp16,
+}
 
 
 def add_precisions(
-    place: Place,
+    execution: ExecutionContext,
     exported: Exported,
     layout: ArtifactLayout,
     work: Path,
-    evidence: Evidence | None,
+    calibration: CalibrationData | None,
     progress: Progress,
 ) -> Exported:
     """Make the precisions that the run asks for beside a contender's fp32 files.
@@ -37,11 +40,11 @@ def add_precisions(
     not right or not accurate enough; one that was named is an error then.
 
     Args:
-        place: the wishes and the machine.
+        execution: the wishes and the machine.
         exported: the contender with its fp32 files.
         layout: where its files go.
         work: scratch.
-        evidence: what accuracy is judged on; None where there is no data, or no trained weights:
+        calibration: what accuracy is judged on; None where there is no data, or no trained weights:
             then only what was named is made, and its accuracy is not judged.
         progress: told what came of each.
 
@@ -49,24 +52,26 @@ def add_precisions(
         AccuracyError: a precision that was named costs more than it may.
         ParityError: a file of one computes something else.
     """
-    if evidence is None and not place.precisions.required:
+    if calibration is None and not execution.precisions.required:
         return exported  # nobody asked for a file that nothing can judge
-    for name in place.precisions.names:
-        order = Order(place, exported, work / name, evidence, progress)
+    for name in execution.precisions.names:
+        job = PrecisionJob(execution, exported, work / name, calibration, progress)
         try:
             with progress.stage(f"{name} of {exported.trained.label}"):
-                exported = _with(place, exported, BUILDERS[name](order), layout)
+                exported = _with(execution, exported, BUILDERS[name](job), layout)
         except (AccuracyError, ParityError, ModelError) as error:
-            if place.precisions.required:
+            if execution.precisions.required:
                 raise
             exported = _without(exported, name, error)
         progress.say(_told(exported.entries[-1]))
     return exported
 
 
-def _with(place: Place, exported: Exported, lower: Lower, layout: ArtifactLayout) -> Exported:
+def _with(
+    execution: ExecutionContext, exported: Exported, lower: LowerPrecision, layout: ArtifactLayout
+) -> Exported:
     """Prove a file right and move it into place: one that is wrong never stands there."""
-    found = check(place, exported.trained, [lower.file])
+    found = check(execution, exported.trained, [lower.file])
     found.require()
     lower = replace(lower, file=relocate(lower.file, layout.variant(lower.file.precision)))
     return replace(

@@ -19,19 +19,19 @@ from glp_export.core.numbers import layers_in_words
 from glp_export.core.progress import Progress
 from glp_export.encoder import (
     RECOVERIES,
-    Lesson,
     ModelSource,
     Recovery,
+    TrainingInputs,
     finetune,
+    infer_kind,
     load_tokenizer,
     match_inputs,
     predict,
     remove_layers,
     save_checkpoint,
-    settle_kind,
 )
 from glp_export.tasks import blank_labels, encode, labels_of, with_labels
-from glp_export.workflows.context import Setup, load_seeded, model_source
+from glp_export.workflows.context import RunContext, load_seeded, model_source
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -73,7 +73,7 @@ class Trained:
 
 
 def train_contenders(
-    setup: Setup, plans: Sequence[Plan], work: Path, progress: Progress
+    context: RunContext, plans: Sequence[Plan], work: Path, progress: Progress
 ) -> list[Trained]:
     """Train the unpruned, the pruned and the distilled models on the same examples.
 
@@ -83,24 +83,26 @@ def train_contenders(
     Args:
         plans: one for each depth.
     """
-    given = setup.place.kind.loss is None
+    given = context.execution.kind.loss is None
     title = "take the unpruned as it is" if given else "fine-tune the unpruned"
-    teacher = _train(setup, work / "unpruned", title, progress, _fine_tuned_unpruned(setup))
-    unpruned = _saved_model(setup, teacher)
-    rows = _lesson_rows(setup, unpruned)
-    examples = setup.train if setup.unlabeled is None else _encode(setup, rows)
-    lesson = Lesson(
+    teacher = _train(context, work / "unpruned", title, progress, _fine_tuned_unpruned(context))
+    unpruned = _saved_model(context, teacher)
+    rows = _training_rows(context, unpruned)
+    examples = context.train if context.unlabeled is None else _encode(context, rows)
+    inputs = TrainingInputs(
         examples=examples,
-        tokenizer=setup.tokenizer,
-        teacher_logits=predict(unpruned, examples, setup.tokenizer, device=setup.place.device),
-        settings=setup.final,
-        distillation=setup.distillation,
+        tokenizer=context.tokenizer,
+        teacher_logits=predict(
+            unpruned, examples, context.tokenizer, device=context.execution.device
+        ),
+        settings=context.final,
+        distillation=context.distillation,
     )
-    school = _School(setup, unpruned, rows, lesson, work, progress)
+    students = _StudentTraining(context, unpruned, rows, inputs, work, progress)
     return [
-        _own(setup, "unpruned", setup.source.name, teacher),
-        *(_pruned(school, plan) for plan in plans),
-        *_distilled(school, plans),
+        _own(context, "unpruned", context.source.name, teacher),
+        *(_pruned(students, plan) for plan in plans),
+        *_distilled(students, plans),
     ]
 
 
@@ -108,138 +110,144 @@ Make = Callable[[Callable[[int, int], None]], "PreTrainedModel"]
 """Trains a model, reporting its steps."""
 
 
-def _lesson_rows(setup: Setup, unpruned: PreTrainedModel) -> Dataset:
+def _training_rows(context: RunContext, unpruned: PreTrainedModel) -> Dataset:
     """The training rows, and after them the unlabelled texts with the labels the teacher gives."""
     from datasets import concatenate_datasets
 
-    texts, task = setup.unlabeled, setup.data.task
+    texts, task = context.unlabeled, context.data.task
     if texts is None:
-        return setup.data.train
+        return context.data.train
     blank = with_labels(texts, blank_labels(texts, task), task)
-    if setup.place.kind.blank:
-        return concatenate_datasets([setup.data.train, blank])
-    unknown = _encode(setup, blank)
-    answers = predict(unpruned, unknown, setup.tokenizer, device=setup.place.device)
-    found = labels_of(answers, task)
-    return concatenate_datasets([setup.data.train, with_labels(texts, found, task)])
+    if context.execution.kind.blank:
+        return concatenate_datasets([context.data.train, blank])
+    unknown = _encode(context, blank)
+    predictions = predict(unpruned, unknown, context.tokenizer, device=context.execution.device)
+    found = labels_of(predictions, task)
+    return concatenate_datasets([context.data.train, with_labels(texts, found, task)])
 
 
-def _encode(setup: Setup, rows: Dataset) -> Dataset:
-    return encode(rows, setup.data.task, setup.tokenizer, setup.config.max_length)
+def _encode(context: RunContext, rows: Dataset) -> Dataset:
+    return encode(rows, context.data.task, context.tokenizer, context.config.max_length)
 
 
 @dataclass(frozen=True)
-class _School:
+class _StudentTraining:
     """What all shallower models are trained with; `rows` is what the lesson is encoded from."""
 
-    setup: Setup
+    context: RunContext
     unpruned: PreTrainedModel
     rows: Dataset
-    lesson: Lesson
+    inputs: TrainingInputs
     work: Path
     progress: Progress
 
     def train(self, name: str, title: str, recovery: Recovery, removed: tuple[int, ...]) -> Path:
         """Train the model without these layers; it is kept under its name and depth."""
-        depth = self.setup.stack.num_layers - len(removed)
+        depth = self.context.stack.num_layers - len(removed)
 
         def make(report: Callable[[int, int], None]) -> PreTrainedModel:
-            ancestor = self.unpruned if recovery.inherits else self.setup.pretrained()
-            return recovery.teach(remove_layers(ancestor, removed), self.lesson, report)
+            ancestor = self.unpruned if recovery.inherits else self.context.pretrained()
+            return recovery.train(remove_layers(ancestor, removed), self.inputs, report)
 
         title = f"{title}, {layers_in_words(depth)}"
-        return _train(self.setup, self.work / f"{name}-{depth}", title, self.progress, make)
+        return _train(self.context, self.work / f"{name}-{depth}", title, self.progress, make)
 
 
-def _pruned(school: _School, plan: Plan) -> Trained:
-    setup, recovery = school.setup, RECOVERIES[school.setup.config.recover]
-    checkpoint = school.train("pruned", f"{recovery.name} the pruned", recovery, plan.order)
-    return _own(setup, "pruned", setup.source.name, checkpoint)
+def _pruned(students: _StudentTraining, plan: Plan) -> Trained:
+    context, recovery = students.context, RECOVERIES[students.context.config.recover]
+    checkpoint = students.train("pruned", f"{recovery.name} the pruned", recovery, plan.order)
+    return _own(context, "pruned", context.source.name, checkpoint)
 
 
-def _distilled(school: _School, plans: Sequence[Plan]) -> list[Trained]:
+def _distilled(students: _StudentTraining, plans: Sequence[Plan]) -> list[Trained]:
     """A student for each plan, or the one rival that was named."""
-    wanted = school.setup.config.distilled
+    wanted = students.context.config.distilled
     if wanted == NONE:
         return []
     if wanted != STUDENT:
-        return [_distilled_rival(school, wanted)]
-    return [_made_student(school, plan) for plan in plans]
+        return [_distilled_rival(students, wanted)]
+    return [_made_student(students, plan) for plan in plans]
 
 
-def _made_student(school: _School, plan: Plan) -> Trained:
-    setup = school.setup
-    alternate = order_by_rule("alternate", Problem(setup.stack.removable, len(plan.order)))
+def _made_student(students: _StudentTraining, plan: Plan) -> Trained:
+    context = students.context
+    alternate = order_by_rule("alternate", Problem(context.stack.removable, len(plan.order)))
     if set(alternate) == set(plan.order):
-        school.progress.say(
+        students.progress.say(
             f"at {layers_in_words(plan.depth)} the plan removes alternate layers: "
             "pruned and distilled start alike"
         )
-    checkpoint = school.train("distilled", "distill the student", RECOVERIES["distill"], alternate)
-    return _own(setup, "distilled", f"alternate layers of {setup.source.name}", checkpoint)
+    checkpoint = students.train(
+        "distilled", "distill the student", RECOVERIES["distill"], alternate
+    )
+    return _own(context, "distilled", f"alternate layers of {context.source.name}", checkpoint)
 
 
-def _distilled_rival(school: _School, name: str) -> Trained:
+def _distilled_rival(students: _StudentTraining, name: str) -> Trained:
     """Train another model on the same examples, in the same way, by its own tokenizer."""
-    setup, lesson = school.setup, school.lesson
-    source = model_source(setup.config, name)
+    context, inputs = students.context, students.inputs
+    source = model_source(context.config, name)
     tokenizer = load_tokenizer(source)
-    model = load_seeded(source, setup.data, setup.config.seed)
+    model = load_seeded(source, context.data, context.config.seed)
     match_inputs(tokenizer, model)
-    task, length = setup.data.task, setup.config.max_length
-    examples = encode(school.rows, task, tokenizer, length)
-    _require_comparable(setup, source, lesson, examples)
-    own_lesson = Lesson(
+    task, length = context.data.task, context.config.max_length
+    examples = encode(students.rows, task, tokenizer, length)
+    _require_comparable(context, source, inputs, examples)
+    own_inputs = TrainingInputs(
         examples=examples,
         tokenizer=tokenizer,
-        teacher_logits=lesson.teacher_logits,
-        settings=lesson.settings,
-        distillation=lesson.distillation,
+        teacher_logits=inputs.teacher_logits,
+        settings=inputs.settings,
+        distillation=inputs.distillation,
     )
 
     def make(report: Callable[[int, int], None]) -> PreTrainedModel:
-        return RECOVERIES[setup.config.recover].teach(model, own_lesson, report)
+        return RECOVERIES[context.config.recover].train(model, own_inputs, report)
 
-    title = f"{setup.config.recover} {Path(name).name}"
-    checkpoint = _train(setup, school.work / "distilled", title, school.progress, make, tokenizer)
+    title = f"{context.config.recover} {Path(name).name}"
+    checkpoint = _train(
+        context, students.work / "distilled", title, students.progress, make, tokenizer
+    )
     test, *others = (
         encode(rows, task, tokenizer, length)
-        for rows in (setup.data.test, *setup.data.other_tests.values())
+        for rows in (context.data.test, *context.data.other_tests.values())
     )
-    others_by_name = dict(zip(setup.data.other_tests, others, strict=True))
+    others_by_name = dict(zip(context.data.other_tests, others, strict=True))
     return Trained("distilled", name, checkpoint, tokenizer, test, others_by_name)
 
 
 def _require_comparable(
-    setup: Setup, source: ModelSource, lesson: Lesson, examples: Dataset
+    context: RunContext, source: ModelSource, inputs: TrainingInputs, examples: Dataset
 ) -> None:
     """Check that a rival's answers stand where the teacher's do.
 
     Raises:
         UsageError: it pools tokens in another way, or answers for each of other tokens.
     """
-    kind = settle_kind(setup.data.task, source).kind
-    of_tokens = lesson.teacher_logits is not None and lesson.teacher_logits.ndim > 2
-    other = of_tokens and examples["input_ids"][:] != lesson.examples["input_ids"][:]
-    if kind != setup.data.task.kind or other:
+    kind = infer_kind(context.data.task, source).kind
+    of_tokens = inputs.teacher_logits is not None and inputs.teacher_logits.ndim > 2
+    other = of_tokens and examples["input_ids"][:] != inputs.examples["input_ids"][:]
+    if kind != context.data.task.kind or other:
         raise UsageError(
             "its tokenizer cuts texts otherwise, and every token has its answer here"
             if other
-            else f"it is for {kind}, and the model that is pruned for {setup.data.task.kind}",
+            else f"it is for {kind}, and the model that is pruned for {context.data.task.kind}",
             where=f"--distilled {source.name}",
             fix="name a model of the same kind, or --distilled student",
         )
 
 
-def _fine_tuned_unpruned(setup: Setup) -> Make:
+def _fine_tuned_unpruned(context: RunContext) -> Make:
     def make(report: Callable[[int, int], None]) -> PreTrainedModel:
-        return finetune(setup.pretrained(), setup.train, setup.tokenizer, setup.final, report)
+        return finetune(
+            context.pretrained(), context.train, context.tokenizer, context.final, report
+        )
 
     return make
 
 
 def _train(
-    setup: Setup,
+    context: RunContext,
     directory: Path,
     title: str,
     progress: Progress,
@@ -258,17 +266,17 @@ def _train(
         model = make(lambda done, total: meter.update(done, total))
         unfinished = directory.with_suffix(".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
-        save_checkpoint(model, tokenizer or setup.tokenizer, unfinished)
+        save_checkpoint(model, tokenizer or context.tokenizer, unfinished)
         return unfinished.rename(directory)
 
 
-def _saved_model(setup: Setup, checkpoint: Path) -> PreTrainedModel:
-    return load_seeded(ModelSource(str(checkpoint)), setup.data, setup.config.seed)
+def _saved_model(context: RunContext, checkpoint: Path) -> PreTrainedModel:
+    return load_seeded(ModelSource(str(checkpoint)), context.data, context.config.seed)
 
 
-def _own(setup: Setup, contender: ContenderName, origin: str, checkpoint: Path) -> Trained:
+def _own(context: RunContext, contender: ContenderName, origin: str, checkpoint: Path) -> Trained:
     others = {
-        name: encode(rows, setup.data.task, setup.tokenizer, setup.config.max_length)
-        for name, rows in setup.data.other_tests.items()
+        name: encode(rows, context.data.task, context.tokenizer, context.config.max_length)
+        for name, rows in context.data.other_tests.items()
     }
-    return Trained(contender, origin, checkpoint, setup.tokenizer, setup.test, others)
+    return Trained(contender, origin, checkpoint, context.tokenizer, context.test, others)

@@ -23,20 +23,20 @@ from glp_export.core.command_line import command_line
 from glp_export.core.machine import describe
 from glp_export.encoder import ModelSource, find_file
 from glp_export.precision.record import PrecisionsFile
-from glp_export.report import CardFacts, differences_of, write_card, write_ladder_readme
+from glp_export.report import CardFacts, differences_of, write_card, write_sweep_readme
 from glp_export.tasks import KINDS
-from glp_export.workflows.context import Place, Setup
+from glp_export.workflows.context import ExecutionContext, RunContext
 from glp_export.workflows.report import write_report
 from glp_export.workflows.stages.base_card import told_by_card
+from glp_export.workflows.stages.benchmark import Scored
 from glp_export.workflows.stages.export import Exported
 from glp_export.workflows.stages.gate_files import write_gate_files
-from glp_export.workflows.stages.measuring import Scored
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Rung:
+class SweepVariant:
     """One depth of a run.
 
     Attributes:
@@ -50,17 +50,17 @@ class Rung:
     of_several: bool
 
 
-def rungs_of(plans: Sequence[Plan], layout: ArtifactLayout) -> list[Rung]:
+def variants_of_sweep(plans: Sequence[Plan], layout: ArtifactLayout) -> list[SweepVariant]:
     """Where each depth's artifact goes: a single one into the root, several below it."""
     if len(plans) == 1:
-        return [Rung(plans[0], layout, of_several=False)]
-    return [Rung(plan, layout.rung(plan.depth), of_several=True) for plan in plans]
+        return [SweepVariant(plans[0], layout, of_several=False)]
+    return [SweepVariant(plan, layout.sweep_variant(plan.depth), of_several=True) for plan in plans]
 
 
 def write_output(
-    setup: Setup,
+    context: RunContext,
     layout: ArtifactLayout,
-    rungs: Sequence[Rung],
+    sweep_variants: Sequence[SweepVariant],
     measured: Benchmark,
     scored: Sequence[Scored],
 ) -> Frontier | None:
@@ -68,32 +68,32 @@ def write_output(
 
     Args:
         layout: of the run's whole output.
-        rungs: one for each depth.
+        sweep_variants: one for each depth.
         measured: all contenders of all depths.
         scored: likewise.
 
     Returns:
         The frontier; None for a single depth.
     """
-    for rung in rungs:
-        _write_artifact(setup, rung, measured, scored)
-        write_report(rung.layout.root)
-    if len(rungs) == 1:
+    for sweep_variant in sweep_variants:
+        _write_artifact(context, sweep_variant, measured, scored)
+        write_report(sweep_variant.layout.root)
+    if len(sweep_variants) == 1:
         return None
-    for rung in rungs:
-        rung.layout.write_checksums()
+    for sweep_variant in sweep_variants:
+        sweep_variant.layout.write_checksums()
     frontier = Frontier.of(measured.file)
     frontier.save(layout.frontier)
     measured.save(layout.benchmark)
-    setup.config.save(layout.run_config)
+    context.config.save(layout.run_config)
     _write_environment(layout)
-    write_ladder_readme(layout.card, frontier, command=_command())
+    write_sweep_readme(layout.card, frontier, command=_command())
     write_report(layout.root)
     return frontier
 
 
 def write_serving(
-    place: Place,
+    execution: ExecutionContext,
     layout: ArtifactLayout,
     max_length: int,
     exported: Exported,
@@ -102,7 +102,7 @@ def write_serving(
     """Write how the files are best run: as they were measured, the fastest first.
 
     Args:
-        place: the task and the machine.
+        execution: the task and the machine.
         layout: of the artifact, its files in place.
         max_length: longest input in tokens.
         exported: the pruned model with its files.
@@ -111,10 +111,10 @@ def write_serving(
     rows = measured.rows if measured else ()
     serving_settings(
         layout,
-        kind=place.kind.name,
-        labels=place.task.labels,
-        provider=place.provider,
-        threads=place.threads,
+        kind=execution.kind.name,
+        labels=execution.task.labels,
+        provider=execution.provider,
+        threads=execution.threads,
         max_length=max_length,
         opset=exported.plain.opset,
         measured=[
@@ -132,40 +132,40 @@ def write_serving(
     ).save(layout)
 
 
-def write_companions(
-    place: Place, layout: ArtifactLayout, max_length: int, source: ModelSource
+def write_extra_files(
+    execution: ExecutionContext, layout: ArtifactLayout, max_length: int, source: ModelSource
 ) -> None:
     """Write what other libraries read beside the checkpoint, where the kind of task has that.
 
     Args:
-        place: the task.
+        execution: the task.
         layout: of the artifact, its checkpoint in place.
         max_length: longest input in tokens.
         source: the model that was given, whose own such files are made use of.
     """
-    if place.kind.companions is not None:
-        place.kind.companions(layout.root, max_length, lambda name: find_file(source, name))
+    if execution.kind.extra_files is not None:
+        execution.kind.extra_files(layout.root, max_length, lambda name: find_file(source, name))
 
 
 def _write_artifact(
-    setup: Setup,
-    rung: Rung,
+    context: RunContext,
+    sweep_variant: SweepVariant,
     measured: Benchmark,
     scored: Sequence[Scored],
 ) -> None:
     """Write what tells about one artifact's files."""
-    depth, layout = rung.plan.depth, rung.layout
+    depth, layout = sweep_variant.plan.depth, sweep_variant.layout
     own, part = of_depth(scored, depth), measured.at_depth(depth)
     (pruned,) = (one for one in own if one.contender == "pruned")
-    rung.plan.save(layout.plan)
-    _config_of(rung, setup.config).save(layout.run_config)
+    sweep_variant.plan.save(layout.plan)
+    _config_of(sweep_variant, context.config).save(layout.run_config)
     layout.parity.write_text(pruned.exported.parity.to_json())
     PrecisionsFile.of(pruned.entries).save(layout.precisions)
     part.save(layout.benchmark)
     write_gate_files(
         layout,
-        setup.place,
-        setup.tokenizer,
+        context.execution,
+        context.tokenizer,
         part.file,
         unpruned={
             # int8 is made of the plain graph, everything else of the fastest in fp32.
@@ -176,32 +176,36 @@ def _write_artifact(
         },
     )
     _write_environment(layout)
-    write_serving(setup.place, layout, setup.max_length, pruned.exported, part.file)
-    if setup.config.triton:
-        write_triton(layout, layout.triton, name=_name_of(rung, setup.config))
-    write_companions(setup.place, layout, setup.max_length, setup.source)
+    write_serving(context.execution, layout, context.max_length, pruned.exported, part.file)
+    if context.config.triton:
+        write_triton(layout, layout.triton, name=_name_of(sweep_variant, context.config))
+    write_extra_files(context.execution, layout, context.max_length, context.source)
     write_card(
         layout.card,
-        plan=rung.plan,
+        plan=sweep_variant.plan,
         benchmark=part.file,
         parity=pruned.exported.parity,
-        facts=_card_facts(setup, own, part.file),
+        facts=_card_facts(context, own, part.file),
     )
 
 
-def _config_of(rung: Rung, config: RunConfig) -> RunConfig:
+def _config_of(sweep_variant: SweepVariant, config: RunConfig) -> RunConfig:
     """The configuration that makes one artifact alone: of a ladder, with its own depth."""
-    if not rung.of_several:
+    if not sweep_variant.of_several:
         return config
     nothing: dict[str, object] = {name: RunConfig.model_fields[name].default for name in COUNTS}
-    output = config.output and config.output / rung.layout.root.name
-    return config.model_copy(update={**nothing, "depth": rung.plan.depth, "output": output})
+    output = config.output and config.output / sweep_variant.layout.root.name
+    return config.model_copy(
+        update={**nothing, "depth": sweep_variant.plan.depth, "output": output}
+    )
 
 
-def _name_of(rung: Rung, config: RunConfig) -> str:
+def _name_of(sweep_variant: SweepVariant, config: RunConfig) -> str:
     """What a server calls an artifact: its directory, of a ladder with the depth."""
     names = [config.output.name] if config.output else []
-    return triton_name("-".join([*names, *([rung.layout.root.name] if rung.of_several else [])]))
+    return triton_name(
+        "-".join([*names, *([sweep_variant.layout.root.name] if sweep_variant.of_several else [])])
+    )
 
 
 def _write_environment(layout: ArtifactLayout) -> None:
@@ -212,31 +216,33 @@ def _write_environment(layout: ArtifactLayout) -> None:
     layout.environment.write_text(json.dumps(content, indent=2) + "\n")
 
 
-def _card_facts(setup: Setup, scored: Sequence[Scored], measured: BenchmarkFile) -> CardFacts:
-    kind = KINDS[setup.data.task.kind]
+def _card_facts(
+    context: RunContext, scored: Sequence[Scored], measured: BenchmarkFile
+) -> CardFacts:
+    kind = KINDS[context.data.task.kind]
     return CardFacts(
         kind=kind.name,
         auto_class=kind.auto_class,
         ort_class=kind.ort_class,
-        labels=setup.data.task.labels,
-        max_length=setup.max_length,
-        data=setup.data.source,
-        data_notes=setup.data.notes,
-        recover=setup.config.recover,
-        epochs=setup.config.epochs,
-        learning_rate=setup.final.learning_rate,
-        train_examples=len(setup.train),
+        labels=context.data.task.labels,
+        max_length=context.max_length,
+        data=context.data.source,
+        data_notes=context.data.notes,
+        recover=context.config.recover,
+        epochs=context.config.epochs,
+        learning_rate=context.final.learning_rate,
+        train_examples=len(context.train),
         origins={one.contender: one.exported.trained.origin for one in scored},
         differences=differences_of(measured),
         precisions=next(one.entries for one in scored if one.contender == "pruned"),
         other_scores=tuple(score for one in scored for score in one.others),
         command=_command(),
-        exporter=setup.config.exporter,
+        exporter=context.config.exporter,
         opset=next(one.exported.plain.opset for one in scored if one.contender == "pruned"),
-        text_pair=len(setup.data.task.text_columns) == 2,
-        hub_data=setup.data.hub,
-        mask_token=setup.tokenizer.mask_token or "",
-        **told_by_card(setup.source),
+        text_pair=len(context.data.task.text_columns) == 2,
+        hub_data=context.data.hub,
+        mask_token=context.tokenizer.mask_token or "",
+        **told_by_card(context.source),
     )
 
 

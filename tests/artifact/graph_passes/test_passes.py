@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from glp_export.artifact import export_onnx, open_session
 from glp_export.artifact.export import require_standard
 from glp_export.artifact.graph_passes.graph import GraphView
-from glp_export.artifact.graph_passes.passes import FORMS
+from glp_export.artifact.graph_passes.passes import PASSES
 from glp_export.artifact.onnx_file import read_graph, write_graph
 from glp_export.artifact.session import run_batch
 from glp_export.precision.int8.matmuls import locate
@@ -26,9 +26,9 @@ ROUNDING = 2e-5
 FAMILIES = ["bert", "roberta", "electra", "distilbert", "mpnet", "deberta-v2", "modernbert"]
 
 
-def formed(exported: Exported, form: str, path: Path) -> Path:
+def formed(exported: Exported, graph_pass: str, path: Path) -> Path:
     model = read_graph(exported.file.path)
-    FORMS[form](model)
+    PASSES[graph_pass](model)
     require_standard(model, path)
     return write_graph(model, path)
 
@@ -36,11 +36,11 @@ def formed(exported: Exported, form: str, path: Path) -> Path:
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("form", ["lean", "first-token"])
 def test_form_computes_the_same_numbers(
-    export: Callable[..., Exported], family: str, form: str, tmp_path: Path
+    export: Callable[..., Exported], family: str, graph_pass: str, tmp_path: Path
 ) -> None:
     made = export(family)
     before = open_session(made.file.path, threads=1)
-    after = open_session(formed(made, form, tmp_path / "model.onnx"), threads=1)
+    after = open_session(formed(made, graph_pass, tmp_path / "model.onnx"), threads=1)
     for lengths in ([7], [1], [9, 4, 6], [16, 16]):
         feeds = batch(*lengths)
         expected = run_batch(before, feeds)

@@ -18,7 +18,7 @@ from glp_export.compress.compressors.layers.search import read_plan
 from glp_export.compress.compressors.layers.strategies import Problem
 from glp_export.compress.compressors.layers.strategies.greedy import GREEDY
 from glp_export.compress.plan import Candidate, Plan
-from glp_export.compress.search.race import Heat
+from glp_export.compress.search.comparison import TrialBatch
 from glp_export.compress.search.trial import Removed, Trial
 from glp_export.core.errors import DataError
 
@@ -88,7 +88,7 @@ class PublishedScores:
         self.scores = scores
         self.asked: list[Removed] = []
 
-    def outcomes(self, trials: Sequence[Trial], heat: Heat) -> list[Candidate]:
+    def outcomes(self, trials: Sequence[Trial], batch: TrialBatch) -> list[Candidate]:
         self.asked.extend(trial.removed for trial in trials)
         return [Candidate(removed=t.removed, score=self.scores[t.removed]) for t in trials]
 

@@ -25,7 +25,7 @@ class Table:
         self.asked: list[list[Trial]] = []
         self._quality, self._noise = quality, noise
 
-    def outcomes(self, trials, heat):
+    def outcomes(self, trials, batch):
         self.asked.append(list(trials))
         return [
             Candidate(
@@ -58,7 +58,7 @@ def order(name: str, problem: Problem, quality=lambda removed: 0.0) -> tuple[int
 )
 def test_rules_of_sajjad_et_al(name, expected):
     assert order(name, TWELVE) == expected
-    assert STRATEGIES[name].effort(TWELVE).trials == 0
+    assert STRATEGIES[name].search_cost(TWELVE).trials == 0
     assert order_by_rule(name, TWELVE) == expected
 
 
@@ -71,7 +71,7 @@ def test_every_strategy_removes_as_many_layers_as_asked_and_no_pinned_one(name):
 
 
 def test_greedy_counts_its_trainings_as_the_paper_does():
-    assert STRATEGIES["greedy"].effort(TWELVE).trainings == 57
+    assert STRATEGIES["greedy"].search_cost(TWELVE).trainings == 57
 
 
 def test_greedy_tries_each_remaining_layer_on_top_of_those_gone():
@@ -99,7 +99,7 @@ def test_optimal_finds_a_pair_that_greedy_misses():
     problem = Problem((0, 1, 2, 3), 2)
     assert order("optimal", problem, score) == (0, 1)
     assert 3 in order("greedy", problem, score)
-    assert STRATEGIES["optimal"].effort(problem).trials == comb(4, 2)
+    assert STRATEGIES["optimal"].search_cost(problem).trials == comb(4, 2)
 
 
 def without(*worth: float):
@@ -145,11 +145,11 @@ def test_the_order_that_wins_goes_on_below_the_depth_that_is_judged():
 
 def test_the_play_off_goes_on_only_while_it_is_undecided():
     layers = Problem(tuple(range(6)), 3)
-    sure = Table(without(0.5, 0.03, 0.4, 0.01, 0.3, 0.02), noise=0.05)
-    STRATEGIES["fast-greedy"].choose(layers, sure)
-    (rounds,) = [asked for asked in sure.asked if asked[0].examples == 512]
+    confidence = Table(without(0.5, 0.03, 0.4, 0.01, 0.3, 0.02), noise=0.05)
+    STRATEGIES["fast-greedy"].choose(layers, confidence)
+    (rounds,) = [asked for asked in confidence.asked if asked[0].examples == 512]
     assert [trial.removed for trial in rounds] == [(1, 3, 5), (2, 3, 4), (3, 4, 5)]
-    assert not any(asked[0].examples == 1024 for asked in sure.asked)
+    assert not any(asked[0].examples == 1024 for asked in confidence.asked)
     unsure = Table(without(0.1, 0.1, 0.1, 0.1, 0.1, 0.1), noise=0.05)
     STRATEGIES["fast-greedy"].choose(layers, unsure)
     assert [len(asked) for asked in unsure.asked if asked[0].examples == 1024] == [2]
@@ -166,10 +166,10 @@ def test_fast_greedy_says_how_far_ahead_the_winner_was_and_how_surely():
 
 def test_a_candidate_that_diverged_is_never_taken():
     class OneDiverges(Table):
-        def outcomes(self, trials, heat):
+        def outcomes(self, trials, batch):
             return [
                 one.model_copy(update={"loss": None}) if one.removed == (1,) else one
-                for one in super().outcomes(trials, heat)
+                for one in super().outcomes(trials, batch)
             ]
 
     problem = Problem((0, 1, 2), 1)

@@ -12,7 +12,7 @@ from glp_export.core.quiet import quiet
 from tests.exported import EXPORT_TASK, SPREAD
 from tests.tiny import make_checkpoint
 
-LOUD = "/bert/encoder/layer.2/attention/output/dense/MatMul"
+OUTLIER_SHARE = "/bert/encoder/layer.2/attention/output/dense/MatMul"
 """The product of `loud_graph` that has a loud channel."""
 
 

@@ -12,7 +12,12 @@ from glp_export.precision.int8.mixed_precision import (
 )
 from glp_export.tasks import Task
 from tests.exported import THREADS
-from tests.precision.int8.outlier_channel import LOUD, dynamic_int8, loud_graph, product_names
+from tests.precision.int8.outlier_channel import (
+    OUTLIER_SHARE,
+    dynamic_int8,
+    loud_graph,
+    product_names,
+)
 
 ROWS = 400
 TASK = Task(
@@ -57,7 +62,7 @@ class Files:
 
 
 @pytest.fixture(scope="module")
-def loud(tmp_path_factory):
+def has_outliers(tmp_path_factory):
     """A graph that int8 spoils in one product."""
     return loud_graph(tmp_path_factory.mktemp("loud"))
 
@@ -141,19 +146,21 @@ def test_divergence_forgives_a_shift_of_all_scores_of_a_row_but_not_of_a_number(
     assert divergence([[1.0]], [[4.0]]) == pytest.approx(9.0)
 
 
-def test_the_product_that_spoils_a_real_int8_file_is_found(loud, encoded, tokenizer, tmp_path):
-    def answers(path):
+def test_the_product_that_spoils_a_real_int8_file_is_found(
+    has_outliers, encoded, tokenizer, tmp_path
+):
+    def predictions(path):
         return predict_onnx(open_session(path, threads=THREADS), encoded, tokenizer)
 
-    reference = answers(write_graph(loud, tmp_path / "model.onnx"))
+    reference = predictions(write_graph(has_outliers, tmp_path / "model.onnx"))
     answer = reference.argmax(axis=1)
     kept = fewest_in_float(
-        dict.fromkeys(product_names(loud), 1.0),
-        lambda keep: answers(dynamic_int8(loud, tmp_path / "int8.onnx", keep)),
+        dict.fromkeys(product_names(has_outliers), 1.0),
+        lambda keep: predictions(dynamic_int8(has_outliers, tmp_path / "int8.onnx", keep)),
         reference,
         compare_with(TASK, reference, answer),
         max_drop=0.025,  # one of forty answers
     )
     assert kept.trials[0].comparison.drop > 0.025
     assert kept.within
-    assert kept.keep_float == {LOUD}
+    assert kept.keep_float == {OUTLIER_SHARE}

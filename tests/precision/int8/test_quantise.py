@@ -10,11 +10,11 @@ import pytest
 from onnx import TensorProto, helper
 
 from glp_export.artifact import OnnxFile, describe, export_onnx, open_session, optimise
-from glp_export.artifact.graph_passes import FORMS
+from glp_export.artifact.graph_passes import PASSES
 from glp_export.artifact.onnx_file import read_graph, sidecar, write_graph
 from glp_export.artifact.session import run_batch
 from glp_export.core.errors import ModelError, UsageError
-from glp_export.precision.int8 import Int8Recipe, products, quantise
+from glp_export.precision.int8 import Int8Recipe, find_matmuls, quantise
 from tests.exported import Exported
 from tests.precision.int8.conftest import batch, rows
 from tests.tiny import make_checkpoint
@@ -55,7 +55,7 @@ def test_logits_stay_close_to_fp32(
     assert_close(logits(file, rows(64)), logits(made.file, rows(64)))
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", PASSES)
 @pytest.mark.parametrize("per_channel", [True, False])
 def test_forms_and_scales(bert: Exported, form: str, per_channel: bool, tmp_path: Path) -> None:
     recipe = Int8Recipe(form=form, per_channel=per_channel)
@@ -144,7 +144,7 @@ def test_unknown_recipe(bert: Exported, tmp_path: Path, recipe: Int8Recipe, name
 
 
 def test_nothing_left_to_quantise(bert: Exported, tmp_path: Path) -> None:
-    everything = frozenset(product.name for product in products(bert.file))
+    everything = frozenset(matmul.name for matmul in find_matmuls(bert.file))
     recipe = Int8Recipe(keep_float=everything)
     with pytest.raises(ModelError, match=r"nothing to quantise: .*besides classifier, e"):
         quantise(bert.file, tmp_path / "model.onnx", bert.checkpoint, recipe)

@@ -12,11 +12,11 @@ from glp_export.core.errors import UsageError
 from glp_export.precision.int8.mixed_precision import divergence
 from glp_export.precision.int8.smoothquant import smooth_graph
 from tests.exported import THREADS
-from tests.precision.int8.outlier_channel import LOUD, dynamic_int8, loud_graph
+from tests.precision.int8.outlier_channel import OUTLIER_SHARE, dynamic_int8, loud_graph
 
 
 @pytest.fixture(scope="module")
-def loud(tmp_path_factory):
+def has_outliers(tmp_path_factory):
     """A graph that int8 spoils in one product."""
     return loud_graph(tmp_path_factory.mktemp("loud"))
 
@@ -27,7 +27,7 @@ def batches(encoded, tokenizer):
 
 
 @pytest.fixture
-def answers(encoded, tokenizer, tmp_path):
+def predictions(encoded, tokenizer, tmp_path):
     """Logits of a graph or a file on the forty sentences."""
 
     def run(graph):
@@ -38,28 +38,34 @@ def answers(encoded, tokenizer, tmp_path):
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.5, 0.8, 1.0])
-def test_a_smoothed_graph_computes_what_it_did(loud, batches, answers, alpha):
+def test_a_smoothed_graph_computes_what_it_did(has_outliers, batches, predictions, alpha):
     # fp32 sums of numbers scaled by up to 200 and back.
     np.testing.assert_allclose(
-        answers(smooth_graph(loud, batches, alpha=alpha)), answers(loud), atol=1e-4
+        predictions(smooth_graph(has_outliers, batches, alpha=alpha)),
+        predictions(has_outliers),
+        atol=1e-4,
     )
 
 
-def test_int8_suffers_less_from_a_loud_channel_when_smoothed(loud, batches, answers, tmp_path):
-    wanted = answers(loud)
-    plain = dynamic_int8(loud, tmp_path / "plain.onnx")
-    smoothed = dynamic_int8(smooth_graph(loud, batches), tmp_path / "smoothed.onnx")
+def test_int8_suffers_less_from_a_loud_channel_when_smoothed(
+    has_outliers, batches, predictions, tmp_path
+):
+    wanted = predictions(has_outliers)
+    plain = dynamic_int8(has_outliers, tmp_path / "plain.onnx")
+    smoothed = dynamic_int8(smooth_graph(has_outliers, batches), tmp_path / "smoothed.onnx")
     # Measured a hundred times nearer; half leaves room for other kernels.
-    assert divergence(answers(smoothed), wanted) < divergence(answers(plain), wanted) / 2
+    assert divergence(predictions(smoothed), wanted) < divergence(predictions(plain), wanted) / 2
 
 
-def test_only_the_named_products_are_smoothed(loud, batches):
-    smoothed = smooth_graph(loud, batches, names=[LOUD])
-    added = len(smoothed.graph.node) - len(loud.graph.node)
+def test_only_the_named_products_are_smoothed(has_outliers, batches):
+    smoothed = smooth_graph(has_outliers, batches, names=[OUTLIER_SHARE])
+    added = len(smoothed.graph.node) - len(has_outliers.graph.node)
     reads = {node.name: list(node.input) for node in smoothed.graph.node}
-    changed = [node.name for node in loud.graph.node if reads[node.name] != list(node.input)]
+    changed = [
+        node.name for node in has_outliers.graph.node if reads[node.name] != list(node.input)
+    ]
     assert added == 1
-    assert changed == [LOUD]
+    assert changed == [OUTLIER_SHARE]
 
 
 def test_products_of_one_input_share_one_division(bert, batches):
@@ -77,21 +83,21 @@ def test_the_matrices_are_not_there_twice(bert, batches):
     assert smooth_graph(graph, batches).ByteSize() < 1.1 * graph.ByteSize()
 
 
-def test_the_graph_that_was_given_stays_as_it_was(loud, batches):
-    before = loud.SerializeToString(deterministic=True)
-    smooth_graph(loud, batches)
-    assert loud.SerializeToString(deterministic=True) == before
+def test_the_graph_that_was_given_stays_as_it_was(has_outliers, batches):
+    before = has_outliers.SerializeToString(deterministic=True)
+    smooth_graph(has_outliers, batches)
+    assert has_outliers.SerializeToString(deterministic=True) == before
 
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [({"alpha": 1.2}, "alpha"), ({"names": ["nothing"]}, "nothing")],
 )
-def test_what_cannot_be_smoothed_is_refused(loud, batches, wrong, said):
+def test_what_cannot_be_smoothed_is_refused(has_outliers, batches, wrong, said):
     with pytest.raises(UsageError, match=said):
-        smooth_graph(loud, batches, **wrong)
+        smooth_graph(has_outliers, batches, **wrong)
 
 
-def test_without_batches_nothing_is_guessed(loud):
+def test_without_batches_nothing_is_guessed(has_outliers):
     with pytest.raises(UsageError, match="batches"):
-        smooth_graph(loud, [])
+        smooth_graph(has_outliers, [])

@@ -11,13 +11,13 @@ from typing import Any
 from glp_export.bench import BenchmarkFile, Frontier, Interval, SamplesFile
 from glp_export.bench.samples_file import SampleRow
 from glp_export.precision.record import Loss, PrecisionEntry
-from glp_export.report.html import Material, Rung, page
+from glp_export.report.html import ReportData, SweepVariant, page
 from tests.report.helpers import (
     less_unpruned,
     make_benchmark,
-    make_ladder,
     make_parity,
     make_plan,
+    make_sweep,
 )
 
 INT8 = PrecisionEntry(
@@ -46,7 +46,7 @@ def make_samples(benchmark: BenchmarkFile) -> SamplesFile:
     return SamplesFile(timing={"seconds": 1.0}, rows=rows)
 
 
-def make_material(**changes: Any) -> Material:
+def make_report_data(**changes: Any) -> ReportData:
     """An artifact of three layers, surely faster and surely less accurate."""
     benchmark = changes.pop("benchmark", None) or make_benchmark(
         differences=(less_unpruned(3, -0.036, -0.058, -0.014),)
@@ -55,16 +55,16 @@ def make_material(**changes: Any) -> Material:
         "name": "trec",
         "plan": make_plan(),
         "benchmark": benchmark,
-        "rungs": (Rung(3, make_parity(), (INT8,)),),
+        "rungs": (SweepVariant(3, make_parity(), (INT8,)),),
         "samples": make_samples(benchmark),
         "command": "glp-export prune-and-export -m minilm --dataset data/trec --depth 3 -o out",
     }
-    return Material(**{**fields, **changes})
+    return ReportData(**{**fields, **changes})
 
 
-def make_ladder_material(**changes: Any) -> Material:
+def make_sweep_data(**changes: Any) -> ReportData:
     """A ladder of 5, 4 and 3 layers, of which only 3 is surely less accurate."""
-    benchmark = make_ladder(
+    benchmark = make_sweep(
         (5, 4, 3),
         differences=(
             less_unpruned(5, -0.001, -0.01, 0.008),
@@ -75,11 +75,11 @@ def make_ladder_material(**changes: Any) -> Material:
     fields: dict[str, Any] = {
         "name": "ladder",
         "benchmark": benchmark,
-        "rungs": tuple(Rung(depth, make_parity()) for depth in (5, 4, 3)),
+        "rungs": tuple(SweepVariant(depth, make_parity()) for depth in (5, 4, 3)),
         "frontier": Frontier.of(benchmark),
         "samples": None,
     }
-    return make_material(**{**fields, **changes})
+    return make_report_data(**{**fields, **changes})
 
 
 def at_speed(value: float, low: float, high: float) -> BenchmarkFile:
@@ -111,8 +111,8 @@ def failed_parity() -> Any:
 
 @cache
 def usual_page() -> str:
-    """The page of `make_material()`, drawn once."""
-    return page(make_material())
+    """The page of `make_report_data()`, drawn once."""
+    return page(make_report_data())
 
 
 class Reader(HTMLParser):

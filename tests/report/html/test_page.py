@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from glp_export.report.html import Rung, page
+from glp_export.report.html import SweepVariant, page
 from tests.report.helpers import MACHINE, make_benchmark, make_parity, make_plan
 from tests.report.html.helpers import (
     INT8,
     Reader,
     at_speed,
     failed_parity,
-    make_ladder_material,
-    make_material,
+    make_report_data,
+    make_sweep_data,
     usual_page,
 )
 
@@ -95,11 +95,11 @@ def test_tables_say_which_cells_are_heads() -> None:
 
 
 def test_the_same_input_gives_the_same_bytes() -> None:
-    assert page(make_material()) == page(make_material())
+    assert page(make_report_data()) == page(make_report_data())
 
 
 def test_the_place_of_the_artifact_leaves_no_trace() -> None:
-    assert page(make_material(name="out.partial")) == page(make_material(name="out"))
+    assert page(make_report_data(name="out.partial")) == page(make_report_data(name="out"))
 
 
 def test_colours_are_the_pages_own_in_every_drawing() -> None:
@@ -111,30 +111,32 @@ def test_colours_are_the_pages_own_in_every_drawing() -> None:
 
 def test_whatever_stands_in_the_data_is_text() -> None:
     evil = '<script>alert(1)</script> & "quotes"'
-    material = make_material(
+    report_data = make_report_data(
         plan=make_plan(task=evil, base_model=evil),
         benchmark=make_benchmark(task=evil, machine=replace(MACHINE, cpu=evil, notes=(evil,))),
         command=f"glp-export --model '{evil}'",
-        rungs=(Rung(3, failed_parity(), (INT8.model_copy(update={"recipe": evil}),)),),
+        sweep_variants=(
+            SweepVariant(3, failed_parity(), (INT8.model_copy(update={"recipe": evil}),)),
+        ),
         texts={7: evil},
     )
-    text = page(material)
+    text = page(report_data)
     assert "<script" not in text
     assert text.count("&lt;script&gt;alert(1)") >= 5
 
 
 def test_a_dollar_is_no_formula() -> None:
-    assert "cost" in page(make_material(plan=make_plan(task="cost $5$ _x_")))
+    assert "cost" in page(make_report_data(plan=make_plan(task="cost $5$ _x_")))
 
 
 def test_without_samples_only_the_percentiles_are_drawn() -> None:
-    text = page(make_material(samples=None))
+    text = page(make_report_data(samples=None))
     assert "The raw runs were not kept" in text
     assert "How latency spreads" in text
 
 
 def test_without_differences_the_intervals_are_said_to_be_unpaired() -> None:
-    text = Reader(page(make_material(benchmark=make_benchmark()))).text
+    text = Reader(page(make_report_data(benchmark=make_benchmark()))).text
     assert "intervals not paired" in text
     # The half widths 0.025 and 0.020 of the scores, in squares: 0.032.
     assert "−0.036 (−0.068 to −0.004)" in text or "lower by 0.036 (−0.068 to −0.004)" in text
@@ -155,17 +157,19 @@ def test_an_artifact_without_any_score_or_paired_speedup_still_has_a_report() ->
         )
         for row in bare.rows
     )
-    text = Reader(page(make_material(benchmark=make_benchmark(metrics=(), rows=rows)))).text
+    text = Reader(page(make_report_data(benchmark=make_benchmark(metrics=(), rows=rows)))).text
     assert "Speed was not compared with the unpruned model; accuracy was not compared" in text
     assert "Cannot be said" in text
 
 
 def test_private_texts_are_left_out_until_they_are_asked_for() -> None:
-    rungs = (Rung(3, failed_parity()),)
-    hidden = Reader(page(make_material(rungs=rungs))).text
+    sweep_variants = (SweepVariant(3, failed_parity()),)
+    hidden = Reader(page(make_report_data(sweep_variants=sweep_variants))).text
     assert "model.onnx, row 7" in hidden
     assert "--show-texts" in hidden
-    shown = Reader(page(make_material(rungs=rungs, texts={7: "Who was Galileo?"}))).text
+    shown = Reader(
+        page(make_report_data(sweep_variants=sweep_variants, texts={7: "Who was Galileo?"}))
+    ).text
     assert "Who was Galileo?" in shown
     assert "--show-texts" not in shown
 
@@ -179,13 +183,13 @@ def test_the_stack_tells_what_went_and_when() -> None:
 
 
 def test_a_plan_without_steps_or_candidates_is_fine() -> None:
-    text = page(make_material(plan=make_plan(steps=(), source="the authors' files")))
+    text = page(make_report_data(plan=make_plan(steps=(), source="the authors' files")))
     assert "Step by step" not in text
     assert "The layers were not searched here" in text
 
 
 def test_a_ladder_shows_every_depth_and_links_to_their_reports() -> None:
-    text = page(make_ladder_material())
+    text = page(make_sweep_data())
     seen = Reader(text)
     links = {str(one.get("href")) for one in seen.all("a")}
     assert {f"../{depth}-layers/glp/report.html" for depth in (5, 4, 3)} <= links
@@ -200,7 +204,7 @@ def test_a_ladder_shows_every_depth_and_links_to_their_reports() -> None:
 def test_a_step_that_is_close_is_said_to_be() -> None:
     plan = make_plan()
     unsure = plan.steps[0].model_copy(update={"probability": 0.55, "lead": 0.001})
-    text = Reader(page(make_material(plan=make_plan(steps=(unsure, *plan.steps[1:]))))).text
+    text = Reader(page(make_report_data(plan=make_plan(steps=(unsure, *plan.steps[1:]))))).text
     assert "Close calls in the search: step 1 (55 %)" in text
     assert "55.0 %" in text
 
@@ -216,14 +220,14 @@ def test_a_step_that_is_close_is_said_to_be() -> None:
 def test_a_slower_model_is_called_slower(
     speed: tuple[float, float, float], word: str, sentence: str
 ) -> None:
-    text = Reader(page(make_material(benchmark=at_speed(*speed)))).text
+    text = Reader(page(make_report_data(benchmark=at_speed(*speed)))).text
     assert sentence in text
     assert word in text
     assert ("No, slower" in text) == (speed[2] < 1)
 
 
 def test_parity_that_failed_forbids_shipping() -> None:
-    text = Reader(page(make_material(rungs=(Rung(3, failed_parity()),)))).text
+    text = Reader(page(make_report_data(sweep_variants=(SweepVariant(3, failed_parity()),)))).text
     assert "parity failed" in text
     assert "A file does not compute what the PyTorch model computes." in text
     assert "the largest difference is 0.31" in text
@@ -239,4 +243,4 @@ def test_parity_of_a_file_that_is_judged_by_the_metric_has_no_tolerance() -> Non
         rtol=None,
     )
     report = replace(make_parity(), files=(quantised,))
-    assert "by the metric" in page(make_material(rungs=(Rung(3, report),)))
+    assert "by the metric" in page(make_report_data(sweep_variants=(SweepVariant(3, report),)))

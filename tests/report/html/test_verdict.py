@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from glp_export.report.html import Rung
+from glp_export.report.html import SweepVariant
 from glp_export.report.html.verdict import verdict
 from tests.report.helpers import MACHINE, less_unpruned, make_benchmark, make_plan
-from tests.report.html.helpers import at_speed, failed_parity, make_ladder_material, make_material
+from tests.report.html.helpers import at_speed, failed_parity, make_report_data, make_sweep_data
 
 FASTER, SLOWER, OPEN = (2.0, 1.9, 2.1), (0.5, 0.4, 0.6), (1.0, 0.9, 1.2)
 LOWER, HIGHER, ALIKE = (-0.03, -0.05, -0.01), (0.03, 0.01, 0.05), (0.0, -0.01, 0.01)
@@ -28,14 +28,14 @@ LOWER, HIGHER, ALIKE = (-0.03, -0.05, -0.01), (0.03, 0.01, 0.05), (0.0, -0.01, 0
 )
 def test_the_answers_follow_the_intervals(speed, accuracy, answers, ship) -> None:
     benchmark = at_speed(*speed).model_copy(update={"differences": (less_unpruned(3, *accuracy),)})
-    found = verdict(make_material(benchmark=benchmark), 0)
+    found = verdict(make_report_data(benchmark=benchmark), 0)
     assert tuple(tile.answer for tile in found.tiles) == answers
     assert found.tiles[2].word == ship
 
 
 def test_what_may_have_been_lost_is_said_where_nothing_was_shown() -> None:
     benchmark = make_benchmark(differences=(less_unpruned(3, -0.004, -0.016, 0.008),))
-    found = verdict(make_material(benchmark=benchmark), 2)
+    found = verdict(make_report_data(benchmark=benchmark), 2)
     assert "it may have lost up to 0.016" in found.tiles[1].lines
     assert "no difference in accuracy that the test examples show" in found.sentence
     assert found.sentence.endswith("parity passed; 2 warnings.")
@@ -45,22 +45,22 @@ def test_what_a_busy_machine_measured_is_to_be_measured_again() -> None:
     benchmark = at_speed(*FASTER)
     noisy = replace(MACHINE, notes=("other processes used 0.9 cores while measuring",))
     busy = benchmark.model_copy(update={"machine": noisy})
-    found = verdict(make_material(benchmark=busy), 1)
+    found = verdict(make_report_data(benchmark=busy), 1)
     assert (found.tiles[2].answer, found.tiles[2].word) == ("open", "Measure again first")
 
 
 def test_failed_parity_outweighs_everything() -> None:
-    found = verdict(make_material(rungs=(Rung(3, failed_parity()),)), 1)
+    found = verdict(make_report_data(sweep_variants=(SweepVariant(3, failed_parity()),)), 1)
     assert found.tiles[2].answer == "no"
     assert not found.parity_passed
 
 
 def test_of_a_ladder_in_which_every_depth_costs_the_most_accurate_stands_for_it() -> None:
-    whole = make_ladder_material()
+    whole = make_sweep_data()
     worse = tuple(less_unpruned(depth, -0.02, -0.03, -0.01) for depth in (5, 4, 3))
     benchmark = whole.benchmark.model_copy(update={"differences": worse})
     frontier = type(whole.frontier).of(benchmark)
-    found = verdict(make_ladder_material(benchmark=benchmark, frontier=frontier), 0)
+    found = verdict(make_sweep_data(benchmark=benchmark, frontier=frontier), 0)
     assert found.about.startswith("Said of 5 layers")
     assert "most accurate" in found.about
     assert found.tiles[1].answer == "no"
@@ -70,5 +70,5 @@ def test_other_metrics_and_precisions_keep_their_names() -> None:
     benchmark = make_benchmark(
         metric="matthews_correlation", differences=(less_unpruned(3, -0.1, -0.2, -0.01),)
     )
-    found = verdict(make_material(benchmark=benchmark, plan=make_plan()), 0)
+    found = verdict(make_report_data(benchmark=benchmark, plan=make_plan()), 0)
     assert "matthews correlation is lower by 0.100" in found.sentence

@@ -13,10 +13,10 @@ from glp_export.encoder import (
     ModelSource,
     TrainSettings,
     finetune,
+    infer_kind,
     load_model,
     load_tokenizer,
     predict,
-    settle_kind,
 )
 from glp_export.tasks import (
     KINDS,
@@ -193,18 +193,18 @@ def test_the_models_own_files_say_the_pooling(
     loaded: TaskData, tmp_path: Path, pooling: Any, kind: Any
 ) -> None:
     source = ModelSource(str(modules(tmp_path / "model", **pooling)), offline=True)
-    assert settle_kind(loaded.task, source).kind == kind.name
+    assert infer_kind(loaded.task, source).kind == kind.name
 
 
 def test_without_such_files_it_is_the_mean(loaded: TaskData, encoder: Path) -> None:
-    task = settle_kind(loaded.task, ModelSource(str(encoder), offline=True))
+    task = infer_kind(loaded.task, ModelSource(str(encoder), offline=True))
     assert task.kind == "sentence-embeddings"
 
 
 def test_another_pooling_is_refused(loaded: TaskData, tmp_path: Path) -> None:
     source = ModelSource(str(modules(tmp_path / "model", pooling_mode="max")), offline=True)
     with pytest.raises(ModelError, match="by max"):
-        settle_kind(loaded.task, source)
+        infer_kind(loaded.task, source)
 
 
 @pytest.mark.parametrize("kind", [KIND, FIRST])
@@ -214,9 +214,9 @@ def test_the_files_that_are_written_say_the_same(
     (tmp_path / "config.json").write_text((encoder / "config.json").read_text())
     given = tmp_path / "given.json"
     given.write_text(json.dumps({"prompts": {"query": "query: "}}))
-    kind.companions(tmp_path, 24, lambda name: given if name.startswith("config_") else None)
+    kind.extra_files(tmp_path, 24, lambda name: given if name.startswith("config_") else None)
     source = ModelSource(str(tmp_path), offline=True)
-    assert settle_kind(loaded.task, source).kind == kind.name
+    assert infer_kind(loaded.task, source).kind == kind.name
     assert json.loads((tmp_path / "sentence_bert_config.json").read_text())["max_seq_length"] == 24
     settings = json.loads((tmp_path / "config_sentence_transformers.json").read_text())
     assert settings["prompts"] == {"query": "query: "}

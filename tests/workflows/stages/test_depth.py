@@ -13,13 +13,13 @@ from glp_export.config.files import resolve
 from glp_export.config.targets import Shape
 from glp_export.core.errors import LatencyError, UsageError
 from glp_export.core.progress import Meter, Progress
-from glp_export.workflows.context import Setup, set_up
+from glp_export.workflows.context import RunContext, make_context
 from glp_export.workflows.stages.depth import fast_enough_depth, possible_depths
 from tests.tiny import make_checkpoint
 
 
-def asked(encoder: Path, data: Path, **targets: Any) -> Setup:
-    return set_up(
+def asked(encoder: Path, data: Path, **targets: Any) -> RunContext:
+    return make_context(
         resolve(
             {
                 "model": str(encoder),
@@ -60,10 +60,10 @@ class Heard(Progress):
 
 
 def test_a_depth_is_found_that_is_measured_as_fast_enough(encoder, data, tmp_path):
-    setup = asked(encoder, data, target_speedup="1.01@8x64")
+    context = asked(encoder, data, target_speedup="1.01@8x64")
     heard = Heard()
-    depth, rows = fast_enough_depth(setup, tmp_path, heard)
-    assert depth in possible_depths(setup) == range(1, 4)
+    depth, rows = fast_enough_depth(context, tmp_path, heard)
+    assert depth in possible_depths(context) == range(1, 4)
     (found,) = (row for row in rows if row.layers == depth)
     assert found.shape == Shape(8, 64)
     assert found.speedup_low >= 1.01
@@ -71,12 +71,12 @@ def test_a_depth_is_found_that_is_measured_as_fast_enough(encoder, data, tmp_pat
                           f"{found.latency_words} at 8x64"]  # fmt: skip
     assert not list(tmp_path.rglob("*.onnx"))
     # a resumed run comes to the same depth, without measuring again
-    assert fast_enough_depth(setup, tmp_path, Progress()) == (depth, rows)
+    assert fast_enough_depth(context, tmp_path, Progress()) == (depth, rows)
 
 
 def test_both_targets_are_measured_at_their_own_shapes(encoder, data, tmp_path):
-    setup = asked(encoder, data, target_speedup="1.01@8x64", latency_budget="10s@1x16")
-    depth, rows = fast_enough_depth(setup, tmp_path, Progress())
+    context = asked(encoder, data, target_speedup="1.01@8x64", latency_budget="10s@1x16")
+    depth, rows = fast_enough_depth(context, tmp_path, Progress())
     assert {row.shape for row in rows if row.layers == depth} == {Shape(8, 64), Shape(1, 16)}
 
 
@@ -89,28 +89,28 @@ def test_an_impossible_target_is_exit_5(encoder, data, tmp_path):
 
 
 def test_an_interrupted_run_goes_on_with_what_it_has(encoder, data, tmp_path):
-    setup = asked(encoder, data, latency_budget="10s@1x16")
+    context = asked(encoder, data, latency_budget="10s@1x16")
     with pytest.raises(KeyboardInterrupt):
-        fast_enough_depth(setup, tmp_path, Heard(interrupt=True))
+        fast_enough_depth(context, tmp_path, Heard(interrupt=True))
     (kept,) = tmp_path.rglob("*.onnx")  # the unpruned one, which every depth is held against
     written = kept.stat().st_mtime_ns
     record = tmp_path / "depth_latency.json"
     before = record.read_text()
     with pytest.raises(KeyboardInterrupt):
-        fast_enough_depth(setup, tmp_path, Heard(interrupt=True))
+        fast_enough_depth(context, tmp_path, Heard(interrupt=True))
     assert (kept.stat().st_mtime_ns, record.read_text()) == (written, before)
-    depth, rows = fast_enough_depth(setup, tmp_path, Progress())
+    depth, rows = fast_enough_depth(context, tmp_path, Progress())
     assert depth == 3  # everything is quicker than ten seconds
     assert [row.layers for row in rows] == [2, 3]
 
 
 def test_what_other_threads_measured_does_not_count(data, tmp_path):
     encoder = make_checkpoint(tmp_path / "encoder", layers=2)
-    setup = asked(encoder, data, latency_budget="10s@1x16")
-    before = fast_enough_depth(setup, tmp_path, Progress())
+    context = asked(encoder, data, latency_budget="10s@1x16")
+    before = fast_enough_depth(context, tmp_path, Progress())
     record = tmp_path / "depth_latency.json"
     record.write_text(record.read_text().replace('"threads": 1', '"threads": 7'))
-    again = fast_enough_depth(setup, tmp_path, Progress())
+    again = fast_enough_depth(context, tmp_path, Progress())
     assert again[0] == before[0] == 1
     assert again[1] != before[1]
 
@@ -125,9 +125,9 @@ def test_a_shape_that_the_model_cannot_read_is_a_usage_error(encoder, data, tmp_
 def test_a_pinned_layer_stays_in_every_depth(data, tmp_path):
     # The layer before its convolution has to stay.
     encoder = make_checkpoint(tmp_path / "encoder", "deberta-v2", layers=3, conv_kernel_size=3)
-    setup = asked(encoder, data, latency_budget="10s@1x16")
-    assert possible_depths(setup) == range(1, 3)
-    depth, _ = fast_enough_depth(setup, tmp_path / "work", Progress())
+    context = asked(encoder, data, latency_budget="10s@1x16")
+    assert possible_depths(context) == range(1, 3)
+    depth, _ = fast_enough_depth(context, tmp_path / "work", Progress())
     assert depth == 2
 
 

@@ -10,8 +10,8 @@ from glp_export.compress.compressors.layers.search import read_plan, search
 from glp_export.compress.compressors.layers.strategies import (
     RULES,
     STRATEGIES,
-    Effort,
     Problem,
+    SearchCost,
     Strategy,
     order_by_rule,
 )
@@ -19,8 +19,8 @@ from glp_export.compress.compressors.layers.strategies import (
 __all__ = [
     "RULES",
     "STRATEGIES",
-    "Effort",
     "Problem",
+    "SearchCost",
     "Strategy",
     "order_by_rule",
     "published_plan",

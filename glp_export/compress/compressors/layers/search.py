@@ -10,7 +10,7 @@ from glp_export.compress.compressors.layers.layer_file import read_layer_file
 from glp_export.compress.compressors.layers.published import PREFIX, published_plan
 from glp_export.compress.compressors.layers.strategies import STRATEGIES, Choice, Problem
 from glp_export.compress.plan import Candidate, Cost, Plan, Step
-from glp_export.compress.search.workbench import TrialBench
+from glp_export.compress.search.evaluator import TrialEvaluator
 from glp_export.core.errors import UsageError
 
 NOTHING = Cost()
@@ -19,7 +19,7 @@ NOTHING = Cost()
 def search(
     strategy: str,
     problem: Problem,
-    bench: TrialBench,
+    evaluator: TrialEvaluator,
     facts: dict[str, Any],
     teacher: Cost = NOTHING,
 ) -> Plan:
@@ -28,20 +28,20 @@ def search(
     Args:
         strategy: a key of `STRATEGIES`.
         problem: the layers that may go, and how many shall.
-        bench: carries out what the strategy asks for.
+        evaluator: carries out what the strategy asks for.
         facts: the plan's fields that no search changes (base model, task, versions, …).
         teacher: what the model that candidates inherit from has cost.
     """
-    choices = STRATEGIES[strategy].choose(problem, bench)
-    steps = tuple(_step(choice, len(bench.ground.select)) for choice in choices)
+    choices = STRATEGIES[strategy].choose(problem, evaluator)
+    steps = tuple(_step(choice, len(evaluator.context.select)) for choice in choices)
     return Plan(
         **facts,
         strategy=strategy,
-        seed=bench.ground.lesson.settings.seed,
-        settings=asdict(bench.ground.lesson.settings),
+        seed=evaluator.context.inputs.settings.seed,
+        settings=asdict(evaluator.context.inputs.settings),
         order=tuple(layer for choice in choices for layer in choice.removed),
         steps=steps if any(step.candidates for step in steps) else (),
-        cost=_cost(bench, facts["num_layers"], teacher),
+        cost=_cost(evaluator, facts["num_layers"], teacher),
     )
 
 
@@ -89,17 +89,17 @@ def _step(choice: Choice, rows: int) -> Step:
     )
 
 
-def _cost(bench: TrialBench, num_layers: int, teacher: Cost) -> Cost:
-    ground, asked = bench.ground, bench.asked.values()
+def _cost(evaluator: TrialEvaluator, num_layers: int, teacher: Cost) -> Cost:
+    context, asked = evaluator.context, evaluator.asked.values()
 
-    def taught(candidate: Candidate) -> int:
-        return ground.whole if candidate.examples is None else candidate.examples
+    def trained(candidate: Candidate) -> int:
+        return context.whole if candidate.examples is None else candidate.examples
 
     return Cost(
-        trainings=teacher.trainings + sum(taught(candidate) > 0 for candidate in asked),
+        trainings=teacher.trainings + sum(trained(candidate) > 0 for candidate in asked),
         sample_layers=teacher.sample_layers
-        + sum((num_layers - len(one.removed)) * taught(one) for one in asked),
+        + sum((num_layers - len(one.removed)) * trained(one) for one in asked),
         scored_sample_layers=teacher.scored_sample_layers
-        + sum((num_layers - len(one.removed)) * bench.scored for one in asked),
+        + sum((num_layers - len(one.removed)) * evaluator.scored for one in asked),
         seconds=round(teacher.seconds + sum(one.seconds for one in asked), 1),
     )

@@ -1,9 +1,9 @@
 """Where trials are carried out, one file each; a new place is a file and a row in `WORKERS`."""
 
-from glp_export.compress.search.workers.base import CarryOut, Share, Workers
+from glp_export.compress.search.workers.base import RunTrials, WorkerResources, Workers
 from glp_export.compress.search.workers.ray_cluster import RAY
 from glp_export.compress.search.workers.serial import SERIAL
 
 WORKERS: dict[str, Workers] = {workers.name: workers for workers in (SERIAL, RAY)}
 
-__all__ = ["WORKERS", "CarryOut", "Share", "Workers"]
+__all__ = ["WORKERS", "RunTrials", "WorkerResources", "Workers"]

@@ -6,10 +6,10 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from glp_export.compress.search.ground import Ground, Outcome
+from glp_export.compress.search.context import Outcome, TrialContext
 from glp_export.compress.search.trial import Trial
 
-CarryOut = Callable[[Sequence[Trial]], Generator[Outcome, None, None]]
+RunTrials = Callable[[Sequence[Trial]], Generator[Outcome, None, None]]
 """Carries out trials that do not depend on one another and yields their outcomes.
 
 They come in the order of the trials, each as soon as it and those before it are known. Closing
@@ -21,8 +21,8 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Share:
-    """What a trial may take of a machine, besides as many CPUs as `Ground.threads` says.
+class WorkerResources:
+    """What a trial may take of a machine, besides as many CPUs as `TrialContext.threads` says.
 
     Attributes:
         gpus: 0 for none; several trials may share one.
@@ -44,5 +44,5 @@ class Workers:
 
     name: str
     summary: str
-    open: Callable[[Ground, Share, Say], AbstractContextManager[CarryOut]]
+    open: Callable[[TrialContext, WorkerResources, Say], AbstractContextManager[RunTrials]]
     require: Callable[[], None] = lambda: None

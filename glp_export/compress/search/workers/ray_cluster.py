@@ -18,9 +18,9 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
-from glp_export.compress.search.ground import Ground, Outcome, carry_out, portable
+from glp_export.compress.search.context import Outcome, TrialContext, portable, run_trial
 from glp_export.compress.search.trial import Trial
-from glp_export.compress.search.workers.base import CarryOut, Say, Share, Workers
+from glp_export.compress.search.workers.base import RunTrials, Say, WorkerResources, Workers
 from glp_export.core.errors import DeviceError, UsageError
 from glp_export.core.machine import usable_cores
 
@@ -47,7 +47,9 @@ def require_ray() -> None:
 
 
 @contextmanager
-def open_cluster(ground: Ground, share: Share, say: Say) -> Iterator[CarryOut]:
+def open_cluster(
+    context: TrialContext, resources: WorkerResources, say: Say
+) -> Iterator[RunTrials]:
     """Connect when the first trial comes: a search whose candidates are all known needs no Ray.
 
     Raises:
@@ -61,7 +63,7 @@ def open_cluster(ground: Ground, share: Share, say: Say) -> Iterator[CarryOut]:
         @cache
         def cluster() -> _Cluster:
             stack.enter_context(_connected(say))
-            return _Cluster(ground, share)
+            return _Cluster(context, resources)
 
         def outcomes(trials: Sequence[Trial]) -> Generator[Outcome, None, None]:
             return cluster().outcomes(trials)
@@ -73,20 +75,20 @@ def open_cluster(ground: Ground, share: Share, say: Say) -> Iterator[CarryOut]:
 class _Cluster:
     """A ground that lies in the cluster's object store, and the trials on it."""
 
-    def __init__(self, ground: Ground, share: Share) -> None:
+    def __init__(self, context: TrialContext, resources: WorkerResources) -> None:
         import ray
 
-        self._cpus, self._gpus = ground.threads, share.gpus
+        self._cpus, self._gpus = context.threads, resources.gpus
         self._require_room()
-        threads = {f"{library}_NUM_THREADS": str(ground.threads) for library in ("OMP", "MKL")}
-        self._task = ray.remote(carry_out).options(
+        threads = {f"{library}_NUM_THREADS": str(context.threads) for library in ("OMP", "MKL")}
+        self._task = ray.remote(run_trial).options(
             num_cpus=self._cpus,
             num_gpus=self._gpus,
             max_retries=RETRIES,
             retry_exceptions=False,
             runtime_env={"env_vars": threads},
         )
-        self._ground = ray.put(portable(ground))
+        self._ground = ray.put(portable(context))
 
     def outcomes(self, trials: Sequence[Trial]) -> Generator[Outcome, None, None]:
         """Keep the cluster busy; yield each outcome in its turn."""
@@ -141,9 +143,9 @@ def _nodes() -> list[tuple[float, float]]:
     return [(node.get("CPU", 0.0), node.get("GPU", 0.0)) for node in alive]
 
 
-def _on_gpus(gpus: float, share: float) -> int:
+def _on_gpus(gpus: float, resources: float) -> int:
     """Trials that fit on a machine's GPUs; one that shares a GPU is never split over two."""
-    return int(gpus) * int(1 / share)
+    return int(gpus) * int(1 / resources)
 
 
 def _amount(cpus: float, gpus: float) -> str:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 
-from glp_export.compress.search.ground import Ground, Outcome, carry_out
+from glp_export.compress.search.context import Outcome, TrialContext, run_trial
 from glp_export.compress.search.trial import Trial
-from glp_export.compress.search.workers.base import CarryOut, Say, Share, Workers
+from glp_export.compress.search.workers.base import RunTrials, Say, WorkerResources, Workers
 
 
 @contextmanager
-def open_here(ground: Ground, share: Share, say: Say) -> Iterator[CarryOut]:
+def open_here(context: TrialContext, resources: WorkerResources, say: Say) -> Iterator[RunTrials]:
     """Carry trials out as their outcomes are asked for."""
 
     def outcomes(trials: Sequence[Trial]) -> Generator[Outcome, None, None]:
-        return (carry_out(ground, trial) for trial in trials)
+        return (run_trial(context, trial) for trial in trials)
 
     yield outcomes
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glp_export.core import numbers
-from glp_export.report.findings import metric_name
 from glp_export.report.html.picture import Canvas, Mark, Plot, drawn
 from glp_export.report.html.plots.forest import Branch, draw_forest
 from glp_export.report.html.plots.rows import heights
 from glp_export.report.html.tables import Table, columns
 from glp_export.report.html.theme import CONTENDER_COLOURS, CONTENDER_MARKS
 from glp_export.report.html.words import capital
+from glp_export.report.warnings import metric_name
 
 if TYPE_CHECKING:
     from glp_export.bench.benchmark_file import BenchmarkFile, DifferenceRow

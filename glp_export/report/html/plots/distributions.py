@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from glp_export.core import numbers
 from glp_export.report.html.picture import Canvas, Mark, Plot, drawn, x_label
 from glp_export.report.html.plots.rows import half_row, heights, row_axes
-from glp_export.report.html.speeds import series_words
+from glp_export.report.html.speeds import measurement_words
 from glp_export.report.html.tables import Table, columns
-from glp_export.report.html.theme import CONTENDER_COLOURS, stand_in
-from glp_export.report.series import (
-    Series,
-    all_series,
+from glp_export.report.html.theme import CONTENDER_COLOURS, placeholder
+from glp_export.report.measurements import (
+    Measurement,
+    all_measurements,
     headline_shape,
     model_name,
     shape_title,
@@ -47,7 +47,9 @@ def distributions(benchmark: BenchmarkFile, samples: SamplesFile | None) -> Plot
     title = f"How latency spreads at {shape_title(shape)}"
     description = (
         f"Latency of a batch in milliseconds at {shape_words(benchmark, shape)}. "
-        + "; ".join(_said(benchmark, series.rows[shape], series) for series in chosen)
+        + "; ".join(
+            _said(benchmark, measurement.rows[shape], measurement) for measurement in chosen
+        )
         + "."
     )
 
@@ -70,30 +72,30 @@ def distributions(benchmark: BenchmarkFile, samples: SamplesFile | None) -> Plot
     )
 
 
-def _chosen(benchmark: BenchmarkFile, shape: str) -> list[Series]:
+def _chosen(benchmark: BenchmarkFile, shape: str) -> list[Measurement]:
     """The series of the headline; of many, each model's fastest file and PyTorch's unpruned."""
     all_of_them = [
-        series
-        for series in all_series(benchmark, benchmark.baseline.provider)
-        if shape in series.rows
+        measurement
+        for measurement in all_measurements(benchmark, benchmark.baseline.provider)
+        if shape in measurement.rows
     ]
     if len(all_of_them) <= _MANY:
         return all_of_them
-    fastest: dict[tuple[object, ...], Series] = {}
-    for series in all_of_them:
-        row = series.any
+    fastest: dict[tuple[object, ...], Measurement] = {}
+    for measurement in all_of_them:
+        row = measurement.any
         name = (row.contender, row.layers, row.precision, row.runtime)
         if row.runtime != "onnxruntime" and row.contender != "unpruned":
             continue
         known = fastest.get(name)
-        if known is None or row_of(series, shape).p50_ms < row_of(known, shape).p50_ms:
-            fastest[name] = series
-    return [series for series in all_of_them if series in fastest.values()]
+        if known is None or row_of(measurement, shape).p50_ms < row_of(known, shape).p50_ms:
+            fastest[name] = measurement
+    return [measurement for measurement in all_of_them if measurement in fastest.values()]
 
 
-def row_of(series: Series, shape: str) -> Row:
+def row_of(measurement: Measurement, shape: str) -> Row:
     """The row of a series at a shape that it has."""
-    return series.rows[shape]
+    return measurement.rows[shape]
 
 
 def _runs(samples: SamplesFile | None) -> dict[tuple[object, ...], Runs]:
@@ -113,13 +115,14 @@ def _key(row: object) -> tuple[object, ...]:
 def _draw(
     canvas: Canvas,
     benchmark: BenchmarkFile,
-    chosen: Sequence[Series],
+    chosen: Sequence[Measurement],
     shape: str,
     runs: dict[tuple[object, ...], Runs],
 ) -> None:
-    rows = [row_of(series, shape) for series in chosen]
+    rows = [row_of(measurement, shape) for measurement in chosen]
     names = [
-        (_name(benchmark, series), CONTENDER_COLOURS[series.any.contender]) for series in chosen
+        (_name(benchmark, measurement), CONTENDER_COLOURS[measurement.any.contender])
+        for measurement in chosen
     ]
     axes = row_axes(canvas, names, right=12 if canvas.narrow else 70)
     axes.set_xscale("log")
@@ -136,7 +139,7 @@ def _draw(
                 textcoords="offset points",
                 ha="right",
                 va="center",
-                color=stand_in("ink"),
+                color=placeholder("ink"),
                 fontsize=12,
                 annotation_clip=False,
             )
@@ -164,7 +167,7 @@ def _scale(axes: Axes, low: float, high: float, count: int) -> None:
 
 def _violin(axes: Axes, number: int, row: Row, runs: Runs | None, tall: float) -> None:
     """The density of the runs up to p99, or a line where only percentiles are known."""
-    colour = stand_in(CONTENDER_COLOURS[row.contender])
+    colour = placeholder(CONTENDER_COLOURS[row.contender])
     if runs is None or len(np.unique(runs)) < 3:
         axes.hlines(number, row.p50_ms, row.p99_ms, color=colour, linewidth=3, zorder=2)
         return
@@ -192,11 +195,11 @@ def _density(values: Runs) -> tuple[Runs, Runs]:
 
 
 def _marks(axes: Axes, number: int, row: Row, tall: float) -> None:
-    colour = stand_in(CONTENDER_COLOURS[row.contender])
+    colour = placeholder(CONTENDER_COLOURS[row.contender])
     axes.vlines(
-        row.p50_ms, number - tall, number + tall, color=stand_in("ink"), linewidth=2, zorder=4
+        row.p50_ms, number - tall, number + tall, color=placeholder("ink"), linewidth=2, zorder=4
     )
-    for value, face in ((row.p90_ms, colour), (row.p99_ms, stand_in("card"))):
+    for value, face in ((row.p90_ms, colour), (row.p99_ms, placeholder("card"))):
         axes.plot(
             [value], [number], marker="D", markersize=6, markerfacecolor=face,
             markeredgecolor=colour, markeredgewidth=1.5, zorder=3, clip_on=False,
@@ -207,28 +210,28 @@ def _low(row: Row, runs: Runs | None) -> float:
     return row.p50_ms if runs is None else float(runs.min())
 
 
-def _name(benchmark: BenchmarkFile, series: Series) -> str:
-    return f"{model_name(benchmark, series.any)}, {series_words(series)}"
+def _name(benchmark: BenchmarkFile, measurement: Measurement) -> str:
+    return f"{model_name(benchmark, measurement.any)}, {measurement_words(measurement)}"
 
 
-def _said(benchmark: BenchmarkFile, row: Row, series: Series) -> str:
+def _said(benchmark: BenchmarkFile, row: Row, measurement: Measurement) -> str:
     return (
-        f"{_name(benchmark, series)}: median {numbers.milliseconds(row.p50_ms)}, p90 "
+        f"{_name(benchmark, measurement)}: median {numbers.milliseconds(row.p50_ms)}, p90 "
         f"{numbers.milliseconds(row.p90_ms)}, p99 {numbers.milliseconds(row.p99_ms)}"
     )
 
 
 def _caption(
-    benchmark: BenchmarkFile, chosen: Sequence[Series], shape: str, with_runs: bool
+    benchmark: BenchmarkFile, chosen: Sequence[Measurement], shape: str, with_runs: bool
 ) -> str:
     what = (
         "The body is the density of all counted runs up to p99."
         if with_runs
         else "The raw runs were not kept, so only their percentiles are drawn."
     )
-    left_out = len(all_series(benchmark, benchmark.baseline.provider)) - len(chosen)
+    left_out = len(all_measurements(benchmark, benchmark.baseline.provider)) - len(chosen)
     some = " Of each model the fastest file in ONNX Runtime; the table has all." if left_out else ""
-    fewest = min(row_of(series, shape).samples for series in chosen)
+    fewest = min(row_of(measurement, shape).samples for measurement in chosen)
     tail = (
         f" With {fewest} runs p99 is little more than the slowest that were seen."
         if fewest < 200
@@ -239,12 +242,12 @@ def _caption(
 
 def _table(benchmark: BenchmarkFile) -> Table:
     rows = []
-    for series in all_series(benchmark, benchmark.baseline.provider):
-        for shape in (name for name in shapes(benchmark) if name in series.rows):
-            row = row_of(series, shape)
+    for measurement in all_measurements(benchmark, benchmark.baseline.provider):
+        for shape in (name for name in shapes(benchmark) if name in measurement.rows):
+            row = row_of(measurement, shape)
             rows.append(
                 (
-                    _name(benchmark, series),
+                    _name(benchmark, measurement),
                     shape_title(shape),
                     *map(numbers.milliseconds, (row.p50_ms, row.p90_ms, row.p99_ms, row.mean_ms)),
                     f"{row.p99_ms / row.p50_ms:.2f}",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from glp_export.report.html.picture import Canvas, x_label
 from glp_export.report.html.plots.rows import row_axes
-from glp_export.report.html.theme import stand_in
+from glp_export.report.html.theme import placeholder
 
 
 @dataclass(frozen=True)
@@ -26,17 +26,17 @@ class Branch:
 def draw_forest(canvas: Canvas, branches: Sequence[Branch], line: float, unit: str) -> None:
     """Draw them, and an upright line at the value that says "no difference"."""
     axes = row_axes(canvas, [(branch.name, "ink") for branch in branches])
-    axes.axvline(line, color=stand_in("muted"), linewidth=1.2, linestyle="-", zorder=1)
+    axes.axvline(line, color=placeholder("muted"), linewidth=1.2, linestyle="-", zorder=1)
     ends = [line]
     for row, branch in enumerate(branches):
         if branch.value is None:
             continue
         ends += [branch.low, branch.high]
-        colour = stand_in(branch.colour)
+        colour = placeholder(branch.colour)
         axes.hlines(row, branch.low, branch.high, color=colour, linewidth=2, zorder=2)
         axes.plot(
             [branch.value], [row], marker=branch.marker, markersize=9, markeredgewidth=1.8,
-            markerfacecolor=stand_in("card") if branch.hollow else colour,
+            markerfacecolor=placeholder("card") if branch.hollow else colour,
             markeredgecolor=colour, zorder=3,
         )  # fmt: skip
     room = 0.08 * (max(ends) - min(ends) or 1)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glp_export.core import numbers
-from glp_export.report.findings import metric_name
 from glp_export.report.frontier import verdict
 from glp_export.report.html.picture import Canvas, Mark, Plot, drawn, x_label, y_label
 from glp_export.report.html.tables import Table, columns
-from glp_export.report.html.theme import CONTENDER_COLOURS, CONTENDER_MARKS, stand_in
+from glp_export.report.html.theme import CONTENDER_COLOURS, CONTENDER_MARKS, placeholder
 from glp_export.report.html.words import capital
-from glp_export.report.series import CONTENDERS, shape_title
+from glp_export.report.measurements import CONTENDERS, shape_title
+from glp_export.report.warnings import metric_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,7 +55,7 @@ def _draw(canvas: Canvas, frontier: Frontier, metric: str) -> None:
     axes.plot(
         [point.p50_ms for point in best],
         [point.value for point in best],
-        color=stand_in("accent"),
+        color=placeholder("accent"),
         linewidth=1,
         linestyle=(0, (4, 4)),
         zorder=1,
@@ -75,7 +75,7 @@ def _draw(canvas: Canvas, frontier: Frontier, metric: str) -> None:
 
 
 def _point(axes: Axes, point: FrontierPoint) -> None:
-    colour = stand_in(CONTENDER_COLOURS[point.contender])
+    colour = placeholder(CONTENDER_COLOURS[point.contender])
     left, right = _ends(point)
     axes.hlines(point.value, left, right, color=colour, linewidth=1.3, zorder=2)
     axes.vlines(point.p50_ms, point.low, point.high, color=colour, linewidth=1.3, zorder=2)
@@ -84,7 +84,7 @@ def _point(axes: Axes, point: FrontierPoint) -> None:
         [point.value],
         marker=CONTENDER_MARKS[point.contender][0],
         markersize=9,
-        markerfacecolor=colour if point.precision == "fp32" else stand_in("card"),
+        markerfacecolor=colour if point.precision == "fp32" else placeholder("card"),
         markeredgecolor=colour,
         markeredgewidth=1.8,
         zorder=3,

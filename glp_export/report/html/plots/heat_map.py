@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from glp_export.report.findings import metric_name
 from glp_export.report.html.picture import (
     NARROW,
     WIDE,
@@ -16,13 +15,14 @@ from glp_export.report.html.picture import (
     x_label,
     y_label,
 )
-from glp_export.report.html.removal import (
+from glp_export.report.html.pruning import (
     Compared,
     candidates_table,
     chosen_by_loss,
     compared,
 )
-from glp_export.report.html.theme import stand_in
+from glp_export.report.html.theme import placeholder
+from glp_export.report.warnings import metric_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -120,8 +120,8 @@ def _cell(
                 (x - 0.46, y - 0.44),
                 0.92,
                 0.88,
-                facecolor="none" if shade is None else stand_in(f"heat-{shade}"),
-                edgecolor=stand_in("ink") if went else "none",
+                facecolor="none" if shade is None else placeholder(f"heat-{shade}"),
+                edgecolor=placeholder("ink") if went else "none",
                 linewidth=2.2 if went else 0,
                 clip_on=False,
                 zorder=2 if went else 1,
@@ -140,7 +140,7 @@ def _cell(
         return
     weight = "bold" if went else "normal"
     axes.text(
-        x, y, text, color=stand_in(ink), fontsize=11, ha="center", va="center", zorder=3,
+        x, y, text, color=placeholder(ink), fontsize=11, ha="center", va="center", zorder=3,
         fontweight=weight,
     )  # fmt: skip
 

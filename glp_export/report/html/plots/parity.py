@@ -12,12 +12,12 @@ from glp_export.core import numbers
 from glp_export.report.html.picture import Canvas, Mark, Plot, drawn, x_label
 from glp_export.report.html.plots.rows import half_row, heights, row_axes
 from glp_export.report.html.tables import Table, columns
-from glp_export.report.html.theme import stand_in
+from glp_export.report.html.theme import placeholder
 from glp_export.report.parity_table import agreement, worst_shape
 
 if TYPE_CHECKING:
     from glp_export.artifact.parity_report import FileParity
-    from glp_export.report.html.material import Material
+    from glp_export.report.html.report_data import ReportData
 
 _NAME = "parity"
 
@@ -28,12 +28,17 @@ class _Line:
     file: FileParity
 
 
-def parity(material: Material) -> Plot | None:
+def parity(report_data: ReportData) -> Plot | None:
     """One row a file: mean and largest difference, the worst probe, and the tolerance."""
     lines = [
-        _Line(f"{rung.depth} layers, {file.variant}" if material.is_ladder else file.variant, file)
-        for rung in material.rungs
-        for file in rung.parity.files
+        _Line(
+            f"{sweep_variant.depth} layers, {file.variant}"
+            if report_data.is_sweep
+            else file.variant,
+            file,
+        )
+        for sweep_variant in report_data.sweep_variants
+        for file in sweep_variant.parity.files
     ]
     if not lines:
         return None
@@ -71,7 +76,7 @@ def _draw(canvas: Canvas, lines: Sequence[_Line]) -> None:
     low, high = (min(seen), max(seen)) if seen else (1e-7, 1e-3)
     floor = 10.0 ** np.floor(np.log10(low) - 0.3)
     axes.set_xlim(floor, 10.0 ** np.ceil(np.log10(high) + 0.3))
-    accent, card = stand_in("accent"), stand_in("card")
+    accent, card = placeholder("accent"), placeholder("card")
     for number, line in enumerate(lines):
         mean, largest, probe, tolerance = _values(line.file)
         if mean is not None and largest is not None:
@@ -79,7 +84,7 @@ def _draw(canvas: Canvas, lines: Sequence[_Line]) -> None:
             axes.hlines(number, *ends, color=accent, linewidth=1.3)
         for value, mark, face, edge in (
             (mean, "o", card, accent),
-            (probe, "^", stand_in("distilled"), stand_in("distilled")),
+            (probe, "^", placeholder("distilled"), placeholder("distilled")),
             (largest, "o", accent, accent),
         ):
             if value is not None:
@@ -89,7 +94,9 @@ def _draw(canvas: Canvas, lines: Sequence[_Line]) -> None:
                 )  # fmt: skip
         if tolerance is not None:
             tall = half_row(canvas)
-            axes.vlines(tolerance, number - tall, number + tall, color=stand_in("ink"), linewidth=2)
+            axes.vlines(
+                tolerance, number - tall, number + tall, color=placeholder("ink"), linewidth=2
+            )
     axes.xaxis.set_major_formatter(lambda value, _: _power(value))
     axes.minorticks_off()
     x_label(axes, "difference of a logit (logits, logarithmic)")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from glp_export.report.html.picture import Canvas
-from glp_export.report.html.theme import stand_in
+from glp_export.report.html.theme import placeholder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +46,7 @@ def row_axes(canvas: Canvas, names: Sequence[tuple[str, str]], right: float = 16
             textcoords="offset points",
             ha="left" if canvas.narrow else "right",
             va="bottom" if canvas.narrow else "center",
-            color=stand_in(colour),
+            color=placeholder(colour),
             fontsize=12,
             annotation_clip=False,
             zorder=5,

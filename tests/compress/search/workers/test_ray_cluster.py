@@ -15,16 +15,16 @@ import psutil
 import pytest
 from datasets import load_from_disk
 
-from glp_export.compress.search.ground import Ground, portable
+from glp_export.compress.search.context import TrialContext, portable
 from glp_export.compress.search.trial import Trial
-from glp_export.compress.search.workers import WORKERS, Share
+from glp_export.compress.search.workers import WORKERS, WorkerResources
 from glp_export.core.errors import DeviceError, ModelError, UsageError
 from glp_export.encoder import (
     RECOVERIES,
     DistillSettings,
-    Lesson,
     ModelSource,
     Recovery,
+    TrainingInputs,
     TrainSettings,
     load_model,
     load_tokenizer,
@@ -55,7 +55,7 @@ def cluster(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def ground(encoder, data, tmp_path_factory):
+def context(encoder, data, tmp_path_factory):
     """A tiny BERT that imitates itself; examples in memory-mapped files, as the hub's are."""
     loaded = load_task_data(DataSpec(dataset=str(data)))
     source = ModelSource(str(encoder))
@@ -64,14 +64,14 @@ def ground(encoder, data, tmp_path_factory):
         on_disk(encode(part, loaded.task, tokenizer, 64), tmp_path_factory.mktemp("rows"))
         for part in (loaded.fit, loaded.select)
     )
-    lesson = Lesson(
+    inputs = TrainingInputs(
         examples=fit.select(range(48)),
         tokenizer=tokenizer,
         teacher_logits=predict(ancestor, fit.select(range(48)), tokenizer),
         settings=TrainSettings(epochs=1, learning_rate=1e-3, batch_size=8),
         distillation=DistillSettings(),
     )
-    return Ground(ancestor, lesson, RECOVERIES["distill"], loaded.task, select, True, 1)
+    return TrialContext(ancestor, inputs, RECOVERIES["distill"], loaded.task, select, True, 1)
 
 
 def on_disk(rows, directory):
@@ -79,9 +79,9 @@ def on_disk(rows, directory):
     return load_from_disk(str(directory))
 
 
-def carried_out(name, ground, trials=TRIALS):
-    with WORKERS[name].open(ground, Share(), lambda message: None) as carry_out:
-        return list(carry_out(trials))
+def carried_out(name, context, trials=TRIALS):
+    with WORKERS[name].open(context, WorkerResources(), lambda message: None) as run_trial:
+        return list(run_trial(trials))
 
 
 def plain(outcomes):
@@ -96,24 +96,24 @@ def plain(outcomes):
     ]
 
 
-def taught_by(ground, teach):
-    recovery = ground.recovery
-    return replace(ground, recovery=Recovery(recovery.name, recovery.summary, True, teach))
+def taught_by(context, train):
+    recovery = context.recovery
+    return replace(context, recovery=Recovery(recovery.name, recovery.summary, True, train))
 
 
-def killed_the_first_time(directory, student, lesson, progress):
+def killed_the_first_time(directory, student, inputs, progress):
     (Path(directory) / str(time.time_ns())).touch()
     if len(list(Path(directory).iterdir())) == 1:
         os.kill(os.getpid(), signal.SIGKILL)
-    return RECOVERIES["distill"].teach(student, lesson, progress)
+    return RECOVERIES["distill"].train(student, inputs, progress)
 
 
-def unteachable(directory, student, lesson, progress):
+def unteachable(directory, student, inputs, progress):
     (Path(directory) / str(time.time_ns())).touch()
     raise ModelError("the model cannot be taught", where="here", fix="take another")
 
 
-def endless(directory, student, lesson, progress):
+def endless(directory, student, inputs, progress):
     """Teach a student of three layers nothing, and one of fewer for ever."""
     if student.config.num_hidden_layers < 3:
         (Path(directory) / str(os.getpid())).touch()
@@ -121,47 +121,47 @@ def endless(directory, student, lesson, progress):
     return student
 
 
-def test_an_address_where_nobody_answers_is_told_at_once(ground, monkeypatch):
+def test_an_address_where_nobody_answers_is_told_at_once(context, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
     monkeypatch.setenv("RAY_ADDRESS", address)  # before the cluster below: Ray has one at a time
     with (
-        WORKERS["ray"].open(ground, Share(), print) as carry_out,
+        WORKERS["ray"].open(context, WorkerResources(), print) as run_trial,
         pytest.raises(DeviceError, match=f"no Ray cluster at {address}"),
     ):
-        carry_out(TRIALS)
+        run_trial(TRIALS)
 
 
-def test_candidates_are_those_of_the_serial_workers_bit_for_bit(cluster, ground):
-    assert plain(carried_out("ray", ground)) == plain(carried_out("serial", ground))
+def test_candidates_are_those_of_the_serial_workers_bit_for_bit(cluster, context):
+    assert plain(carried_out("ray", context)) == plain(carried_out("serial", context))
 
 
-def test_trials_after_a_first_step_stand_on_the_same_ground(cluster, ground):
-    with WORKERS["ray"].open(ground, Share(), lambda message: None) as carry_out:
-        steps = [list(carry_out(TRIALS[:2])), list(carry_out(TRIALS[2:]))]
+def test_trials_after_a_first_step_stand_on_the_same_ground(cluster, context):
+    with WORKERS["ray"].open(context, WorkerResources(), lambda message: None) as run_trial:
+        steps = [list(run_trial(TRIALS[:2])), list(run_trial(TRIALS[2:]))]
     assert [outcome.candidate.trial for step in steps for outcome in step] == TRIALS
 
 
-def test_a_killed_worker_costs_time_and_nothing_else(cluster, ground, tmp_path):
-    shaky = taught_by(ground, partial(killed_the_first_time, str(tmp_path)))
+def test_a_killed_worker_costs_time_and_nothing_else(cluster, context, tmp_path):
+    shaky = taught_by(context, partial(killed_the_first_time, str(tmp_path)))
     outcomes = carried_out("ray", shaky, TRIALS[:2])
     assert len(list(tmp_path.iterdir())) == 3
-    assert plain(outcomes) == plain(carried_out("serial", ground, TRIALS[:2]))
+    assert plain(outcomes) == plain(carried_out("serial", context, TRIALS[:2]))
 
 
-def test_an_error_in_a_trial_arrives_as_itself_and_is_not_tried_again(cluster, ground, tmp_path):
+def test_an_error_in_a_trial_arrives_as_itself_and_is_not_tried_again(cluster, context, tmp_path):
     with pytest.raises(ModelError, match="cannot be taught") as caught:
-        carried_out("ray", taught_by(ground, partial(unteachable, str(tmp_path))), TRIALS[:1])
+        carried_out("ray", taught_by(context, partial(unteachable, str(tmp_path))), TRIALS[:1])
     assert type(caught.value) is ModelError
     assert (caught.value.where, caught.value.fix) == ("here", "take another")
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_search_that_stops_leaves_nothing_running(cluster, ground, tmp_path):
-    stuck = taught_by(ground, partial(endless, str(tmp_path)))
+def test_a_search_that_stops_leaves_nothing_running(cluster, context, tmp_path):
+    stuck = taught_by(context, partial(endless, str(tmp_path)))
     trials = [Trial((0,)), *(Trial(removed) for removed in combinations(range(4), 2))]
-    with WORKERS["ray"].open(stuck, Share(), lambda message: None) as carry_out:
-        outcomes = carry_out(trials)
+    with WORKERS["ray"].open(stuck, WorkerResources(), lambda message: None) as run_trial:
+        outcomes = run_trial(trials)
         assert next(outcomes).candidate.removed == (0,)
         assert wait_for(lambda: any(tmp_path.iterdir()))
         outcomes.close()
@@ -181,31 +181,33 @@ def wait_for(condition, seconds=20.0):
 
 @pytest.mark.parametrize(
     ("threads", "share", "needs"),
-    [(3, Share(), "3 CPUs"), (1, Share(gpus=0.5), "1 CPU and 0.5 GPU")],
+    [(3, WorkerResources(), "3 CPUs"), (1, WorkerResources(gpus=0.5), "1 CPU and 0.5 GPU")],
 )
-def test_a_candidate_too_large_for_every_machine_is_refused(cluster, ground, threads, share, needs):
+def test_a_candidate_too_large_for_every_machine_is_refused(
+    cluster, context, threads, share, needs
+):
     with (
-        WORKERS["ray"].open(replace(ground, threads=threads), share, print) as carry_out,
+        WORKERS["ray"].open(replace(context, threads=threads), share, print) as run_trial,
         pytest.raises(DeviceError, match=f"needs {needs}, and the largest .* has 2 CPUs") as caught,
     ):
-        carry_out(TRIALS)
+        run_trial(TRIALS)
     assert "--worker-cpus" in caught.value.fix
 
 
-def test_a_search_that_asks_for_nothing_starts_no_cluster(ground):
+def test_a_search_that_asks_for_nothing_starts_no_cluster(context):
     said = []
-    with WORKERS["ray"].open(ground, Share(), said.append):
+    with WORKERS["ray"].open(context, WorkerResources(), said.append):
         pass
     assert said == []
 
 
-def test_a_ground_that_travels_needs_no_file(ground):
-    sent = portable(ground)
-    assert ground.select.cache_files
-    assert not sent.select.cache_files + sent.lesson.examples.cache_files
-    assert sent.select.features == ground.select.features
-    assert sent.lesson.examples[:] == ground.lesson.examples[:]
-    assert np.array_equal(sent.select["labels"][:], ground.select["labels"][:])
+def test_a_ground_that_travels_needs_no_file(context):
+    sent = portable(context)
+    assert context.select.cache_files
+    assert not sent.select.cache_files + sent.inputs.examples.cache_files
+    assert sent.select.features == context.select.features
+    assert sent.inputs.examples[:] == context.inputs.examples[:]
+    assert np.array_equal(sent.select["labels"][:], context.select["labels"][:])
 
 
 def test_without_ray_the_user_is_told_what_to_install(monkeypatch):

@@ -2,8 +2,8 @@
 
 from glp_export.compress.compressors.layers.strategies.base import (
     Choice,
-    Effort,
     Problem,
+    SearchCost,
     Strategy,
     best,
 )
@@ -28,8 +28,8 @@ __all__ = [
     "RULES",
     "STRATEGIES",
     "Choice",
-    "Effort",
     "Problem",
+    "SearchCost",
     "Strategy",
     "best",
     "order_by_rule",

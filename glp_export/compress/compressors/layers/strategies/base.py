@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from glp_export.compress.plan import Candidate
+from glp_export.compress.search.evaluator import Evaluator
 from glp_export.compress.search.trial import Removed
-from glp_export.compress.search.workbench import Workbench
 
 
 @dataclass(frozen=True)
@@ -46,48 +46,48 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Lot:
+class TrialGroup:
     """Trials that cost alike.
 
     Attributes:
         trials: how many.
-        gone: layers that each of their models lacks.
+        removed: layers that each of their models lacks.
         examples: that each is taught from; None for the whole teaching.
     """
 
     trials: int
-    gone: int
+    removed: int
     examples: int | None = None
 
 
 @dataclass(frozen=True)
-class Effort:
+class SearchCost:
     """What a strategy may spend on a problem, at most.
 
     Attributes:
-        lots: the candidates that are carried out.
+        groups: the candidates that are carried out.
         teachers: whole trainings of the unpruned model before them.
         certain: whether it spends all of it in any case.
     """
 
-    lots: tuple[Lot, ...] = ()
+    groups: tuple[TrialGroup, ...] = ()
     teachers: int = 0
     certain: bool = True
 
     @property
     def trials(self) -> int:
         """Candidates that are carried out."""
-        return sum(lot.trials for lot in self.lots)
+        return sum(group.trials for group in self.groups)
 
     @property
     def trainings(self) -> int:
         """Whole trainings, the teacher's included."""
-        return self.teachers + sum(lot.trials for lot in self.lots if lot.examples is None)
+        return self.teachers + sum(group.trials for group in self.groups if group.examples is None)
 
     @property
     def examples(self) -> int:
         """Examples of the shorter lessons, all together."""
-        return sum(lot.trials * (lot.examples or 0) for lot in self.lots)
+        return sum(group.trials * (group.examples or 0) for group in self.groups)
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Strategy:
     Attributes:
         name: as given to `--search`.
         summary: one line for people.
-        effort: what it may spend on a problem.
+        search_cost: what it may spend on a problem.
         choose: makes the choices, asking for trials as it goes.
         needs_teacher: candidates inherit the fine-tuned model's layers and imitate it; else they
             inherit the pretrained ones and learn the labels, as in the paper.
@@ -106,8 +106,8 @@ class Strategy:
 
     name: str
     summary: str
-    effort: Callable[[Problem], Effort]
-    choose: Callable[[Problem, Workbench], list[Choice]]
+    search_cost: Callable[[Problem], SearchCost]
+    choose: Callable[[Problem, Evaluator], list[Choice]]
     needs_teacher: bool = False
     nested: bool = True
 

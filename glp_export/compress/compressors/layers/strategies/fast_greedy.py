@@ -19,17 +19,17 @@ from numpy.typing import NDArray
 
 from glp_export.compress.compressors.layers.strategies.base import (
     Choice,
-    Effort,
-    Lot,
     Problem,
+    SearchCost,
     Strategy,
+    TrialGroup,
 )
 from glp_export.compress.compressors.layers.strategies.fixed import order_by_rule
 from glp_export.compress.plan import Candidate
+from glp_export.compress.search.comparison import TrialBatch
 from glp_export.compress.search.confidence import probability_smaller
-from glp_export.compress.search.race import Heat
+from glp_export.compress.search.evaluator import Evaluator
 from glp_export.compress.search.trial import Removed, Trial
-from glp_export.compress.search.workbench import Workbench
 
 RIVALS = ("alternate", "symmetric", "top")
 """What the order that was found has to beat; Sajjad et al. 2023 compare the same."""
@@ -40,53 +40,60 @@ class FastGreedy:
     """The procedure, and what it is generous with.
 
     Attributes:
-        lesson: training examples that every candidate of a step is taught from.
+        examples_per_candidate: training examples that every candidate of a step is taught from.
         play_off: those of each round of the play-off; none of them for no play-off. After a round
             the better two go on, unless one is surely the best.
-        sure: the probability that ends the play-off.
+        confidence: the probability that ends the play-off.
     """
 
-    lesson: int = 128
+    examples_per_candidate: int = 128
     play_off: tuple[int, ...] = (512, 1024)
-    sure: float = 0.95
+    confidence: float = 0.95
 
-    def choose(self, problem: Problem, bench: Workbench) -> list[Choice]:
+    def choose(self, problem: Problem, evaluator: Evaluator) -> list[Choice]:
         """Take away, again and again, the layer without which a fresh head does best."""
         found: list[Choice] = []
-        gone: Removed = ()
+        removed: Removed = ()
         for step in range(problem.cuts):
-            left = [tuple(sorted((*gone, one))) for one in problem.layers if one not in gone]
-            heat = Heat(f"step {step + 1} of {problem.cuts}", gone)
-            found.append(_choose_one(gone, _teach(left, self.lesson, 1, bench, heat)))
-            gone = tuple(sorted((*gone, *found[-1].removed)))
-        return self._play_off(problem, found, bench)
+            left = [tuple(sorted((*removed, one))) for one in problem.layers if one not in removed]
+            batch = TrialBatch(f"step {step + 1} of {problem.cuts}", removed)
+            found.append(
+                _choose_one(removed, _train(left, self.examples_per_candidate, 1, evaluator, batch))
+            )
+            removed = tuple(sorted((*removed, *found[-1].removed)))
+        return self._play_off(problem, found, evaluator)
 
-    def effort(self, problem: Problem) -> Effort:
+    def search_cost(self, problem: Problem) -> SearchCost:
         """The teacher, a lesson for every candidate, the rounds of the play-off."""
         steps = (
-            Lot(len(problem.layers) - step, step + 1, self.lesson) for step in range(problem.cuts)
+            TrialGroup(len(problem.layers) - step, step + 1, self.examples_per_candidate)
+            for step in range(problem.cuts)
         )
         play_off = (
-            Lot((2 if number else 1 + len(RIVALS)) * problem.seeds, _judged(problem), examples)
+            TrialGroup(
+                (2 if number else 1 + len(RIVALS)) * problem.seeds, _judged(problem), examples
+            )
             for number, examples in enumerate(self.play_off)
         )
-        return Effort((*steps, *play_off), teachers=1, certain=not self.play_off)
+        return SearchCost((*steps, *play_off), teachers=1, certain=not self.play_off)
 
-    def _play_off(self, problem: Problem, found: list[Choice], bench: Workbench) -> list[Choice]:
+    def _play_off(
+        self, problem: Problem, found: list[Choice], evaluator: Evaluator
+    ) -> list[Choice]:
         """Let the rules' orders try to beat the one that was found; the winner's choices."""
         judged = _judged(problem)
-        orders = {_gone(found, judged): found}
+        orders = {_removed(found, judged): found}
         for rule in RIVALS:
             choices = [Choice((layer,)) for layer in order_by_rule(rule, problem)]
-            orders.setdefault(_gone(choices, judged), choices)
-        rounds: list[list[_Taught]] = []
+            orders.setdefault(_removed(choices, judged), choices)
+        rounds: list[list[_TrainedCandidate]] = []
         players = list(orders)
         for examples in self.play_off if len(orders) > 1 else ():
-            heat = Heat(f"play-off, round {len(rounds) + 1}")
-            rounds.append(_teach(players, examples, problem.seeds, bench, heat))
+            batch = TrialBatch(f"play-off, round {len(rounds) + 1}")
+            rounds.append(_train(players, examples, problem.seeds, evaluator, batch))
             first, second, *_ = rounds[-1]
             players = [first.removed, second.removed]
-            if first.surely(second) >= self.sure:
+            if first.probability_better(second) >= self.confidence:
                 break
         if not rounds:
             return found
@@ -100,38 +107,38 @@ def _judged(problem: Problem) -> int:
     return min(problem.judged or problem.cuts, problem.cuts)
 
 
-def _gone(choices: Sequence[Choice], count: int) -> Removed:
+def _removed(choices: Sequence[Choice], count: int) -> Removed:
     """The layers that the first so many choices remove."""
     return tuple(sorted(layer for choice in choices[:count] for layer in choice.removed))
 
 
-def _choose_one(gone: Removed, ranked: Sequence[_Taught]) -> Choice:
+def _choose_one(removed: Removed, ranked: Sequence[_TrainedCandidate]) -> Choice:
     """The first of the candidates that were taught, with how surely it is the best."""
     tried = _candidates(ranked)
-    choice = Choice(tuple(set(ranked[0].removed) - set(gone)), tried, tried[0])
+    choice = Choice(tuple(set(ranked[0].removed) - set(removed)), tried, tried[0])
     return choice if len(ranked) == 1 else _with_lead(choice, ranked)
 
 
-def _decided(choice: Choice, rounds: Sequence[Sequence[_Taught]]) -> Choice:
+def _decided(choice: Choice, rounds: Sequence[Sequence[_TrainedCandidate]]) -> Choice:
     """The step at which orders were compared: the play-off, last round first, then its own look."""
     tried = [candidate for ranked in reversed(rounds) for candidate in _candidates(ranked)]
     whole = replace(choice, candidates=[*tried, *choice.candidates], winner=tried[0])
     return _with_lead(whole, rounds[-1])
 
 
-def _candidates(ranked: Sequence[_Taught]) -> list[Candidate]:
-    return [candidate for taught in ranked for candidate in taught.candidates]
+def _candidates(ranked: Sequence[_TrainedCandidate]) -> list[Candidate]:
+    return [candidate for trained in ranked for candidate in trained.candidates]
 
 
-def _with_lead(choice: Choice, ranked: Sequence[_Taught]) -> Choice:
+def _with_lead(choice: Choice, ranked: Sequence[_TrainedCandidate]) -> Choice:
     if ranked[1].losses is None:  # it diverged: there is nothing to measure the lead by
         return choice
     lead = ranked[1].loss - ranked[0].loss
-    return replace(choice, lead=lead, probability=ranked[0].surely(ranked[1]))
+    return replace(choice, lead=lead, probability=ranked[0].probability_better(ranked[1]))
 
 
 @dataclass(frozen=True)
-class _Taught:
+class _TrainedCandidate:
     """One set of layers gone, taught with one or several seeds.
 
     Attributes:
@@ -146,26 +153,30 @@ class _Taught:
     def loss(self) -> float:
         return inf if self.losses is None else float(self.losses.mean())
 
-    def surely(self, other: _Taught) -> float:
+    def probability_better(self, other: _TrainedCandidate) -> float:
         """How surely this one is the better of two."""
         if self.losses is None or other.losses is None:
             return 1.0
         return probability_smaller(self.losses, other.losses)
 
 
-def _teach(
-    candidates: Sequence[Removed], examples: int, seeds: int, bench: Workbench, heat: Heat
-) -> list[_Taught]:
+def _train(
+    candidates: Sequence[Removed],
+    examples: int,
+    seeds: int,
+    evaluator: Evaluator,
+    batch: TrialBatch,
+) -> list[_TrainedCandidate]:
     """Teach each candidate from so many examples; the best comes first, the highest on a tie."""
-    trials = [Trial(gone, examples, seed) for gone in candidates for seed in range(seeds)]
-    outcomes = dict(zip(trials, bench.outcomes(trials, heat), strict=True))
-    taught = []
-    for gone in candidates:
-        own = {trial: one for trial, one in outcomes.items() if trial.removed == gone}
+    trials = [Trial(removed, examples, seed) for removed in candidates for seed in range(seeds)]
+    outcomes = dict(zip(trials, evaluator.outcomes(trials, batch), strict=True))
+    trained = []
+    for removed in candidates:
+        own = {trial: one for trial, one in outcomes.items() if trial.removed == removed}
         diverged = any(one.loss is None for one in own.values())
-        losses = None if diverged else np.mean([bench.losses(trial) for trial in own], axis=0)
-        taught.append(_Taught(gone, tuple(own.values()), losses))
-    return sorted(taught, key=lambda one: (one.loss, tuple(-layer for layer in one.removed)))
+        losses = None if diverged else np.mean([evaluator.losses(trial) for trial in own], axis=0)
+        trained.append(_TrainedCandidate(removed, tuple(own.values()), losses))
+    return sorted(trained, key=lambda one: (one.loss, tuple(-layer for layer in one.removed)))
 
 
 _DEFAULT = FastGreedy()
@@ -173,7 +184,7 @@ _DEFAULT = FastGreedy()
 FAST_GREEDY = Strategy(
     "fast-greedy",
     "from the fine-tuned model, by short lessons and refitted heads; never below the rules",
-    _DEFAULT.effort,
+    _DEFAULT.search_cost,
     _DEFAULT.choose,
     needs_teacher=True,
 )

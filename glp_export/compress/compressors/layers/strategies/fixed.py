@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from glp_export.compress.compressors.layers.strategies.base import (
     Choice,
-    Effort,
     Problem,
+    SearchCost,
     Strategy,
 )
-from glp_export.compress.search.workbench import Workbench
+from glp_export.compress.search.evaluator import Evaluator
 
 Layers = tuple[int, ...]
 Rule = Callable[[Layers], Layers]
@@ -47,10 +47,10 @@ def order_by_rule(rule: str, problem: Problem) -> Layers:
 
 
 def _strategy(rule: str, summary: str) -> Strategy:
-    def choose(problem: Problem, bench: Workbench) -> list[Choice]:
+    def choose(problem: Problem, evaluator: Evaluator) -> list[Choice]:
         return [Choice((layer,)) for layer in order_by_rule(rule, problem)]
 
-    return Strategy(rule, summary, lambda problem: Effort(), choose)
+    return Strategy(rule, summary, lambda problem: SearchCost(), choose)
 
 
 TOP = _strategy("top", "drop the top layers, no training")

@@ -7,35 +7,35 @@ from math import comb
 
 from glp_export.compress.compressors.layers.strategies.base import (
     Choice,
-    Effort,
-    Lot,
     Problem,
+    SearchCost,
     Strategy,
+    TrialGroup,
     best,
 )
-from glp_export.compress.search.race import Heat
+from glp_export.compress.search.comparison import TrialBatch
+from glp_export.compress.search.evaluator import Evaluator
 from glp_export.compress.search.trial import Trial
-from glp_export.compress.search.workbench import Workbench
 
 
-def choose(problem: Problem, bench: Workbench) -> list[Choice]:
+def choose(problem: Problem, evaluator: Evaluator) -> list[Choice]:
     """Score all sets of the wanted size and keep the best; the order within it says nothing."""
-    trials = [Trial(gone) for gone in combinations(problem.layers, problem.cuts)]
-    tried = bench.outcomes(trials, Heat("all combinations"))
+    trials = [Trial(removed) for removed in combinations(problem.layers, problem.cuts)]
+    tried = evaluator.outcomes(trials, TrialBatch("all combinations"))
     by_removed = {candidate.removed: candidate for candidate in tried}
-    removed = best({gone: candidate.score for gone, candidate in by_removed.items()})
+    removed = best({removed: candidate.score for removed, candidate in by_removed.items()})
     return [Choice(removed, tried, by_removed[removed])]
 
 
-def effort(problem: Problem) -> Effort:
+def search_cost(problem: Problem) -> SearchCost:
     """One training for each combination."""
-    return Effort((Lot(comb(len(problem.layers), problem.cuts), gone=problem.cuts),))
+    return SearchCost((TrialGroup(comb(len(problem.layers), problem.cuts), removed=problem.cuts),))
 
 
 OPTIMAL = Strategy(
     "optimal",
     "every combination of layers (the paper's comparison for two cuts)",
-    effort,
+    search_cost,
     choose,
     nested=False,
 )

@@ -12,36 +12,36 @@ from numpy.typing import NDArray
 from glp_export.compress.plan import Candidate
 from glp_export.compress.search.confidence import probability_smaller
 from glp_export.compress.search.trial import Removed
-from glp_export.core.progress import Entrant, Standings
+from glp_export.core.progress import RankedCandidate, Standings
 
 Losses = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Heat:
+class TrialBatch:
     """What a comparison is about.
 
     Attributes:
         title: `step 2 of 3`; empty where nobody needs to follow it.
-        gone: the layers that went for good before.
+        removed: the layers that went for good before.
     """
 
     title: str = ""
-    gone: Removed = ()
+    removed: Removed = ()
 
 
 @dataclass
-class Race:
+class Comparison:
     """Ranks candidates as strategies do: by loss where there is one, else by rounded score.
 
     Attributes:
-        heat: what it is about.
+        batch: what it is about.
         of: how many outcomes there will be.
         layers: of the unpruned model.
         metric: of the scores.
     """
 
-    heat: Heat
+    batch: TrialBatch
     of: int
     layers: int
     metric: str
@@ -62,25 +62,25 @@ class Race:
         by_loss = any(one.mean is not None for one in self._runners.values())
         ranked = sorted(self._runners.values(), key=_by_loss if by_loss else _by_score)
         return Standings(
-            title=self.heat.title,
+            title=self.batch.title,
             metric=self.metric,
             layers=self.layers,
-            gone=self.heat.gone,
-            entrants=tuple(self._entrant(one, ranked[0], by_loss) for one in ranked),
+            removed=self.batch.removed,
+            candidates=tuple(self._ranked(one, ranked[0], by_loss) for one in ranked),
             tried=self._tried,
             of=self.of,
         )
 
-    def _entrant(self, one: _Runner, first: _Runner, by_loss: bool) -> Entrant:
-        removed = tuple(layer for layer in one.removed if layer not in self.heat.gone)
-        entrant = Entrant(removed, one.score, one.loss)
+    def _ranked(self, one: _Runner, first: _Runner, by_loss: bool) -> RankedCandidate:
+        removed = tuple(layer for layer in one.removed if layer not in self.batch.removed)
+        ranked = RankedCandidate(removed, one.score, one.loss)
         if one is first:
-            return entrant
+            return ranked
         if not by_loss:
-            return Entrant(removed, one.score, behind=first.score - one.score)
+            return RankedCandidate(removed, one.score, behind=first.score - one.score)
         if one.mean is None or first.mean is None:
-            return entrant
-        return Entrant(
+            return ranked
+        return RankedCandidate(
             removed,
             one.score,
             one.loss,

@@ -37,7 +37,7 @@ def pieces(items: Iterable[tuple[Item, int]]) -> Iterator[list[Item]]:
         yield piece
 
 
-class Spool:
+class ChunkedTable:
     """Takes tables one after the other and makes one data set of their rows.
 
     A single table stays in memory. As soon as there is a second one, all are written to a file of

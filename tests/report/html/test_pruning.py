@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from glp_export.compress.plan import Candidate, Step
-from glp_export.report.html.removal import candidates_table, compared, stack, steps_table
+from glp_export.report.html.pruning import candidates_table, compared, stack, steps_table
 from tests.report.helpers import make_plan
 
 

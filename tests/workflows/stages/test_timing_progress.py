@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from glp_export.core.progress import Meter
-from glp_export.workflows.stages.watch import watch
+from glp_export.workflows.stages.timing_progress import watch
 
 
 class Counted(Meter):

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from glp_export.compress.plan import Candidate
 from glp_export.compress.search.trial import Trial
 from glp_export.encoder import (
-    Lesson,
     Recovery,
+    TrainingInputs,
     predict_with_features,
     remove_layers,
     torch_threads,
@@ -33,32 +33,32 @@ PROBE_ROWS = 512
 
 
 @dataclass(frozen=True)
-class Ground:
+class TrialContext:
     """Everything that a trial needs; plain data, so it travels to another machine.
 
     Attributes:
         ancestor: the unpruned model whose layers candidates inherit; never changed.
-        lesson: what a candidate is taught from: the `fit` examples, and for how long.
+        inputs: what a candidate is taught from: the `fit` examples, and for how long.
         recovery: how it is taught.
         select: encoded examples that it is scored on.
         refit: judge a candidate by the loss of a head refitted to it, besides its score.
         threads: of PyTorch; the same number gives the same numbers.
-        answers: the ancestor's on `select`, where it is the teacher.
+        predictions: the ancestor's on `select`, where it is the teacher.
     """
 
     ancestor: PreTrainedModel
-    lesson: Lesson
+    inputs: TrainingInputs
     recovery: Recovery
     task: Task
     select: Dataset
     refit: bool
     threads: int
-    answers: NDArray[np.float32] | None = None
+    predictions: NDArray[np.float32] | None = None
 
     @property
     def whole(self) -> int:
         """Training examples of a whole teaching, every pass counted."""
-        return round(len(self.lesson.examples) * self.lesson.settings.epochs)
+        return round(len(self.inputs.examples) * self.inputs.settings.epochs)
 
 
 @dataclass(frozen=True)
@@ -75,27 +75,27 @@ class Outcome:
     losses: NDArray[np.float32] | None = None
 
 
-def carry_out(ground: Ground, trial: Trial) -> Outcome:
+def run_trial(context: TrialContext, trial: Trial) -> Outcome:
     """Build, teach and score one candidate; two models are in memory, the ancestor and it.
 
     The same trial on the same ground gives the same outcome, its seconds excepted.
     """
-    with torch_threads(ground.threads):
-        return _carry_out(ground, trial)
+    with torch_threads(context.threads):
+        return _run_trial(context, trial)
 
 
-def portable(ground: Ground) -> Ground:
+def portable(context: TrialContext) -> TrialContext:
     """The same ground without a file or a device of this machine, to be sent to another.
 
     Encoded examples lie in memory-mapped files, of which a pickle keeps the path alone; here
     they are taken into memory, and the ancestor's weights with them. What is sent is about the
     ancestor's float32 weights (440 MB for BERT base) and the token ids, a few bytes a token.
     """
-    lesson = replace(ground.lesson, examples=_in_memory(ground.lesson.examples))
-    ancestor = ground.ancestor
+    inputs = replace(context.inputs, examples=_in_memory(context.inputs.examples))
+    ancestor = context.ancestor
     if ancestor.device.type != "cpu":
         ancestor = copy.deepcopy(ancestor).cpu()
-    return replace(ground, ancestor=ancestor, lesson=lesson, select=_in_memory(ground.select))
+    return replace(context, ancestor=ancestor, inputs=inputs, select=_in_memory(context.select))
 
 
 def _in_memory(examples: Dataset) -> Dataset:
@@ -106,50 +106,52 @@ def _in_memory(examples: Dataset) -> Dataset:
     return Dataset(InMemoryTable(table.combine_chunks()), info=examples.info)
 
 
-def _carry_out(ground: Ground, trial: Trial) -> Outcome:
+def _run_trial(context: TrialContext, trial: Trial) -> Outcome:
     start = time.perf_counter()
-    model = remove_layers(ground.ancestor, trial.removed)
-    lesson = ground.lesson.part(trial.examples, trial.repeat)
-    if lesson is not None:
-        ground.recovery.teach(model, lesson, None)
-    logits, features = _read(ground, model, ground.select)
+    model = remove_layers(context.ancestor, trial.removed)
+    inputs = context.inputs.part(trial.examples, trial.repeat)
+    if inputs is not None:
+        context.recovery.train(model, inputs, None)
+    logits, features = _read(context, model, context.select)
     finite = bool(np.isfinite(logits).all())
-    losses = _refit(ground, model, features) if ground.refit and finite else None
+    losses = _refit(context, model, features) if context.refit and finite else None
     candidate = Candidate(
         removed=trial.removed,
         examples=trial.examples,
         repeat=trial.repeat,
-        score=score(ground.task, logits, _truth(ground, ground.select)) if finite else DIVERGED,
+        score=score(context.task, logits, _truth(context, context.select)) if finite else DIVERGED,
         loss=None if losses is None else float(losses.mean()),
         seconds=time.perf_counter() - start,
     )
     return Outcome(candidate, logits, losses)
 
 
-def _refit(ground: Ground, model: PreTrainedModel, features: Any) -> NDArray[np.float32]:
+def _refit(context: TrialContext, model: PreTrainedModel, features: Any) -> NDArray[np.float32]:
     """Losses (rows,) on `select` of a head that was fitted to what this candidate computes.
 
     A candidate's own head was trained behind the layers that went. How badly it fits says more
     about the head than about what the remaining layers know, and the head is mended in no time.
     """
-    examples = ground.lesson.examples
-    order = np.random.default_rng(ground.lesson.settings.seed).permutation(len(examples))
-    probed, kind = order[:PROBE_ROWS], KINDS[ground.task.kind]
+    examples = context.inputs.examples
+    order = np.random.default_rng(context.inputs.settings.seed).permutation(len(examples))
+    probed, kind = order[:PROBE_ROWS], KINDS[context.task.kind]
     seen = examples.select(probed)
-    _, known = _read(ground, model, seen)
-    labels, wanted = (_truth(ground, rows) for rows in (seen, ground.select))
+    _, known = _read(context, model, seen)
+    labels, wanted = (_truth(context, rows) for rows in (seen, context.select))
     if not kind.refit_to_teacher:
         return kind.refit(known, labels, features, wanted)
-    answers = ground.lesson.teacher_logits
-    if answers is None or ground.answers is None:
+    predictions = context.inputs.teacher_logits
+    if predictions is None or context.predictions is None:
         raise ValueError(f"candidates for {kind.name} are judged beside a teacher")
-    return kind.refit(known, (labels, answers[probed]), features, (wanted, ground.answers))
+    return kind.refit(known, (labels, predictions[probed]), features, (wanted, context.predictions))
 
 
-def _truth(ground: Ground, rows: Dataset) -> Any:
-    return truth_of(ground.task, rows)
+def _truth(context: TrialContext, rows: Dataset) -> Any:
+    return truth_of(context.task, rows)
 
 
-def _read(ground: Ground, model: PreTrainedModel, rows: Dataset) -> tuple[NDArray[np.float32], Any]:
-    lesson = ground.lesson
-    return predict_with_features(model, rows, lesson.tokenizer, device=lesson.settings.device)
+def _read(
+    context: TrialContext, model: PreTrainedModel, rows: Dataset
+) -> tuple[NDArray[np.float32], Any]:
+    inputs = context.inputs
+    return predict_with_features(model, rows, inputs.tokenizer, device=inputs.settings.device)

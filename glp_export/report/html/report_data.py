@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from glp_export.artifact.layout import ArtifactLayout, rung_name
+from glp_export.artifact.layout import ArtifactLayout, sweep_variant_name
 from glp_export.artifact.parity_report import ParityReport
 from glp_export.bench.benchmark_file import BenchmarkFile
 from glp_export.bench.frontier import Frontier
@@ -21,7 +21,7 @@ SAMPLES = "benchmark_samples.json"
 
 
 @dataclass(frozen=True)
-class Rung:
+class SweepVariant:
     """The files of one depth.
 
     Attributes:
@@ -37,18 +37,18 @@ class Rung:
     @property
     def directory(self) -> str:
         """Its name below a ladder."""
-        return rung_name(self.depth)
+        return sweep_variant_name(self.depth)
 
 
 @dataclass(frozen=True)
-class Material:
+class ReportData:
     """An artifact, or a ladder with all of its depths.
 
     Attributes:
         name: of its directory.
         plan: what was removed; of a ladder, for the shallowest model.
         benchmark: what was measured, of all depths.
-        rungs: the depths, the deepest first; one of an artifact.
+        sweep_variants: the depths, the deepest first; one of an artifact.
         samples: the raw runs; None where they were not kept.
         frontier: of a ladder, None of an artifact.
         command: that made it, "" where that is not known.
@@ -58,14 +58,14 @@ class Material:
     name: str
     plan: Plan
     benchmark: BenchmarkFile
-    rungs: tuple[Rung, ...]
+    sweep_variants: tuple[SweepVariant, ...]
     samples: SamplesFile | None = None
     frontier: Frontier | None = None
     command: str = ""
     texts: Mapping[int, str] = field(default_factory=dict)
 
     @property
-    def is_ladder(self) -> bool:
+    def is_sweep(self) -> bool:
         """Whether it holds several depths."""
         return self.frontier is not None
 
@@ -80,23 +80,23 @@ class Material:
         )
         return Frontier.of(self.benchmark) if timed and self.benchmark.metrics else None
 
-    def parts(self) -> Iterator[Material]:
+    def parts(self) -> Iterator[ReportData]:
         """Every depth by itself."""
-        if not self.is_ladder:
+        if not self.is_sweep:
             yield self
             return
-        for rung in self.rungs:
-            yield Material(
-                name=f"{self.name}/{rung.directory}",
-                plan=self.plan.cut(self.plan.num_layers - rung.depth),
-                benchmark=self.benchmark.at_depth(rung.depth),
-                rungs=(rung,),
-                samples=self.samples and self.samples.at_depth(rung.depth),
+        for sweep_variant in self.sweep_variants:
+            yield ReportData(
+                name=f"{self.name}/{sweep_variant.directory}",
+                plan=self.plan.cut(self.plan.num_layers - sweep_variant.depth),
+                benchmark=self.benchmark.at_depth(sweep_variant.depth),
+                sweep_variants=(sweep_variant,),
+                samples=self.samples and self.samples.at_depth(sweep_variant.depth),
                 command=self.command,
             )
 
 
-def material(root: Path) -> Material:
+def report_data(root: Path) -> ReportData:
     """Read what a report is made from.
 
     Raises:
@@ -107,13 +107,15 @@ def material(root: Path) -> Material:
     plan = Plan.load(layout.plan)
     frontier = Frontier.load(layout.frontier) if layout.frontier.is_file() else None
     samples = layout.glp_dir / SAMPLES
-    return Material(
+    return ReportData(
         name=root.resolve().name,
         plan=plan,
         benchmark=BenchmarkFile.load(layout.benchmark),
-        rungs=tuple(_rung(layout.rung(depth), depth) for depth in _depths(frontier))
+        sweep_variants=tuple(
+            _sweep_variant(layout.sweep_variant(depth), depth) for depth in _depths(frontier)
+        )
         if frontier
-        else (_rung(layout, plan.depth),),
+        else (_sweep_variant(layout, plan.depth),),
         samples=SamplesFile.load(samples) if samples.is_file() else None,
         frontier=frontier,
         command=_command(layout.environment),
@@ -129,17 +131,19 @@ def read_by(root: Path) -> tuple[list[str], list[str]]:
     layout = ArtifactLayout(root)
     needed = [layout.plan, layout.benchmark]
     perhaps = [layout.environment, layout.glp_dir / SAMPLES]
-    rungs = [layout]
+    sweep_variants = [layout]
     if layout.frontier.is_file():
         needed.append(layout.frontier)
-        rungs = [layout.rung(depth) for depth in _depths(Frontier.load(layout.frontier))]
-    needed += [rung.parity for rung in rungs]
-    perhaps += [rung.precisions for rung in rungs]
+        sweep_variants = [
+            layout.sweep_variant(depth) for depth in _depths(Frontier.load(layout.frontier))
+        ]
+    needed += [sweep_variant.parity for sweep_variant in sweep_variants]
+    perhaps += [sweep_variant.precisions for sweep_variant in sweep_variants]
     names = [[path.relative_to(root).as_posix() for path in paths] for paths in (needed, perhaps)]
     return names[0], names[1]
 
 
-def _rung(layout: ArtifactLayout, depth: int) -> Rung:
+def _sweep_variant(layout: ArtifactLayout, depth: int) -> SweepVariant:
     try:
         parity = ParityReport.from_json(layout.parity.read_text(encoding="utf-8"))
     except OSError as error:
@@ -149,7 +153,9 @@ def _rung(layout: ArtifactLayout, depth: int) -> Rung:
             fix="copy the whole directory again, or make the artifact again",
         ) from error
     known = layout.precisions.is_file()
-    return Rung(depth, parity, PrecisionsFile.load(layout.precisions).entries if known else ())
+    return SweepVariant(
+        depth, parity, PrecisionsFile.load(layout.precisions).entries if known else ()
+    )
 
 
 def _depths(frontier: Frontier) -> list[int]:

@@ -13,7 +13,7 @@ from glp_export.artifact import OnnxFile, open_session, predict_onnx
 from glp_export.core.progress import Progress
 from glp_export.encoder import DistillSettings, TrainSettings
 from glp_export.tasks import encode
-from glp_export.workflows.context import Place, Setup
+from glp_export.workflows.context import ExecutionContext, RunContext
 from glp_export.workflows.stages.export import Exported
 from glp_export.workflows.stages.training import Trained
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class CalibrationData:
     """What a file of lower precision is made and judged on.
 
     Attributes:
@@ -43,39 +43,43 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Order:
+class PrecisionJob:
     """One precision of one contender, to be made.
 
     Attributes:
         work: scratch, for it alone.
-        evidence: None where there is no data, or no trained weights: nothing is judged then.
+        calibration: None where there is no data, or no trained weights: nothing is judged then.
     """
 
-    place: Place
+    execution: ExecutionContext
     exported: Exported
     work: Path
-    evidence: Evidence | None
+    calibration: CalibrationData | None
     progress: Progress
 
-    def answers(self, file: OnnxFile, rows: Dataset) -> NDArray[np.float32]:
+    def predictions(self, file: OnnxFile, rows: Dataset) -> NDArray[np.float32]:
         """Answers of a file of this contender."""
-        session = open_session(file.path, provider=self.place.provider, threads=self.place.threads)
+        session = open_session(
+            file.path, provider=self.execution.provider, threads=self.execution.threads
+        )
         tokenizer = self.exported.trained.tokenizer
-        kind = self.place.kind
+        kind = self.execution.kind
         return predict_onnx(session, rows, tokenizer, read=kind.read, batch_size=kind.batch_size)
 
 
-def evidence_of(setup: Setup, trained: Trained, spent: float = 0.0) -> Evidence:
+def calibration_data_of(
+    context: RunContext, trained: Trained, spent: float = 0.0
+) -> CalibrationData:
     """What a trained contender's files are judged on, by its own tokenizer.
 
     Args:
-        setup: of the run.
+        context: of the run.
         trained: the contender.
         spent: metric points that pruning cost, of those that `--max-drop` allows in all.
     """
-    data, config = setup.data, setup.config
-    if trained.tokenizer is setup.tokenizer:
-        fit, select, train = setup.fit, setup.select, setup.train
+    data, config = context.data, context.config
+    if trained.tokenizer is context.tokenizer:
+        fit, select, train = context.fit, context.select, context.train
     else:
         fit, select, train = (
             encode(rows, data.task, trained.tokenizer, config.max_length)
@@ -83,4 +87,4 @@ def evidence_of(setup: Setup, trained: Trained, spent: float = 0.0) -> Evidence:
         )
     total = config.max_drop
     left = config.int8_drop if total is None else max(0.0, total - max(0.0, spent))
-    return Evidence(fit, select, train, left, setup.final, setup.distillation)
+    return CalibrationData(fit, select, train, left, context.final, context.distillation)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from glp_export.core import numbers
 from glp_export.precision.devices import not_in_hardware
 from glp_export.report.card_facts import MetricDifference
-from glp_export.report.findings import difference_in_words, findings
 from glp_export.report.html.words import capital
+from glp_export.report.warnings import benchmark_warnings, difference_in_words
 
 if TYPE_CHECKING:
     from glp_export.compress.plan import Plan
     from glp_export.precision.record import PrecisionEntry
-    from glp_export.report.html.material import Material, Rung
+    from glp_export.report.html.report_data import ReportData, SweepVariant
 
 SMALL_SELECT = 300
 """Held out examples below which an accuracy of 0.9 is known to no better than ±0.035."""
@@ -22,22 +22,22 @@ CLOSE_CALL = 0.8
 """Probability below which a step of the search is called close."""
 
 
-def cautions(material: Material) -> list[str]:
+def report_warnings(report_data: ReportData) -> list[str]:
     """All warnings, those that could forbid shipping first."""
     return [
-        *_parity(material),
-        *_differences(material),
-        *(f"{capital(line)}." for line in findings(material.benchmark)),
-        *_precisions(material),
-        *_device(material),
-        *_search(material.plan),
+        *_parity(report_data),
+        *_differences(report_data),
+        *(f"{capital(line)}." for line in benchmark_warnings(report_data.benchmark)),
+        *_precisions(report_data),
+        *_device(report_data),
+        *_search(report_data.plan),
     ]
 
 
-def _parity(material: Material) -> Iterator[str]:
-    for rung in material.rungs:
-        for file in rung.parity.files:
-            name = _named(material, rung, file.variant)
+def _parity(report_data: ReportData) -> Iterator[str]:
+    for sweep_variant in report_data.sweep_variants:
+        for file in sweep_variant.parity.files:
+            name = _named(report_data, sweep_variant, file.variant)
             if not file.passed:
                 yield f"{name} does not compute what the PyTorch model computes: " + "; ".join(
                     file.failures
@@ -49,21 +49,21 @@ def _parity(material: Material) -> Iterator[str]:
                 )
 
 
-def _differences(material: Material) -> Iterator[str]:
+def _differences(report_data: ReportData) -> Iterator[str]:
     """Scores that are surely lower than a rival's."""
-    for row in material.benchmark.differences:
+    for row in report_data.benchmark.differences:
         if row.high >= 0:
             continue
         found = MetricDifference(row.less, row.value, row.low, row.high, row.precision)
-        words = difference_in_words(found, material.benchmark.metric)
-        depth = f"{numbers.layers_in_words(row.layers)}: " if material.is_ladder else ""
+        words = difference_in_words(found, report_data.benchmark.metric)
+        depth = f"{numbers.layers_in_words(row.layers)}: " if report_data.is_sweep else ""
         yield f"{depth}{words if depth else capital(words)}."
 
 
-def _precisions(material: Material) -> Iterator[str]:
-    for rung in material.rungs:
-        for entry in rung.precisions:
-            name = _named(material, rung, entry.precision)
+def _precisions(report_data: ReportData) -> Iterator[str]:
+    for sweep_variant in report_data.sweep_variants:
+        for entry in sweep_variant.precisions:
+            name = _named(report_data, sweep_variant, entry.precision)
             if entry.file is None:
                 yield f"No {name} file ships: {entry.reason or 'none was good enough'}."
             elif entry.on_test is not None and entry.on_test.low > 0:
@@ -77,9 +77,9 @@ def _cost(entry: PrecisionEntry) -> str:
     return f"{numbers.metric(loss.drop)} ({numbers.span(loss.low, loss.high)})"
 
 
-def _device(material: Material) -> Iterator[str]:
+def _device(report_data: ReportData) -> Iterator[str]:
     """What the device cannot do fast, and a GPU that was there and not used."""
-    machine, rows = material.benchmark.machine, material.benchmark.rows
+    machine, rows = report_data.benchmark.machine, report_data.benchmark.rows
     on_cpu = {row.precision for row in rows if row.provider == "CPUExecutionProvider"}
     for precision in sorted(on_cpu & {"int8"}):
         why = not_in_hardware(precision, "cpu", machine.features)
@@ -122,5 +122,7 @@ def _search(plan: Plan) -> Iterator[str]:
         )
 
 
-def _named(material: Material, rung: Rung, name: str) -> str:
-    return f"{numbers.layers_in_words(rung.depth)}, {name}" if material.is_ladder else name
+def _named(report_data: ReportData, sweep_variant: SweepVariant, name: str) -> str:
+    return (
+        f"{numbers.layers_in_words(sweep_variant.depth)}, {name}" if report_data.is_sweep else name
+    )

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from glp_export.core import numbers
 from glp_export.report.card_facts import MetricDifference
-from glp_export.report.series import Series, all_series, metric_of, model_name, shape_title
+from glp_export.report.measurements import (
+    Measurement,
+    all_measurements,
+    metric_of,
+    model_name,
+    shape_title,
+)
 
 if TYPE_CHECKING:
     from glp_export.bench.benchmark_file import BenchmarkFile, Interval, MetricRow, Row
@@ -16,7 +22,9 @@ SMALL_TEST_SET = 1000
 """Examples below which an accuracy of 0.9 is known to no better than ±0.02."""
 
 
-def findings(benchmark: BenchmarkFile, differences: Sequence[MetricDifference] = ()) -> list[str]:
+def benchmark_warnings(
+    benchmark: BenchmarkFile, differences: Sequence[MetricDifference] = ()
+) -> list[str]:
     """All warnings: test set, differences of the metric, baseline, speedups, machine."""
     return [
         *_test_set(benchmark),
@@ -71,34 +79,34 @@ def _unfinished_baseline(benchmark: BenchmarkFile) -> list[str]:
 def _slow_shapes(benchmark: BenchmarkFile) -> list[str]:
     """Shapes where a pruned model is not surely faster than the unpruned one in ONNX Runtime."""
     found = []
-    for series in all_series(benchmark, benchmark.baseline.provider):
-        if series.any.contender != "pruned" or series.any.runtime != "onnxruntime":
+    for measurement in all_measurements(benchmark, benchmark.baseline.provider):
+        if measurement.any.contender != "pruned" or measurement.any.runtime != "onnxruntime":
             continue
         doubtful = [
             f"{shape_title(name)} ({numbers.ratio(interval.value)}, "
             f"{numbers.ratio_span(interval.low, interval.high)})"
-            for name, row in series.rows.items()
+            for name, row in measurement.rows.items()
             if (interval := _own_runtime(row)) is not None and interval.low <= 1
         ]
         if doubtful:
             found.append(
-                f"{_file(benchmark, series)} is not surely faster than the unpruned model in ONNX "
-                f"Runtime{_own_precision(series)} at {', '.join(doubtful)}: the interval does not "
-                "lie above 1"
+                f"{_file(benchmark, measurement)} is not surely faster than the unpruned model in "
+                f"ONNX Runtime{_own_precision(measurement)} at {', '.join(doubtful)}: "
+                "the interval does not lie above 1"
             )
     return found
 
 
-def _own_precision(series: Series) -> str:
+def _own_precision(measurement: Measurement) -> str:
     """What the unpruned model has to be compared at, where that is not fp32."""
-    precision = series.any.precision
+    precision = measurement.any.precision
     return "" if precision == "fp32" else f" in {precision}"
 
 
-def _file(benchmark: BenchmarkFile, series: Series) -> str:
+def _file(benchmark: BenchmarkFile, measurement: Measurement) -> str:
     """A pruned file's name, with its depth where there are several."""
-    name = model_name(benchmark, series.any)
-    return series.any.variant if name == "pruned" else f"{name} {series.any.variant}"
+    name = model_name(benchmark, measurement.any)
+    return measurement.any.variant if name == "pruned" else f"{name} {measurement.any.variant}"
 
 
 def _own_runtime(row: Row) -> Interval | None:

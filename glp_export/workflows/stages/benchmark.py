@@ -33,7 +33,7 @@ from glp_export.tasks import (
     score_interval,
     truth_of,
 )
-from glp_export.workflows.context import Place
+from glp_export.workflows.context import ExecutionContext
 from glp_export.workflows.stages.export import (
     Exported,
     as_pytorch,
@@ -41,8 +41,8 @@ from glp_export.workflows.stages.export import (
     shared_length,
     timing_of,
 )
+from glp_export.workflows.stages.timing_progress import watch
 from glp_export.workflows.stages.training import Trained
-from glp_export.workflows.stages.watch import watch
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -80,60 +80,64 @@ class Scored:
         return self.exported.entries
 
 
-def score_contender(place: Place, exported: Exported) -> Scored:
+def score_contender(execution: ExecutionContext, exported: Exported) -> Scored:
     """Compute the task's metric with the very files that are timed."""
     trained = exported.trained
-    answers = [_answers(place, trained, file, trained.test) for file in exported.best]
+    predictions = [_answers(execution, trained, file, trained.test) for file in exported.best]
     rows = tuple(
         MetricRow(
             contender=trained.contender,
             precision=file.precision,
             layers=trained.layers,
-            **_metric(place, logits, trained.test),
+            **_metric(execution, logits, trained.test),
         )
-        for file, logits in zip(exported.best, answers, strict=True)
+        for file, logits in zip(exported.best, predictions, strict=True)
     )
     others = tuple(
         OtherScore(
             name,
             trained.contender,
-            **_metric(place, _answers(place, trained, exported.chosen, test), test),
+            **_metric(execution, _answers(execution, trained, exported.chosen, test), test),
         )
         for name, test in trained.other_tests.items()
     )
-    return Scored(_with_losses(place, exported, answers), rows, tuple(answers), others)
+    return Scored(_with_losses(execution, exported, predictions), rows, tuple(predictions), others)
 
 
-def _answers(place: Place, trained: Trained, file: OnnxFile, rows: Dataset) -> NDArray[np.float32]:
-    session = open_session(file.path, provider=place.provider, threads=place.threads)
-    kind = place.kind
+def _answers(
+    execution: ExecutionContext, trained: Trained, file: OnnxFile, rows: Dataset
+) -> NDArray[np.float32]:
+    session = open_session(file.path, provider=execution.provider, threads=execution.threads)
+    kind = execution.kind
     return predict_onnx(
         session, rows, trained.tokenizer, read=kind.read, batch_size=kind.batch_size
     )
 
 
-def _metric(place: Place, logits: NDArray[np.float32], rows: Dataset) -> dict[str, Any]:
-    truth = truth_of(place.task, rows)
-    low, high = score_interval(place.task, logits, truth)
+def _metric(
+    execution: ExecutionContext, logits: NDArray[np.float32], rows: Dataset
+) -> dict[str, Any]:
+    truth = truth_of(execution.task, rows)
+    low, high = score_interval(execution.task, logits, truth)
     return {
-        "value": score(place.task, logits, truth),
+        "value": score(execution.task, logits, truth),
         "low": low,
         "high": high,
-        "samples": count_examples(place.task, truth),
+        "samples": count_examples(execution.task, truth),
     }
 
 
 def _with_losses(
-    place: Place, exported: Exported, answers: Sequence[NDArray[np.float32]]
+    execution: ExecutionContext, exported: Exported, predictions: Sequence[NDArray[np.float32]]
 ) -> Exported:
     """Enter what each lower precision costs on the test set, beside fp32 on the same examples."""
-    truth = truth_of(place.task, exported.trained.test)
-    reference, *lower = answers
+    truth = truth_of(execution.task, exported.trained.test)
+    reference, *lower = predictions
     losses = {
         file.precision: Loss.of(
-            score(place.task, logits, truth),
-            paired_difference_interval(place.task, reference, logits, truth),
-            count_examples(place.task, truth),
+            score(execution.task, logits, truth),
+            paired_difference_interval(execution.task, reference, logits, truth),
+            count_examples(execution.task, truth),
         )
         for file, logits in zip(exported.best[1:], lower, strict=True)
     }
@@ -184,7 +188,7 @@ def _difference(
 
 
 def time_contenders(
-    place: Place,
+    execution: ExecutionContext,
     exported: Sequence[Exported],
     metrics: Sequence[MetricRow],
     progress: Progress,
@@ -193,9 +197,9 @@ def time_contenders(
     contenders = [
         contender
         for one in exported
-        for contender in (*_pytorch(place, one.trained), *_onnx(place, one))
+        for contender in (*_pytorch(execution, one.trained), *_onnx(execution, one))
     ]
-    config = place.config
+    config = execution.config
     first = exported[0].trained
     own: dict[str, tuple[Any, Any]] = {
         one.trained.contender: (one.trained.test, one.trained.tokenizer)
@@ -214,24 +218,24 @@ def time_contenders(
             contenders,
             workloads,
             metrics,
-            task=place.task.name,
-            metric=place.task.metric,
+            task=execution.task.name,
+            metric=execution.task.metric,
             timing=timing_of(config.bench_seconds, config),
             memory=not config.skip_memory,
             progress=watch(meter, len(workloads), config.bench_seconds),
         )
 
 
-def _pytorch(place: Place, trained: Trained) -> list[Contender]:
+def _pytorch(execution: ExecutionContext, trained: Trained) -> list[Contender]:
     """A contender eager in fp32; the unpruned one in every way that was asked for besides."""
-    eager = as_pytorch(place, trained)
+    eager = as_pytorch(execution, trained)
     if trained.contender != "unpruned":
         return [eager]
-    ways = [name for name in place.config.pytorch if name != EAGER]
-    return [eager, *(as_pytorch(place, trained, name) for name in ways)]
+    ways = [name for name in execution.config.pytorch if name != EAGER]
+    return [eager, *(as_pytorch(execution, trained, name) for name in ways)]
 
 
-def _onnx(place: Place, exported: Exported) -> list[Contender]:
+def _onnx(execution: ExecutionContext, exported: Exported) -> list[Contender]:
     """A contender's best file of each precision; of the pruned one everything that ships."""
     pruned = exported.trained.contender == "pruned"
     return [
@@ -239,9 +243,9 @@ def _onnx(place: Place, exported: Exported) -> list[Contender]:
             exported.trained.contender,
             file,
             exported.trained.checkpoint,
-            place.provider,
-            place.threads,
-            auto_class=place.kind.auto_class,
+            execution.provider,
+            execution.threads,
+            auto_class=execution.kind.auto_class,
         )
         for file in (exported.files if pruned else exported.best)
     ]

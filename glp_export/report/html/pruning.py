@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from glp_export.core import numbers
 from glp_export.report.card_tables import step_rows
-from glp_export.report.findings import metric_name
 from glp_export.report.html.tables import Table, columns
+from glp_export.report.warnings import metric_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -167,11 +167,11 @@ def _tried(step: Step, gone: frozenset[int], left: int) -> dict[int, Tried]:
     if not single:
         return {}
     lessons = Counter(one.examples for one in single)
-    lesson = max(lessons, key=lambda each: (lessons[each], -(each or 0)))
+    inputs = max(lessons, key=lambda each: (lessons[each], -(each or 0)))
     by_layer: dict[int, list[Candidate]] = {}
     for one in single:
         layer = _layer(one, gone)
-        if one.examples == lesson and layer is not None:
+        if one.examples == inputs and layer is not None:
             by_layer.setdefault(layer, []).append(one)
     if len(by_layer) < min(_ENOUGH, left):
         return {}

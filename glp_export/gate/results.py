@@ -17,7 +17,7 @@ Undecided = Literal["pass", "fail"]
 SCHEMA_VERSION: Literal[1] = 1
 
 
-class Finding(Record):
+class LineResult(Record):
     """One thing that was checked."""
 
     part: Part
@@ -36,7 +36,7 @@ class Finding(Record):
     where: str = Field(default="", description="file and line of the budget")
 
     @classmethod
-    def of_line(cls, table: str, line: BudgetLine, outcome: Outcome, **measured: Any) -> Finding:
+    def of_line(cls, table: str, line: BudgetLine, outcome: Outcome, **measured: Any) -> LineResult:
         """What came of a line of the budget; `measured` are further fields."""
         return cls(
             part=line.kind,
@@ -65,22 +65,22 @@ class GateReport(Record):
     budget: str
     threads: int
     undecided: Undecided
-    findings: tuple[Finding, ...]
+    results: tuple[LineResult, ...]
     notes: tuple[str, ...] = ()
     seconds: float
 
     @property
-    def failures(self) -> tuple[Finding, ...]:
+    def failures(self) -> tuple[LineResult, ...]:
         """What the gate fails for, in the order of severity: integrity, accuracy, the rest."""
         failing = {"broken", "undecided"} if self.undecided == "fail" else {"broken"}
         order = ("integrity", "accuracy", "size", "latency")
-        found = [finding for finding in self.findings if finding.outcome in failing]
-        return tuple(sorted(found, key=lambda finding: order.index(finding.part)))
+        found = [result for result in self.results if result.outcome in failing]
+        return tuple(sorted(found, key=lambda result: order.index(result.part)))
 
     @property
     def outcome(self) -> Outcome:
         """Of the whole: broken before undecided before kept."""
-        found = {finding.outcome for finding in self.findings}
+        found = {result.outcome for result in self.results}
         return next((one for one in ("broken", "undecided") if one in found), "kept")
 
     @property
@@ -97,7 +97,7 @@ class GateReport(Record):
         kind = kinds.get(self.failures[0].part, LatencyError)
         return kind(
             "the artifact does not keep what it should:\n"
-            + "\n".join(f"  {sentence(finding)}" for finding in self.failures),
+            + "\n".join(f"  {sentence(result)}" for result in self.failures),
             where=next((one.where for one in self.failures if one.where), self.artifact),
             fix=_FIXES[self.failures[0].part],
         )
@@ -123,29 +123,29 @@ _FIXES: dict[Part, str] = {
 }
 
 
-def sentence(finding: Finding) -> str:
+def sentence(result: LineResult) -> str:
     """A finding in one line: what was asked, what was found, and why it is so."""
-    parts = [f"{finding.name}: {finding.outcome}"]
-    if measured := measured_words(finding):
+    parts = [f"{result.name}: {result.outcome}"]
+    if measured := measured_words(result):
         parts.append(measured)
-    if finding.reason:
-        parts.append(finding.reason)
+    if result.reason:
+        parts.append(result.reason)
     return ", ".join(parts)
 
 
-def measured_words(finding: Finding) -> str:
+def measured_words(result: LineResult) -> str:
     """`measured 1.92 (1.88–1.96) in 31 rounds`, or nothing."""
-    if finding.value is None:
+    if result.value is None:
         return ""
-    span = interval_words(finding)
-    rounds = f" in {finding.rounds} rounds" if finding.rounds else ""
-    return f"measured {finding.value:.4g}{f' ({span})' if span else ''}{rounds}"
+    span = interval_words(result)
+    rounds = f" in {result.rounds} rounds" if result.rounds else ""
+    return f"measured {result.value:.4g}{f' ({span})' if span else ''}{rounds}"
 
 
-def interval_words(finding: Finding) -> str:
+def interval_words(result: LineResult) -> str:
     """`1.88–1.96`; nothing where there is no interval."""
-    if finding.low is None or finding.high is None:
+    if result.low is None or result.high is None:
         return ""
-    joint = " to " if finding.low < 0 else "–"
-    ends = (f"{end:#.3g}".rstrip(".") for end in (finding.low, finding.high))
+    joint = " to " if result.low < 0 else "–"
+    ends = (f"{end:#.3g}".rstrip(".") for end in (result.low, result.high))
     return joint.join(ends).replace("-", "−")

@@ -28,7 +28,7 @@ TASK_LENGTHS = "task"
 
 
 @dataclass(frozen=True)
-class Series:
+class Measurement:
     """One contender in one runtime from one file, over all shapes.
 
     Attributes:
@@ -50,14 +50,14 @@ class Series:
         return self.any.variant.partition(".")[0].removeprefix("model").strip("_")
 
 
-def all_series(benchmark: BenchmarkFile, provider: str) -> list[Series]:
+def all_measurements(benchmark: BenchmarkFile, provider: str) -> list[Measurement]:
     """The series of one provider: unpruned, distilled, pruned; deepest and PyTorch first."""
     groups: dict[tuple[object, ...], dict[str, Row]] = {}
     for row in benchmark.rows:
         if row.provider == provider:
             name = (row.contender, row.runtime, row.precision, row.variant, row.layers)
             groups.setdefault(name, {})[row.shape] = row
-    return sorted(map(Series, groups.values()), key=_place)
+    return sorted(map(Measurement, groups.values()), key=_place)
 
 
 def providers(benchmark: BenchmarkFile) -> list[str]:
@@ -115,21 +115,21 @@ def metric_of(
     return None
 
 
-def recommended(benchmark: BenchmarkFile) -> Series | None:
+def recommended(benchmark: BenchmarkFile) -> Measurement | None:
     """The pruned ONNX file that is fastest at the headline shape, on the baseline's provider."""
     shape = headline_shape(benchmark)
     files = [
-        series
-        for series in all_series(benchmark, benchmark.baseline.provider)
-        if series.any.contender == "pruned"
-        and series.any.runtime == "onnxruntime"
-        and shape in series.rows
+        measurement
+        for measurement in all_measurements(benchmark, benchmark.baseline.provider)
+        if measurement.any.contender == "pruned"
+        and measurement.any.runtime == "onnxruntime"
+        and shape in measurement.rows
     ]
-    return min(files, key=lambda series: series.rows[shape].p50_ms, default=None)
+    return min(files, key=lambda measurement: measurement.rows[shape].p50_ms, default=None)
 
 
-def _place(series: Series) -> tuple[int, int, int, str, str]:
-    row = series.any
+def _place(measurement: Measurement) -> tuple[int, int, int, str, str]:
+    row = measurement.any
     return (
         CONTENDERS.index(row.contender),
         -row.layers,
