@@ -1,0 +1,1 @@
+"""Types and facts that every other part builds on; nothing here knows of pruning or of models."""
