@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -101,7 +102,7 @@ class KeptLayer(_Record):
     @field_validator("heads", "neurons")
     @classmethod
     def _ascending(cls, numbers: tuple[int, ...]) -> tuple[int, ...]:
-        if any(low >= high for low, high in zip(numbers, numbers[1:], strict=False)):
+        if any(low >= high for low, high in pairwise(numbers)):
             raise ValueError("the numbers must ascend, each once")
         return numbers
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from glp_export.core.shape import Kept, KeptLayer, LayerShape
 from glp_export.encoder.emptied import ConstantOutput, EmptyAttention, EmptyInput
 from glp_export.encoder.families import auto_class_for
-from glp_export.encoder.layer_stack import find_layer_stack
+from glp_export.encoder.layer_stack import find_layer_list
 from glp_export.encoder.majors import quiet_weights
 from glp_export.encoder.position_bias import columns_of, read_columns
 from glp_export.encoder.sublayers import (
@@ -73,7 +73,7 @@ def compact(model: PreTrainedModel, kept: Kept) -> PreTrainedModel:
     return small
 
 
-def expand(model: PreTrainedModel, kept: Kept) -> PreTrainedModel:
+def expand(model: PreTrainedModel, kept: Kept, *, attention: str | None = None) -> PreTrainedModel:
     """The dense model that computes what a compact one does, with zeros for what is gone.
 
     It is built anew from the configuration, which compacting leaves alone, so that plain
@@ -82,13 +82,17 @@ def expand(model: PreTrainedModel, kept: Kept) -> PreTrainedModel:
     Args:
         model: compact.
         kept: what it has of the dense model.
+        attention: what computes attention in the new model, "eager" or "sdpa"; as it is if None.
 
     Raises:
         ModelError: `kept` is not the record of this model.
     """
     row = require_sublayers(model)
+    config = copy.deepcopy(model.config)
+    if attention is not None:
+        config._attn_implementation = attention
     with torch.random.fork_rng(devices=[]):
-        dense = type(model)(copy.deepcopy(model.config))
+        dense = type(model)(config)
     base = shape_of(dense)
     if not kept.fits(base) or kept.shape(base) != shape_of(model):
         raise ModelError(
@@ -259,7 +263,7 @@ Places = dict[str, tuple[int, Tensor]]
 
 def _places(model: PreTrainedModel, row: Sublayers, kept: Kept) -> Places:
     """What stays of every weight of heads and neurons that the model has."""
-    path = find_layer_stack(model).path
+    path = find_layer_list(model)
     return {
         f"{path}.{number}.{name}": place
         for number, (layer, keep) in enumerate(zip(layers_of(model), kept.layers, strict=True))
@@ -280,6 +284,9 @@ def _layer_places(layer: nn.Module, row: Sublayers, keep: KeptLayer) -> Places:
         places[f"{row.attention_output}.weight"] = (1, heads)
         if row.position_table:
             places[f"{row.position_table}.weight"] = (1, torch.tensor(keep.heads))
+    if not keep.heads:
+        nothing = torch.empty(0, dtype=torch.int64)
+        places.update({f"{row.attention}.{name}": (0, nothing) for name in row.free})
     if shape.neurons:
         places[f"{row.feed_forward_output}.weight"] = (1, _rows(keep.neurons, shape.neurons))
     return places
@@ -324,7 +331,7 @@ def _table_place(
     """The columns of the shared table that any layer reads; one, where none does."""
     if not row.shared_table:
         return {}
-    above = find_layer_stack(model).path.rpartition(".")[0]
+    above = find_layer_list(model).rpartition(".")[0]
     name = f"{above}.{row.shared_table}.weight".lstrip(".")
     return {name: (1, torch.tensor(sorted(set().union(*columns)) or [0]))}
 

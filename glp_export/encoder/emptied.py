@@ -28,6 +28,8 @@ class ConstantOutput(nn.Module):
         self.register_parameter("weight", None)
         self.register_parameter("bias", getattr(output, "bias", None))
 
+    bias: nn.Parameter | None
+
     def forward(self, hidden_states: Tensor) -> Tensor:
         """The bias, which the residual sum spreads over all tokens; 0 where there is none.
 
@@ -61,7 +63,7 @@ class EmptyAttention(nn.Module):
     """
 
     def __init__(
-        self, attention: nn.Module, *, output: str = "", table: str = "", returns_bias: bool = False
+        self, attention: Any, *, output: str = "", table: str = "", returns_bias: bool = False
     ) -> None:
         super().__init__()
         for name, value in vars(attention).items():
@@ -77,13 +79,19 @@ class EmptyAttention(nn.Module):
 
     def forward(
         self,
-        hidden_states: Tensor,
+        hidden_states: Tensor | None = None,
         *args: Any,
+        query: Tensor | None = None,
         position_bias: Tensor | None = None,
         mask: Tensor | None = None,
         **kwargs: Any,
     ) -> tuple[Any, ...]:
-        """`(batch, tokens, hidden)` to what the attention module would return."""
+        """`(batch, tokens, hidden)` to what the attention module would return.
+
+        DistilBERT calls the states `query` in transformers 4.
+        """
+        hidden_states = query if hidden_states is None else hidden_states
+        assert hidden_states is not None
         given = getattr(self, self.output)(hidden_states) if self.output else hidden_states
         if not self.returns_bias:
             return given, None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from glp_export.core.shape import LayerShape, ModelShape
 from glp_export.encoder.emptied import ConstantOutput, EmptyAttention
-from glp_export.encoder.layer_stack import find_layer_stack
+from glp_export.encoder.layer_stack import find_layer_list
 from glp_export.errors import ModelError
 
 if TYPE_CHECKING:
@@ -194,9 +194,9 @@ def layers_of(model: PreTrainedModel) -> nn.ModuleList:
     """The layer list of a model, bottom first.
 
     Raises:
-        ModelError: see `find_layer_stack`.
+        ModelError: see `find_layer_list`.
     """
-    return model.get_submodule(find_layer_stack(model).path)  # type: ignore[return-value]
+    return model.get_submodule(find_layer_list(model))
 
 
 def find_sublayers(model: PreTrainedModel) -> Sublayers | None:
@@ -205,7 +205,7 @@ def find_sublayers(model: PreTrainedModel) -> Sublayers | None:
     A family without a row is taken for BERT's if every layer is built like one of BERT.
 
     Raises:
-        ModelError: see `find_layer_stack`.
+        ModelError: see `find_layer_list`.
     """
     row = SUBLAYERS.get(model.config.model_type, _BERT)
     return row if all(_built_like(layer, row) for layer in layers_of(model)) else None
@@ -234,7 +234,7 @@ def shape_of(model: PreTrainedModel) -> ModelShape:
     Where heads and neurons are not known, every layer is what the configuration says.
 
     Raises:
-        ModelError: see `find_layer_stack`.
+        ModelError: see `find_layer_list`.
     """
     row = find_sublayers(model)
     layers = layers_of(model)
@@ -244,7 +244,7 @@ def shape_of(model: PreTrainedModel) -> ModelShape:
         shapes = tuple(layer_shape(layer, row) for layer in layers)
     return ModelShape(
         layers=shapes,
-        vocabulary=model.get_input_embeddings().weight.shape[0],
+        vocabulary=model.config.vocab_size,
         hidden_size=model.config.hidden_size,
     )
 
@@ -311,7 +311,8 @@ def _fits(layer: nn.Module, projections: tuple[Projection, ...], width: int) -> 
             if not projection.optional:
                 return False
             continue
-        rows = found.out_features if isinstance(found, nn.Linear) else len(getattr(found, "data", ()))
+        bare = isinstance(found, nn.Parameter)
+        rows = len(found) if bare else getattr(found, "out_features", None)
         if rows != width * projection.blocks * projection.fused:
             return False
     return True
