@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from glp_export.core.errors import ModelError
 from glp_export.encoder.families import auto_class_for
 from glp_export.encoder.positions import longest_input
+from glp_export.encoder.structure import compacted
 from glp_export.encoder.transformers_compat import quiet_weights, save_tokenizer
 from glp_export.tasks import KINDS, Task
 
@@ -112,7 +113,7 @@ def load_model(source: ModelSource, task: Task) -> PreTrainedModel:
     """Load an encoder with the head that a task needs, in fp32 on the CPU.
 
     A head that the checkpoint lacks, or has for other labels, is initialised anew from torch's
-    current random state.
+    current random state. Of a directory that lost heads or neurons it is the small module.
 
     Raises:
         ModelError: nothing there, pickled weights, a broken file, tensors missing from the
@@ -138,7 +139,7 @@ def load_model(source: ModelSource, task: Task) -> PreTrainedModel:
             **source.arguments(),
         )
     _require_encoder(source, model, loading)
-    return model
+    return compacted(model, source.directory) if source.directory else model
 
 
 def match_inputs(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:

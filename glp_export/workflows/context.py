@@ -10,6 +10,7 @@ from glp_export.artifact.exporters import ExporterChoice, resolve_exporter
 from glp_export.compress.compressors.layers.strategies import Problem
 from glp_export.config.run_config import RunConfig
 from glp_export.core.machine import provider_for, resolve_device, usable_cores
+from glp_export.core.shape import ModelShape
 from glp_export.encoder import (
     DistillSettings,
     LayerStack,
@@ -22,6 +23,7 @@ from glp_export.encoder import (
     load_tokenizer,
     match_inputs,
 )
+from glp_export.encoder.sublayers import shape_of
 from glp_export.precision.selection import Wanted, wanted_precisions
 from glp_export.tasks import (
     KINDS,
@@ -92,6 +94,7 @@ class RunContext:
         final: how every contender is trained in the end.
         candidate: how a candidate of the search is trained.
         model_checksum: of a local model, None for one on the hub.
+        base_shape: the heads, neurons and vocabulary of the model to prune.
         exporter: the one that is used.
         deepest: the most layers that may stay, where a target of speed says so.
     """
@@ -112,6 +115,7 @@ class RunContext:
     candidate: TrainSettings
     distillation: DistillSettings
     model_checksum: str | None
+    base_shape: ModelShape
     exporter: ExporterChoice
     deepest: int | None = None
 
@@ -175,6 +179,7 @@ def make_context(config: RunConfig) -> RunContext:
             config.temperature, config.distill_weight, config.distill_rate
         ),
         model_checksum=checksum(source),
+        base_shape=shape_of(model),
         exporter=exporter,
     )
 

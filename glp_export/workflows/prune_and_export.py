@@ -210,11 +210,8 @@ def _export(
     scratch = layout.work_dir / "onnx" / trained.checkpoint.name
     own = ArtifactLayout(scratch)
     if trained.contender == "pruned":
-        (own,) = (
-            sweep_variant.layout
-            for sweep_variant in sweep_variants
-            if sweep_variant.plan.depth == trained.layers
-        )
+        plan_id = trained.named.get("plan_id")
+        (own,) = (one.layout for one in sweep_variants if one.plan.id == plan_id)
         # An interrupted run may have left a file here that is not chosen this time.
         for made in (own.onnx_dir, own.triton):
             shutil.rmtree(made, ignore_errors=True)

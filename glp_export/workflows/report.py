@@ -85,7 +85,7 @@ def _renew(root: Path, whole: ReportData, show_texts: bool) -> Path:
     layout = ArtifactLayout(root)
     renewed = []
     for sweep_variant in whole.sweep_variants if whole.is_sweep else ():
-        own = layout.sweep_variant(sweep_variant.depth)
+        own = layout.sweep_variant(sweep_variant.directory)
         _write(own.report, page(_finished(own.root, show_texts)))
         _enter(own.root, [own.report])
         renewed += [own.report, own.checksums]

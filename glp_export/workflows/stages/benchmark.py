@@ -17,7 +17,7 @@ from glp_export.bench import (
     DifferenceRow,
     MetricRow,
     benchmark,
-    of_depth,
+    of_plan,
     onnx_contender,
     task_workloads,
 )
@@ -70,9 +70,14 @@ class Scored:
         return self.rows[0].contender
 
     @property
-    def layers(self) -> int:
-        """How many it has."""
-        return self.rows[0].layers
+    def plan_id(self) -> str:
+        """Of the edits that made it."""
+        return self.rows[0].plan_id
+
+    @property
+    def rival_of(self) -> str | None:
+        """The plan that a distilled model is compared with; None for all."""
+        return self.rows[0].rival_of
 
     @property
     def entries(self) -> tuple[PrecisionEntry, ...]:
@@ -88,7 +93,7 @@ def score_contender(execution: ExecutionContext, exported: Exported) -> Scored:
         MetricRow(
             contender=trained.contender,
             precision=file.precision,
-            layers=trained.layers,
+            **trained.named,
             **_metric(execution, logits, trained.test),
         )
         for file, logits in zip(exported.best, predictions, strict=True)
@@ -163,7 +168,7 @@ def with_differences(
         _difference(pruned, index, other, task, labels)
         for pruned in scored
         if pruned.contender == "pruned"
-        for other in of_depth(scored, pruned.layers)
+        for other in of_plan(scored, pruned.plan_id)
         for index in range(len(pruned.rows))
         if other.contender != "pruned" and (index == 0 or other.contender == "unpruned")
     )
@@ -179,6 +184,8 @@ def _difference(
     row = pruned.rows[index]
     return DifferenceRow(
         precision=row.precision,
+        plan_id=row.plan_id,
+        model_shape=row.model_shape,
         layers=row.layers,
         less=other.contender,
         value=value,

@@ -141,6 +141,7 @@ def _facts(context: RunContext) -> dict[str, Any]:
         "revision": context.source.revision,
         "checksum": context.model_checksum,
         "num_layers": context.stack.num_layers,
+        "base_shape": context.base_shape,
         "data_checksum": context.data.checksum,
         "versions": describe().versions,
     }

@@ -15,7 +15,8 @@ from glp_export.artifact import (
     triton_name,
     write_triton,
 )
-from glp_export.bench import Benchmark, BenchmarkFile, Frontier, of_depth
+from glp_export.artifact.layout import layers_directory
+from glp_export.bench import Benchmark, BenchmarkFile, Frontier, of_plan
 from glp_export.bench.memory_probe import peak_resident_mb
 from glp_export.compress.plan import Plan
 from glp_export.config.run_config import COUNTS, RunConfig
@@ -54,7 +55,17 @@ def variants_of_sweep(plans: Sequence[Plan], layout: ArtifactLayout) -> list[Swe
     """Where each depth's artifact goes: a single one into the root, several below it."""
     if len(plans) == 1:
         return [SweepVariant(plans[0], layout, of_several=False)]
-    return [SweepVariant(plan, layout.sweep_variant(plan.depth), of_several=True) for plan in plans]
+    return [
+        SweepVariant(plan, layout.sweep_variant(directory_of(plan)), of_several=True)
+        for plan in plans
+    ]
+
+
+def directory_of(plan: Plan) -> str:
+    """The name of an artifact among several: `6-layers`, or its speedup and a part of its id."""
+    if plan.layers_only:
+        return layers_directory(plan.depth)
+    return f"{plan.predicted_speedup or 1.0:.1f}x-{plan.id[:8]}"
 
 
 def write_output(
@@ -82,7 +93,9 @@ def write_output(
         return None
     for sweep_variant in sweep_variants:
         sweep_variant.layout.write_checksums()
-    frontier = Frontier.of(measured.file)
+    frontier = Frontier.of(
+        measured.file, {one.plan.id: one.layout.root.name for one in sweep_variants}
+    )
     frontier.save(layout.frontier)
     measured.save(layout.benchmark)
     context.config.save(layout.run_config)
@@ -154,8 +167,8 @@ def _write_artifact(
     scored: Sequence[Scored],
 ) -> None:
     """Write what tells about one artifact's files."""
-    depth, layout = sweep_variant.plan.depth, sweep_variant.layout
-    own, part = of_depth(scored, depth), measured.at_depth(depth)
+    plan_id, layout = sweep_variant.plan.id, sweep_variant.layout
+    own, part = of_plan(scored, plan_id), measured.of_plan(plan_id)
     (pruned,) = (one for one in own if one.contender == "pruned")
     sweep_variant.plan.save(layout.plan)
     _config_of(sweep_variant, context.config).save(layout.run_config)
