@@ -64,7 +64,15 @@ def trim_embeddings(model: PreTrainedModel, kept_ids: Sequence[int]) -> PreTrain
 
 def _vocabulary_size(model: PreTrainedModel) -> int:
     """Rows of the input embeddings, which the configuration has to know."""
-    rows = model.get_input_embeddings().weight.shape[0]
+    from torch import nn
+
+    words = model.get_input_embeddings()
+    if not isinstance(words, nn.Embedding):
+        raise ModelError(
+            f"the word embeddings are a {type(words).__name__}, not a plain table",
+            fix="trim the vocabulary first, then factorize the embeddings",
+        )
+    rows = words.num_embeddings
     if getattr(model.config, "vocab_size", None) != rows:
         raise ModelError(
             f"the embeddings have {rows} rows and the configuration tells of "

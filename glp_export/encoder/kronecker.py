@@ -76,8 +76,10 @@ PRESETS: dict[str, Preset] = {
     "x8": Preset(Factors((2, 2)), Factors((2, 8), inner=False), 8),
     "x21": Preset(Factors((16, 2)), Factors((2, 16), inner=False), 16),
 }
-"""By the ratio of all parameters of bert-base. x8 and x21 have the paper's ratios; of
-its sum of four terms the paper gives no sizes, those of x5 are chosen here."""
+"""Named by how much smaller they make bert-base in all.
+
+x8 and x21 have the ratios of the paper. x5 is a sum of four terms as there, with sizes chosen here.
+"""
 
 
 def preset_of(name: str) -> Preset:

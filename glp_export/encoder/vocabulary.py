@@ -2,7 +2,10 @@
 
 Kept are special and added tokens, all single characters and bytes, what the texts use, and as many
 of the most general other pieces as asked for. Every text that the whole tokenizer can encode, the
-trimmed one can: a word whose piece is gone is spelled by shorter ones.
+trimmed one can: a word whose piece is gone is spelled by shorter ones. A piece with a character
+that has no piece of its own (BERT's vocabulary has none) is always kept; only a new word with such
+a character can become unknown where its other pieces are gone. `recut` counts
+both.
 
 `kept_token_ids` chooses, `trim_tokenizer` builds, `embedding_rows.trim_embeddings` does the same to
 the model. The new id of a token is the place of its old one among the kept ids.

@@ -10,6 +10,7 @@ import transformers
 from transformers import AutoTokenizer
 
 from glp_export.encoder.embedding_rows import needed_ids, trim_embeddings
+from glp_export.encoder.kronecker import PRESETS, factorize, multiply_out
 from glp_export.encoder.majors import save_tokenizer
 from glp_export.encoder.piece_models import piece_model
 from glp_export.encoder.vocabulary import (
@@ -192,6 +193,8 @@ def test_the_classes_of_the_families_load_what_is_saved(kind, tmp_path):
     path.write_text(json.dumps({**json.loads(path.read_text()), "tokenizer_class": name}))
     made.backend_tokenizer.model.save(str(tmp_path / "whole"))
     (tmp_path / "whole" / "unigram.json").unlink(missing_ok=True)
+    if kind == "unigram":  # a stand-in; tokenizer.json is what is read
+        (tmp_path / "whole" / "sentencepiece.bpe.model").write_bytes(b"whole vocabulary")
     (tmp_path / "smaller").mkdir()
     for place in ("whole", "smaller"):
         (tmp_path / place / "config.json").write_text(json.dumps({"model_type": model_type}))
@@ -206,8 +209,11 @@ def test_the_classes_of_the_families_load_what_is_saved(kind, tmp_path):
         assert ids(again, text, text_pair=USED[0]) == ids(smaller, text, text_pair=USED[0])
     for text in USED:
         assert [kept[number] for number in ids(again, text)] == ids(whole, text)
-    lists = {file.name for file in (tmp_path / "whole").iterdir()} - {"special_tokens_map.json"}
-    assert lists <= {file.name for file in (tmp_path / "smaller").iterdir()}
+    lists = {file.name for file in (tmp_path / "whole").glob("*.[tj]*")}
+    assert not list((tmp_path / "smaller").glob("*.model"))
+    assert lists - {"special_tokens_map.json"} <= {
+        file.name for file in (tmp_path / "smaller").iterdir()
+    }
 
 
 def test_ids_that_lack_what_others_are_made_of_are_refused():
@@ -342,9 +348,24 @@ def test_rows_that_do_not_fit_are_refused():
         trim_embeddings(model, [0, 1, len(whole) + 3])
     with pytest.raises(ModelError, match="configuration"):
         trim_embeddings(model, [1, 2, 3])
+    factored = factorize(model, PRESETS["x8"])
+    with pytest.raises(ModelError, match="first"):
+        trim_embeddings(factored, range(5))
     model.config.vocab_size += 1
     with pytest.raises(ModelError, match="rows"):
         trim_embeddings(model, [0, 1, 2])
+
+
+def test_vocabulary_and_factors_follow_each_other():
+    whole = KINDS["wordpiece"]()
+    model = model_of("bert", whole)
+    kept = kept_token_ids(whole, USED, also=needed_ids(model))
+    smaller = trim_tokenizer(whole, kept)
+    made = factorize(trim_embeddings(model, kept), PRESETS["x8"])
+    assert made.get_input_embeddings().num_embeddings == len(kept)
+    assert torch.allclose(
+        outputs(multiply_out(made), smaller, USED), outputs(made, smaller, USED), atol=1e-5
+    )
 
 
 def test_the_demo_encoder_has_whole_words_only():
