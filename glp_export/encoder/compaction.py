@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from glp_export.core.errors import ModelError
 from glp_export.core.shape import Kept, KeptLayer, LayerShape
 from glp_export.encoder.families import auto_class_for
 from glp_export.encoder.layer_stack import find_layer_list
-from glp_export.encoder.transformers_compat import quiet_weights
 from glp_export.encoder.sublayers import (
     Sublayers,
     check_kept,
@@ -24,7 +24,7 @@ from glp_export.encoder.sublayers import (
     require_sublayers,
     shape_of,
 )
-from glp_export.core.errors import ModelError
+from glp_export.encoder.transformers_compat import quiet_weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -6,8 +6,8 @@ import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from glp_export.core.errors import ModelError
 from glp_export.encoder.vocabulary import renumbering
-from glp_export.errors import ModelError
 
 if TYPE_CHECKING:
     from torch import Tensor

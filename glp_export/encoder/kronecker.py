@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from glp_export.core.errors import ModelError, UsageError
 from glp_export.encoder.layer_stack import find_layer_stack
-from glp_export.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from torch import nn

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from glp_export.errors import ModelError
+from glp_export.core.errors import ModelError
 
 Size = tuple[int, int]
 

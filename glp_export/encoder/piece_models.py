@@ -12,7 +12,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
-from glp_export.errors import ModelError
+from glp_export.core.errors import ModelError
 
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 

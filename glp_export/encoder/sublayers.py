@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from glp_export.core.errors import ModelError, UsageError
 from glp_export.core.shape import Kept, LayerShape, ModelShape
 from glp_export.encoder.layer_stack import find_layer_list
-from glp_export.core.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from torch import nn

@@ -21,8 +21,8 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from glp_export.core.errors import ModelError, UsageError
 from glp_export.encoder.piece_models import PieceModel, WordPiece, piece_model, with_parts
-from glp_export.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

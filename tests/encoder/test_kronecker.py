@@ -9,6 +9,7 @@ import torch
 import transformers
 from torch import nn
 
+from glp_export.core.errors import ModelError, UsageError
 from glp_export.encoder.kronecker import (
     PRESETS,
     Factors,
@@ -24,7 +25,6 @@ from glp_export.encoder.kronecker_parts import (
     KroneckerLinear,
     nearest_kronecker,
 )
-from glp_export.errors import ModelError, UsageError
 from tests.tiny import WORDS, make_config
 
 SIZES = [((12, 8), (3, 2)), ((12, 8), (4, 4)), ((8, 12), (1, 6)), ((12, 8), (12, 1))]

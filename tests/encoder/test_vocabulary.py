@@ -9,10 +9,11 @@ import torch
 import transformers
 from transformers import AutoTokenizer
 
+from glp_export.core.errors import ModelError, UsageError
 from glp_export.encoder.embedding_rows import needed_ids, trim_embeddings
 from glp_export.encoder.kronecker import PRESETS, factorize, multiply_out
-from glp_export.encoder.majors import save_tokenizer
 from glp_export.encoder.piece_models import piece_model
+from glp_export.encoder.transformers_compat import save_tokenizer
 from glp_export.encoder.vocabulary import (
     kept_token_ids,
     recut,
@@ -20,7 +21,6 @@ from glp_export.encoder.vocabulary import (
     trim_tokenizer,
     write_vocabulary_files,
 )
-from glp_export.errors import ModelError, UsageError
 from tests.encoder.vocabularies import KINDS, noise, texts
 from tests.tiny import make_config, make_tokenizer, rows
 

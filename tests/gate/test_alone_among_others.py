@@ -15,10 +15,10 @@ from glp_export.bench import (
     Contender,
     Timing,
     Workload,
-    shape_grid,
     measure,
     onnx_contender,
     pytorch_contender,
+    shape_grid,
 )
 from glp_export.core import machine
 from tests.tiny import make_checkpoint
