@@ -4,7 +4,7 @@ import pytest
 
 from glp_export.cli.flags import spread
 from glp_export.config.files import read_file, resolve
-from glp_export.config.run_config import RunConfig
+from glp_export.config.run_config import fields
 from glp_export.core.errors import UsageError
 
 
@@ -12,13 +12,14 @@ def test_flags_win_over_the_file_and_the_file_over_defaults(tmp_path):
     file = tmp_path / "run.yaml"
     file.write_text("epochs: 1\nbatch-size: 8\n")
     config = resolve({"batch_size": 4}, file)
-    assert (config.batch_size, config.epochs, config.seed) == (4, 1.0, 41)
+    training = config.training
+    assert (training.batch_size, training.epochs, training.seed) == (4, 1.0, 41)
 
 
 def test_depth_on_the_command_line_replaces_prune_in_the_file(tmp_path):
     file = tmp_path / "run.yaml"
     file.write_text("prune: 3\n")
-    assert resolve({"depth": 6}, file).prune is None
+    assert resolve({"depth": 6}, file).compress.prune is None
 
 
 def test_the_site_has_defaults_that_a_file_and_flags_win_over(tmp_path, monkeypatch):
@@ -27,8 +28,9 @@ def test_the_site_has_defaults_that_a_file_and_flags_win_over(tmp_path, monkeypa
     file.write_text("batch_size: 16\ndepth: 3\n")
     monkeypatch.setenv("GLP_EXPORT_CONFIG", str(site))
     config = resolve({"seed": 5}, file)
-    assert (config.epochs, config.batch_size, config.seed) == (1.0, 16, 5)
-    assert (config.depth, config.max_drop) == (3, None)
+    training, compress = config.training, config.compress
+    assert (training.epochs, training.batch_size, training.seed) == (1.0, 16, 5)
+    assert (compress.depth, compress.max_drop) == (3, None)
 
 
 def test_an_unknown_key_of_the_site_is_found_in_its_file(tmp_path, monkeypatch):
@@ -43,9 +45,9 @@ def test_an_unknown_key_of_the_site_is_found_in_its_file(tmp_path, monkeypatch):
 def test_one_way_to_say_how_deep_on_the_command_line_replaces_those_in_the_file(tmp_path):
     file = tmp_path / "run.yaml"
     file.write_text("depths: [8, 6]\nladder: false\n")
-    assert resolve({}, file).depths == (8, 6)
-    assert resolve({"prune": 2}, file).depths is None
-    assert resolve({"ladder": True}, file).depths is None
+    assert resolve({}, file).compress.depths == (8, 6)
+    assert resolve({"prune": 2}, file).compress.depths is None
+    assert resolve({"ladder": True}, file).compress.depths is None
 
 
 @pytest.mark.parametrize("given", ["2.0", 2.0, 2])
@@ -53,7 +55,7 @@ def test_targets_replace_a_depth_in_the_file_and_the_other_way_round(tmp_path, g
     file = tmp_path / "run.yaml"
     file.write_text("depth: 3\n")
     config = resolve({"target_speedup": given}, file)
-    assert config.depth is None
+    assert config.compress.depth is None
     assert config.targets.speedup.value == 2
     file.write_text("target-speedup: 2.0\nmax_drop: 0.01\n")
     assert resolve({"max_drop": 0}, file).targets.fast_enough_asked
@@ -72,13 +74,13 @@ def test_what_is_recorded_is_read_back(tmp_path):
     given = {"model": "a", "batch_sizes": "1,8", "depths": "4,2", "output": "out"}
     config = resolve({**given, "token": "secret"})
     path = config.save(tmp_path / "run.yaml")
-    assert resolve(read_file(path)) == config.model_copy(update={"token": None})
+    assert resolve(read_file(path)) == config.updated(token=None)
     assert "secret" not in path.read_text()
 
 
 @pytest.mark.parametrize("given", ["1 8", "1,8", ["1", "8"], ["1,8"], [1, 8]])
 def test_lists_are_written_in_any_way(given):
-    assert resolve({"batch_sizes": given}).batch_sizes == (1, 8)
+    assert resolve({"batch_sizes": given}).benchmark.batch_sizes == (1, 8)
 
 
 def test_a_misspelt_key_is_answered_with_the_right_one(tmp_path):
@@ -132,7 +134,7 @@ def test_several_values_after_one_flag():
 
 
 def test_every_setting_has_a_help_text_that_ends():
-    for name, field in RunConfig.model_fields.items():
+    for name, field, _ in fields():
         assert field.description, name
         assert field.description.endswith("."), name
 
@@ -143,6 +145,7 @@ def test_the_help_names_every_row_of_the_table_that_a_setting_chooses_from():
     from glp_export.encoder import RECOVERIES
 
     tables = {"search": STRATEGIES, "workers": WORKERS, "recover": RECOVERIES}
+    texts = {name: field.description for name, field, _ in fields()}
     for name, table in tables.items():
-        text = RunConfig.model_fields[name].description
+        text = texts[name]
         assert not [row for row in table if row not in text], f"--{name}: {text}"
