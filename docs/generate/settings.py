@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from generate.markdown import code, table
-from glp_export.config.run_config import fields
-from glp_export.core.options import former_names, panel_of, short_flag
+from glp_export.config.run_config import fields, heading
+from glp_export.core.options import former_names, short_flag
 
 
 def settings() -> str:
     """One table a panel: key, flag, default, meaning."""
     panels: dict[str, list[tuple[str, ...]]] = {}
     for name, field, section in fields():
-        panels.setdefault(panel_of(section), []).append(_row(name, field))
+        panels.setdefault(heading(section), []).append(_row(name, field))
     head = ("key", "flag", "default", "meaning")
     return "\n".join(f"## {panel}\n\n{table(head, rows)}" for panel, rows in panels.items())
 

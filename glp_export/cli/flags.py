@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -11,9 +11,9 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from glp_export.config.run_config import compressor_sections, fields
+from glp_export.config.run_config import compressor_sections, fields, heading
 from glp_export.config.sections import CompressOptions
-from glp_export.core.options import former_names, panel_of, short_flag, takes_several
+from glp_export.core.options import former_names, short_flag, takes_several
 
 
 def spread(arguments: Sequence[str]) -> list[str]:
@@ -48,7 +48,7 @@ def flags_of(*wanted: type[BaseModel]) -> Callable[[Callable[..., Any]], Callabl
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         own_options = compressor_sections() if CompressOptions in wanted else {}
         flags = [
-            _flag(name, field, panel_of(section) or f"Compressor {_name(section, own_options)}")
+            _flag(name, field, heading(section))
             for name, field, section in fields()
             if section in (*wanted, *own_options.values())
         ]
@@ -93,10 +93,6 @@ def _spelled(name: str, field: FieldInfo) -> list[str]:
     names = [f"--{one.replace('_', '-')}" for one in (name, *former_names(field))]
     short = short_flag(field)
     return [*names, short] if short else names
-
-
-def _name(section: type[BaseModel], named: Mapping[str, type[BaseModel]]) -> str:
-    return next(name for name, one in named.items() if one is section)
 
 
 def _plain_type(field: FieldInfo) -> Any:

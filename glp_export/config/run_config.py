@@ -39,7 +39,7 @@ from glp_export.config.sections import (
     TrainingOptions,
 )
 from glp_export.config.targets import Targets
-from glp_export.core.options import Options, former_names
+from glp_export.core.options import Options, former_names, panel_of
 
 __all__ = ["COUNTS", "NOT_RECORDED", "RunConfig", "fields", "flat", "may_change", "sections"]
 
@@ -112,7 +112,7 @@ class RunConfig(Options):
             return self
         if self.model.offline:
             raise ValueError("--offline forbids --push-to-hub")
-        if self.compress.ladder or len(self.compress.depths or ()) > 1:
+        if self.compress.sweep or len(self.compress.depths or ()) > 1:
             raise ValueError(
                 "several depths are several models: leave out --push-to-hub, and give each its "
                 "repository with glp-export push"
@@ -177,6 +177,13 @@ def fields() -> Iterator[tuple[str, FieldInfo, type[BaseModel]]]:
             if name not in seen:
                 yield name, field, section
             seen.add(name)
+
+
+def heading(section: type[BaseModel]) -> str:
+    """What a section's flags and its table in the docs stand below."""
+    own = panel_of(section)
+    named = (name for name, one in compressor_sections().items() if one is section)
+    return own or f"Compressor {next(named, section.__name__)}"
 
 
 def owners_of(setting: str) -> list[str]:

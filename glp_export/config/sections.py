@@ -14,7 +14,7 @@ from pydantic import model_validator
 from glp_export.config.targets import Targets
 from glp_export.core.options import Names, Numbers, Options, Written, option
 
-COUNTS = ("depth", "prune", "depths", "ladder")
+COUNTS = ("depth", "prune", "depths", "sweep")
 """The ways to say how many layers are left; one run takes one."""
 
 
@@ -67,8 +67,10 @@ class CompressOptions(Options):
     depth: int | None = option(None, "Keep so many layers.", gt=0)
     prune: int | None = option(None, "Remove so many layers.", gt=0)
     depths: Numbers | None = option(None, "Make a model of each of these depths from one search.")
-    ladder: bool = option(
-        False, "As --depths: two layers fewer each time, down to a quarter of them."
+    sweep: bool = option(
+        False,
+        "As --depths: two layers fewer each time, down to a quarter of them.",
+        former=("ladder",),
     )
     target_speedup: Written | None = option(
         None, "Be so much faster than unpruned in ONNX Runtime: 2.0, or 2.0@8x128."

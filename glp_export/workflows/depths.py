@@ -1,4 +1,4 @@
-"""How many layers the models of a run keep: one depth, several, or a ladder of them.
+"""How many layers the models of a run keep: one depth, several, or a sweep of them.
 
 The order of removal is nested, so one search that goes to the shallowest serves every depth.
 """
@@ -24,8 +24,8 @@ def wanted_depths(options: CompressOptions, stack: LayerStack) -> tuple[int, ...
         UsageError: the stack cannot have one of the depths, or the search serves one depth only.
     """
     total = stack.num_layers
-    if options.ladder:
-        depths, flag = sweep_depths(stack), "--ladder"
+    if options.sweep:
+        depths, flag = sweep_depths(stack), "--sweep"
     elif options.depths is not None:
         depths, flag = options.depths, "--depths"
     elif options.prune is not None:

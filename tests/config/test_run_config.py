@@ -1,11 +1,21 @@
 from __future__ import annotations
 
-import pytest
+from dataclasses import dataclass
+from typing import Any
 
-from glp_export.cli.flags import spread
+import pytest
+import typer
+from pydantic import BaseModel
+from typer.testing import CliRunner
+
+from glp_export.cli.flags import flags_of, spread
+from glp_export.compress.compressors import COMPRESSORS
 from glp_export.config.files import read_file, resolve
-from glp_export.config.run_config import fields
+from glp_export.config.run_config import RunConfig, fields, may_change
+from glp_export.config.sections import CompressOptions
 from glp_export.core.errors import UsageError
+from glp_export.core.options import Names, Options, option
+from tests.docs.pages import generated_parts
 
 
 def test_flags_win_over_the_file_and_the_file_over_defaults(tmp_path):
@@ -96,12 +106,12 @@ def test_a_misspelt_key_is_answered_with_the_right_one(tmp_path):
     [
         ({"depth": 3, "prune": 3}, "give one"),
         ({"depth": 3, "depths": "4 3"}, "--depth and --depths"),
-        ({"depths": "4,3", "ladder": True}, "give one"),
-        ({"prune": 1, "ladder": True}, "give one"),
+        ({"depths": "4,3", "sweep": True}, "give one"),
+        ({"prune": 1, "sweep": True}, "give one"),
         ({"depths": "0,3"}, "--depths"),
         ({"overwrite": True, "resume": True}, "give one"),
         ({"depth": 3, "max_drop": 0.01}, "leave --depth out"),
-        ({"ladder": True, "max_drop": 0.01}, "leave --ladder out"),
+        ({"sweep": True, "max_drop": 0.01}, "leave --sweep out"),
         ({"prune": 3, "target_speedup": "2.0"}, "leave --prune out"),
         ({"target_speedup": "twice"}, "--target-speedup"),
         ({"latency_budget": 10}, "--latency-budget"),
@@ -149,3 +159,77 @@ def test_the_help_names_every_row_of_the_table_that_a_setting_chooses_from():
     for name, table in tables.items():
         text = texts[name]
         assert not [row for row in table if row not in text], f"--{name}: {text}"
+
+
+def test_a_former_name_is_accepted_as_flag_key_and_keyword(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("ladder: true\n")
+    assert resolve({}, file).compress.sweep
+    assert RunConfig(ladder=True).compress.sweep
+    assert "ladder" not in resolve({}, file).recorded()
+    with pytest.raises(UsageError, match="twice"):
+        resolve({"ladder": True, "sweep": True})
+
+
+def test_sections_and_plain_keys_say_the_same(tmp_path):
+    plain, nested = tmp_path / "plain.yaml", tmp_path / "nested.yaml"
+    plain.write_text("model: bert\nepochs: 1\nprecision: [fp32]\noutput: out\nmax-length: 64\n")
+    nested.write_text(
+        "model: {model: bert}\ntraining:\n  epochs: 1\nprecision:\n  precision: [fp32]\n"
+        "output: {output: out}\ndata: {max-length: 64}\n"
+    )
+    assert resolve({}, plain) == resolve({}, nested)
+    assert resolve({"data": {"max_length": 64}}) == resolve({"max_length": 64})
+    with pytest.raises(UsageError, match=r"data\.max_len'"):
+        resolve({"data": {"max_len": 64}})
+    with pytest.raises(UsageError, match="max_length is given twice"):
+        resolve({"data": {"max_length": 64}, "max_length": 32})
+
+
+class ThrowawayOptions(Options):
+    """Options of a compressor that is not there."""
+
+    every: int = option(2, "Remove every so many-th sublayer.", gt=1)
+    criterion: Names = option(("silent",), "What sublayers are ranked by.")
+
+
+@dataclass(frozen=True)
+class Row:
+    options: type[BaseModel] = ThrowawayOptions
+
+
+def test_a_compressor_brings_its_flags_keys_and_docs_along(tmp_path, monkeypatch):
+    monkeypatch.setitem(COMPRESSORS, "throwaway", Row())
+    file = tmp_path / "run.yaml"
+    file.write_text("every: 3\nthrowaway:\n  criterion: obs, fisher\n")
+    config = resolve({}, file)
+    options = config.compressors["throwaway"]
+    assert options == ThrowawayOptions(every=3, criterion="obs fisher")
+    assert resolve(read_file(config.save(tmp_path / "kept.yaml"))) == config
+    assert not may_change("every")
+    with pytest.raises(UsageError, match="every"):
+        resolve({"every": 1})
+    assert spread(["--criterion", "obs", "fisher"]) == [
+        "--criterion",
+        "obs",
+        "--criterion",
+        "fisher",
+    ]
+
+    app, seen = typer.Typer(), {}
+
+    @app.command()
+    @flags_of(CompressOptions)
+    def command(settings: dict[str, Any]) -> None:
+        seen.update(settings)
+
+    app(["--every", "4", "--criterion", "obs"], standalone_mode=False)
+    assert seen == {"every": 4, "criterion": ["obs"]}
+    text = " ".join(CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).output.split())
+    assert "Compressor throwaway" in text
+    assert "Remove every so many-th sublayer." in text
+    generated_parts()  # finds the generator
+    from generate.settings import settings
+
+    table = settings().partition("## Compressor throwaway")[2]
+    assert "| `every` | `--every` | `2` |" in table
