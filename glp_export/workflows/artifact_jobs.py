@@ -44,7 +44,7 @@ from glp_export.precision.record import PrecisionsFile
 from glp_export.precision.selection import ALWAYS, Wanted
 from glp_export.report import artifact_view, plan_view
 from glp_export.tasks import count_examples, encode, load_task_data, score, truth_of
-from glp_export.workflows.context import ExecutionContext, data_spec, execution_without_data
+from glp_export.workflows.context import ExecutionContext, data_spec, execution_context, on_device
 from glp_export.workflows.stages.benchmark import time_contenders
 from glp_export.workflows.stages.export import Exported, LowerPrecision, export_contender
 from glp_export.workflows.stages.precision import add_precisions
@@ -72,11 +72,11 @@ def verify(artifact: Path, settings: Mapping[str, Any], progress: Progress) -> P
             trained.test,
             trained.tokenizer,
             auto_class=execution.kind.auto_class,
-            max_length=min(config.max_length, trained.tokenizer.model_max_length),
+            max_length=min(execution.max_length, trained.tokenizer.model_max_length),
             threads=execution.threads,
             provider=execution.provider,
-            atol=config.atol,
-            rtol=config.rtol,
+            atol=execution.export.atol,
+            rtol=execution.export.rtol,
         )
 
 
@@ -217,10 +217,11 @@ def _config(layout: ArtifactLayout, settings: Mapping[str, Any]) -> RunConfig:
 def _pruned(layout: ArtifactLayout, config: RunConfig) -> tuple[ExecutionContext, Trained]:
     """The artifact as a contender, with the test rows of its data."""
     tokenizer = load_tokenizer(ModelSource(str(layout.root), offline=True))
-    data = load_task_data(data_spec(config))
+    data = load_task_data(data_spec(config.data, config.model, config.training.seed))
     task = infer_kind(data.task, ModelSource(str(layout.root), offline=True))
-    execution = execution_without_data(config, task)
-    test = encode(data.test, task, tokenizer, config.max_length)
+    device, precisions = on_device(config.machine, config.precision)
+    execution = execution_context(config, task, device, precisions)
+    test = encode(data.test, task, tokenizer, execution.max_length)
     return execution, Trained("pruned", str(layout.root), layout.root, tokenizer, test)
 
 

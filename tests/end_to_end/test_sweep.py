@@ -146,7 +146,7 @@ def test_the_frontier_holds_every_model(ladder):
 def test_the_settings_of_one_depth_make_it_alone(ladder, tmp_path):
     layout = ArtifactLayout(ladder).sweep_variant("2-layers")
     kept = read_file(layout.run_config)
-    assert (kept["depth"], kept["depths"], kept["ladder"]) == (2, None, False)
+    assert (kept["depth"], kept["depths"], kept["sweep"]) == (2, None, False)
     output = tmp_path / "again"
     assert run(["search", "--config", str(layout.run_config), "-o", str(output), "-q"]) == 0
     assert Plan.load(ArtifactLayout(output).plan).order == Plan.load(layout.plan).order
@@ -237,7 +237,7 @@ def test_a_rival_from_elsewhere_is_trained_once_and_stands_beside_every_depth(
         (["--depths", "3", "9"], "cannot be pruned to 9"),
         (["--depths", "0,2"], "--depths"),
         (["--depths", "3,2", "--depth", "2"], "give one"),
-        (["--ladder", "--prune", "2"], "give one"),
+        (["--sweep", "--prune", "2"], "give one"),
         (["--depths", "3,2", "--search", "optimal"], "no order of removal"),
     ],
 )

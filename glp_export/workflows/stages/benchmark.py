@@ -206,19 +206,22 @@ def time_contenders(
         for one in exported
         for contender in (*_pytorch(execution, one.trained), *_onnx(execution, one))
     ]
-    config = execution.config
+    options = execution.benchmark
     first = exported[0].trained
     own: dict[str, tuple[Any, Any]] = {
         one.trained.contender: (one.trained.test, one.trained.tokenizer)
         for one in exported
         if one.trained.tokenizer is not first.tokenizer
     }
-    wanted = {*config.seq_lens, *(shape.sequence_length for shape in config.targets.shapes)}
+    wanted = {
+        *options.seq_lens,
+        *(shape.sequence_length for shape in execution.targets.shapes),
+    }
     for length in sorted(length for length in wanted if length > shared_length(contenders)):
         progress.say(f"length {length} is left out: a contender reads {shared_length(contenders)}")
     workloads = [
-        *fixed_shapes(contenders, config),
-        *task_workloads(first.test, first.tokenizer, config.batch_sizes, own=own),
+        *fixed_shapes(contenders, execution),
+        *task_workloads(first.test, first.tokenizer, options.batch_sizes, own=own),
     ]
     with progress.stage("benchmark") as meter, progress.still():
         return benchmark(
@@ -227,9 +230,9 @@ def time_contenders(
             metrics,
             task=execution.task.name,
             metric=execution.task.metric,
-            timing=timing_of(config.bench_seconds, config),
-            memory=not config.skip_memory,
-            progress=watch(meter, len(workloads), config.bench_seconds),
+            timing=timing_of(options.bench_seconds, execution),
+            memory=not options.skip_memory,
+            progress=watch(meter, len(workloads), options.bench_seconds),
         )
 
 
@@ -238,7 +241,7 @@ def _pytorch(execution: ExecutionContext, trained: Trained) -> list[Contender]:
     eager = as_pytorch(execution, trained)
     if trained.contender != "unpruned":
         return [eager]
-    ways = [name for name in execution.config.pytorch if name != EAGER]
+    ways = [name for name in execution.benchmark.pytorch if name != EAGER]
     return [eager, *(as_pytorch(execution, trained, name) for name in ways)]
 
 

@@ -151,7 +151,7 @@ def _training_rows(context: RunContext, unpruned: PreTrainedModel) -> Dataset:
 
 
 def _encode(context: RunContext, rows: Dataset) -> Dataset:
-    return encode(rows, context.data.task, context.tokenizer, context.config.max_length)
+    return encode(rows, context.data.task, context.tokenizer, context.config.data.max_length)
 
 
 @dataclass(frozen=True)
@@ -188,14 +188,14 @@ class _StudentTraining:
 
 
 def _pruned(students: _StudentTraining, plan: Plan) -> Trained:
-    context, recovery = students.context, RECOVERIES[students.context.config.recover]
+    context, recovery = students.context, RECOVERIES[students.context.config.training.recover]
     checkpoint = students.train("pruned", f"{recovery.name} the pruned", recovery, plan)
     return _own(context, "pruned", context.source.name, checkpoint)
 
 
 def _distilled(students: _StudentTraining, plans: Sequence[Plan]) -> list[Trained]:
     """A student for each plan, or the one rival that was named."""
-    wanted = students.context.config.distilled
+    wanted = students.context.config.training.distilled
     if wanted == NONE:
         return []
     if wanted != STUDENT:
@@ -220,11 +220,11 @@ def _made_student(students: _StudentTraining, plan: Plan) -> Trained:
 def _distilled_rival(students: _StudentTraining, name: str) -> Trained:
     """Train another model on the same examples, in the same way, by its own tokenizer."""
     context, inputs = students.context, students.inputs
-    source = model_source(context.config, name)
+    source = model_source(context.config.model, name)
     tokenizer = load_tokenizer(source)
-    model = load_seeded(source, context.data, context.config.seed)
+    model = load_seeded(source, context.data, context.config.training.seed)
     match_inputs(tokenizer, model)
-    task, length = context.data.task, context.config.max_length
+    task, length = context.data.task, context.config.data.max_length
     examples = encode(students.rows, task, tokenizer, length)
     _require_comparable(context, source, inputs, examples)
     own_inputs = TrainingInputs(
@@ -236,9 +236,9 @@ def _distilled_rival(students: _StudentTraining, name: str) -> Trained:
     )
 
     def make(report: Callable[[int, int], None]) -> PreTrainedModel:
-        return RECOVERIES[context.config.recover].train(model, own_inputs, report)
+        return RECOVERIES[context.config.training.recover].train(model, own_inputs, report)
 
-    title = f"{context.config.recover} {Path(name).name}"
+    title = f"{context.config.training.recover} {Path(name).name}"
     checkpoint = _train(
         context, students.work / "distilled", title, students.progress, make, tokenizer
     )
@@ -342,12 +342,12 @@ def _record(context: RunContext, checkpoint: Path, plan: Plan, rival_of: str | N
 
 
 def _saved_model(context: RunContext, checkpoint: Path) -> PreTrainedModel:
-    return load_seeded(ModelSource(str(checkpoint)), context.data, context.config.seed)
+    return load_seeded(ModelSource(str(checkpoint)), context.data, context.config.training.seed)
 
 
 def _own(context: RunContext, contender: ContenderName, origin: str, checkpoint: Path) -> Trained:
     others = {
-        name: encode(rows, context.data.task, context.tokenizer, context.config.max_length)
+        name: encode(rows, context.data.task, context.tokenizer, context.config.data.max_length)
         for name, rows in context.data.other_tests.items()
     }
     return Trained(contender, origin, checkpoint, context.tokenizer, context.test, others)
