@@ -14,9 +14,9 @@ from glp_export.workflows.stages.export import Exported
 from glp_export.workflows.stages.training import Trained
 
 
-def test_further_test_sets_are_scored_beside_the_first(artifact):
+def test_further_test_sets_are_scored_beside_the_first(artifact, data):
     layout = ArtifactLayout(artifact)
-    place, pruned = _pruned(layout, _config(layout, {}))
+    place, pruned = _pruned(layout, _config(layout, {"dataset": str(data)}))
     further = pruned.test.select(range(10))
     trained = Trained(
         "pruned", "here", artifact, pruned.tokenizer, pruned.test, {"mismatched": further}
@@ -30,9 +30,9 @@ def test_further_test_sets_are_scored_beside_the_first(artifact):
     assert scored.rows[0].value == pytest.approx(row.value)
 
 
-def test_the_shapes_of_targets_are_measured_too(artifact):
+def test_the_shapes_of_targets_are_measured_too(artifact, data):
     layout = ArtifactLayout(artifact)
-    place, pruned = _pruned(layout, _config(layout, {}))
+    place, pruned = _pruned(layout, _config(layout, {"dataset": str(data)}))
     wanted = {"depth": None, "target_speedup": "1.1@2x24", "latency_budget": "1s@4x16"}
     place = replace(place, config=place.config.model_copy(update=wanted))
     file = describe(layout.onnx_model)
