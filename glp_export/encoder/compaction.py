@@ -13,15 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
-
 from glp_export.core.errors import ModelError, UsageError
 from glp_export.core.shape import Kept, KeptLayer, LayerShape
-from glp_export.encoder.emptied import ConstantOutput, EmptyAttention, EmptyInput
 from glp_export.encoder.families import auto_class_for
 from glp_export.encoder.layer_stack import find_layer_list
-from glp_export.encoder.position_bias import columns_of, read_columns
 from glp_export.encoder.sublayers import (
     Sublayers,
     layer_shape,
@@ -33,9 +28,10 @@ from glp_export.encoder.sublayers import (
 from glp_export.encoder.transformers_compat import quiet_weights
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
     from transformers import PreTrainedModel
 
-Masks = Sequence[tuple[Tensor | None, Tensor | None]]
+Masks = Sequence[tuple["Tensor | None", "Tensor | None"]]
 """Factors for the heads `(heads,)` and neurons `(neurons,)` of each layer; None leaves them be."""
 
 
@@ -49,6 +45,8 @@ def compact(model: PreTrainedModel, kept: Kept) -> PreTrainedModel:
         ModelError: where the heads and neurons of this model are is not known.
         UsageError: it has not what is to be kept, or no head and no neuron would stay.
     """
+    from glp_export.encoder.position_bias import read_columns
+
     row = require_sublayers(model)
     _check(model, kept)
     small = copy.deepcopy(model)
@@ -87,6 +85,8 @@ def expand(model: PreTrainedModel, kept: Kept, *, attention: str | None = None) 
     Raises:
         ModelError: `kept` is not the record of this model.
     """
+    import torch
+
     row = require_sublayers(model)
     config = copy.deepcopy(model.config)
     if attention is not None:
@@ -130,6 +130,7 @@ def load_compact(directory: Path, auto_class: str, kept: Kept, **options: Any) -
     Raises:
         ModelError: it cannot be loaded, or something that the record says is gone is not zero.
     """
+    import torch
     import transformers
 
     try:
@@ -199,6 +200,8 @@ def scaled(model: PreTrainedModel, masks: Masks) -> Iterator[None]:
     Raises:
         ModelError: where the heads and neurons of this model are is not known.
     """
+    from glp_export.encoder.emptied import ConstantOutput
+
     row = require_sublayers(model)
     hooks = []
     try:
@@ -223,6 +226,8 @@ def _multiply(module: nn.Module, inputs: tuple[Tensor], *, factors: Tensor, widt
 
 
 def _mask(model: PreTrainedModel, kept: tuple[int, ...], units: int) -> Tensor:
+    import torch
+
     mask = torch.zeros(units, device=model.device, dtype=model.dtype)
     mask[list(kept)] = 1
     return mask
@@ -250,6 +255,8 @@ def _covers(kept: Kept, other: Kept) -> bool:
 
 
 def _used(layer: nn.Module, output: str, units: int) -> list[int]:
+    import torch
+
     if not units:
         return []
     weight: Any = layer.get_submodule(output).weight
@@ -257,7 +264,7 @@ def _used(layer: nn.Module, output: str, units: int) -> list[int]:
     return torch.nonzero(used).flatten().tolist()
 
 
-Places = dict[str, tuple[int, Tensor]]
+Places = dict[str, tuple[int, "Tensor"]]
 """Name of a weight to the dimension that is cut and what stays of it."""
 
 
@@ -272,6 +279,8 @@ def _places(model: PreTrainedModel, row: Sublayers, kept: Kept) -> Places:
 
 
 def _layer_places(layer: nn.Module, row: Sublayers, keep: KeptLayer) -> Places:
+    import torch
+
     shape = layer_shape(layer, row)
     places: Places = {}
     for projections, kept, units, size in _sides(row, keep, shape):
@@ -301,6 +310,8 @@ def _sides(row: Sublayers, keep: KeptLayer, shape: LayerShape) -> Iterator[tuple
 
 def _tensors(module: Any) -> list[str]:
     """Endings of the names of what a projection consists of."""
+    from torch import nn
+
     if module is None:
         return []
     if isinstance(module, nn.Parameter):
@@ -310,6 +321,8 @@ def _tensors(module: Any) -> list[str]:
 
 def _rows(kept: Sequence[int], units: int, size: int = 1, blocks: int = 1) -> Tensor:
     """The rows of kept units, `size` each, in every block of a fused map."""
+    import torch
+
     starts = torch.tensor(kept, dtype=torch.int64)[:, None] * size
     rows = (starts + torch.arange(size)).flatten()
     return torch.cat([rows + block * units * size for block in range(blocks)])
@@ -317,6 +330,8 @@ def _rows(kept: Sequence[int], units: int, size: int = 1, blocks: int = 1) -> Te
 
 def _columns(model: PreTrainedModel, row: Sublayers, kept: Kept) -> list[tuple[int, ...]]:
     """The columns of the shared table that each layer reads, numbered as the model has them."""
+    from glp_export.encoder.position_bias import columns_of
+
     columns = []
     for layer, keep in zip(layers_of(model), kept.layers, strict=True):
         heads = layer_shape(layer, row).heads
@@ -329,6 +344,8 @@ def _table_place(
     model: PreTrainedModel, row: Sublayers, columns: Sequence[tuple[int, ...]]
 ) -> Places:
     """The columns of the shared table that any layer reads; one, where none does."""
+    import torch
+
     if not row.shared_table:
         return {}
     above = find_layer_list(model).rpartition(".")[0]
@@ -343,6 +360,8 @@ def _among(own: Sequence[int], columns: Sequence[tuple[int, ...]]) -> list[int]:
 
 def _cut(model: nn.Module, name: str, dim: int, index: Tensor) -> None:
     """Keep some rows or columns of a weight, and say so in the module that has it."""
+    from torch import nn
+
     path, _, weight = name.rpartition(".")
     module: Any = model.get_submodule(path)
     old = getattr(module, weight)
@@ -365,6 +384,8 @@ def _set_heads(attention: nn.Module, row: Sublayers, heads: int) -> None:
 
 
 def _empty_attention(layer: nn.Module, row: Sublayers) -> None:
+    from glp_export.encoder.emptied import ConstantOutput, EmptyAttention
+
     attention = layer.get_submodule(row.attention)
     if isinstance(attention, EmptyAttention):
         return
@@ -382,6 +403,8 @@ def _empty_attention(layer: nn.Module, row: Sublayers) -> None:
 
 
 def _empty_feed_forward(layer: nn.Module, row: Sublayers) -> None:
+    from glp_export.encoder.emptied import ConstantOutput, EmptyInput
+
     output = layer.get_submodule(row.feed_forward_output)
     if isinstance(output, ConstantOutput):
         return

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from glp_export.core.errors import ModelError
 from glp_export.core.shape import LayerShape, ModelShape
-from glp_export.encoder.emptied import ConstantOutput, EmptyAttention
 from glp_export.encoder.layer_stack import find_layer_list
 
 if TYPE_CHECKING:
@@ -261,6 +260,8 @@ def layer_shape(layer: nn.Module, row: Sublayers) -> LayerShape:
 
 def width_of(layer: nn.Module, output: str) -> int:
     """Columns of the output map of a sublayer, 0 where the sublayer is emptied."""
+    from glp_export.encoder.emptied import ConstantOutput
+
     module = layer.get_submodule(output)
     return 0 if isinstance(module, ConstantOutput) else int(module.in_features)  # type: ignore[arg-type]
 
@@ -278,6 +279,8 @@ def part(layer: nn.Module, projection: Projection) -> Any:
 def _built_like(layer: nn.Module, row: Sublayers) -> bool:
     """Whether a layer has all that a row names, in sizes that fit, and no other weight of heads."""
     from torch import nn
+
+    from glp_export.encoder.emptied import ConstantOutput, EmptyAttention
 
     try:
         attention = layer.get_submodule(row.attention)

@@ -102,6 +102,7 @@ def test_numbers_ascend(heads):
         KeptLayer(heads=heads, neurons=())
 
 
-def test_shapes_need_no_torch():
-    code = "import sys, glp_export.core.shape; sys.exit('torch' in sys.modules)"
+@pytest.mark.parametrize("module", ["core.shape", "encoder.compaction"])
+def test_the_command_line_may_import_it(module):
+    code = f"import sys, glp_export.{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
