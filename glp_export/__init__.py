@@ -40,7 +40,7 @@ def prune_and_export(**settings: Any) -> RunResult:
     config = resolve(settings)
     if config.hub.push_to_hub is None:
         return run(config)
-    from glp_export.publish.push import run_and_push
+    from glp_export.workflows.push import run_and_push
 
     return run_and_push(config)
 

@@ -89,7 +89,8 @@ def gate_command(
 
     Example: glp-export gate out/trec --max-seconds 60
     """
-    from glp_export.gate.jobs import DATA_SETTINGS, gate
+    from glp_export.gate.accuracy import DATA_SETTINGS
+    from glp_export.gate.jobs import gate
     from glp_export.gate.session import GateSettings
 
     if max_seconds <= 0:

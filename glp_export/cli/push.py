@@ -75,7 +75,7 @@ def ready_to_push(config: RunConfig) -> Target | None:
         UsageError: there is nobody to ask, or the network is off.
         HubError: nobody is logged in.
     """
-    from glp_export.publish.push import target_of
+    from glp_export.workflows.push import target_of
 
     if config.hub.push_to_hub is not None:
         require_somebody(config.output.yes)

@@ -15,9 +15,9 @@ from glp_export.workflows.stages.export import Exported
 from glp_export.workflows.stages.training import Trained
 
 
-def test_further_test_sets_are_scored_beside_the_first(artifact):
+def test_further_test_sets_are_scored_beside_the_first(artifact, data):
     layout = ArtifactLayout(artifact)
-    place, pruned = _pruned(layout, _config(layout, {}))
+    place, pruned = _pruned(layout, _config(layout, {"dataset": str(data)}))
     further = pruned.test.select(range(10))
     trained = Trained(
         "pruned", "here", artifact, pruned.tokenizer, pruned.test, {"mismatched": further}
@@ -31,9 +31,9 @@ def test_further_test_sets_are_scored_beside_the_first(artifact):
     assert scored.rows[0].value == pytest.approx(row.value)
 
 
-def test_the_shapes_of_targets_are_measured_too(artifact):
+def test_the_shapes_of_targets_are_measured_too(artifact, data):
     layout = ArtifactLayout(artifact)
-    place, pruned = _pruned(layout, _config(layout, {}))
+    place, pruned = _pruned(layout, _config(layout, {"dataset": str(data)}))
     place = replace(place, targets=Targets.parse("1.1@2x24", "1s@4x16", None))
     file = describe(layout.onnx_model)
     alone = Exported(replace(pruned, contender="unpruned"), file, file, ParityReport(()))

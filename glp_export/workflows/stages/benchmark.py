@@ -199,8 +199,18 @@ def time_contenders(
     exported: Sequence[Exported],
     metrics: Sequence[MetricRow],
     progress: Progress,
+    *,
+    own_lengths: bool = True,
 ) -> Benchmark:
-    """Time all contenders side by side, in PyTorch and in ONNX Runtime."""
+    """Time all contenders side by side, in PyTorch and in ONNX Runtime.
+
+    Args:
+        execution: the task and the machine.
+        exported: the contenders with their files.
+        metrics: that stand in the same file.
+        progress: told what is left out, and where it is.
+        own_lengths: time batches of the test rows too, beside the fixed shapes.
+    """
     contenders = [
         contender
         for one in exported
@@ -219,10 +229,11 @@ def time_contenders(
     }
     for length in sorted(length for length in wanted if length > shared_length(contenders)):
         progress.say(f"length {length} is left out: a contender reads {shared_length(contenders)}")
-    workloads = [
-        *fixed_shapes(contenders, execution),
-        *task_workloads(first.test, first.tokenizer, options.batch_sizes, own=own),
-    ]
+    workloads = fixed_shapes(contenders, execution)
+    if own_lengths:
+        workloads += task_workloads(first.test, first.tokenizer, options.batch_sizes, own=own)
+    else:
+        progress.say("no data was named: the lengths of the task's own inputs are not measured")
     with progress.stage("benchmark") as meter, progress.still():
         return benchmark(
             contenders,
