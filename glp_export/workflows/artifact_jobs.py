@@ -43,7 +43,14 @@ from glp_export.encoder import (
 from glp_export.precision.record import PrecisionsFile
 from glp_export.precision.selection import ALWAYS, Wanted
 from glp_export.report import artifact_view, plan_view
-from glp_export.tasks import count_examples, encode, load_task_data, score, truth_of
+from glp_export.tasks import (
+    count_examples,
+    encode,
+    load_task_data,
+    same_task,
+    score,
+    truth_of,
+)
 from glp_export.workflows.context import ExecutionContext, data_spec, execution_without_data
 from glp_export.workflows.stages.benchmark import time_contenders
 from glp_export.workflows.stages.export import Exported, LowerPrecision, export_contender
@@ -130,7 +137,7 @@ def score_file(artifact: Path, file: OnnxFile, settings: Mapping[str, Any]) -> t
     layout = one_artifact(artifact)
     execution, pruned = _pruned(layout, _config(layout, settings))
     own = task_of_model(artifact)
-    if (execution.task.kind, execution.task.labels) != (own.kind, own.labels):
+    if not same_task(execution.task, own):
         raise UsageError(
             f"the data is of another task: its labels are {few(execution.task.labels) or 'none'}",
             where="--dataset",
@@ -217,7 +224,7 @@ def _config(layout: ArtifactLayout, settings: Mapping[str, Any]) -> RunConfig:
 def _pruned(layout: ArtifactLayout, config: RunConfig) -> tuple[ExecutionContext, Trained]:
     """The artifact as a contender, with the test rows of its data."""
     tokenizer = load_tokenizer(ModelSource(str(layout.root), offline=True))
-    data = load_task_data(data_spec(config))
+    data = load_task_data(data_spec(config), task_of_model(layout.root).labels)
     task = infer_kind(data.task, ModelSource(str(layout.root), offline=True))
     execution = execution_without_data(config, task)
     test = encode(data.test, task, tokenizer, config.max_length)
