@@ -164,10 +164,11 @@ def _pruned(layout: ArtifactLayout, config: RunConfig) -> tuple[ExecutionContext
     """The artifact as a contender, with the test rows of the data, or random ones without any."""
     source = ModelSource(str(layout.root), offline=True)
     tokenizer = load_tokenizer(source)
-    data = None
+    own, data = task_of_model(layout.root), None
     if _has_data(config):
-        data = load_task_data(data_spec(config.data, config.model, config.training.seed))
-    task = infer_kind(data.task, source) if data else task_of_model(layout.root)
+        spec = data_spec(config.data, config.model, config.training.seed)
+        data = load_task_data(spec, own.labels)
+    task = infer_kind(data.task, source) if data else own
     device, precisions = on_device(config.machine, config.precision)
     execution = execution_context(config, task, device, precisions)
     if data:
