@@ -16,7 +16,7 @@ from glp_export.artifact import (
     write_triton,
     writing,
 )
-from glp_export.artifact.export import model_config
+from glp_export.artifact.modules import config_of
 from glp_export.bench.contenders import longest_input
 from glp_export.config.run_config import RunConfig
 from glp_export.core.errors import UsageError
@@ -58,7 +58,7 @@ def export(checkpoint: Path, config: RunConfig, progress: Progress) -> Path:
     tokenizer = load_tokenizer(source)
     task = task_of_model(checkpoint)
     chosen = resolve_exporter(
-        config.export.exporter, model_config(checkpoint), KINDS[task.kind].export_task
+        config.export.exporter, config_of(checkpoint), KINDS[task.kind].export_task
     )
     progress.say(str(chosen))
     staging = prepare(output, overwrite=config.output.overwrite, resume=config.output.resume)
