@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from glp_export.compress.criteria.base import OutputProjection, Ranking, Refit, Sublayer
@@ -40,7 +41,8 @@ def build_pruned(
     with torch.no_grad(), _refitted(find_projections(model), refits):
         gone = removed_layers(selection)
         shallower = remove_layers(model, gone) if gone else model
-        return compact(shallower, kept_units(selection, ranking))
+        # A shallower model is built anew, in training mode.
+        return compact(shallower, kept_units(selection, ranking)).train(model.training)
 
 
 def refits_of(selection: Selection, ranking: Ranking) -> dict[Sublayer, Refit]:
@@ -61,34 +63,44 @@ def refits_of(selection: Selection, ranking: Ranking) -> dict[Sublayer, Refit]:
     return refits
 
 
-@contextmanager
-def pruned_in_place(
-    model: PreTrainedModel, selection: Selection, ranking: Ranking
-) -> Iterator[None]:
-    """While it lasts, a model computes as the pruned one would, at its full size."""
-    import torch
+@dataclass(frozen=True)
+class InPlace:
+    """What turns the unpruned model into a pruned one for a while.
 
-    projections = find_projections(model)
-    refits = refits_of(selection, ranking)
-    if ranking.refit is None:
-        refits = _cut(projections, selection, ranking)
-    with (
-        torch.no_grad(),
-        _refitted(projections, refits),
-        _skipped(model, removed_layers(selection)),
-    ):
-        yield
+    Attributes:
+        refits: weights of the sublayers that lose something.
+        removed: layers that go whole.
+    """
+
+    refits: Mapping[Sublayer, Refit]
+    removed: tuple[int, ...]
+
+    @classmethod
+    def of(cls, model: PreTrainedModel, selection: Selection, ranking: Ranking) -> InPlace:
+        """For a choice; with the weights as they are if the criterion refits none."""
+        refits = refits_of(selection, ranking)
+        if ranking.refit is None:
+            refits = _cut(find_projections(model), selection, ranking)
+        return cls(refits, removed_layers(selection))
+
+    @contextmanager
+    def applied(self, model: PreTrainedModel) -> Iterator[None]:
+        """While it lasts, the model computes as the pruned one would, at its full size."""
+        with _refitted(find_projections(model), self.refits), _skipped(model, self.removed):
+            yield
 
 
 def _cut(
     projections: Sequence[OutputProjection], selection: Selection, ranking: Ranking
 ) -> dict[Sublayer, Refit]:
-    """The weights as they are, of the units that are kept."""
+    """The weights as they are, of the units that are kept where some go."""
     refits = {}
     for projection in projections:
         counts = selection.layers[projection.sublayer.layer]
-        if counts is not None:
-            count = counts[projection.sublayer.kind != "attention"]
+        if counts is None:
+            continue
+        count = counts[projection.sublayer.kind != "attention"]
+        if count < projection.units:
             kept = ranking.curve(projection.sublayer).kept(count)
             refits[projection.sublayer] = plain_refit(projection, kept)
     return refits

@@ -1,4 +1,4 @@
-"""From error curves and a latency table to the space that a choice is made in, and back to units."""
+"""From error curves and a latency table to the space of choices, and from a choice to units."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from glp_export.compress.criteria.base import Batch, Ranking, Sublayer
 from glp_export.compress.criteria.moments import run
-from glp_export.compress.pruned_model import pruned_in_place
+from glp_export.compress.pruned_model import InPlace
 from glp_export.compress.selection import Selection
 
 if TYPE_CHECKING:
@@ -84,17 +84,18 @@ def divergences(
     import torch
 
     totals = [0.0] * len(selections)
-    whole, rows = _everything(ranking), 0
+    changes = [InPlace.of(model, selection, ranking) for selection in selections]
+    untouched = [_unchanged(selection, _everything(ranking)) for selection in selections]
+    rows = 0
     for batch in batches:
         count = len(batch["input_ids"])
         rows += count
         with torch.inference_mode(), _recorded(model) as outputs:
             answers = run(model, batch)
-        for place, selection in enumerate(selections):
-            unchanged = _unchanged(selection, whole)
+        for place, change in enumerate(changes):
             with (
-                pruned_in_place(model, selection, ranking),
-                _replayed(model, outputs[:unchanged]),
+                change.applied(model),
+                _replayed(model, outputs[: untouched[place]]),
                 torch.inference_mode(),
             ):
                 totals[place] += count * float(divergence(run(model, batch), answers, batch))

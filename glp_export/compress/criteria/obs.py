@@ -42,14 +42,14 @@ class LeastSquares:
     Attributes:
         weight: `(hidden, columns)`, the bias as the last column where there is one.
         moments: damped H, `(columns, columns)`.
-        inverse: of H.
+        factor: of H, lower triangular, by Cholesky.
         units: heads or neurons.
         width: columns of one unit.
     """
 
     weight: Tensor
     moments: Tensor
-    inverse: Tensor
+    factor: Tensor
     units: int
     width: int
 
@@ -94,9 +94,7 @@ def least_squares(
         damped.diagonal()[:columns] += damping * 10**attempt * mean
         factor, failed = torch.linalg.cholesky_ex(damped)
         if not failed:
-            return LeastSquares(
-                full, damped, torch.cholesky_inverse(factor), columns // width, width
-            )
+            return LeastSquares(full, damped, factor, columns // width, width)
     raise ModelError("The calibration texts' second moments cannot be inverted.")
 
 
@@ -140,7 +138,7 @@ def _heads(problem: LeastSquares) -> tuple[list[int], list[float]]:
     """Blocks of columns: the loss of C is tr(W_C (H⁻¹_CC)⁻¹ W_Cᵀ), then the block update."""
     import torch
 
-    weight, inverse = problem.weight.clone(), problem.inverse.clone()
+    weight, inverse = problem.weight.clone(), torch.cholesky_inverse(problem.factor)
     left, width = list(range(problem.units)), problem.width
     order: list[int] = []
     losses: list[float] = []
@@ -172,7 +170,7 @@ def _neurons(problem: LeastSquares) -> tuple[list[int], list[float]]:
     """
     import torch
 
-    inverse, gram = problem.inverse.clone(), problem.weight.T @ problem.weight
+    inverse, gram = torch.cholesky_inverse(problem.factor), problem.weight.T @ problem.weight
     # The constant is no neuron: its place is known by the number −1.
     names = list(range(problem.units)) + [-1] * problem.has_bias
     order: list[int] = []
