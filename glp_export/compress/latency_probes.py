@@ -76,15 +76,14 @@ class ProbeMaker:
             model.config.save_pretrained(directory)
             raw = directory / "raw.onnx"
             _trace(model, HEADS[self.export_task], raw, OPSET)
-        # The tracer leaves one file a weight past some size: one graph is read and written.
-        source = describe(write_graph(read_graph(raw, weights=True), directory / "plain.onnx"))
-        if self.precision == "int8":
-            made = quantise(source, directory / "int8.onnx", directory, Int8Recipe(form=self.form))
-        elif self.form != "none":
-            made = optimise(source, self.form, directory / "form.onnx", directory)
-        else:
-            made = source
-        return made.path
+            # The tracer leaves one file a weight past some size: one graph is read and written.
+            source = describe(write_graph(read_graph(raw, weights=True), directory / "plain.onnx"))
+            if self.precision == "int8":
+                recipe = Int8Recipe(form=self.form)
+                return quantise(source, directory / "int8.onnx", directory, recipe).path
+            if self.form != "none":
+                return optimise(source, self.form, directory / "form.onnx", directory).path
+            return source.path
 
 
 def probe_model(config: Any, auto_class: str, shape: ModelShape) -> PreTrainedModel:
@@ -139,7 +138,7 @@ def plan_probes(base: ModelShape, *, separate_top: bool) -> Probes:
     """The shapes to measure: enough to tell every part of the table from the others.
 
     Each sublayer alone at every count, both together, and fewer layers; one layer alone in all
-    these where the topmost one has times of its own.
+    these where the topmost one with heads has times of its own.
 
     Raises:
         UsageError: the layers differ, so that one table does not hold for all.
@@ -153,17 +152,19 @@ def plan_probes(base: ModelShape, *, separate_top: bool) -> Probes:
     heads = _grid(full.heads, 1)
     neurons = _grid(full.neurons, max(1, full.neurons // 24))
     depth = _probed_depth(base)
+    whole = (full.heads, full.neurons)
     pairs = [(h, full.neurons) for h in heads[:-1]] + [(full.heads, n) for n in neurons[:-1]]
     both = [(heads[p], neurons[p]) for p in range(1, len(heads) - 1)]
-    layers = [[pair] * depth for pair in pairs + both]
-    whole = (full.heads, full.neurons)
+    # A layer without heads is above the topmost one with heads, unless that one is above it.
+    top = [whole] if separate_top else []
+    layers = [[pair] * (depth - len(top)) + top for pair in pairs + both]
     fewer = sorted({depth, max(1, depth // 2), 1} - {base.depth}, reverse=True)
     layers += [[whole] * count for count in fewer]
     # As what is chosen will be: half of everything, and a quarter, at the full depth.
     halves = ((full.heads // parts, full.neurons // parts) for parts in (2, 4))
     layers += [[(max(1, h), max(1, n))] * base.depth for h, n in halves]
     if separate_top:
-        layers += [[pair] for pair in pairs]
+        layers += [[pair] for pair in pairs if pair[0]] + [[whole, (0, full.neurons)]]
     return Probes(
         (base, *(_shape(base, pairs_of) for pairs_of in layers)),
         heads,

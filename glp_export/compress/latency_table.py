@@ -1,8 +1,9 @@
 """What heads, neurons and layers cost on the target machine: the record that a choice is made by.
 
 A model's time is taken for the sum of its embeddings and head, and of a time for each sublayer that
-depends on its heads or neurons, affine between the counts that were measured. The topmost layer has
-times of its own. The numbers are fitted to whole models that ran interleaved, not to isolated
+depends on its heads or neurons, affine between the counts that were measured. From the topmost
+layer with heads on, times are others: a file in the first-token form computes one token of them.
+The numbers are fitted to whole models that ran interleaved, not to isolated
 blocks, whose sum is far off: caches hold a block but not a model.
 """
 
@@ -110,10 +111,10 @@ class LatencyTable(Record):
         conditions: what it holds for.
         base: the unpruned model.
         base_ms: embeddings and head.
-        attention: below the topmost layer.
-        feed_forward: below the topmost layer.
-        topmost_attention: in the topmost layer.
-        topmost_feed_forward: in the topmost layer.
+        attention: below the topmost layer with heads.
+        feed_forward: below the topmost layer with heads.
+        topmost_attention: in that layer and above it.
+        topmost_feed_forward: in that layer and above it.
         measured: the whole models that it was fitted to or corrected by.
         worst_error: largest relative error of a predicted speedup over the unpruned model among
             the models of the last fit.
@@ -142,14 +143,16 @@ class LatencyTable(Record):
         Raises:
             UsageError: the shape has more heads or neurons in a layer than the table.
         """
-        if not shape.layers:
-            return self.base_ms
-        *lower, top = shape.layers
-        inner = sum(
-            self.attention.at(layer.heads) + self.feed_forward.at(layer.neurons) for layer in lower
-        )
-        topmost = self.topmost_attention.at(top.heads) + self.topmost_feed_forward.at(top.neurons)
-        return self.base_ms + inner + topmost
+        total, topmost = self.base_ms, topmost_with_heads(shape)
+        for number, layer in enumerate(shape.layers):
+            attention, feed_forward = self._times(top=number >= topmost)
+            total += attention.at(layer.heads) + feed_forward.at(layer.neurons)
+        return total
+
+    def _times(self, *, top: bool) -> tuple[SublayerTimes, SublayerTimes]:
+        if top:
+            return self.topmost_attention, self.topmost_feed_forward
+        return self.attention, self.feed_forward
 
     def speedup(self, shape: ModelShape) -> float:
         """Predicted speed over that of the unpruned model."""
@@ -298,6 +301,11 @@ def fit_table(
     return table.model_copy(update={"worst_error": max(table.errors(models))})
 
 
+def topmost_with_heads(shape: ModelShape) -> int:
+    """The number of the topmost layer that has heads; 0 where none has."""
+    return max((number for number, layer in enumerate(shape.layers) if layer.heads), default=0)
+
+
 def _hat(counts: Sequence[int], count: int) -> list[float]:
     """Weights of the counts of a grid by which a count between them is interpolated."""
     if count in counts:
@@ -316,8 +324,9 @@ def _hat(counts: Sequence[int], count: int) -> list[float]:
 def _features(shape: ModelShape, grids: Sequence[tuple[int, ...]]) -> list[float]:
     """1 for the base, then how often each count of each grid occurs in a model."""
     sums = [np.zeros(len(grid)) for grid in grids]
+    topmost = topmost_with_heads(shape)
     for number, layer in enumerate(shape.layers):
-        first = len(grids) - 2 if number + 1 == len(shape.layers) else 0
+        first = len(grids) - 2 if number >= topmost else 0
         for place, count in ((first, layer.heads), (first + 1, layer.neurons)):
             sums[place] += _hat(grids[place], count)
     return [1.0, *np.concatenate(sums).tolist()]
@@ -354,18 +363,14 @@ def _second_differences(grids: Sequence[tuple[int, ...]]) -> Array:
 
 def _parts(table: LatencyTable, shape: ModelShape) -> list[float]:
     """Base, width of attention, width of feed-forward, and what does not depend on width."""
-    attention = feed_forward = fixed = 0.0
+    widths, fixed, topmost = [0.0, 0.0], 0.0, topmost_with_heads(shape)
     for number, layer in enumerate(shape.layers):
-        top = number + 1 == len(shape.layers)
-        for kind, count in (("attention", layer.heads), ("feed_forward", layer.neurons)):
-            times: SublayerTimes = getattr(table, f"topmost_{kind}" if top else kind)
-            least = times.milliseconds[min(1, count)]
+        times = table._times(top=number >= topmost)
+        for kind, count in enumerate((layer.heads, layer.neurons)):
+            least = times[kind].milliseconds[min(1, count)]
             fixed += least
-            if kind == "attention":
-                attention += times.at(count) - least
-            else:
-                feed_forward += times.at(count) - least
-    return [table.base_ms, attention, feed_forward, fixed]
+            widths[kind] += times[kind].at(count) - least
+    return [table.base_ms, *widths, fixed]
 
 
 def _scaled(table: LatencyTable, factors: Array) -> LatencyTable:

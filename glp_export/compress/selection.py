@@ -1,15 +1,15 @@
-"""Which heads, neurons and layers stay under a latency budget: dynamic programming, pure and exact.
+"""Which heads, neurons and layers stay under a latency budget, by dynamic programming.
 
 As ZipLM chooses (arXiv 2302.04089, section 3.2): every sublayer has levels with an error and a
 time, times and errors add up, and the least error within the budget is found by going through the
-layers once. Whole layers are among the choices, and the topmost layer that stays has times of its
-own, since files in the first-token form compute most of it for one token.
+layers once. Whole layers are among the choices. From the topmost layer with heads on, layers have
+times of their own: a file in the first-token form computes one token of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -31,8 +31,8 @@ class Levels:
     Attributes:
         counts: heads or neurons that stay, ascending from 0 to all.
         errors: what is lost.
-        milliseconds: what it takes below the topmost layer that stays.
-        topmost: what it takes in that layer.
+        milliseconds: what it takes below the topmost layer that keeps heads.
+        topmost: what it takes in that layer and above it.
     """
 
     counts: tuple[int, ...]
@@ -103,7 +103,7 @@ def select(
 ) -> list[Selection]:
     """The least error within each budget, all of them from one pass.
 
-    A layer keeps heads or neurons, or goes whole; at least one stays. Of equal errors the
+    A layer keeps heads or neurons, or goes whole; at least one keeps heads. Of equal errors the
     shorter time wins, so the result is a function of the arguments alone.
 
     Args:
@@ -120,49 +120,51 @@ def select(
     """
     if not budgets_ms or min(budgets_ms) <= 0:
         raise UsageError("a latency budget must be above 0 ms")
-    largest = max(budgets_ms)
-    grid = _Grid(largest - space.base_ms, cells)
-    # Before each layer, and what is lost by the layers above the topmost one.
+    grid = _Grid(max(budgets_ms) - space.base_ms, cells)
     states = [_State.start()]
-    for layer in space.layers[:-1]:
-        states.append(grid.below(states[-1], layer))
-    ends = []
-    for number, layer in enumerate(space.layers):
-        above = [above.gone for above in space.layers[number + 1 :]]
-        if None not in above:
-            end = grid.whole(states[number], layer, topmost=True)
-            ends.append((number, end.plus(sum(gone for gone in above if gone is not None))))
-    return [_best(space, ends, budget) for budget in budgets_ms]
+    for layer in space.layers:
+        states.append(grid.through(states[-1], layer))
+    return [_best(space, states, budget) for budget in budgets_ms]
+
+
+_BELOW, _BELOW_NO_HEADS, _TOP, _ABOVE = range(4)
+"""What a layer is to the topmost one with heads; ways below it and ways past it do not compare."""
 
 
 @dataclass(frozen=True)
 class _State:
-    """The best ways so far, one for each cell that is reached.
+    """The best ways up to a layer, one for each side of the topmost heads and each cell.
 
     Attributes:
         errors: of each.
         times: of each, in milliseconds without the base.
-        parents: places in the state before.
+        sides: `_BELOW` or `_ABOVE` the topmost layer with heads; within a layer all four.
+        parents: places in the state before the layer.
         levels: `(ways, 2)`, places in the levels of attention and feed-forward; −1 for a layer
             that goes.
-        before: the state before.
     """
 
     errors: Array
     times: Array
+    sides: Array
     parents: Array
     levels: Array
-    before: _State | None
 
     @classmethod
     def start(cls) -> _State:
         """Nothing chosen, nothing lost."""
         none = np.zeros(1, dtype=np.int64)
-        return cls(np.zeros(1), np.zeros(1), none, np.zeros((1, 2), dtype=np.int64), None)
+        return cls(np.zeros(1), np.zeros(1), none, none, np.zeros((1, 2), dtype=np.int64))
 
-    def plus(self, error: float) -> _State:
-        """The same with more lost."""
-        return replace(self, errors=self.errors + error)
+    def taken(self, places: Array) -> _State:
+        """Some of the ways."""
+        return _State(*(getattr(self, field.name)[places] for field in fields(self)))
+
+    @classmethod
+    def joined(cls, states: Sequence[_State]) -> _State:
+        """All ways of several states."""
+        columns = (np.concatenate([getattr(s, f.name) for s in states]) for f in fields(cls))
+        return cls(*columns)
 
 
 class _Grid:
@@ -171,162 +173,134 @@ class _Grid:
     def __init__(self, largest_ms: float, cells: int) -> None:
         self._largest, self._step = largest_ms, max(largest_ms, 1e-12) / cells
 
-    def below(self, state: _State, layer: LayerLevels) -> _State:
-        """The ways on through a layer that is not the topmost of those that stay."""
-        stays = self.whole(state, layer, topmost=False)
-        if layer.gone is None:
-            return stays
-        count = len(state.errors)
-        goes = _State(
-            state.errors + layer.gone,
-            state.times,
-            np.arange(count),
-            np.full((count, 2), -1),
-            state,
-        )
-        return self._thinned(_joined(stays, goes))
-
-    def whole(self, state: _State, layer: LayerLevels, *, topmost: bool) -> _State:
-        """The ways on through a layer that keeps heads, neurons or both."""
+    def through(self, state: _State, layer: LayerLevels) -> _State:
+        """The ways on through one layer."""
+        entering = replace(state, parents=np.arange(len(state.errors)))
+        below = entering.taken(np.flatnonzero(state.sides == _BELOW))
+        above = entering.taken(np.flatnonzero(state.sides == _ABOVE))
         heads, neurons = layer.attention, layer.feed_forward
-        some_heads = self._on(state, heads, [n for n, c in enumerate(heads.counts) if c], topmost)
-        no_heads = self._on(state, heads, [n for n, c in enumerate(heads.counts) if not c], topmost)
-        every = list(range(len(neurons.counts)))
-        some = [number for number, count in enumerate(neurons.counts) if count]
-        found = [
-            self._second(middle, neurons, levels, topmost)
-            for middle, levels in ((some_heads, every), (no_heads, some))
-        ]
-        return self._thinned(_joined(*found))
-
-    def _on(self, state: _State, sublayer: Levels, places: list[int], topmost: bool) -> _State:
-        """Every way with every level of a sublayer."""
-        own = np.array(places, dtype=np.int64)
-        times = np.array(sublayer.topmost if topmost else sublayer.milliseconds)[own]
-        errors = np.array(sublayer.errors)[own]
-        parents = np.repeat(np.arange(len(state.errors)), len(own))
-        return self._thinned(
-            _State(
-                (state.errors[:, None] + errors).ravel(),
-                (state.times[:, None] + times).ravel(),
-                parents,
-                np.stack([np.tile(own, len(state.errors)), np.zeros(len(parents), int)], 1),
-                state,
+        some = np.flatnonzero(np.array(heads.counts) > 0)
+        none = np.flatnonzero(np.array(heads.counts) == 0)
+        middle = self._thinned(
+            _State.joined(
+                [
+                    _on(below, heads, some, _BELOW),
+                    _on(below, heads, none, _BELOW_NO_HEADS),
+                    _on(below, heads, some, _TOP),
+                    _on(above, heads, none, _ABOVE),
+                ]
             )
         )
-
-    def _second(self, middle: _State, sublayer: Levels, places: list[int], topmost: bool) -> _State:
-        """On through the feed-forward block; both sublayers of a layer become one step."""
-        after = self._on(middle, sublayer, places, topmost)
-        return replace(
-            after,
-            parents=middle.parents[after.parents],
-            levels=np.stack([middle.levels[after.parents, 0], after.levels[:, 0]], 1),
-            before=middle.before,
-        )
+        found = []
+        for side in (_BELOW, _BELOW_NO_HEADS, _TOP, _ABOVE):
+            least = 1 if side in (_BELOW_NO_HEADS, _ABOVE) else 0
+            places = np.flatnonzero(np.array(neurons.counts) >= least)
+            ways = middle.taken(np.flatnonzero(middle.sides == side))
+            after = _BELOW if side in (_BELOW, _BELOW_NO_HEADS) else _ABOVE
+            found.append(
+                replace(on := _on(ways, neurons, places, side), sides=on.sides * 0 + after)
+            )
+        if layer.gone is not None:
+            goes = replace(entering, levels=np.full((len(state.errors), 2), -1))
+            found.append(replace(goes, errors=goes.errors + layer.gone))
+        return self._thinned(_State.joined(found))
 
     def _thinned(self, state: _State) -> _State:
         """The way of least error in each cell, of those the fastest; no way past the budget."""
-        allowed = np.flatnonzero(state.times <= self._largest * (1 + 1e-12))
-        cell = np.floor(state.times / self._step).astype(np.int64)
-        least = np.full(cell[allowed].max(initial=0) + 1, np.inf)
-        np.minimum.at(least, cell[allowed], state.errors[allowed])
-        order = allowed[state.errors[allowed] == least[cell[allowed]]]
-        order = order[np.lexsort((state.times[order], cell[order]))]
+        sides = [self._thin_side(state, np.flatnonzero(state.sides == side)) for side in range(4)]
+        return state.taken(np.concatenate(sides))
+
+    def _thin_side(self, state: _State, places: Array) -> Array:
+        places = places[state.times[places] <= self._largest * (1 + 1e-12)]
+        if not len(places):
+            return places
+        times, errors = state.times[places], state.errors[places]
+        cell = np.floor(times / self._step).astype(np.int64)
+        least = np.full(cell.max() + 1, np.inf)
+        np.minimum.at(least, cell, errors)
+        best_of_cell = np.flatnonzero(errors == least[cell])
+        order = best_of_cell[np.lexsort((times[best_of_cell], cell[best_of_cell]))]
         first = np.ones(len(order), dtype=bool)
         first[1:] = cell[order][1:] != cell[order][:-1]
-        cells = order[first]
+        cells = places[order[first]]
         # A way that is slower and no better than one in an earlier cell leads nowhere.
         best = np.minimum.accumulate(np.append(np.inf, state.errors[cells]))[:-1]
         cells = cells[state.errors[cells] < best]
         # The fastest way of all stays whatever it loses, so that a budget that it keeps is reached.
-        quickest = allowed[state.times[allowed] == state.times[allowed].min(initial=np.inf)]
+        quickest = places[times == times.min()]
         fastest = quickest[np.argsort(state.errors[quickest], kind="stable")[:1]]
-        order = np.concatenate([fastest[~np.isin(fastest, cells)], cells])
-        return replace(
-            state,
-            errors=state.errors[order],
-            times=state.times[order],
-            parents=state.parents[order],
-            levels=state.levels[order],
-        )
+        return np.concatenate([fastest[~np.isin(fastest, cells)], cells])
 
 
-def _joined(first: _State, second: _State) -> _State:
-    """Ways that come from the same state before."""
+def _on(ways: _State, sublayer: Levels, places: Array, side: int) -> _State:
+    """Every way with some levels of a sublayer: of attention, or of feed-forward after it."""
+    times = np.array(sublayer.topmost if side in (_TOP, _ABOVE) else sublayer.milliseconds)
+    count, options = len(ways.errors), len(places)
+    chosen = np.tile(places, count)
+    before = np.repeat(ways.levels, options, axis=0)
     return _State(
-        np.concatenate([first.errors, second.errors]),
-        np.concatenate([first.times, second.times]),
-        np.concatenate([first.parents, second.parents]),
-        np.concatenate([first.levels, second.levels]),
-        first.before,
+        (ways.errors[:, None] + np.array(sublayer.errors)[places]).ravel(),
+        (ways.times[:, None] + times[places]).ravel(),
+        np.full(count * options, side),
+        np.repeat(ways.parents, options),
+        # Attention's place moves to the front when that of feed-forward comes.
+        np.stack([before[:, 1], chosen], 1),
     )
 
 
-def _best(space: SearchSpace, ends: list[tuple[int, _State]], budget: float) -> Selection:
-    found = []
-    for number, state in ends:
-        allowed = np.flatnonzero(state.times + space.base_ms <= budget * (1 + 1e-12))
-        if len(allowed):
-            place = allowed[np.lexsort((state.times[allowed], state.errors[allowed]))[0]]
-            found.append((float(state.errors[place]), float(state.times[place]), number, place))
-    if not found:
+def _best(space: SearchSpace, states: Sequence[_State], budget: float) -> Selection:
+    end = states[-1]
+    allowed = np.flatnonzero(
+        (end.sides == _ABOVE) & (end.times + space.base_ms <= budget * (1 + 1e-12))
+    )
+    if not len(allowed):
         fastest = fastest_ms(space)
         raise LatencyError(
             f"No choice of layers, heads and neurons takes {budget:.4g} ms: the least is "
             f"{fastest:.4g} ms, {space.unpruned_ms / fastest:.2f} times as fast as unpruned.",
             fix=f"Ask for at least {fastest:.4g} ms, or at most that speedup.",
         )
-    error, milliseconds, number, place = min(found)
-    state = dict(ends)[number]
-    layers: list[tuple[int, int] | None] = [None] * len(space.layers)
-    current: _State = state
-    while current.before is not None:
-        attention, feed_forward = (int(level) for level in current.levels[place])
-        if attention >= 0:
-            layer = space.layers[number]
-            layers[number] = (
-                layer.attention.counts[attention],
-                layer.feed_forward.counts[feed_forward],
-            )
-        place, current, number = int(current.parents[place]), current.before, number - 1
-    return Selection(tuple(layers), error, milliseconds + space.base_ms)
+    place = int(allowed[np.lexsort((end.times[allowed], end.errors[allowed]))[0]])
+    error, milliseconds = float(end.errors[place]), float(end.times[place])
+    layers: list[tuple[int, int] | None] = []
+    for state, layer in zip(states[:0:-1], space.layers[::-1], strict=True):
+        attention, feed_forward = (int(level) for level in state.levels[place])
+        gone = attention < 0
+        counts = (layer.attention.counts[attention], layer.feed_forward.counts[feed_forward])
+        layers.append(None if gone else counts)
+        place = int(state.parents[place])
+    return Selection(tuple(reversed(layers)), error, milliseconds + space.base_ms)
 
 
 def fastest_ms(space: SearchSpace) -> float:
     """The least time that any choice takes, in milliseconds."""
-    best = np.inf
-    below = 0.0
-    for number, layer in enumerate(space.layers):
-        if all(above.gone is not None for above in space.layers[number + 1 :]):
-            best = min(best, below + _least(layer, topmost=True))
-        below += 0.0 if layer.gone is not None else _least(layer, topmost=False)
-    return float(best + space.base_ms)
-
-
-def _least(layer: LayerLevels, *, topmost: bool) -> float:
-    """The least time of a layer that keeps something."""
-    heads, neurons = layer.attention, layer.feed_forward
-    pairs = [
-        (h, n)
-        for h in range(len(heads.counts))
-        for n in range(len(neurons.counts))
-        if heads.counts[h] or neurons.counts[n]
-    ]
-    one = heads.topmost if topmost else heads.milliseconds
-    two = neurons.topmost if topmost else neurons.milliseconds
-    return min(one[h] + two[n] for h, n in pairs)
+    below, past = 0.0, np.inf
+    for layer in space.layers:
+        heads, neurons = layer.attention, layer.feed_forward
+        top = min(t for t, c in zip(heads.topmost, heads.counts, strict=True) if c)
+        headless = heads.topmost[0] + min(neurons.topmost[1:])
+        stay = min(
+            heads.milliseconds[h] + neurons.milliseconds[n]
+            for h in range(len(heads.counts))
+            for n in range(len(neurons.counts))
+            if heads.counts[h] or neurons.counts[n]
+        )
+        free = layer.gone is not None
+        past = min(past + (0.0 if free else headless), below + top + min(neurons.topmost))
+        below += 0.0 if free else stay
+    return float(past + space.base_ms)
 
 
 def selection_ms(space: SearchSpace, layers: Sequence[tuple[int, int] | None]) -> float:
     """What a choice takes, in milliseconds."""
-    total, top = space.base_ms, True
+    total, below = space.base_ms, False
     for levels, kept in reversed(list(zip(space.layers, layers, strict=True))):
-        if kept is not None:
-            for sublayer, count in zip((levels.attention, levels.feed_forward), kept, strict=True):
-                times = sublayer.topmost if top else sublayer.milliseconds
-                total += times[sublayer.counts.index(count)]
-            top = False
+        if kept is None:
+            continue
+        for sublayer, count in zip((levels.attention, levels.feed_forward), kept, strict=True):
+            times = sublayer.milliseconds if below else sublayer.topmost
+            total += times[sublayer.counts.index(count)]
+        below = below or kept[0] > 0
     return total
 
 
