@@ -260,7 +260,8 @@ def measure_whole(
         )
         for file in own.iterdir():  # loaded
             file.unlink()
-    rounds = _run(sessions, conditions, timing or QUICK, progress)
+    vocabulary = min(_VOCABULARY, *(shape.vocabulary for shape in shapes))
+    rounds = _run(sessions, _feeds(conditions, vocabulary), timing or QUICK, progress)
     level = np.exp(np.log(rounds).mean(0, keepdims=True))
     times = np.median(rounds / level, axis=1) * np.median(level)
     return [
@@ -271,7 +272,7 @@ def measure_whole(
 
 def _run(
     sessions: Sequence[InferenceSession],
-    conditions: Conditions,
+    feeds: Feeds,
     timing: Timing,
     progress: Progress | None,
 ) -> NDArray[np.float64]:
@@ -279,7 +280,6 @@ def _run(
     import random
     import time
 
-    feeds = _feeds(conditions)
     turns = [Turns(_runner(session), [feeds], timing) for session in sessions]
     dropped, runs = warm_up(turns, timing)
     order = random.Random(timing.seed)
@@ -295,10 +295,10 @@ def _run(
     return np.array([[np.median(block) for block in turn.blocks] for turn in turns])
 
 
-def _feeds(conditions: Conditions) -> Feeds:
-    """Random tokens, none of them padding; ids above every padding id and inside a probe's."""
+def _feeds(conditions: Conditions, vocabulary: int) -> Feeds:
+    """Random tokens, none of them padding, whose id is a low one."""
     size = (conditions.batch_size, conditions.sequence_length)
-    ids = np.random.default_rng(0).integers(_VOCABULARY // 2, _VOCABULARY, size)
+    ids = np.random.default_rng(0).integers(vocabulary // 2, vocabulary, size)
     return {
         "input_ids": ids,
         "attention_mask": np.ones_like(ids),

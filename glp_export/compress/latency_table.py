@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 _Time = Annotated[float, Field(ge=0)]
 _REGULAR = 0.02
 """Weight of the wish that neighbouring slopes be alike, beside relative errors of times."""
-_STAY = 0.1
+_STAY = 0.05
 """Weight of the wish that a correction change nothing, beside relative errors of times."""
 
 
