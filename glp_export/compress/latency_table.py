@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -27,6 +27,8 @@ Array = NDArray[np.float64]
 _Time = Annotated[float, Field(ge=0)]
 _REGULAR = 0.02
 """Weight of the wish that neighbouring slopes be alike, beside relative errors of times."""
+TOLERANCE = 0.05
+"""Relative error up to which a predicted speedup over the unpruned model is good enough."""
 _STAY = 0.05
 """Weight of the wish that a correction change nothing, beside relative errors of times."""
 
@@ -201,7 +203,7 @@ class LatencyTable(Record):
         table = _scaled(self, factors)
         return table.model_copy(
             update={
-                "measured": (*self.measured, *models),
+                "measured": (*self.measured, *(m for m in models if m not in self.measured)),
                 "worst_error": max(table.errors(models)),
             }
         )
@@ -299,6 +301,40 @@ def fit_table(
         worst_error=0.0,
     )
     return table.model_copy(update={"worst_error": max(table.errors(models))})
+
+
+def corrected_by_choices(
+    table: LatencyTable,
+    choose: Callable[[LatencyTable], Sequence[ModelShape]],
+    measure: Callable[[Sequence[ModelShape]], Sequence[WholeModel]],
+    *,
+    tolerance: float = TOLERANCE,
+    rounds: int = 3,
+) -> LatencyTable:
+    """Correct a table by what is chosen with it, until those speedups are as predicted.
+
+    Every correction is by the models of all rounds, each round scaled to the first one's unpruned
+    model. `worst_error` of the result tells whether the last round's speedups were within the
+    tolerance.
+
+    Args:
+        table: as it was fitted.
+        choose: the shapes that a table leads to; the same for the same table.
+        measure: runs models of some shapes interleaved.
+        tolerance: largest relative error of a speedup over the unpruned model.
+        rounds: measurements at most.
+    """
+    seen: list[WholeModel] = []
+    for _ in range(rounds):
+        models = list(measure([table.base, *choose(table)]))
+        worst = max(table.errors(models))
+        scale = seen[0].milliseconds / models[0].milliseconds if seen else 1.0
+        seen += [m.model_copy(update={"milliseconds": m.milliseconds * scale}) for m in models]
+        if worst <= tolerance:
+            known = (*table.measured, *models)
+            return table.model_copy(update={"measured": known, "worst_error": worst})
+        table = table.corrected(seen)
+    return table
 
 
 def topmost_with_heads(shape: ModelShape) -> int:

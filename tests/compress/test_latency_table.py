@@ -13,7 +13,13 @@ from glp_export.compress.latency_probes import (
     plan_probes,
     probe_model,
 )
-from glp_export.compress.latency_table import Conditions, LatencyTable, WholeModel, fit_table
+from glp_export.compress.latency_table import (
+    Conditions,
+    LatencyTable,
+    WholeModel,
+    corrected_by_choices,
+    fit_table,
+)
 from glp_export.core.shape import LayerShape, ModelShape
 from glp_export.errors import DataError, UsageError
 from tests.tiny import auto_class_of, make_config
@@ -107,6 +113,31 @@ def test_whole_models_correct_a_table() -> None:
     assert corrected.measured[-3:] == tuple(measured)
     with pytest.raises(UsageError):
         table.corrected(measured[1:])
+
+
+def test_a_table_is_corrected_until_what_it_chooses_is_as_fast_as_it_says() -> None:
+    asked: list[int] = []
+
+    def choose(table: LatencyTable) -> list[ModelShape]:
+        """The widest uniform shape that is three times as fast."""
+        counts = [(max(1, n // 128), n) for n in range(32, NEURONS + 1, 32)]
+        fast = [own for own in counts if table.speedup(shape(*[own] * 6)) >= 3]
+        return [shape(*[fast[-1]] * 6)]
+
+    def measure(shapes: Any) -> list[WholeModel]:
+        asked.append(len(shapes))
+        slower = 1 + 0.5 * len(asked)  # the machine's clock changes between rounds
+        return [
+            WholeModel(shape=own, milliseconds=slower * invented_ms(own, small=0.2))
+            for own in shapes
+        ]
+
+    table = corrected_by_choices(table_of(), choose, measure)
+    assert len(asked) == 2
+    assert table.worst_error <= 0.05
+    (chosen,) = choose(table)
+    real = invented_ms(BASE, small=0.2) / invented_ms(chosen, small=0.2)
+    assert real == pytest.approx(table.speedup(chosen), rel=0.05)
 
 
 def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
