@@ -193,13 +193,13 @@ class _Grid:
         )
         found = []
         for side in (_BELOW, _BELOW_NO_HEADS, _TOP, _ABOVE):
+            # A layer without heads keeps neurons; one that loses both goes whole.
             least = 1 if side in (_BELOW_NO_HEADS, _ABOVE) else 0
             places = np.flatnonzero(np.array(neurons.counts) >= least)
             ways = middle.taken(np.flatnonzero(middle.sides == side))
-            after = _BELOW if side in (_BELOW, _BELOW_NO_HEADS) else _ABOVE
-            found.append(
-                replace(on := _on(ways, neurons, places, side), sides=on.sides * 0 + after)
-            )
+            after = _on(ways, neurons, places, side)
+            past = _ABOVE if side in (_TOP, _ABOVE) else _BELOW
+            found.append(replace(after, sides=np.full(len(after.sides), past)))
         if layer.gone is not None:
             goes = replace(entering, levels=np.full((len(state.errors), 2), -1))
             found.append(replace(goes, errors=goes.errors + layer.gone))
