@@ -64,7 +64,8 @@ class ProbeMaker:
             ModelError: the family cannot be exported, or where its heads are is not known.
             UsageError: the shape is not one that it can be cut to.
         """
-        from glp_export.artifact.exporters.torchscript import HEADS, OPSET, _trace
+        from glp_export.artifact.exporters.torchscript import export
+        from glp_export.artifact.modules import exportable
         from glp_export.artifact.onnx_file import describe, read_graph, write_graph
         from glp_export.artifact.optimise import optimise
         from glp_export.core.quiet import quiet
@@ -75,7 +76,8 @@ class ProbeMaker:
         with quiet():
             model.config.save_pretrained(directory)
             raw = directory / "raw.onnx"
-            _trace(model, HEADS[self.export_task], raw, OPSET)
+            with exportable(model) as ready:
+                export(ready, raw, export_task=self.export_task, opset=None)
             # The tracer leaves one file a weight past some size: one graph is read and written.
             source = describe(write_graph(read_graph(raw, weights=True), directory / "plain.onnx"))
             if self.precision == "int8":

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from transformers import PreTrainedModel
 
+    from glp_export.compress.compressors.base import Calibrator
+    from glp_export.compress.plan import Plan
+    from glp_export.core.shape import Kept
+
 
 def build_pruned(
     model: PreTrainedModel, selection: Selection, ranking: Ranking, *, update: bool = True
@@ -61,6 +65,35 @@ def refits_of(selection: Selection, ranking: Ranking) -> dict[Sublayer, Refit]:
             if count < curve.units:
                 refits[sublayer] = ranking.refit(sublayer, curve.kept(count))
     return refits
+
+
+def refit_kept(
+    plan: Plan, model: PreTrainedModel, kept: Kept, calibrator: Calibrator
+) -> PreTrainedModel:
+    """The compact model of a plan, its output projections refitted on calibration texts.
+
+    Raises:
+        DataError: there are no calibration texts.
+        UsageError: the plan is for another model.
+    """
+    import torch
+
+    from glp_export.compress.criteria.moments import collect_moments
+    from glp_export.compress.criteria.obs import problem_of, refit
+
+    projections = find_projections(model)
+    moments = collect_moments(model.eval(), projections, calibrator.batches)
+    refits = {}
+    for projection in projections:
+        number, kind = projection.sublayer
+        if number in plan.order:
+            continue
+        layer = kept.layers[plan.kept.index(number)]
+        units = layer.heads if kind == "attention" else layer.neurons
+        if len(units) < projection.units:
+            refits[projection.sublayer] = refit(problem_of(projection, moments), units)
+    with torch.no_grad(), _refitted(projections, refits):
+        return plan.apply(model)
 
 
 @dataclass(frozen=True)

@@ -73,13 +73,18 @@ class CompressOptions(Options):
         former=("ladder",),
     )
     target_speedup: Written | None = option(
-        None, "Be so much faster than unpruned in ONNX Runtime: 2.0, or 2.0@8x128."
+        None, "Be so much faster than unpruned in ONNX Runtime: 2.0, 2.0@8x128, or 2,3,4@1x128."
     )
     latency_budget: Written | None = option(
         None, "Longest median batch in ONNX Runtime: 10ms, or 10ms@1x128."
     )
     max_drop: float | None = option(
         None, "Lose so many metric points on select at most: 0.01.", ge=0
+    )
+    compress: str = option(
+        "auto",
+        "What goes: layers, structure (heads, neurons and layers), or auto: structure for a "
+        "target of speed, layers else.",
     )
     search: str = option(
         "fast-greedy",

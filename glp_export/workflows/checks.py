@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from glp_export.artifact.exporters import EXPORTERS
 from glp_export.bench.contenders import PYTORCH
+from glp_export.compress.compressors import COMPRESSORS
 from glp_export.compress.compressors.layers.strategies import STRATEGIES
 from glp_export.compress.search.workers import WORKERS
 from glp_export.config.run_config import RunConfig
@@ -23,6 +24,7 @@ def require_choices(config: RunConfig) -> None:
     """
     choices: tuple[tuple[str, str, Collection[str]], ...] = (
         ("--search", config.compress.search, STRATEGIES),
+        ("--compress", config.compress.compress, ("auto", "layers", *COMPRESSORS)),
         ("--recover", config.training.recover, RECOVERIES),
         ("--workers", config.compress.workers, WORKERS),
         ("--exporter", config.export.exporter, ("auto", *EXPORTERS)),

@@ -23,7 +23,6 @@ from glp_export.core.progress import Progress
 from glp_export.encoder import write_loader_files
 from glp_export.tasks import truth_of
 from glp_export.workflows.context import RunContext, make_context
-from glp_export.workflows.depths import plans_at
 from glp_export.workflows.estimate import Estimate, estimate_run
 from glp_export.workflows.stage_count import (
     stages_after_search,
@@ -36,15 +35,10 @@ from glp_export.workflows.stages.benchmark import (
     time_contenders,
     with_differences,
 )
-from glp_export.workflows.stages.depth import keep_within_time
 from glp_export.workflows.stages.export import Exported, export_contender
 from glp_export.workflows.stages.precision import add_precisions
 from glp_export.workflows.stages.precision_job import calibration_data_of
-from glp_export.workflows.stages.search import (
-    choose_layers,
-    confirm_cost,
-    keep_within_budget,
-)
+from glp_export.workflows.stages.search import choose_plans, confirm_cost, targets_of
 from glp_export.workflows.stages.training import Trained, train_contenders
 from glp_export.workflows.stages.writing import SweepVariant, variants_of_sweep, write_output
 
@@ -57,8 +51,8 @@ class RunResult:
 
     Attributes:
         output: the artifact's directory; of a ladder, the one above its artifacts.
-        plan: what was removed; of a ladder, for the shallowest model.
-        benchmark: what was measured, of all depths.
+        plan: what was removed; of several models, for the fastest.
+        benchmark: what was measured, of all models.
         frontier: of a ladder, accuracy against latency; None for one depth.
     """
 
@@ -91,19 +85,18 @@ def prune_and_export(
     progress = progress or Progress()
     with _staged(config, progress, confirm) as (context, layout):
         progress.expect(stages_of_run(context))
-        context = keep_within_time(context, layout.work_dir, progress)
-        plan = choose_layers(context, layout.work_dir, progress)
-        plan, spent = keep_within_budget(context, plan, layout.work_dir, progress)
+        plans, spent = choose_plans(context, layout.work_dir, progress)
+        plan = plans[-1]
         plan.save(layout.plan)
-        sweep_variants = variants_of_sweep(plans_at(plan, context.depths), layout)
-        plans = [sweep_variant.plan for sweep_variant in sweep_variants]
+        sweep_variants = variants_of_sweep(plans, layout)
         progress.expect(stages_after_search(context, len(plans)))
         trained = train_contenders(context, plans, layout.work_dir, progress)
         exported = [
             _export(context, one, sweep_variants, layout, spent, progress) for one in trained
         ]
         measured, scored = _measure(context, exported, progress)
-        check_shipped(config.targets, measured.file)
+        for plan_of_target, targets in zip(plans, targets_of(config.targets, plans), strict=True):
+            check_shipped(targets, measured.file.of_plan(plan_of_target.id))
         frontier = write_output(context, layout, sweep_variants, measured, scored)
     return RunResult(_directory(config.output), plan, measured.file, frontier)
 
@@ -122,9 +115,8 @@ def search_only(
     progress = progress or Progress()
     with _staged(config, progress, confirm) as (context, layout):
         progress.expect(stages_of_search(context))
-        context = keep_within_time(context, layout.work_dir, progress)
-        plan = choose_layers(context, layout.work_dir, progress)
-        plan, _ = keep_within_budget(context, plan, layout.work_dir, progress)
+        plans, _ = choose_plans(context, layout.work_dir, progress)
+        plan = plans[-1]
         plan.save(layout.plan)
         config.save(layout.run_config)
     return plan, ArtifactLayout(_directory(config.output)).plan

@@ -2,21 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from glp_export.compress.compressors.base import Compressor
+from glp_export.compress.compressors.structure import STRUCTURE
 
-if TYPE_CHECKING:
-    from pydantic import BaseModel
-
-
-class HasOptions(Protocol):
-    """A row of `COMPRESSORS`, as far as the configuration knows it.
-
-    Attributes:
-        options: a model whose fields are flags, keys of a configuration and rows of the docs.
-    """
-
-    options: type[BaseModel]
-
-
-COMPRESSORS: dict[str, HasOptions] = {}
-"""By name."""
+COMPRESSORS: dict[str, Compressor] = {row.name: row for row in (STRUCTURE,)}
+"""By name, as given to `--compress`. Whole layers are chosen by the strategies of `--search`."""

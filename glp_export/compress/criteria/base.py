@@ -149,11 +149,13 @@ class Criterion:
         name: as given to `--criterion`.
         summary: one line for people.
         rank: ranks the units of every projection.
+        refits: it offers new weights for the units that stay.
     """
 
     name: str
     summary: str
     rank: Callable[[Calibration], Ranking]
+    refits: bool = False
 
 
 def curve_of_scores(sublayer: Sublayer, scores: Sequence[float]) -> ErrorCurve:

@@ -47,10 +47,10 @@ def collect_moments(
 
 
 def run(model: Any, batch: Batch) -> Any:
-    """What a model gives for a batch, of which it is shown what it takes but the labels."""
+    """What a model gives for a batch, of which it is shown what it takes."""
     import inspect
 
-    taken = inspect.signature(model.forward).parameters.keys() - {"labels"}
+    taken = inspect.signature(model.forward).parameters.keys()
     return model(**{name: values for name, values in batch.items() if name in taken})
 
 

@@ -235,16 +235,17 @@ def rank(calibration: Calibration) -> Ranking:
     moments = collect_moments(calibration.model, calibration.projections, calibration.batches)
     projections = {found.sublayer: found for found in calibration.projections}
     curves = tuple(
-        removal_curve(_problem(found, moments), found.sublayer) for found in projections.values()
+        removal_curve(problem_of(found, moments), found.sublayer) for found in projections.values()
     )
 
     def refit_sublayer(sublayer: Sublayer, kept: tuple[int, ...]) -> Refit:
-        return refit(_problem(projections[sublayer], moments), kept)
+        return refit(problem_of(projections[sublayer], moments), kept)
 
     return Ranking(curves, refit_sublayer)
 
 
-def _problem(projection: OutputProjection, moments: Moments) -> LeastSquares:
+def problem_of(projection: OutputProjection, moments: Moments) -> LeastSquares:
+    """The least-squares problem of a live projection."""
     module = projection.module
     bias = None if module.bias is None else module.bias.detach()
     return least_squares(
@@ -253,5 +254,8 @@ def _problem(projection: OutputProjection, moments: Moments) -> LeastSquares:
 
 
 CRITERION = Criterion(
-    "obs", "second order: the loss after the remaining weights are refitted in closed form", rank
+    "obs",
+    "second order: the loss after the remaining weights are refitted in closed form",
+    rank,
+    refits=True,
 )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glp_export.bench import ContenderName
+from glp_export.compress.compressors import COMPRESSORS
 from glp_export.compress.compressors.layers.strategies import Problem, order_by_rule
 from glp_export.compress.plan import Plan
 from glp_export.core.errors import UsageError
@@ -34,6 +35,7 @@ from glp_export.encoder.compaction import compact
 from glp_export.encoder.structure import Structure, read_structure
 from glp_export.tasks import blank_labels, encode, labels_of, with_labels
 from glp_export.workflows.context import RunContext, load_seeded, model_source
+from glp_export.workflows.stages.calibration import calibrator_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
 
 STUDENT, NONE = "student", "none"
 UNPRUNED = "unpruned"
+
+CALIBRATION_SAMPLES = 512
+"""Training texts that a plan is refitted on which does not say how many it was made with."""
 
 
 @dataclass(frozen=True)
@@ -307,8 +312,16 @@ def _train(
 
 
 def start_of(context: RunContext, plan: Plan, ancestor: PreTrainedModel) -> PreTrainedModel:
-    """The compact model where recovery begins."""
-    return plan.apply(ancestor)
+    """The compact model where recovery begins.
+
+    What a compressor refits is fitted anew to the ancestor: the search looked at another one.
+    """
+    name = plan.compressors[-1]
+    if plan.layers_only or name not in COMPRESSORS:
+        return plan.apply(ancestor)
+    samples = int(plan.settings.get("calibration_samples", CALIBRATION_SAMPLES))
+    calibrator = calibrator_of(context, ancestor, samples)
+    return COMPRESSORS[name].start(plan, ancestor, calibrator)
 
 
 def alternate_student(plan: Plan, removable: tuple[int, ...]) -> Plan:
