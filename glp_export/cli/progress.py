@@ -108,10 +108,11 @@ class ConsoleProgress(Progress):
             return
         bar = self._bar
         bar.redraw_by_itself(False)
+        bar.paused = True
         try:
             yield
         finally:
-            bar.redraw_by_itself(True)
+            bar.paused = False
 
     def expect(self, stages: int) -> None:
         """Take the number of stages that are still to come."""
@@ -176,6 +177,7 @@ class StageBar(RichProgress):
     def __init__(self, progress: ConsoleProgress, title: str, total: int | None) -> None:
         self.of = progress
         self.standings: Standings | None = None
+        self.paused = False
         self.told, self.redrawn = time.perf_counter(), 0.0
         one_line = Column(no_wrap=True)
         super().__init__(
@@ -213,9 +215,11 @@ class StageBar(RichProgress):
         """Draw where no thread does; in a log print a line if the last one is long ago."""
         now = time.perf_counter()
         if self.of.drawn:
-            if not self.live.auto_refresh and now - self.redrawn >= 1 / REDRAWS_A_SECOND:
+            if self.paused and now - self.redrawn >= 1 / REDRAWS_A_SECOND:
                 self.redrawn = now
                 self.refresh()
+            elif not (self.paused or self.live.auto_refresh):
+                self.redraw_by_itself(True)
         elif now - self.told >= SECONDS_BETWEEN_LINES:
             self.told = now
             counted, note = self.task.fields["counted"], self.task.fields["note"]
