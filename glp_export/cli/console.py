@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,6 +20,10 @@ VerboseFlag = Annotated[
     int, typer.Option("--verbose", "-v", count=True, help="Say more; -vv for debugging.")
 ]
 QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but the result.")]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="YAML file of these settings; flags win over it."),
+]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
