@@ -59,16 +59,16 @@ class RunConfig(Options):
         compressors: the options of each compressor, by its name in `COMPRESSORS`.
     """
 
-    model: ModelOptions = ModelOptions()
-    data: DataOptions = DataOptions()
-    compress: CompressOptions = CompressOptions()
-    training: TrainingOptions = TrainingOptions()
-    export: ExportOptions = ExportOptions()
-    precision: PrecisionOptions = PrecisionOptions()
-    machine: MachineOptions = MachineOptions()
-    benchmark: BenchmarkOptions = BenchmarkOptions()
-    output: OutputOptions = OutputOptions()
-    hub: HubOptions = HubOptions()
+    model: ModelOptions = Field(default_factory=ModelOptions)
+    data: DataOptions = Field(default_factory=DataOptions)
+    compress: CompressOptions = Field(default_factory=CompressOptions)
+    training: TrainingOptions = Field(default_factory=TrainingOptions)
+    export: ExportOptions = Field(default_factory=ExportOptions)
+    precision: PrecisionOptions = Field(default_factory=PrecisionOptions)
+    machine: MachineOptions = Field(default_factory=MachineOptions)
+    benchmark: BenchmarkOptions = Field(default_factory=BenchmarkOptions)
+    output: OutputOptions = Field(default_factory=OutputOptions)
+    hub: HubOptions = Field(default_factory=HubOptions)
     compressors: dict[str, SerializeAsAny[BaseModel]] = Field(default_factory=dict)
 
     @model_validator(mode="before")

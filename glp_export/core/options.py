@@ -19,7 +19,8 @@ class Options(BaseModel):
         panel: the heading of its flags in `--help` and of its table in the docs.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False)
+    # Built at the first use: `--help` needs the fields alone.
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False, defer_build=True)
 
     panel: ClassVar[str] = ""
 
