@@ -34,7 +34,7 @@ def export_command(
     from glp_export.workflows import artifact_jobs
     from glp_export.workflows import export as export_job
 
-    with at_work(quiet, verbose) as progress:
+    with at_work(quiet, verbose, settings.get("output")) as progress:
         output = export_job.export(checkpoint, resolve(settings), progress)
     if json_output:
         _, content = artifact_jobs.inspect(output)

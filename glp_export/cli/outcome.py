@@ -16,6 +16,8 @@ from rich.console import Console
 from glp_export.core.errors import GlpError
 
 INTERNAL_ERROR, USAGE_ERROR = 1, 2
+BY_TYPER = 128 + signal.SIGINT
+"""What Typer makes of Ctrl-C outside of a command's work."""
 LONGEST_MESSAGE = 2000
 """Letters of a message that is not ours; what is longer is cut in the middle."""
 
@@ -24,27 +26,40 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM: it stops a command as Ctrl-C does."""
 
 
+class StoppedError(Exception):
+    """A command that was stopped, as Typer leaves it alone: it ends Ctrl-C without a word.
+
+    Args:
+        by: Ctrl-C or SIGTERM.
+        kept: what is left of its work, in words.
+    """
+
+    def __init__(self, by: KeyboardInterrupt, kept: str = "") -> None:
+        terminated = isinstance(by, Terminated)
+        name = "terminated" if terminated else "interrupted"
+        super().__init__(f"{name}: {kept}" if kept else name)
+        self.exit_code = 128 + (signal.SIGTERM if terminated else signal.SIGINT)
+
+
 def exit_code_of(command: Callable[[], Any], arguments: Sequence[str]) -> int:
     """Run a command, say what went wrong on stderr, and return its exit code."""
     stderr = Console(stderr=True, soft_wrap=True)
     try:
         outcome = command()
+        if outcome == BY_TYPER:
+            raise StoppedError(KeyboardInterrupt())
         return outcome if isinstance(outcome, int) else 0
+    except StoppedError as stopped:
+        stderr.print(str(stopped), markup=False, highlight=False)
+        return stopped.exit_code
     except GlpError as error:
         return _fail(stderr, error, error.exit_code, arguments)
-    except KeyboardInterrupt as stopped:
-        return stop_code(stopped)
     except Exception as error:
         if hasattr(error, "exit_code") and hasattr(error, "format_message"):
             stderr.print("error:", style="red", end=" ")
             stderr.print(shortened(error.format_message()), markup=False, highlight=False)
             return USAGE_ERROR
         return _fail(stderr, error, INTERNAL_ERROR, arguments)
-
-
-def stop_code(stopped: KeyboardInterrupt) -> int:
-    """128 and the number of the signal, as a shell has it."""
-    return 128 + (signal.SIGTERM if isinstance(stopped, Terminated) else signal.SIGINT)
 
 
 def shortened(text: str, longest: int = LONGEST_MESSAGE) -> str:

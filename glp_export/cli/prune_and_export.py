@@ -58,9 +58,10 @@ def prune_and_export_command(
     """
     from glp_export.cli.run_result import run_as_json, show_run
     from glp_export.workflows import prune_and_export as pipeline
+    from glp_export.workflows.resuming import interrupted_config
 
-    with at_work(quiet, verbose) as progress:
-        run_config = resolve(settings, config or pipeline.interrupted_config(settings))
+    with at_work(quiet, verbose, settings.get("output")) as progress:
+        run_config = resolve(settings, config or interrupted_config(settings))
         if run_config.output.dry_run:
             estimate = pipeline.estimate(run_config, progress)
         else:

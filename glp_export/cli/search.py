@@ -50,9 +50,10 @@ def search_command(
     """
     from glp_export.report import plan_view
     from glp_export.workflows import prune_and_export as pipeline
+    from glp_export.workflows.resuming import interrupted_config
 
-    with at_work(quiet, verbose) as progress:
-        run_config = resolve(settings, config or pipeline.interrupted_config(settings))
+    with at_work(quiet, verbose, settings.get("output")) as progress:
+        run_config = resolve(settings, config or interrupted_config(settings))
         plan, path = pipeline.search_only(run_config, progress=progress, confirm=ask)
     if json_output:
         print_json({"path": path, **plan.model_dump(mode="json")})

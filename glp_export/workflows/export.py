@@ -17,6 +17,7 @@ from glp_export.artifact import (
     writing,
 )
 from glp_export.artifact.modules import config_of
+from glp_export.artifact.staging import finished
 from glp_export.bench.contenders import longest_input
 from glp_export.config.run_config import RunConfig
 from glp_export.core.errors import UsageError
@@ -54,6 +55,9 @@ def export(checkpoint: Path, config: RunConfig, progress: Progress) -> Path:
     output = config.output.output
     if output is None:
         raise UsageError("no output directory was named", where="--output", fix="add -o out/mine")
+    if config.output.resume and finished(output):
+        progress.say(f"{output} is complete: there is nothing to resume")
+        return output
     source = ModelSource(str(checkpoint), offline=True)
     tokenizer = load_tokenizer(source)
     task = task_of_model(checkpoint)
