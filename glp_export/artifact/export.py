@@ -1,4 +1,4 @@
-"""From a checkpoint to `onnx/model.onnx`: the contract that every exporter's graph must meet."""
+"""From a model to `onnx/model.onnx`: the contract that every exporter's graph must meet."""
 
 from __future__ import annotations
 
@@ -10,24 +10,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact.exporters import resolve_exporter
+from glp_export.artifact.modules import as_module, config_of, exportable, name_of
 from glp_export.artifact.onnx_file import OnnxFile, describe, place, read_graph, write_graph
 from glp_export.artifact.shapes import try_shapes
 from glp_export.artifact.staging import writing
 from glp_export.core.errors import ModelError, ParityError
+from glp_export.encoder.families import BARE
+from glp_export.tasks import KINDS
 
 if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto
+
+    from glp_export.artifact.modules import Source
 
 logger = logging.getLogger(__name__)
 
 STANDARD_DOMAINS = frozenset({"", "ai.onnx"})
 """Domains that every ONNX consumer implements; text-embeddings-inference assumes no other."""
 
+AUTO_CLASSES = {kind.export_task: kind.auto_class for kind in KINDS.values()}
+"""Task in optimum's words to the class of transformers that loads a checkpoint for it."""
+
 INPUT_DIMENSIONS = ("batch_size", "sequence_length")
 
 
 def export_onnx(
-    checkpoint: Path,
+    source: Source,
     onnx_path: Path,
     *,
     export_task: str,
@@ -36,14 +44,14 @@ def export_onnx(
     threads: int = 1,
     sidecar_threshold: int | None = None,
 ) -> OnnxFile:
-    """Export a saved checkpoint to one fp32 ONNX file of standard operators.
+    """Export a model to one fp32 ONNX file of standard operators.
 
     Inputs are `(batch_size, sequence_length) int64`, the first output begins with `batch_size`.
-    Export from a directory that was saved and not from a module in memory: attention keeps a
-    stale layer index after layers were cut, until the model is loaded again.
+    A module is exported as it computes: its layers may differ in width, which no configuration
+    says. One whose layers were cut in place keeps a stale layer index: build it anew first.
 
     Args:
-        checkpoint: directory with config.json and safetensors weights.
+        source: a module with its head, or a directory with config.json and safetensors weights.
         onnx_path: where the file goes; weights past `sidecar_threshold` go to `<name>_data`.
         export_task: task in optimum's words, "text-classification".
         opset: version of the standard operators; None is the exporter's choice for the model.
@@ -52,24 +60,28 @@ def export_onnx(
         sidecar_threshold: bytes; None as `write_graph`.
 
     Raises:
-        ModelError: no checkpoint there, or its architecture cannot be exported.
+        ModelError: no checkpoint there, no head in it, or its architecture cannot be exported.
         OutputError: the file cannot be written.
         ParityError: a shape was frozen into the graph.
         UsageError: the exporter is not installed, or the opset cannot be used.
     """
-    _require_checkpoint(checkpoint)
-    chosen = resolve_exporter(exporter, model_config(checkpoint), export_task).exporter
+    if isinstance(source, Path):
+        _require_checkpoint(source)
+    chosen = resolve_exporter(exporter, config_of(source), export_task).exporter
+    model = as_module(source, AUTO_CLASSES.get(export_task, BARE))
+    where = name_of(source)
     with writing(onnx_path.parent), _scratch_beside(onnx_path) as scratch:
         # Exporters leave copies of config and tokenizer: only the graph leaves the scratch, and
         # only a graph that holds what is promised of it.
         raw = scratch / "raw" / "model.onnx"
         raw.parent.mkdir()
-        chosen.export(checkpoint, raw, export_task=export_task, opset=opset)
-        model = read_graph(raw, weights=True)
-        name_dimensions(model)
-        require_standard(model, checkpoint)
-        tried = write_graph(model, scratch / onnx_path.name, threshold=sidecar_threshold)
-        try_shapes(tried, checkpoint, threads=threads)
+        with exportable(model) as ready:
+            chosen.export(ready, raw, export_task=export_task, opset=opset)
+        graph = read_graph(raw, weights=True)
+        name_dimensions(graph)
+        require_standard(graph, where)
+        tried = write_graph(graph, scratch / onnx_path.name, threshold=sidecar_threshold)
+        try_shapes(tried, model.config, where, threads=threads)
         place(tried, onnx_path)
     file = describe(onnx_path)
     logger.info(
@@ -93,22 +105,6 @@ def _require_checkpoint(checkpoint: Path) -> None:
             fix="Convert it: AutoModel.from_pretrained(DIR).save_pretrained(DIR) writes "
             "safetensors.",
         )
-
-
-def model_config(checkpoint: Path) -> Any:
-    """The configuration of a checkpoint, as transformers reads it.
-
-    Raises:
-        ModelError: it cannot be read, or names an architecture that is not there.
-    """
-    from transformers import AutoConfig
-
-    try:
-        return AutoConfig.from_pretrained(str(checkpoint), local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"The configuration cannot be read: {error}", where=str(checkpoint)
-        ) from error
 
 
 @contextmanager
@@ -160,7 +156,7 @@ def _frozen(tensor: str, dimension: str, size: int) -> ParityError:
     )
 
 
-def require_standard(model: ModelProto, path: Path) -> None:
+def require_standard(model: ModelProto, where: Path | str) -> None:
     """Check that a graph has operators of the ONNX standard only, and is well formed.
 
     Raises:
@@ -174,6 +170,6 @@ def require_standard(model: ModelProto, path: Path) -> None:
         raise ModelError(
             f"The exported graph has operators outside the ONNX standard: "
             f"{', '.join(sorted(foreign))}.",
-            where=str(path),
+            where=str(where),
             fix="Try another --exporter or a higher --opset.",
         )

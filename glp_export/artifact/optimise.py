@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from glp_export.artifact.fusions import describe_fusions
 from glp_export.artifact.graph_passes import PASSES
+from glp_export.artifact.modules import config_of
 from glp_export.artifact.onnx_file import (
     OnnxFile,
     describe,
@@ -24,6 +25,8 @@ from glp_export.core.quiet import quiet
 
 if TYPE_CHECKING:
     from onnx import ModelProto
+
+    from glp_export.artifact.modules import Source
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +75,7 @@ def optimise(
     source: OnnxFile,
     level: str,
     output: Path,
-    checkpoint: Path,
+    model: Source,
     *,
     sidecar_threshold: int | None = None,
 ) -> OnnxFile:
@@ -82,7 +85,8 @@ def optimise(
         source: a file that is not optimised yet.
         level: a key of `LEVELS`.
         output: where the copy goes.
-        checkpoint: its config.json names the family, the heads and the width.
+        model: what the file was exported from: its configuration names the family, the heads and
+            the width.
         sidecar_threshold: bytes of weights past which they go to a sidecar; None as `write_graph`.
 
     Raises:
@@ -100,19 +104,19 @@ def optimise(
         raise UsageError(f"{source.path} is optimised already ({source.optimisation}).")
     with writing(output.parent):
         try:
-            model = _optimised(source.path, LEVELS[level], checkpoint)
+            graph = _optimised(source.path, LEVELS[level], model)
         except Exception as error:  # asserts, KeyErrors and ONNX Runtime's own: by the pattern
             raise ModelError(
                 f"ONNX Runtime cannot optimise the graph at {level}: {error!r}",
                 where=str(source.path),
                 fix="Use a lower level, or --optimize none.",
             ) from error
-        write_graph(model, output, threshold=sidecar_threshold)
+        write_graph(graph, output, threshold=sidecar_threshold)
     return describe(output, precision=source.precision, optimisation=level)
 
 
 def candidates(
-    source: OnnxFile, levels: Sequence[str], directory: Path, checkpoint: Path
+    source: OnnxFile, levels: Sequence[str], directory: Path, model: Source
 ) -> list[OnnxFile]:
     """Optimised copies at several levels, to be judged by parity and by the clock.
 
@@ -131,7 +135,7 @@ def candidates(
             continue
         path = directory / f"model_{level}.onnx"
         try:
-            file = optimise(source, level, path, checkpoint)
+            file = optimise(source, level, path, model)
         except ModelError as error:
             logger.warning("optimisation %s is left out: %s", level, error.what)
             continue
@@ -146,7 +150,7 @@ def candidates(
     return built
 
 
-def _optimised(source: Path, level: Level, checkpoint: Path) -> ModelProto:
+def _optimised(source: Path, level: Level, exported_from: Source) -> ModelProto:
     """The optimised graph with all its weights in memory."""
     if level.graph_pass:
         model = read_graph(source, weights=True)
@@ -154,9 +158,8 @@ def _optimised(source: Path, level: Level, checkpoint: Path) -> ModelProto:
         return model
     from onnxruntime.transformers.fusion_options import FusionOptions
     from onnxruntime.transformers.optimizer import optimize_model
-    from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(str(checkpoint), local_files_only=True)
+    config = config_of(exported_from)
     patterns = PATTERNS.get(config.model_type)
     if level.fusions and patterns is None:
         logger.info(

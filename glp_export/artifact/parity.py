@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact.difference import Difference, agreement, compare
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from onnxruntime import InferenceSession
     from transformers import PreTrainedTokenizerBase
+
+    from glp_export.artifact.modules import Source
 
     Array = np.ndarray[Any, Any]
 
@@ -50,7 +51,7 @@ class _Run:
 
 def check_parity(
     files: Sequence[OnnxFile],
-    checkpoint: Path,
+    source: Source,
     encoded: Dataset,
     tokenizer: PreTrainedTokenizerBase,
     *,
@@ -63,13 +64,13 @@ def check_parity(
     samples: int = 256,
     batch_size: int = 8,
 ) -> ParityReport:
-    """Compare the answers of ONNX files with those of the checkpoint in PyTorch, fp32 on the CPU.
+    """Compare the answers of ONNX files with those of the model in PyTorch, fp32 on the CPU.
 
     Where every token has its answer, those of padding are left out: nobody reads them.
 
     Args:
         files: the files to check, each opened as it would be deployed.
-        checkpoint: directory with config.json and safetensors weights.
+        source: the module, or a directory with config.json and safetensors weights.
         encoded: real tokenised rows, not padded.
         tokenizer: pads them.
         auto_class: class of transformers that loads the checkpoint.
@@ -87,11 +88,11 @@ def check_parity(
     Raises:
         DataError: there are no rows.
         DeviceError: the provider is not there.
-        ModelError: a file or the checkpoint cannot be loaded, or PyTorch itself computes NaN.
+        ModelError: a file or the model cannot be loaded, or PyTorch itself computes NaN.
         UsageError: `max_length` is more than the model takes.
     """
     provider = provider_name(provider)
-    reference = Reference(checkpoint, auto_class, threads=threads)
+    reference = Reference(source, auto_class, threads=threads)
     rows = sample_cases(encoded, tokenizer, samples=samples, batch_size=batch_size)
     probes = probe_cases(encoded, tokenizer, max_length=max_length)
     cases = [*rows, *probes]

@@ -6,7 +6,6 @@ and answer in the right shape; whether it answers right is for `parity`.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,14 @@ LONGEST = 512
 """Tokens of the longest try: past it a frozen shape would already have shown."""
 
 
-def try_shapes(path: Path, checkpoint: Path, *, threads: int) -> None:
+def try_shapes(path: Path, config: Any, where: str, *, threads: int) -> None:
     """Run a file at batch 1 and 3, at an odd and at the maximum length.
+
+    Args:
+        path: of the file.
+        config: of the model, as transformers has it.
+        where: what an error calls the model.
+        threads: of the session.
 
     Raises:
         ModelError: it cannot be loaded.
@@ -27,36 +32,35 @@ def try_shapes(path: Path, checkpoint: Path, *, threads: int) -> None:
     """
     import numpy as np
 
-    config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
     session = open_session(path, threads=threads)
     generator = np.random.default_rng(0)
     longest = longest_sequence(config)
     for batch, length in ((1, ODD_LENGTH), (3, ODD_LENGTH), (3, ODD_LENGTH + 1), (1, longest)):
-        ids = generator.integers(0, config.get("vocab_size") or 2, (batch, length))
+        ids = generator.integers(0, getattr(config, "vocab_size", None) or 2, (batch, length))
         feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
         try:
             outputs = run_outputs(session, feeds)
         except Exception as error:  # ONNX Runtime's errors share no base class but Exception
-            raise _frozen(checkpoint, batch, length, str(error)) from error
+            raise _frozen(where, batch, length, str(error)) from error
         for name, values in outputs.items():
             if len(values) != batch:
-                raise _frozen(checkpoint, batch, length, f"{len(values)} rows of {name} came out")
+                raise _frozen(where, batch, length, f"{len(values)} rows of {name} came out")
 
 
-def longest_sequence(config: dict[str, Any]) -> int:
+def longest_sequence(config: Any) -> int:
     """Tokens that a model of this configuration surely takes, at most `LONGEST`.
 
     RoBERTa and its kin count positions from the padding id on, MPNet from 2; leaving that many out
     is right for them and harmless for the others.
     """
-    positions = config.get("max_position_embeddings") or LONGEST
-    unused = max(2, int(config.get("pad_token_id") or 0) + 1)
+    positions = getattr(config, "max_position_embeddings", None) or LONGEST
+    unused = max(2, int(getattr(config, "pad_token_id", None) or 0) + 1)
     return min(LONGEST, int(positions) - unused)
 
 
-def _frozen(checkpoint: Path, batch: int, length: int, reason: str) -> ParityError:
+def _frozen(where: str, batch: int, length: int, reason: str) -> ParityError:
     return ParityError(
         f"The exported file does not run at batch {batch} × length {length}: {reason}",
-        where=str(checkpoint),
+        where=where,
         fix="A shape was frozen by the export: try another --opset or --exporter.",
     )

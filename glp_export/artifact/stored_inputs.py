@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
+    from glp_export.artifact.modules import Source
+
     Array = np.ndarray[Any, Any]
 
 _ROWS = "rows"
@@ -50,7 +52,7 @@ class StoredInputs:
     @classmethod
     def compute(
         cls,
-        checkpoint: Path,
+        source: Source,
         encoded: Dataset,
         tokenizer: PreTrainedTokenizerBase,
         *,
@@ -60,10 +62,10 @@ class StoredInputs:
         samples: int = 16,
         batch_size: int = 8,
     ) -> StoredInputs:
-        """Run rows and probes through a checkpoint in PyTorch, fp32 on the CPU.
+        """Run rows and probes through a model in PyTorch, fp32 on the CPU.
 
         Args:
-            checkpoint: directory with config.json and safetensors weights.
+            source: the module, or a directory with config.json and safetensors weights.
             encoded: tokenised rows, not padded.
             tokenizer: pads them.
             auto_class: class of transformers that loads the checkpoint.
@@ -77,7 +79,7 @@ class StoredInputs:
             ModelError: the checkpoint cannot be loaded, or computes NaN.
             UsageError: `max_length` is more than the model takes.
         """
-        reference = Reference(checkpoint, auto_class, threads=threads)
+        reference = Reference(source, auto_class, threads=threads)
         cases = (
             *sample_cases(encoded, tokenizer, samples=samples, batch_size=batch_size),
             *probe_cases(encoded, tokenizer, max_length=max_length),

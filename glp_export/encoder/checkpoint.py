@@ -17,6 +17,7 @@ from glp_export.core.errors import ModelError
 from glp_export.encoder.families import auto_class_for
 from glp_export.encoder.head import fit_head, labels_of_config, mismatched_names
 from glp_export.encoder.positions import longest_input
+from glp_export.encoder.structure import compacted
 from glp_export.encoder.transformers_compat import quiet_weights, save_tokenizer
 from glp_export.tasks import KINDS, Task
 
@@ -113,7 +114,8 @@ def load_model(source: ModelSource, task: Task) -> PreTrainedModel:
     """Load an encoder with the head that a task needs, in fp32 on the CPU.
 
     Where the checkpoint's head has the same labels, its rows follow their names. A head that it
-    lacks, or has for other labels, is initialised anew from torch's current random state.
+    lacks, or has for other labels, is initialised anew from torch's current random state. Of a
+    directory that lost heads or neurons it is the small module.
 
     Raises:
         ModelError: nothing there, pickled weights, a broken file, tensors missing from the
@@ -143,7 +145,7 @@ def load_model(source: ModelSource, task: Task) -> PreTrainedModel:
     _require_encoder(source, model, loading)
     if KINDS[task.kind].fits_head:
         fit_head(model, task, labels, loading, source.name)
-    return model
+    return compacted(model, source.directory) if source.directory else model
 
 
 def _labels(source: ModelSource, config: Any, task: Task) -> tuple[str, ...]:

@@ -12,11 +12,19 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.artifact import EXPORTERS, ArtifactLayout, OnnxFile, export_onnx, optimise
+from glp_export.artifact import (
+    EXPORTERS,
+    ArtifactLayout,
+    OnnxFile,
+    export_onnx,
+    one_artifact,
+    optimise,
+    recorded_settings,
+    shipped_files,
+)
 from glp_export.bench import Contender, onnx_contender
 from glp_export.cache.store import Cache
 from glp_export.compress.plan import Plan
-from glp_export.config.files import read_file
 from glp_export.core.checksums import file_sha256
 from glp_export.core.errors import UsageError
 from glp_export.core.numbers import few
@@ -27,7 +35,6 @@ from glp_export.precision.fp16 import to_fp16
 from glp_export.precision.int8 import quantise, smooth
 from glp_export.precision.record import PrecisionsFile
 from glp_export.tasks import KINDS, same_task
-from glp_export.workflows.artifact_jobs import one_artifact, shipped_files
 
 logger = logging.getLogger(__name__)
 
@@ -137,9 +144,7 @@ def unpruned_reference(
 
 def _exporter(layout: ArtifactLayout) -> str:
     """The exporter that the artifact was made with, since another may write a slower graph."""
-    if not layout.run_config.is_file():
-        return "auto"
-    name = str(read_file(layout.run_config).get("exporter", "auto"))
+    name = str(recorded_settings(layout).get("exporter", "auto"))
     if name in EXPORTERS and not EXPORTERS[name].available():
         logger.warning(
             "the artifact was exported by %s, which is not installed; its unpruned model is "

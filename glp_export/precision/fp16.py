@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from glp_export.artifact.modules import name_of
 from glp_export.artifact.onnx_file import OnnxFile, describe, read_graph, write_graph
 from glp_export.artifact.staging import writing
 from glp_export.core.errors import ModelError, UsageError
@@ -18,6 +19,8 @@ from glp_export.core.quiet import quiet
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, TensorProto
+
+    from glp_export.artifact.modules import Source
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +48,7 @@ def to_fp16(
     source: OnnxFile,
     output: Path,
     precision: str,
-    checkpoint: Path,
+    model: Source,
     *,
     keep_float: Sequence[str] = (),
     sidecar_threshold: int | None = None,
@@ -64,7 +67,7 @@ def to_fp16(
         source: a file of precision fp32.
         output: where the copy goes.
         precision: "fp16". "bf16" is refused, with the reason.
-        checkpoint: what the file was exported from, for errors.
+        model: what the file was exported from, for errors.
         keep_float: operators to leave in fp32, between Casts, beside those that have to be.
         sidecar_threshold: bytes of weights past which they go to a sidecar; None as `write_graph`.
 
@@ -75,19 +78,19 @@ def to_fp16(
         UsageError: another precision, or a source that is not fp32.
     """
     _require_sensible(source, precision)
-    model = read_graph(source.path, weights=True)
-    absent = sorted(set(keep_float) - {node.op_type for node in model.graph.node})
+    graph = read_graph(source.path, weights=True)
+    absent = sorted(set(keep_float) - {node.op_type for node in graph.graph.node})
     if absent:
         raise ModelError(
             f"The graph has no {', '.join(absent)} to keep in fp32.", where=str(source.path)
         )
-    _name_nodes(model.graph)
-    masks = clamp_masks(model.graph, where=f"{source.path}, exported from {checkpoint}")
-    exact = exact_nodes(model.graph)
+    _name_nodes(graph.graph)
+    masks = clamp_masks(graph.graph, where=f"{source.path}, exported from {name_of(model)}")
+    exact = exact_nodes(graph.graph)
     logger.info("fp16: %d masks clamped, %d nodes on positions stay fp32", masks, len(exact))
     with writing(output.parent):
         try:
-            converted = _converted(model, keep_float, exact)
+            converted = _converted(graph, keep_float, exact)
         except Exception as error:  # asserts and KeyErrors of the converter, by the graph
             raise ModelError(
                 f"The graph cannot be converted to fp16: {error!r}",

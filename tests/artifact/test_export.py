@@ -3,12 +3,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import onnx
 import pytest
 
 from glp_export.artifact import export_onnx, open_session
 from glp_export.artifact.export import name_dimensions, require_standard
+from glp_export.artifact.modules import config_of
 from glp_export.artifact.onnx_file import read_graph, sidecar
 from glp_export.artifact.shapes import longest_sequence, try_shapes
 from glp_export.core.errors import ModelError, ParityError, UsageError
@@ -156,7 +158,7 @@ def test_shape_frozen_inside_the_graph_is_noticed(bert: Exported, tmp_path: Path
     model.graph.node.append(helper.make_node("Reshape", ["free", "frozen_shape"], ["logits"]))
     onnx.save(model, tmp_path / "model.onnx")
     with pytest.raises(ParityError, match="batch 1"):
-        try_shapes(tmp_path / "model.onnx", bert.checkpoint, threads=1)
+        try_shapes(tmp_path / "model.onnx", config_of(bert.checkpoint), "bert", threads=1)
 
 
 def test_operator_outside_the_standard_is_named(bert: Exported) -> None:
@@ -176,4 +178,4 @@ def test_operator_outside_the_standard_is_named(bert: Exported) -> None:
     ],
 )
 def test_longest_sequence_stays_inside_the_positions(config: dict[str, int], length: int) -> None:
-    assert longest_sequence(config) == length
+    assert longest_sequence(SimpleNamespace(**config)) == length

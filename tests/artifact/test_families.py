@@ -20,9 +20,9 @@ from glp_export.artifact import (
     optimise,
     resolve_exporter,
 )
-from glp_export.artifact.export import model_config
 from glp_export.artifact.fusions import PATTERNS, missed_fusions
 from glp_export.artifact.graph_passes import PASSES
+from glp_export.artifact.modules import config_of
 from glp_export.artifact.onnx_file import read_graph, write_graph
 from glp_export.artifact.session import run_batch
 from glp_export.artifact.tolerance import tolerance_for
@@ -51,7 +51,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Make:
     def make(row: str, exporter: str = "auto") -> tuple[Path, OnnxFile]:
         source, task = checkpoint(row), TESTED[row].export_task
         try:
-            resolve_exporter(exporter, model_config(source), task)
+            resolve_exporter(exporter, config_of(source), task)
         except GlpError as error:
             pytest.skip(error.what)
         path = tmp_path_factory.mktemp("onnx") / "model.onnx"

@@ -34,7 +34,7 @@ def test_a_saved_tokenizer_is_one_for_every_reader(saved: Path) -> None:
 
 
 def test_saving_and_loading_draws_nothing(saved: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    from glp_export.artifact.reference import load_fp32
+    from glp_export.artifact.modules import load_fp32
 
     model = load_fp32(saved, "AutoModel")
     save_checkpoint(model, make_tokenizer(), saved / "again")

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from glp_export.core.errors import ModelError, UsageError
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 
 class Export(Protocol):
-    """Export a checkpoint directory to an ONNX file."""
+    """Export a live module to an ONNX file."""
 
     def __call__(
-        self, checkpoint: Path, output: Path, *, export_task: str, opset: int | None
+        self, model: PreTrainedModel, output: Path, *, export_task: str, opset: int | None
     ) -> None:
         """Write the graph to `output`, weights in the file or in any file beside it.
 
         Args:
-            checkpoint: directory with config.json, safetensors weights and a tokenizer.
+            model: fp32, on the CPU, in eval mode; its layers may differ in width.
             output: path of the ONNX file; its directory is empty scratch of the caller's.
             export_task: task in optimum's words, "text-classification".
             opset: version of the standard operators; None is the exporter's choice.
@@ -50,13 +53,19 @@ class Exporter:
 
 
 def explained(
-    error: Exception, checkpoint: Path, *, tool: str, export_task: str, opset: int | None, fix: str
+    error: Exception,
+    model: PreTrainedModel,
+    *,
+    tool: str,
+    export_task: str,
+    opset: int | None,
+    fix: str,
 ) -> ModelError | UsageError:
     """What a tool's own error means to the user: an opset that does not do, or a model.
 
     Args:
         error: of the tool.
-        checkpoint: that was to be exported.
+        model: that was to be exported.
         tool: its name in the sentence.
         export_task: task in optimum's words.
         opset: that was asked for.
@@ -71,6 +80,6 @@ def explained(
         )
     return ModelError(
         f"{tool} cannot export this model for {export_task}: {message}",
-        where=str(checkpoint),
+        where=type(model).__name__,
         fix=fix,
     )

@@ -1,16 +1,18 @@
-"""Export through optimum's `main_export` (package optimum-onnx, transformers below 4.58)."""
+"""Export through optimum's `export` of a loaded model (optimum-onnx, transformers below 4.58)."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact.exporters.base import Exporter, explained
 from glp_export.artifact.staging import writing
-from glp_export.core.errors import ModelError
 from glp_export.core.quiet import quiet
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 def available() -> bool:
@@ -44,45 +46,39 @@ def knows(config: Any, export_task: str) -> bool:
     return export_task in tasks
 
 
-def export(checkpoint: Path, output: Path, *, export_task: str, opset: int | None) -> None:
-    """Export a checkpoint by tracing it, as `optimum-cli export onnx` does.
+def export(model: PreTrainedModel, output: Path, *, export_task: str, opset: int | None) -> None:
+    """Export a module by tracing it, as `optimum-cli export onnx` does once it has loaded one.
 
-    The task is always given, since optimum cannot tell it from a local directory. Optimum's own
-    validation is left out: it only warns, and `check_parity` does it on real rows.
+    Optimum's own validation is left out: it only warns, and `check_parity` does it on real rows.
 
     Raises:
         ModelError: optimum does not know the architecture, or not with this task.
         UsageError: the opset is not one that the model can be exported with.
     """
     with quiet():
-        from optimum.exporters.onnx import main_export
+        from optimum.exporters import onnx
+        from optimum.exporters.tasks import TasksManager
 
         try:
+            make = TasksManager.get_exporter_config_constructor(
+                "onnx",
+                model_type=model.config.model_type,
+                task=export_task,
+                library_name="transformers",
+            )
+            described = make(model.config, task=export_task)
             with writing(output):
-                main_export(
-                    str(checkpoint),
-                    output.parent,
-                    task=export_task,
-                    opset=opset,
-                    framework="pt",
-                    library_name="transformers",
-                    dtype="fp32",
-                    local_files_only=True,
-                    do_validation=False,
-                )
+                onnx.export(model, described, output, opset=opset or described.DEFAULT_ONNX_OPSET)
         except (ValueError, KeyError, RuntimeError) as error:  # torch.onnx raises RuntimeErrors
             raise explained(
                 error,
-                checkpoint,
+                model,
                 tool="optimum",
                 export_task=export_task,
                 opset=opset,
                 fix="See https://huggingface.co/docs/optimum-onnx/onnx/overview for the "
                 "architectures that it knows.",
             ) from error
-    made = output.parent / "model.onnx"
-    if made != output:
-        raise ModelError(f"The exporter writes {made.name} and was asked for {output.name}.")
 
 
 EXPORTER = Exporter(

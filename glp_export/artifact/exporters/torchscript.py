@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact.batches import MODEL_INPUTS
 from glp_export.artifact.exporters.base import Exporter, explained
-from glp_export.artifact.reference import load_fp32
+from glp_export.artifact.modules import eager_attention
 from glp_export.artifact.staging import writing
 from glp_export.core.errors import ModelError
 from glp_export.core.quiet import quiet
@@ -33,22 +33,20 @@ class Head:
     """What a graph for one task gives out.
 
     Attributes:
-        auto_class: class of transformers that loads the model.
         outputs: names, as the model's own output has them.
         each_token: whether they have an entry for every token.
     """
 
-    auto_class: str
     outputs: tuple[str, ...] = ("logits",)
     each_token: bool = True
 
 
 HEADS: dict[str, Head] = {
-    "text-classification": Head("AutoModelForSequenceClassification", each_token=False),
-    "token-classification": Head("AutoModelForTokenClassification"),
-    "question-answering": Head("AutoModelForQuestionAnswering", ("start_logits", "end_logits")),
-    "fill-mask": Head("AutoModelForMaskedLM"),
-    "feature-extraction": Head("AutoModel", ("last_hidden_state",)),
+    "text-classification": Head(each_token=False),
+    "token-classification": Head(),
+    "question-answering": Head(("start_logits", "end_logits")),
+    "fill-mask": Head(),
+    "feature-extraction": Head(("last_hidden_state",)),
 }
 """Task in optimum's words to what is exported for it; names and shapes are optimum's as well."""
 
@@ -63,8 +61,8 @@ def knows(config: Any, export_task: str) -> bool:
     return export_task in HEADS
 
 
-def export(checkpoint: Path, output: Path, *, export_task: str, opset: int | None) -> None:
-    """Export a checkpoint by tracing it with eager attention, whose pattern the optimiser knows.
+def export(model: PreTrainedModel, output: Path, *, export_task: str, opset: int | None) -> None:
+    """Export a module by tracing it with eager attention, whose pattern the optimiser knows.
 
     Raises:
         ModelError: the task is not known, or the architecture lacks it or cannot be traced.
@@ -76,14 +74,13 @@ def export(checkpoint: Path, output: Path, *, export_task: str, opset: int | Non
             fix=f"It knows {', '.join(HEADS)}.",
         )
     head = HEADS[export_task]
-    model = load_fp32(checkpoint, head.auto_class, attn_implementation="eager")
-    with quiet(), writing(output):
+    with quiet(), writing(output), eager_attention(model):
         try:
             _trace(model, head, output, OPSET if opset is None else opset)
         except (ValueError, RuntimeError) as error:  # torch.onnx's own are RuntimeErrors
             raise explained(
                 error,
-                checkpoint,
+                model,
                 tool="torch.onnx",
                 export_task=export_task,
                 opset=opset,
@@ -120,16 +117,22 @@ def _trace(model: PreTrainedModel, head: Head, output: Path, opset: int) -> None
 
     # On the instance: a module around the model would change the names of its weights.
     model.forward = traced
-    torch.onnx.export(
-        model,
-        tuple(_sample(model, name) for name in names),
-        str(output),
-        input_names=list(names),
-        output_names=list(head.outputs),
-        dynamic_axes={**dict.fromkeys(names, tokens), **dict.fromkeys(head.outputs, predictions)},
-        opset_version=opset,
-        dynamo=False,
-    )
+    try:
+        torch.onnx.export(
+            model,
+            tuple(_sample(model, name) for name in names),
+            str(output),
+            input_names=list(names),
+            output_names=list(head.outputs),
+            dynamic_axes={
+                **dict.fromkeys(names, tokens),
+                **dict.fromkeys(head.outputs, predictions),
+            },
+            opset_version=opset,
+            dynamo=False,
+        )
+    finally:
+        del model.forward
 
 
 def _sample(model: PreTrainedModel, name: str) -> Tensor:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from glp_export.artifact.graph_passes.graph import GraphView
 from glp_export.artifact.graph_passes.passes import PASSES
+from glp_export.artifact.modules import config_of
 from glp_export.artifact.onnx_file import OnnxFile, describe, read_graph, write_graph
 from glp_export.artifact.staging import writing
 from glp_export.core.errors import ModelError, UsageError
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     from onnx import ModelProto
 
+    from glp_export.artifact.modules import Source
+
     Batch = Mapping[str, np.ndarray[Any, Any]]
 
 logger = logging.getLogger(__name__)
@@ -32,7 +35,7 @@ NARROW = 16
 def quantise(
     source: OnnxFile,
     output: Path,
-    checkpoint: Path,
+    model: Source,
     recipe: Int8Recipe = Int8Recipe(),  # noqa: B008 - frozen
     *,
     batches: Sequence[Batch] = (),
@@ -49,7 +52,7 @@ def quantise(
     Args:
         source: an fp32 file that is not optimised.
         output: where the copy goes.
-        checkpoint: its config.json says how many layers there are.
+        model: what the file was exported from: its configuration says how many layers there are.
         recipe: what is quantised, and how.
         batches: padded model inputs by name, `(batch, length) int64`; for static quantisation.
         threads: of the session that calibrates.
@@ -63,17 +66,17 @@ def quantise(
     """
     _require_plain(source)
     _require_known(recipe)
-    model = read_graph(source.path, weights=True)
-    PASSES[recipe.form](model)
-    located = locate(GraphView(model))
-    _compare_depth(located, checkpoint)
+    graph = read_graph(source.path, weights=True)
+    PASSES[recipe.form](graph)
+    located = locate(GraphView(graph))
+    _compare_depth(located, model)
     chosen = _chosen(located, recipe, source.path)
     with writing(output.parent):
         ranges = None
         if recipe.mode == "static":
-            ranges = _ranges(model, chosen, batches, recipe, output, threads)
-        Rewriter(model, per_channel=recipe.per_channel, ranges=ranges).apply(chosen)
-        write_graph(model, output, threshold=sidecar_threshold)
+            ranges = _ranges(graph, chosen, batches, recipe, output, threads)
+        Rewriter(graph, per_channel=recipe.per_channel, ranges=ranges).apply(chosen)
+        write_graph(graph, output, threshold=sidecar_threshold)
     return describe(output, precision="int8", optimisation=f"{recipe.mode} int8, {recipe.form}")
 
 
@@ -152,11 +155,9 @@ def _ranges(
     )
 
 
-def _compare_depth(located: Sequence[Located], checkpoint: Path) -> None:
+def _compare_depth(located: Sequence[Located], model: Source) -> None:
     """Say so if the layers found by structure are not those of the configuration."""
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(str(checkpoint), local_files_only=True)
+    config = config_of(model)
     found = len({one.matmul.layer for one in located} - {None})
     expected = getattr(config, "num_hidden_layers", found)
     if found != expected:

@@ -10,6 +10,7 @@ import onnx
 import pytest
 
 from glp_export.artifact import EXPORTERS, export_onnx, resolve_exporter
+from glp_export.artifact.export import AUTO_CLASSES
 from glp_export.artifact.exporters.torchscript import HEADS
 from glp_export.artifact.onnx_file import read_graph
 from glp_export.cli.app import run
@@ -114,7 +115,7 @@ def test_tasks_of_the_exporter_torch(task: str, tmp_path: Path) -> None:
 
     head = HEADS[task]
     config = make_config("bert", 2, num_labels=2)
-    getattr(transformers, head.auto_class).from_config(config).save_pretrained(tmp_path)
+    getattr(transformers, AUTO_CLASSES[task]).from_config(config).save_pretrained(tmp_path)
     path = tmp_path / "model.onnx"
     export_onnx(tmp_path, path, export_task=task, exporter="torch")
     shapes = {
