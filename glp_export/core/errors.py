@@ -6,6 +6,8 @@ Anything else that escapes is an internal error, exit code 1.
 
 from __future__ import annotations
 
+from glp_export.core.text import printable
+
 
 class GlpError(Exception):
     """Base of all errors with a message for the user.
@@ -30,7 +32,7 @@ class GlpError(Exception):
             lines.append(f"  where: {self.where}")
         if self.fix:
             lines.append(f"  do:    {self.fix}")
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
 
 class UsageError(GlpError):
