@@ -10,6 +10,7 @@ from pathlib import Path
 from glp_export.artifact import (
     ArtifactLayout,
     commit,
+    locked,
     prepare,
     resolve_exporter,
     triton_name,
@@ -51,9 +52,13 @@ def export(checkpoint: Path, config: RunConfig, progress: Progress) -> Path:
     Raises:
         GlpError: see `glp_export.core.errors`.
     """
-    output = config.output
-    if output is None:
+    if config.output is None:
         raise UsageError("no output directory was named", where="--output", fix="add -o out/mine")
+    with locked(config.output):
+        return _export(checkpoint, config, config.output, progress)
+
+
+def _export(checkpoint: Path, config: RunConfig, output: Path, progress: Progress) -> Path:
     source = ModelSource(str(checkpoint), offline=True)
     tokenizer = load_tokenizer(source)
     task = task_of_model(checkpoint)

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from glp_export.artifact import ArtifactLayout, commit, prepare, writing
+from glp_export.artifact import ArtifactLayout, commit, locked, prepare, writing
 from glp_export.artifact.staging import staging_path
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier
 from glp_export.bench.contenders import longest_input
@@ -157,12 +157,13 @@ def _staged(
 ) -> Iterator[tuple[RunContext, ArtifactLayout]]:
     """Work beside the output directory, and move everything into place if the block ends well."""
     output = _output(config)
-    staging = prepare(output, overwrite=config.overwrite, resume=config.resume)
-    layout = ArtifactLayout(staging)
-    with writing(staging):
-        yield _set_up(config, layout, progress, confirm), layout
-        layout.write_checksums()
-        commit(staging, output, overwrite=config.overwrite)
+    with locked(output):
+        staging = prepare(output, overwrite=config.overwrite, resume=config.resume)
+        layout = ArtifactLayout(staging)
+        with writing(staging):
+            yield _set_up(config, layout, progress, confirm), layout
+            layout.write_checksums()
+            commit(staging, output, overwrite=config.overwrite)
 
 
 def _set_up(
