@@ -194,8 +194,7 @@ def plan_of(context: RunContext, strategy: str, arguments: argparse.Namespace) -
     if strategy in RULES:
         facts = {"base_model": "", "num_layers": context.stack.num_layers, "task": "", "metric": ""}
         return Plan.of_layers(order_by_rule(strategy, problem), **facts, strategy=strategy)
-    config = context.config.model_copy(update={"search": strategy})
-    asked = replace(context, execution=replace(context.execution, config=config))
+    asked = replace(context, config=context.config.updated(search=strategy))
     return choose_layers(asked, Path("unused"), Progress())
 
 

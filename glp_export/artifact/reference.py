@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from glp_export.core.errors import ModelError, UsageError
 from glp_export.core.quiet import quiet
 from glp_export.encoder.families import auto_class_for
+from glp_export.encoder.structure import compacted
 from glp_export.encoder.threads import torch_threads
 from glp_export.encoder.training import kind_of
 from glp_export.encoder.transformers_compat import quiet_weights
@@ -115,4 +116,4 @@ def load_fp32(checkpoint: Path, auto_class: str, **options: Any) -> Any:
             where=str(checkpoint),
             fix="Train the model on the task and save it, head included.",
         )
-    return model.eval()
+    return compacted(model.eval(), checkpoint)

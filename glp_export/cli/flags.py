@@ -1,4 +1,4 @@
-"""Command-line flags made from the fields of `RunConfig`: each is defined once, in `config`."""
+"""Command-line flags made from the fields of the configuration: each is defined once, there."""
 
 from __future__ import annotations
 
@@ -8,24 +8,28 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
-from glp_export.config.run_config import RunConfig
-
-SEVERAL_VALUES = (
-    *("--batch-sizes", "--seq-lens", "--depths", "--text-columns"),
-    *("--precision", "--int8", "--pytorch"),
-)
-"""Flags that take more than one value after them."""
+from glp_export.config.run_config import compressor_sections, fields, heading
+from glp_export.config.sections import CompressOptions
+from glp_export.core.options import former_names, short_flag, takes_several
 
 
 def spread(arguments: Sequence[str]) -> list[str]:
     """Give each value of `--batch-sizes 1 8` its own flag, which is what the parser knows."""
+    several = {
+        flag
+        for name, field, _ in fields()
+        if takes_several(field)
+        for flag in _spelled(name, field)
+    }
     spread: list[str] = []
     flag = None
     for argument in arguments:
         name = argument.replace("_", "-") if argument.startswith("--") else argument
         if argument.startswith("-"):
-            flag = name if name in SEVERAL_VALUES else None
+            flag = name if name in several else None
             if flag is None:
                 spread.append(argument)
         elif flag:
@@ -35,14 +39,18 @@ def spread(arguments: Sequence[str]) -> list[str]:
     return spread
 
 
-def flags_of(*panels: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command the flags of these panels, collected in its argument `settings`."""
+def flags_of(*wanted: type[BaseModel]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the flags of these sections, collected in its argument `settings`.
+
+    With the section of the search come the options of every compressor.
+    """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        own_options = compressor_sections() if CompressOptions in wanted else {}
         flags = [
-            _flag(name, field)
-            for name, field in RunConfig.model_fields.items()
-            if _extra(field)["panel"] in panels
+            _flag(name, field, heading(section))
+            for name, field, section in fields()
+            if section in (*wanted, *own_options.values())
         ]
 
         def wrapped(**given: Any) -> Any:
@@ -62,40 +70,40 @@ def flags_of(*panels: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
     return decorate
 
 
-def _flag(name: str, field: Any) -> inspect.Parameter:
+def _flag(name: str, field: FieldInfo, panel: str) -> inspect.Parameter:
     """One field of the configuration as a Typer option that knows whether it was given."""
-    spelled = [f"--{name.replace('_', '-')}"]
-    if short := _extra(field)["short"]:
-        spelled.append(short)
     default = field.default
     shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
     text = field.description
     if shown not in (None, False):
         text = f"{text} [dim](default: {shown})[/]"
-    kind = _plain_type(field.annotation)
     option = typer.Option(
-        *spelled, help=text, rich_help_panel=_extra(field)["panel"], show_default=False
+        *_spelled(name, field), help=text, rich_help_panel=panel, show_default=False
     )
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
-        annotation=Annotated[kind | None, option],
+        annotation=Annotated[_plain_type(field) | None, option],
     )
 
 
-def _plain_type(annotation: Any) -> Any:
+def _spelled(name: str, field: FieldInfo) -> list[str]:
+    """All flags of a field: its name, its former names and its letter."""
+    names = [f"--{one.replace('_', '-')}" for one in (name, *former_names(field))]
+    short = short_flag(field)
+    return [*names, short] if short else names
+
+
+def _plain_type(field: FieldInfo) -> Any:
     """What the parser makes of a field: pydantic has the last word on its value."""
-    kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
+    annotation: Any = field.annotation
+    if takes_several(field):
+        return list[str]
     if annotation in (bool, int, float, str, Path):
         return annotation
-    if "tuple" in str(annotation):
-        return list[str]
-    return kinds[0] if any(kind in (int, float, str, Path) for kind in kinds) else str
-
-
-def _extra(field: Any) -> dict[str, Any]:
-    return dict(field.json_schema_extra)
+    kinds = [kind for kind in get_args(annotation) if kind in (bool, int, float, str, Path)]
+    return kinds[0] if kinds else str
 
 
 def _given(settings: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from glp_export.cli.console import QuietFlag, VerboseFlag, at_work
 from glp_export.cli.flags import flags_of
-from glp_export.config.run_config import DATA
+from glp_export.config.sections import DataOptions
 from glp_export.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def _option(*names: str, text: str, panel: str = _PANEL) -> Any:
     return typer.Option(*names, help=text, rich_help_panel=panel)
 
 
-@flags_of(DATA)
+@flags_of(DataOptions)
 def gate_command(
     settings: dict[str, Any],
     artifact: Annotated[Path, typer.Argument(help="Directory that prune-and-export wrote.")],

@@ -77,8 +77,8 @@ def ready_to_push(config: RunConfig) -> Target | None:
     """
     from glp_export.workflows.push import target_of
 
-    if config.push_to_hub is not None:
-        require_somebody(config.yes)
+    if config.hub.push_to_hub is not None:
+        require_somebody(config.output.yes)
     return target_of(config)
 
 
@@ -88,7 +88,7 @@ def push_result(
     """Upload what a run has made, where it was asked to."""
     from glp_export.publish.push import push
 
-    return push(output, target, progress, None if config.yes else ask) if target else None
+    return push(output, target, progress, None if config.output.yes else ask) if target else None
 
 
 def pushed_words(pushed: Pushed | None) -> str:

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glp_export.core.errors import ModelError, UsageError
+from glp_export.core.errors import ModelError
 from glp_export.core.shape import Kept, KeptLayer, LayerShape
 from glp_export.encoder.families import auto_class_for
 from glp_export.encoder.layer_stack import find_layer_list
 from glp_export.encoder.sublayers import (
     Sublayers,
+    check_kept,
     layer_shape,
     layers_of,
     part,
@@ -31,8 +30,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from transformers import PreTrainedModel
 
-Masks = Sequence[tuple["Tensor | None", "Tensor | None"]]
-"""Factors for the heads `(heads,)` and neurons `(neurons,)` of each layer; None leaves them be."""
+Places = dict[str, tuple[int, "Tensor"]]
+"""Name of a weight to the dimension that is cut and what stays of it."""
 
 
 def compact(model: PreTrainedModel, kept: Kept) -> PreTrainedModel:
@@ -48,7 +47,7 @@ def compact(model: PreTrainedModel, kept: Kept) -> PreTrainedModel:
     from glp_export.encoder.position_bias import read_columns
 
     row = require_sublayers(model)
-    _check(model, kept)
+    check_kept(model, kept)
     small = copy.deepcopy(model)
     for parameter in small.parameters():
         parameter.grad = None
@@ -172,80 +171,6 @@ def kept_of(model: PreTrainedModel) -> Kept:
     return Kept.of(layers)
 
 
-@contextmanager
-def masked(model: PreTrainedModel, kept: Kept) -> Iterator[None]:
-    """Let a model compute as if it had only the kept heads and neurons, at its full size.
-
-    Raises:
-        ModelError: where the heads and neurons of this model are is not known.
-        UsageError: it has not what is to be kept.
-    """
-    _check(model, kept)
-    masks = [
-        (_mask(model, keep.heads, shape.heads), _mask(model, keep.neurons, shape.neurons))
-        for keep, shape in zip(kept.layers, shape_of(model).layers, strict=True)
-    ]
-    with scaled(model, masks):
-        yield
-
-
-@contextmanager
-def scaled(model: PreTrainedModel, masks: Masks) -> Iterator[None]:
-    """Let a model multiply what each head and neuron gives by a factor; gradients reach it.
-
-    Args:
-        model: dense or compact.
-        masks: factors, layer by layer.
-
-    Raises:
-        ModelError: where the heads and neurons of this model are is not known.
-    """
-    from glp_export.encoder.emptied import ConstantOutput
-
-    row = require_sublayers(model)
-    hooks = []
-    try:
-        for layer, (heads, neurons) in zip(layers_of(model), masks, strict=True):
-            size = layer_shape(layer, row).head_size
-            for path, factors, width in (
-                (row.attention_output, heads, size),
-                (row.feed_forward_output, neurons, 1),
-            ):
-                output = layer.get_submodule(path)
-                if factors is not None and not isinstance(output, ConstantOutput):
-                    hook = partial(_multiply, factors=factors, width=width)
-                    hooks.append(output.register_forward_pre_hook(hook))
-        yield
-    finally:
-        for handle in hooks:
-            handle.remove()
-
-
-def _multiply(module: nn.Module, inputs: tuple[Tensor], *, factors: Tensor, width: int) -> Tensor:
-    return inputs[0] * factors.repeat_interleave(width)
-
-
-def _mask(model: PreTrainedModel, kept: tuple[int, ...], units: int) -> Tensor:
-    import torch
-
-    mask = torch.zeros(units, device=model.device, dtype=model.dtype)
-    mask[list(kept)] = 1
-    return mask
-
-
-def _check(model: PreTrainedModel, kept: Kept) -> None:
-    shape = shape_of(model)
-    if not kept.fits(shape):
-        raise UsageError(
-            "heads or neurons are to be kept that the model has not",
-            fix=f"it has {shape.label()}: give a record made for it",
-        )
-    if not any(keep.heads or keep.neurons for keep in kept.layers):
-        raise UsageError(
-            "no head and no neuron would stay in any layer", fix="keep one of them at least"
-        )
-
-
 def _covers(kept: Kept, other: Kept) -> bool:
     """Whether `kept` has all that `other` has."""
     return all(
@@ -262,10 +187,6 @@ def _used(layer: nn.Module, output: str, units: int) -> list[int]:
     weight: Any = layer.get_submodule(output).weight
     used = weight.detach().reshape(len(weight), units, -1).abs().amax(dim=(0, 2)) > 0
     return torch.nonzero(used).flatten().tolist()
-
-
-Places = dict[str, tuple[int, "Tensor"]]
-"""Name of a weight to the dimension that is cut and what stays of it."""
 
 
 def _places(model: PreTrainedModel, row: Sublayers, kept: Kept) -> Places:

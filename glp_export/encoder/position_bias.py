@@ -20,7 +20,8 @@ _BIAS = "position_bias"
 
 def columns_of(attention: nn.Module, heads: int) -> tuple[int, ...]:
     """The columns of the shared table that the heads of a layer read."""
-    return getattr(attention, _COLUMNS, tuple(range(heads)))
+    own = getattr(attention, _COLUMNS, None)
+    return tuple(range(heads)) if own is None else tuple(own.tolist())
 
 
 def read_columns(attention: nn.Module, columns: Sequence[int], *, returns_bias: bool) -> None:
@@ -32,7 +33,8 @@ def read_columns(attention: nn.Module, columns: Sequence[int], *, returns_bias: 
         columns: one a head.
         returns_bias: it computes the bias where none is handed in, and hands it on whole.
     """
-    setattr(attention, _COLUMNS, tuple(columns))
+    device = next(attention.parameters()).device
+    attention.register_buffer(_COLUMNS, torch.tensor(columns, device=device), persistent=False)
     attention.forward = MethodType(_hand_on if returns_bias else _read, attention)
 
 
@@ -54,10 +56,9 @@ def _hand_on(self: nn.Module, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
 
 
 def _own(attention: nn.Module, whole: Tensor) -> Tensor:
-    columns = getattr(attention, _COLUMNS)
-    if columns == tuple(range(whole.shape[1])):
-        return whole
-    return whole[:, torch.tensor(columns, device=whole.device)]
+    columns: Tensor = getattr(attention, _COLUMNS)
+    # Ascending and each once: as many as there are is all of them.
+    return whole if len(columns) == whole.shape[1] else whole.index_select(1, columns)
 
 
 def whole_bias(attention: Any, hidden_states: Tensor, mask: Tensor | None) -> Tensor:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from glp_export.core.errors import ModelError
-from glp_export.core.shape import LayerShape, ModelShape
+from glp_export.core.errors import ModelError, UsageError
+from glp_export.core.shape import Kept, LayerShape, ModelShape
 from glp_export.encoder.layer_stack import find_layer_list
 
 if TYPE_CHECKING:
@@ -246,6 +246,25 @@ def shape_of(model: PreTrainedModel) -> ModelShape:
         vocabulary=model.config.vocab_size,
         hidden_size=model.config.hidden_size,
     )
+
+
+def check_kept(model: PreTrainedModel, kept: Kept) -> None:
+    """Hold a record against the model that it is for.
+
+    Raises:
+        ModelError: see `find_layer_list`.
+        UsageError: the model has not what is to be kept, or nothing would stay in any layer.
+    """
+    shape = shape_of(model)
+    if not kept.fits(shape):
+        raise UsageError(
+            "heads or neurons are to be kept that the model has not",
+            fix=f"it has {shape.label()}: give a record made for it",
+        )
+    if not any(keep.heads or keep.neurons for keep in kept.layers):
+        raise UsageError(
+            "no head and no neuron would stay in any layer", fix="keep one of them at least"
+        )
 
 
 def layer_shape(layer: nn.Module, row: Sublayers) -> LayerShape:

@@ -19,6 +19,7 @@ from glp_export.tasks import (
     count_examples,
     encode,
     load_task_data,
+    same_task,
     score,
     truth_of,
 )
@@ -50,9 +51,10 @@ def score_file(
     settings = {**data_settings(layout), **asked}
     source = ModelSource(str(layout.root), offline=True)
     tokenizer = load_tokenizer(source)
-    data = load_task_data(_spec(settings))
-    task, own = infer_kind(data.task, source), task_of_model(artifact)
-    if (task.kind, task.labels) != (own.kind, own.labels):
+    own = task_of_model(artifact)
+    data = load_task_data(_spec(settings), own.labels)
+    task = infer_kind(data.task, source)
+    if not same_task(task, own):
         raise UsageError(
             f"the data is of another task: its labels are {few(task.labels) or 'none'}",
             where="--dataset",

@@ -34,7 +34,7 @@ from glp_export.gate.budget import BudgetTable
 from glp_export.precision.fp16 import to_fp16
 from glp_export.precision.int8 import quantise, smooth
 from glp_export.precision.record import PrecisionsFile
-from glp_export.tasks import KINDS
+from glp_export.tasks import KINDS, same_task
 
 logger = logging.getLogger(__name__)
 
@@ -165,7 +165,7 @@ def other_artifact(against: Path, layout: ArtifactLayout, own: Contender) -> Con
     """
     theirs = one_artifact(against)
     mine, other = task_of_model(layout.root), task_of_model(against)
-    if (mine.kind, mine.labels) != (other.kind, other.labels):
+    if not same_task(mine, other):
         raise UsageError(
             f"the reference is of another task: {_words(other.kind, other.labels)}",
             where=f"--against {against}",

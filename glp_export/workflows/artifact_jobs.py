@@ -45,7 +45,7 @@ from glp_export.precision.record import PrecisionsFile
 from glp_export.precision.selection import ALWAYS, Wanted
 from glp_export.report import artifact_view, plan_view
 from glp_export.tasks import encode, load_task_data
-from glp_export.workflows.context import ExecutionContext, data_spec, execution_without_data
+from glp_export.workflows.context import ExecutionContext, data_spec, execution_context, on_device
 from glp_export.workflows.stages.benchmark import time_contenders
 from glp_export.workflows.stages.export import Exported, LowerPrecision, export_contender
 from glp_export.workflows.stages.precision import add_precisions
@@ -75,11 +75,11 @@ def verify(artifact: Path, settings: Mapping[str, Any], progress: Progress) -> P
             trained.test,
             trained.tokenizer,
             auto_class=execution.kind.auto_class,
-            max_length=min(config.max_length, trained.tokenizer.model_max_length),
+            max_length=min(execution.max_length, trained.tokenizer.model_max_length),
             threads=execution.threads,
             provider=execution.provider,
-            atol=config.atol,
-            rtol=config.rtol,
+            atol=execution.export.atol,
+            rtol=execution.export.rtol,
         )
 
 
@@ -167,20 +167,23 @@ def _pruned(layout: ArtifactLayout, config: RunConfig) -> tuple[ExecutionContext
     """The artifact as a contender, with the test rows of the data, or random ones without any."""
     source = ModelSource(str(layout.root), offline=True)
     tokenizer = load_tokenizer(source)
+    own, data = task_of_model(layout.root), None
     if _has_data(config):
-        data = load_task_data(data_spec(config))
-        task = infer_kind(data.task, source)
-        rows = encode(data.test, task, tokenizer, config.max_length)
+        spec = data_spec(config.data, config.model, config.training.seed)
+        data = load_task_data(spec, own.labels)
+    task = infer_kind(data.task, source) if data else own
+    device, precisions = on_device(config.machine, config.precision)
+    execution = execution_context(config, task, device, precisions)
+    if data:
+        rows = encode(data.test, task, tokenizer, execution.max_length)
     else:
-        task = task_of_model(layout.root)
-        longest = min(config.max_length, longest_input(layout.root))
-        rows = random_rows(tokenizer, longest, config.seed)
-    execution = execution_without_data(config, task)
+        longest = min(execution.max_length, longest_input(layout.root))
+        rows = random_rows(tokenizer, longest, config.training.seed)
     return execution, Trained("pruned", str(layout.root), layout.root, tokenizer, rows)
 
 
 def _has_data(config: RunConfig) -> bool:
-    return _names_data({name: getattr(config, name) for name in DATA_SETTINGS})
+    return _names_data({name: getattr(config.data, name) for name in DATA_SETTINGS})
 
 
 def _any_rows(reference: Trained) -> CalibrationData:

@@ -33,7 +33,7 @@ from glp_export.encoder import (
 )
 from glp_export.precision.record import PrecisionsFile
 from glp_export.tasks import KINDS
-from glp_export.workflows.context import execution_without_data, with_exporter
+from glp_export.workflows.context import execution_context, on_device
 from glp_export.workflows.stages.export import export_contender
 from glp_export.workflows.stages.gate_files import store_inputs
 from glp_export.workflows.stages.precision import add_precisions
@@ -52,10 +52,11 @@ def export(checkpoint: Path, config: RunConfig, progress: Progress) -> Path:
     Raises:
         GlpError: see `glp_export.core.errors`.
     """
-    if config.output is None:
+    output = config.output.output
+    if output is None:
         raise UsageError("no output directory was named", where="--output", fix="add -o out/mine")
-    with locked(config.output):
-        return _export(checkpoint, config, config.output, progress)
+    with locked(output):
+        return _export(checkpoint, config, output, progress)
 
 
 def _export(checkpoint: Path, config: RunConfig, output: Path, progress: Progress) -> Path:
@@ -63,16 +64,18 @@ def _export(checkpoint: Path, config: RunConfig, output: Path, progress: Progres
     tokenizer = load_tokenizer(source)
     task = task_of_model(checkpoint)
     chosen = resolve_exporter(
-        config.exporter, model_config(checkpoint), KINDS[task.kind].export_task
+        config.export.exporter, model_config(checkpoint), KINDS[task.kind].export_task
     )
     progress.say(str(chosen))
-    staging = prepare(output, overwrite=config.overwrite, resume=config.resume)
+    staging = prepare(output, overwrite=config.output.overwrite, resume=config.output.resume)
     layout = ArtifactLayout(staging)
     with writing(staging):
         shutil.copytree(checkpoint, staging, ignore=_MADE_HERE, dirs_exist_ok=True)
         write_loader_files(staging, tokenizer, longest=longest_input(staging))
-        execution = execution_without_data(with_exporter(config, chosen), task)
-        rows = random_rows(tokenizer, config.max_length, config.seed)
+        device, precisions = on_device(config.machine, config.precision)
+        config = config.updated(exporter=chosen.exporter.name)
+        execution = execution_context(config, task, device, precisions)
+        rows = random_rows(tokenizer, execution.max_length, execution.seed)
         mark_kind(layout.config, task)
         trained = Trained("pruned", str(checkpoint), staging, tokenizer, rows)
         work = layout.work_dir / "onnx"
@@ -81,12 +84,12 @@ def _export(checkpoint: Path, config: RunConfig, output: Path, progress: Progres
         layout.glp_dir.mkdir(exist_ok=True)
         layout.parity.write_text(exported.parity.to_json())
         PrecisionsFile.of(exported.entries).save(layout.precisions)
-        write_serving(execution, layout, config.max_length, exported)
-        if config.triton:
+        write_serving(execution, layout, execution.max_length, exported)
+        if config.export.triton:
             write_triton(layout, layout.triton, name=triton_name(output.name))
-        write_extra_files(execution, layout, config.max_length, source)
+        write_extra_files(execution, layout, execution.max_length, source)
         store_inputs(layout, execution, tokenizer)
         layout.environment.write_text(json.dumps(asdict(describe_machine()), indent=2) + "\n")
-        execution.config.save(layout.run_config)
+        config.save(layout.run_config)
         layout.write_checksums()
-        return commit(staging, output, overwrite=config.overwrite)
+        return commit(staging, output, overwrite=config.output.overwrite)

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from glp_export.artifact import ArtifactLayout, commit, locked, prepare, writing
 from glp_export.artifact.staging import staging_path
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier
 from glp_export.bench.contenders import longest_input
 from glp_export.compress.plan import Plan
-from glp_export.config.run_config import NOT_THE_MODEL, RunConfig
+from glp_export.config.files import read_file
+from glp_export.config.run_config import RunConfig, may_change
+from glp_export.config.sections import OutputOptions
 from glp_export.config.targets import check_shipped
 from glp_export.core.errors import UsageError
 from glp_export.core.progress import Progress
@@ -85,7 +85,7 @@ def prune_and_export(
         confirm: asked before a search of more than 100 trainings.
 
     Raises:
-        GlpError: see `core.errors`; nothing is left at `config.output` then, and what was
+        GlpError: see `core.errors`; nothing is left at the output then, and what was
             done so far is kept beside it for `resume`.
     """
     progress = progress or Progress()
@@ -105,7 +105,7 @@ def prune_and_export(
         measured, scored = _measure(context, exported, progress)
         check_shipped(config.targets, measured.file)
         frontier = write_output(context, layout, sweep_variants, measured, scored)
-    return RunResult(_output(config), plan, measured.file, frontier)
+    return RunResult(_directory(config.output), plan, measured.file, frontier)
 
 
 def search_only(
@@ -127,7 +127,7 @@ def search_only(
         plan, _ = keep_within_budget(context, plan, layout.work_dir, progress)
         plan.save(layout.plan)
         config.save(layout.run_config)
-    return plan, ArtifactLayout(_output(config)).plan
+    return plan, ArtifactLayout(_directory(config.output)).plan
 
 
 def estimate(config: RunConfig, progress: Progress | None = None) -> Estimate:
@@ -156,21 +156,21 @@ def _staged(
     config: RunConfig, progress: Progress, confirm: Confirm
 ) -> Iterator[tuple[RunContext, ArtifactLayout]]:
     """Work beside the output directory, and move everything into place if the block ends well."""
-    output = _output(config)
+    output = _directory(config.output)
     with locked(output):
-        staging = prepare(output, overwrite=config.overwrite, resume=config.resume)
+        staging = prepare(output, overwrite=config.output.overwrite, resume=config.output.resume)
         layout = ArtifactLayout(staging)
         with writing(staging):
             yield _set_up(config, layout, progress, confirm), layout
             layout.write_checksums()
-            commit(staging, output, overwrite=config.overwrite)
+            commit(staging, output, overwrite=config.output.overwrite)
 
 
 def _set_up(
     config: RunConfig, layout: ArtifactLayout, progress: Progress, confirm: Confirm
 ) -> RunContext:
     kept = _kept_config(layout)
-    if config.resume and kept.is_file():
+    if config.output.resume and kept.is_file():
         _require_same(config, kept)
     try:
         with progress.stage("read data and model"):
@@ -190,7 +190,7 @@ def _set_up(
         f"{context.final.learning_rate:g}, {context.execution.threads} threads, "
         f"{context.execution.device}"
     )
-    if context.max_length < config.max_length:
+    if context.max_length < config.data.max_length:
         progress.say(f"inputs are cut at {context.max_length} tokens: the model reads no more")
     progress.say(str(context.exporter))
     for note in (*context.data.notes, *context.execution.precisions.notes):
@@ -211,11 +211,8 @@ def _export(
     scratch = layout.work_dir / "onnx" / trained.checkpoint.name
     own = ArtifactLayout(scratch)
     if trained.contender == "pruned":
-        (own,) = (
-            sweep_variant.layout
-            for sweep_variant in sweep_variants
-            if sweep_variant.plan.depth == trained.layers
-        )
+        plan_id = trained.named.get("plan_id")
+        (own,) = (one.layout for one in sweep_variants if one.plan.id == plan_id)
         # An interrupted run may have left a file here that is not chosen this time.
         for made in (own.onnx_dir, own.triton):
             shutil.rmtree(made, ignore_errors=True)
@@ -243,10 +240,10 @@ def _measure(
     return with_differences(measured, scored, task, truth_of(task, context.test)), scored
 
 
-def _output(config: RunConfig) -> Path:
-    if config.output is None:
+def _directory(options: OutputOptions) -> Path:
+    if options.output is None:
         raise UsageError("no output directory was named", where="--output", fix="add -o out/mine")
-    return config.output
+    return options.output
 
 
 def _kept_config(layout: ArtifactLayout) -> Path:
@@ -259,11 +256,11 @@ def _require_same(config: RunConfig, kept: Path) -> None:
     Raises:
         UsageError: a setting that the models depend on has changed; all of them are named.
     """
-    before, now = yaml.safe_load(kept.read_text()), config.recorded()
+    before, now = read_file(kept), config.recorded()
     changed = sorted(
         f"--{name.replace('_', '-')}"
         for name in now
-        if name not in NOT_THE_MODEL and now[name] != before.get(name)
+        if not may_change(name) and now[name] != before.get(name)
     )
     if changed:
         raise UsageError(

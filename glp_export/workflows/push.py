@@ -20,14 +20,14 @@ def target_of(config: RunConfig) -> Target | None:
         UsageError: as of `require_hub`.
         HubError: likewise.
     """
-    if config.push_to_hub is None:
+    if config.hub.push_to_hub is None:
         return None
     target = Target(
-        repo_id=config.push_to_hub,
-        private=config.private,
-        token=config.token,
-        revision=config.hub_revision,
-        commit_message=config.commit_message,
+        repo_id=config.hub.push_to_hub,
+        private=config.hub.private,
+        token=config.model.token,
+        revision=config.hub.hub_revision,
+        commit_message=config.hub.commit_message,
     )
     require_hub(target)
     return target
@@ -42,7 +42,7 @@ def run_and_push(config: RunConfig) -> RunResult:
     """
     from glp_export.workflows.prune_and_export import prune_and_export
 
-    if not config.yes:
+    if not config.output.yes:
         raise UsageError(
             "nobody can be asked before the upload", where="push_to_hub", fix="add yes=True"
         )

@@ -41,9 +41,8 @@ def store_inputs(
     layout: ArtifactLayout, execution: ExecutionContext, tokenizer: PreTrainedTokenizerBase
 ) -> None:
     """Write `glp/parity_inputs.npz`: random tokens, so no data travels with the artifact."""
-    config = execution.config
-    length = min(config.max_length, tokenizer.model_max_length, longest_input(layout.root))
-    rows = random_rows(tokenizer, length, config.seed)
+    length = min(execution.max_length, tokenizer.model_max_length, longest_input(layout.root))
+    rows = random_rows(tokenizer, length, execution.seed)
     stored = StoredInputs.compute(
         layout.root,
         rows,

@@ -31,12 +31,12 @@ def choose_layers(context: RunContext, work: Path, progress: Progress) -> Plan:
         UsageError: the plan does not fit, or the journal belongs to other settings.
     """
     facts = _facts(context)
-    if context.config.plan:
-        plan = read_plan(context.config.plan, context.stack.num_layers, facts)
+    if context.config.compress.plan:
+        plan = read_plan(context.config.compress.plan, context.stack.num_layers, facts)
         plan = plan.cut(context.problem.cuts) if context.problem.cuts else plan
         context.stack.check(plan.order)
         return plan
-    strategy = STRATEGIES[context.config.search]
+    strategy = STRATEGIES[context.config.compress.search]
     cache = open_cache(context, work)
     # Where labels teach nothing, candidates of every strategy imitate.
     imitated = context.execution.kind.loss is None and bool(
@@ -69,12 +69,12 @@ def keep_within_budget(
     Raises:
         AccuracyError: no depth is within the budget.
     """
-    budget = context.config.max_drop
+    budget = context.config.compress.max_drop
     if budget is None:
         return plan, 0.0
     cache = open_cache(context, work)
     teacher = train_teacher(context, cache, progress)
-    recovery = RECOVERIES[context.config.recover]
+    recovery = RECOVERIES[context.config.training.recover]
     ancestor = teacher if recovery.inherits else None
     compared = (context.data.task, teacher.predictions)
     truth = truth_of(context.data.task, context.select)
@@ -110,9 +110,9 @@ def confirm_cost(context: RunContext, confirm: Callable[[str], bool]) -> None:
     Raises:
         UsageError: the answer is no.
     """
-    strategy = STRATEGIES[context.config.search]
+    strategy = STRATEGIES[context.config.compress.search]
     search_cost = strategy.search_cost(context.problem)
-    if context.config.plan or context.config.yes or search_cost.trainings <= 100:
+    if context.config.compress.plan or context.config.output.yes or search_cost.trainings <= 100:
         return
     if not confirm(f"{strategy.name} search trains {search_cost.trials} candidates. Go on?"):
         raise UsageError(
@@ -141,6 +141,7 @@ def _facts(context: RunContext) -> dict[str, Any]:
         "revision": context.source.revision,
         "checksum": context.model_checksum,
         "num_layers": context.stack.num_layers,
+        "base_shape": context.base_shape,
         "data_checksum": context.data.checksum,
         "versions": describe().versions,
     }
