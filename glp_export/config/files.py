@@ -9,12 +9,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from glp_export.config.run_config import RunConfig, fields, flat
 from glp_export.config.sections import COUNTS
-from glp_export.core.errors import UsageError
+from glp_export.core.errors import UsageError, quoted
+from glp_export.core.yaml_file import read_yaml
 
 SITE_FILE = "GLP_EXPORT_CONFIG"
 """Environment variable that names a file of defaults: of a team, a machine, or a test."""
@@ -85,8 +85,8 @@ def read_file(path: Path) -> dict[str, Any]:
         UsageError: it cannot be read, or is no mapping.
     """
     try:
-        content = yaml.safe_load(path.read_text()) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = read_yaml(path) or {}
+    except (OSError, ValueError) as error:
         reason = str(error).replace("\n", " ")
         raise UsageError(f"the configuration cannot be read: {reason}", where=str(path)) from error
     if not isinstance(content, dict):
@@ -114,13 +114,13 @@ def _explain(error: ValidationError, layers: Sequence[Layer]) -> UsageError:
     if unknown:
         close = get_close_matches(name, names, n=1)
         return UsageError(
-            f"unknown setting {name!r}",
+            f"unknown setting {quoted(name)!r}",
             where=where,
             fix=f"did you mean {close[0]}?" if close else "see glp-export prune-and-export --help",
         )
     message = first["msg"].removeprefix("Value error, ")
     return UsageError(
-        f"{flag}: {message.lower()} (given: {first['input']})" if name else message,
+        f"{flag}: {message.lower()} (given: {quoted(first['input'])})" if name else message,
         where=where,
         fix="see glp-export prune-and-export --help",
     )

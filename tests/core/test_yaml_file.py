@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from glp_export.core.yaml_file import read_yaml
 
 from glp_export.config.files import read_file, resolve
 from glp_export.core.errors import UsageError, quoted
+from glp_export.core.yaml_file import read_yaml
 
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
@@ -14,13 +14,14 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 
 HOSTILE = {
     "alias bomb": BOMB,
-    "merge bomb": "a: &a {x: 1}\n" + "".join(f"b{n}: {{<<: *a}}\n" for n in range(40_000)),
     "deep": "a: " + "[" * 5000 + "]" * 5000,
     "itself": "a: &a [*a]",
     "large": "a: " + "x" * 2_000_000,
     "python": "a: !!python/object/apply:os.system ['true']",
     "no UTF-8": "\udcff",
     "many digits": "seed: " + "9" * 5000,
+    "long name": "x" * 900 + ": 1",
+    "long value": "epochs: " + "x" * 9000,
 }
 
 
