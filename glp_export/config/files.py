@@ -8,15 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from reprlib import Repr
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from glp_export.config.run_config import COMPRESSOR_ERRORS, RunConfig, fields, flat
 from glp_export.config.sections import COUNTS
-from glp_export.core.errors import UsageError
+from glp_export.core.errors import UsageError, quoted
+from glp_export.core.yaml_file import read_yaml
 
 SITE_FILE = "GLP_EXPORT_CONFIG"
 """Environment variable that names a file of defaults: of a team, a machine, or a test."""
@@ -24,16 +23,7 @@ SITE_FILE = "GLP_EXPORT_CONFIG"
 Layer = tuple[Path | None, Mapping[str, Any]]
 """Settings and the file that they stand in; None for the command line."""
 
-UNREADABLE = (
-    *(OSError, yaml.YAMLError, RecursionError),
-    *(ValueError, TypeError, LookupError, AttributeError, OverflowError),  # of values with a tag
-)
-"""What reading YAML ends with, as hostile files show."""
-
-LONGEST_QUOTE, MOST_FAULTS = 200, 20
-
-_SHORT = Repr()
-_SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxdict, _SHORT.maxtuple = 2, 6, 6, 6
+MOST_FAULTS = 20
 
 logger = logging.getLogger(__name__)
 
@@ -98,9 +88,9 @@ def read_file(path: Path) -> dict[str, Any]:
         UsageError: it cannot be read, or is no mapping.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except UNREADABLE as error:
-        reason = shortened(" ".join(str(error).split()) or type(error).__name__)
+        content = read_yaml(path) or {}
+    except (OSError, ValueError) as error:
+        reason = quoted(" ".join(str(error).split()) or type(error).__name__)
         raise UsageError(f"the configuration cannot be read: {reason}", where=str(path)) from error
     if not isinstance(content, dict):
         raise UsageError("the configuration is no mapping of names to values", where=str(path))
@@ -118,9 +108,7 @@ def _underscored(content: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _name(key: Any) -> str:
-    return shortened(str(key) if isinstance(key, str | int) else type(key).__name__).replace(
-        "-", "_"
-    )
+    return quoted(str(key) if isinstance(key, str | int) else type(key).__name__).replace("-", "_")
 
 
 @dataclass(frozen=True)
@@ -170,24 +158,11 @@ def _fault(error: Mapping[str, Any], layers: Sequence[Layer]) -> _Fault:
     file = given_in[-1] if given_in else None
     if unknown:
         close = get_close_matches(name, {setting for setting, _, _ in fields()}, n=1)
-        what = f"unknown setting {shortened(name)!r}"
+        what = f"unknown setting {quoted(name)!r}"
         return _Fault(what, file, f"did you mean {close[0]}?" if close else _Fault.fix)
-    message = shortened(error["msg"].removeprefix("Value error, "))
+    message = quoted(error["msg"].removeprefix("Value error, "))
     if not name:
         return _Fault(message, file)
     spelled = name if file else f"--{name.replace('_', '-')}"
     message = message.removeprefix("Input ")
     return _Fault(f"{spelled}: {message} (given: {quoted(error['input'])})", file)
-
-
-def quoted(value: Any) -> str:
-    """A value as an error quotes it, whatever its size."""
-    try:
-        return shortened(value if isinstance(value, str) else _SHORT.repr(value))
-    except ValueError:  # an integer of thousands of digits
-        return "a number that is too long to show"
-
-
-def shortened(text: str) -> str:
-    """At most 200 letters."""
-    return text if len(text) <= LONGEST_QUOTE else f"{text[: LONGEST_QUOTE - 1]}…"

@@ -37,7 +37,7 @@ def check_all_latency(session: GateSession) -> tuple[list[LineResult], list[str]
     asked: dict[tuple[str, str | None], list[tuple[BudgetTable, BudgetLine]]] = {}
     results, notes, looks = [], [], []
     for table, line in session.lines("latency"):
-        if reason := session.left_out(line):
+        if reason := session.left_out(table, line):
             results.append(LineResult.of_line(table.name, line, "not asked", reason=reason))
         else:
             asked.setdefault((table.name, line.shape_name), []).append((table, line))

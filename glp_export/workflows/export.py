@@ -10,6 +10,7 @@ from pathlib import Path
 from glp_export.artifact import (
     ArtifactLayout,
     commit,
+    locked,
     prepare,
     resolve_exporter,
     triton_name,
@@ -58,6 +59,11 @@ def export(checkpoint: Path, config: RunConfig, progress: Progress) -> Path:
     if config.output.resume and finished(output):
         progress.say(f"{output} is complete: there is nothing to resume")
         return output
+    with locked(output):
+        return _export(checkpoint, config, output, progress)
+
+
+def _export(checkpoint: Path, config: RunConfig, output: Path, progress: Progress) -> Path:
     source = ModelSource(str(checkpoint), offline=True)
     tokenizer = load_tokenizer(source)
     task = task_of_model(checkpoint)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from glp_export.artifact import ArtifactLayout, commit, prepare, writing
+from glp_export.artifact import ArtifactLayout, commit, locked, prepare, writing
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier
 from glp_export.bench.contenders import longest_input
 from glp_export.compress.plan import Plan
@@ -151,12 +151,13 @@ def _staged(
 ) -> Iterator[tuple[RunContext, ArtifactLayout]]:
     """Work beside the output directory, and move everything into place if the block ends well."""
     output = _directory(config.output)
-    staging = prepare(output, overwrite=config.output.overwrite, resume=config.output.resume)
-    layout = ArtifactLayout(staging)
-    with writing(staging):
-        yield _set_up(config, layout, progress, confirm), layout
-        layout.write_checksums()
-        commit(staging, output, overwrite=config.output.overwrite)
+    with locked(output):
+        staging = prepare(output, overwrite=config.output.overwrite, resume=config.output.resume)
+        layout = ArtifactLayout(staging)
+        with writing(staging):
+            yield _set_up(config, layout, progress, confirm), layout
+            layout.write_checksums()
+            commit(staging, output, overwrite=config.output.overwrite)
 
 
 def _set_up(
