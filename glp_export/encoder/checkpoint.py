@@ -60,6 +60,18 @@ class ModelSource:
         path = Path(self.location)
         return path if path.is_dir() else None
 
+    def configuration(self) -> Any:
+        """Its configuration, as transformers has it.
+
+        Raises:
+            ModelError: there is none, or it cannot be read.
+        """
+        from transformers import AutoConfig
+
+        _check_directory(self)
+        with explained(self, "configuration"):
+            return AutoConfig.from_pretrained(self.location, **self.arguments())
+
     def arguments(self) -> dict[str, Any]:
         """The keyword arguments that every `from_pretrained` call gets."""
         return {
