@@ -51,6 +51,7 @@ def prepare(output: Path, *, overwrite: bool = False, resume: bool = False) -> P
     staging = staging_path(output)
     with _making(output):
         _refuse_bad_place(output)
+        _refuse_linked(staging)
         _settle(output)
         if _holds_something(output):
             _refuse_to_replace(output, overwrite=overwrite, resume=resume)
@@ -185,6 +186,16 @@ def _refuse_bad_place(output: Path) -> None:
             "The output directory is the one that you work in.",
             where=str(output),
             fix="Choose a directory below it.",
+        )
+
+
+def _refuse_linked(staging: Path) -> None:
+    """What is resumed is a directory that a run made, not a way into another place."""
+    if staging.is_symlink():
+        raise OutputError(
+            "The directory for unfinished output is a link.",
+            where=str(staging),
+            fix="Remove the link, or choose another output directory.",
         )
 
 
