@@ -180,7 +180,7 @@ def search_command(
 
 
 @app.command("export")
-@flags_of(EXPORT, BENCHMARK, OUTPUT)
+@flags_of(EXPORT, BENCHMARK, OUTPUT, also=("kind", "max_length"))
 def export_command(
     settings: dict[str, Any],
     checkpoint: Annotated[Path, typer.Argument(help="Directory that save_pretrained wrote.")],
@@ -196,12 +196,13 @@ def export_command(
     from glp_export.workflows import export as export_job
 
     with at_work(quiet, verbose) as progress:
-        output = export_job.export(checkpoint, resolve(settings), progress)
+        made = export_job.export(checkpoint, resolve(settings), progress)
     if json_output:
-        _, content = artifact_jobs.inspect(output)
-        print_json({"output": output, **content})
+        _, content = artifact_jobs.inspect(made.output)
+        print_json({"output": made.output, **content, **made.as_dict()})
     else:
-        print(output)
+        Console().print(made.table())
+        print(made.output)
 
 
 @app.command("verify")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
@@ -35,14 +35,21 @@ def spread(arguments: Sequence[str]) -> list[str]:
     return spread
 
 
-def flags_of(*panels: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command the flags of these panels, collected in its argument `settings`."""
+def flags_of(
+    *panels: str, also: Sequence[str] = ()
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the flags of these panels, collected in its argument `settings`.
+
+    Args:
+        panels: of `RunConfig`.
+        also: names of single fields of other panels.
+    """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         flags = [
             _flag(name, field)
             for name, field in RunConfig.model_fields.items()
-            if _extra(field)["panel"] in panels
+            if _extra(field)["panel"] in panels or name in also
         ]
 
         def wrapped(**given: Any) -> Any:
@@ -91,6 +98,8 @@ def _plain_type(annotation: Any) -> Any:
         return annotation
     if "tuple" in str(annotation):
         return list[str]
+    if any(get_origin(kind) is Literal for kind in kinds):
+        return str  # a number or a word
     return kinds[0] if any(kind in (int, float, str, Path) for kind in kinds) else str
 
 

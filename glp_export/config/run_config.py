@@ -48,6 +48,8 @@ def _written(value: Any) -> Any:
 
 Written = Annotated[str, BeforeValidator(_written)]
 Numbers = Annotated[tuple[Annotated[int, Field(gt=0)], ...], BeforeValidator(_split)]
+AUTO_LENGTH = "auto"
+Length = Annotated[int, Field(gt=2)] | Literal["auto"]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
 
@@ -81,7 +83,11 @@ class RunConfig(BaseModel):
     label_column: str | None = _option(None, "The label's column.", DATA)
     kind: str | None = _option(None, "Kind of task, if the data does not tell it.", DATA)
     metric: str | None = _option(None, "Metric that is kept; else the task's own.", DATA)
-    max_length: int = _option(128, "Longest input in tokens; longer ones are cut.", DATA, gt=2)
+    max_length: Length = _option(
+        AUTO_LENGTH,
+        "Longest input in tokens, longer ones are cut; auto: what tokenizer and model take.",
+        DATA,
+    )
     select_fraction: float = _option(
         0.15, "Share of train that layers are chosen on.", DATA, gt=0, lt=1
     )

@@ -17,11 +17,13 @@ from glp_export.artifact import (
     ArtifactLayout,
     OnnxFile,
     ParityReport,
+    StoredInputs,
     check_parity,
     describe,
     open_session,
     predict_onnx,
 )
+from glp_export.artifact.served_text import check_served_texts
 from glp_export.bench import BenchmarkFile, Frontier
 from glp_export.compress.compressors.layers.layer_file import read_layer_file
 from glp_export.compress.compressors.layers.published import PREFIX, published_plan
@@ -44,7 +46,12 @@ from glp_export.precision.record import PrecisionsFile
 from glp_export.precision.selection import ALWAYS, Wanted
 from glp_export.report import artifact_view, plan_view
 from glp_export.tasks import count_examples, encode, load_task_data, score, truth_of
-from glp_export.workflows.context import ExecutionContext, data_spec, execution_without_data
+from glp_export.workflows.context import (
+    ExecutionContext,
+    data_spec,
+    execution_without_data,
+    length_of,
+)
 from glp_export.workflows.stages.benchmark import time_contenders
 from glp_export.workflows.stages.export import Exported, LowerPrecision, export_contender
 from glp_export.workflows.stages.precision import add_precisions
@@ -53,9 +60,10 @@ from glp_export.workflows.stages.training import Trained
 
 
 def verify(artifact: Path, settings: Mapping[str, Any], progress: Progress) -> ParityReport:
-    """Check an artifact's checksums, then every ONNX file against its PyTorch weights.
+    """Check an artifact's checksums, its tokenizer on texts, and every ONNX file.
 
-    The rows are the test set of the run that made it, unless `settings` name other data.
+    The rows are the test set of the run that made it, unless `settings` name other data. An
+    artifact that was made without data has inputs stored, with what PyTorch computed of them.
 
     Raises:
         DataError: the data cannot be read.
@@ -64,19 +72,40 @@ def verify(artifact: Path, settings: Mapping[str, Any], progress: Progress) -> P
     layout = one_artifact(artifact)
     layout.verify_checksums()
     config = _config(layout, settings)
+    if not _names_data(config):
+        return _verify_alone(layout, config, progress)
     execution, trained = _pruned(layout, config)
     with progress.stage("verify"):
+        check_served_texts(
+            layout.root, trained.tokenizer, max_length=length_of(config, trained.tokenizer)
+        )
         return check_parity(
             shipped_files(layout),
             artifact,
             trained.test,
             trained.tokenizer,
             auto_class=execution.kind.auto_class,
-            max_length=min(config.max_length, trained.tokenizer.model_max_length),
+            max_length=length_of(config, trained.tokenizer),
             threads=execution.threads,
             provider=execution.provider,
             atol=config.atol,
             rtol=config.rtol,
+        )
+
+
+def _names_data(config: RunConfig) -> bool:
+    return any((config.task, config.dataset, config.train_file, config.validation_file))
+
+
+def _verify_alone(layout: ArtifactLayout, config: RunConfig, progress: Progress) -> ParityReport:
+    """Hold the files against the stored inputs, and the tokenizer against transformers'."""
+    task = task_of_model(layout.root)
+    execution = execution_without_data(config, task)
+    tokenizer = load_tokenizer(ModelSource(str(layout.root), offline=True))
+    with progress.stage("verify"):
+        check_served_texts(layout.root, tokenizer, max_length=length_of(config, tokenizer))
+        return StoredInputs.load(layout.parity_inputs).check(
+            shipped_files(layout), provider=execution.provider, threads=execution.threads
         )
 
 
@@ -220,7 +249,7 @@ def _pruned(layout: ArtifactLayout, config: RunConfig) -> tuple[ExecutionContext
     data = load_task_data(data_spec(config))
     task = infer_kind(data.task, ModelSource(str(layout.root), offline=True))
     execution = execution_without_data(config, task)
-    test = encode(data.test, task, tokenizer, config.max_length)
+    test = encode(data.test, task, tokenizer, length_of(config, tokenizer))
     return execution, Trained("pruned", str(layout.root), layout.root, tokenizer, test)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from glp_export.artifact.exporters import ExporterChoice, resolve_exporter
 from glp_export.compress.compressors.layers.strategies import Problem
-from glp_export.config.run_config import RunConfig
+from glp_export.config.run_config import AUTO_LENGTH, RunConfig
 from glp_export.core.machine import provider_for, resolve_device, usable_cores
 from glp_export.encoder import (
     DistillSettings,
@@ -21,7 +21,9 @@ from glp_export.encoder import (
     load_model,
     load_tokenizer,
     match_inputs,
+    require_removable,
 )
+from glp_export.encoder.positions import UNLIMITED
 from glp_export.precision.selection import Wanted, wanted_precisions
 from glp_export.tasks import (
     KINDS,
@@ -40,6 +42,9 @@ from glp_export.workflows.depths import judged_cuts, most_cuts, wanted_depths
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+CUSTOMARY_LENGTH = 512
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,7 @@ class RunContext:
     @property
     def max_length(self) -> int:
         """The longest input in tokens that this model and run take."""
-        return min(self.config.max_length, self.tokenizer.model_max_length)
+        return length_of(self.config, self.tokenizer)
 
     def pretrained(self) -> PreTrainedModel:
         """Load the unpruned encoder; a new head is the same every time."""
@@ -151,7 +156,9 @@ def make_context(config: RunConfig) -> RunContext:
     require_labels(config, data.task)
     tokenizer = load_tokenizer(source)
     model = load_seeded(source, data, config.seed)
-    match_inputs(tokenizer, model)
+    match_inputs(tokenizer, model, where=source.name)
+    if config.plan is None:
+        require_removable(model)
     stack = find_layer_stack(model)
     exporter = resolve_exporter(config.exporter, model.config, KINDS[data.task.kind].export_task)
     final = _train_settings(config, model, device)
@@ -256,6 +263,17 @@ def data_spec(config: RunConfig) -> DataSpec:
     )
 
 
+def length_of(config: RunConfig, tokenizer: PreTrainedTokenizerBase) -> int:
+    """The longest input in tokens: what a tokenizer that is matched to its model takes, or less.
+
+    A tokenizer and a model that both know no limit get the customary 512.
+    """
+    own = int(tokenizer.model_max_length)
+    if config.max_length != AUTO_LENGTH:
+        return min(int(config.max_length), own)
+    return own if own < UNLIMITED else CUSTOMARY_LENGTH
+
+
 def _train_settings(config: RunConfig, model: PreTrainedModel, device: str) -> TrainSettings:
     return TrainSettings(
         epochs=config.epochs,
@@ -277,7 +295,7 @@ def learning_rate_for(hidden_size: int) -> float:
 def _encode(
     config: RunConfig, data: TaskData, tokenizer: PreTrainedTokenizerBase, part: Dataset
 ) -> Dataset:
-    return encode(part, data.task, tokenizer, config.max_length)
+    return encode(part, data.task, tokenizer, length_of(config, tokenizer))
 
 
 def _first(examples: Dataset, count: int | None) -> Dataset:

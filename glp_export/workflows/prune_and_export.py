@@ -12,11 +12,12 @@ from typing import Any
 import yaml
 
 from glp_export.artifact import ArtifactLayout, commit, prepare, writing
+from glp_export.artifact.served_text import check_served_texts
 from glp_export.artifact.staging import staging_path
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier
 from glp_export.bench.contenders import longest_input
 from glp_export.compress.plan import Plan
-from glp_export.config.run_config import NOT_THE_MODEL, RunConfig
+from glp_export.config.run_config import AUTO_LENGTH, NOT_THE_MODEL, RunConfig
 from glp_export.config.targets import check_shipped
 from glp_export.core.errors import UsageError
 from glp_export.core.progress import Progress
@@ -189,7 +190,7 @@ def _set_up(
         f"{context.final.learning_rate:g}, {context.execution.threads} threads, "
         f"{context.execution.device}"
     )
-    if context.max_length < config.max_length:
+    if config.max_length != AUTO_LENGTH and context.max_length < int(config.max_length):
         progress.say(f"inputs are cut at {context.max_length} tokens: the model reads no more")
     progress.say(str(context.exporter))
     for note in (*context.data.notes, *context.execution.precisions.notes):
@@ -220,6 +221,7 @@ def _export(
             shutil.rmtree(made, ignore_errors=True)
         shutil.copytree(trained.checkpoint, own.root, dirs_exist_ok=True)
         write_loader_files(own.root, trained.tokenizer, longest=longest_input(own.root))
+        check_served_texts(own.root, trained.tokenizer, max_length=context.max_length)
     exported = export_contender(context.execution, trained, own, scratch, progress)
     calibration = calibration_data_of(
         context, trained, spent if trained.contender == "pruned" else 0.0

@@ -28,7 +28,7 @@ from glp_export.config.run_config import RunConfig
 from glp_export.core.errors import ModelError
 from glp_export.core.progress import Meter, Progress
 from glp_export.precision.record import PrecisionEntry
-from glp_export.workflows.context import ExecutionContext
+from glp_export.workflows.context import ExecutionContext, length_of
 from glp_export.workflows.stages.timing_progress import watch
 from glp_export.workflows.stages.training import Trained
 
@@ -110,12 +110,14 @@ def export_contender(
         shipped = (plain,) if chosen == plain else (plain, chosen)
         parity = check(execution, trained, shipped)
         parity.require()
-    progress.say(describe_choice(chosen))
+    progress.say(describe_choice(chosen, execution.config.optimize))
     return Exported(trained, plain, chosen, parity)
 
 
-def describe_choice(chosen: OnnxFile) -> str:
+def describe_choice(chosen: OnnxFile, asked: str = AUTO) -> str:
     """One line on the file that is deployed, with the fusions that fired."""
+    if asked == PLAIN:
+        return "plain graph, as --optimize none asks for"
     if chosen.optimisation == PLAIN:
         return "plain graph kept: no optimised one passed parity and was surely faster"
     if LEVELS[chosen.optimisation].graph_pass:
@@ -223,7 +225,7 @@ def check(
         trained.test,
         trained.tokenizer,
         auto_class=execution.kind.auto_class,
-        max_length=min(execution.config.max_length, longest, trained.tokenizer.model_max_length),
+        max_length=min(length_of(execution.config, trained.tokenizer), longest),
         threads=execution.threads,
         provider=execution.provider,
         atol=execution.config.atol,

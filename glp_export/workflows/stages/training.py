@@ -31,7 +31,7 @@ from glp_export.encoder import (
     save_checkpoint,
 )
 from glp_export.tasks import blank_labels, encode, labels_of, with_labels
-from glp_export.workflows.context import RunContext, load_seeded, model_source
+from glp_export.workflows.context import RunContext, length_of, load_seeded, model_source
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -127,7 +127,7 @@ def _training_rows(context: RunContext, unpruned: PreTrainedModel) -> Dataset:
 
 
 def _encode(context: RunContext, rows: Dataset) -> Dataset:
-    return encode(rows, context.data.task, context.tokenizer, context.config.max_length)
+    return encode(rows, context.data.task, context.tokenizer, context.max_length)
 
 
 @dataclass(frozen=True)
@@ -189,8 +189,8 @@ def _distilled_rival(students: _StudentTraining, name: str) -> Trained:
     source = model_source(context.config, name)
     tokenizer = load_tokenizer(source)
     model = load_seeded(source, context.data, context.config.seed)
-    match_inputs(tokenizer, model)
-    task, length = context.data.task, context.config.max_length
+    match_inputs(tokenizer, model, where=name)
+    task, length = context.data.task, length_of(context.config, tokenizer)
     examples = encode(students.rows, task, tokenizer, length)
     _require_comparable(context, source, inputs, examples)
     own_inputs = TrainingInputs(
@@ -276,7 +276,7 @@ def _saved_model(context: RunContext, checkpoint: Path) -> PreTrainedModel:
 
 def _own(context: RunContext, contender: ContenderName, origin: str, checkpoint: Path) -> Trained:
     others = {
-        name: encode(rows, context.data.task, context.tokenizer, context.config.max_length)
+        name: encode(rows, context.data.task, context.tokenizer, context.max_length)
         for name, rows in context.data.other_tests.items()
     }
     return Trained(contender, origin, checkpoint, context.tokenizer, context.test, others)
