@@ -193,9 +193,8 @@ def plan_of(context: RunContext, strategy: str, arguments: argparse.Namespace) -
     problem = Problem(context.problem.layers, context.problem.cuts)
     if strategy in RULES:
         facts = {"base_model": "", "num_layers": context.stack.num_layers, "task": "", "metric": ""}
-        return Plan(**facts, strategy=strategy, order=order_by_rule(strategy, problem))
-    config = context.config.model_copy(update={"search": strategy})
-    asked = replace(context, execution=replace(context.execution, config=config))
+        return Plan.of_layers(order_by_rule(strategy, problem), **facts, strategy=strategy)
+    asked = replace(context, config=context.config.updated(search=strategy))
     return choose_layers(asked, Path("unused"), Progress())
 
 

@@ -25,8 +25,8 @@ def prune_and_export(**settings: Any) -> RunResult:
         >>> result.plan.order, result.benchmark.metrics
 
     Args:
-        settings: fields of `glp_export.config.run_config.RunConfig`, by name. Nobody is asked, so
-            `push_to_hub` wants `yes=True`.
+        settings: fields of the sections of `glp_export.config.run_config.RunConfig`, by name, or
+            a mapping for a whole section. Nobody is asked, so `push_to_hub` wants `yes=True`.
 
     Returns:
         Where the artifact is, what was removed, and what was measured.
@@ -38,9 +38,9 @@ def prune_and_export(**settings: Any) -> RunResult:
     from glp_export.workflows.prune_and_export import prune_and_export as run
 
     config = resolve(settings)
-    if config.push_to_hub is None:
+    if config.hub.push_to_hub is None:
         return run(config)
-    from glp_export.publish.push import run_and_push
+    from glp_export.workflows.push import run_and_push
 
     return run_and_push(config)
 

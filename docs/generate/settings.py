@@ -1,25 +1,27 @@
-"""The settings of a run, from `RunConfig`."""
+"""The settings of a run, from the sections of the configuration."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from generate.markdown import code, table
-from glp_export.config.run_config import RunConfig
+from glp_export.config.run_config import fields, heading
+from glp_export.core.options import former_names, short_flag
 
 
 def settings() -> str:
     """One table a panel: key, flag, default, meaning."""
     panels: dict[str, list[tuple[str, ...]]] = {}
-    for name, field in RunConfig.model_fields.items():
-        extra: Any = field.json_schema_extra
-        panels.setdefault(extra["panel"], []).append(_row(name, field, extra["short"]))
+    for name, field, section in fields():
+        panels.setdefault(heading(section), []).append(_row(name, field))
     head = ("key", "flag", "default", "meaning")
     return "\n".join(f"## {panel}\n\n{table(head, rows)}" for panel, rows in panels.items())
 
 
-def _row(name: str, field: Any, short: str | None) -> tuple[str, ...]:
-    flags = [f"--{name.replace('_', '-')}", *([short] if short else [])]
+def _row(name: str, field: Any) -> tuple[str, ...]:
+    short = short_flag(field)
+    flags = [f"--{one.replace('_', '-')}" for one in (name, *former_names(field))]
+    flags += [short] if short else []
     return code(name), ", ".join(map(code, flags)), code(_default(field)), field.description
 
 

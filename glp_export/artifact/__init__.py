@@ -7,6 +7,12 @@ from glp_export.artifact.exporters import EXPORTERS, ExporterChoice, resolve_exp
 from glp_export.artifact.fusions import describe_fusions, missed_fusions, require_fusions
 from glp_export.artifact.layout import ArtifactLayout
 from glp_export.artifact.onnx_file import OnnxFile, describe, relocate
+from glp_export.artifact.opened import (
+    finished_artifact,
+    one_artifact,
+    recorded_settings,
+    shipped_files,
+)
 from glp_export.artifact.optimise import LEVELS, candidates, optimise
 from glp_export.artifact.parity import check_parity
 from glp_export.artifact.parity_report import FileParity, ParityReport, Probe
@@ -38,16 +44,20 @@ __all__ = [
     "describe_fusions",
     "export_onnx",
     "finished",
+    "finished_artifact",
     "missed_fusions",
+    "one_artifact",
     "open_session",
     "optimise",
     "predict_onnx",
     "prepare",
     "provider_name",
+    "recorded_settings",
     "relocate",
     "require_fusions",
     "resolve_exporter",
     "serving_settings",
+    "shipped_files",
     "triton_name",
     "write_triton",
     "writing",

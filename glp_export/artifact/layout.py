@@ -126,9 +126,9 @@ class ArtifactLayout:
         """Journal, teacher and candidates of a run under way; gone from a finished artifact."""
         return self.root / "work"
 
-    def sweep_variant(self, depth: int) -> ArtifactLayout:
-        """The artifact of one depth below a ladder's root."""
-        return ArtifactLayout(self.root / sweep_variant_name(depth))
+    def sweep_variant(self, directory: str) -> ArtifactLayout:
+        """One artifact of several below a root, by the name of its directory."""
+        return ArtifactLayout(self.root / directory)
 
     def variant(self, name: str) -> Path:
         """The path of an ONNX file by the name of its variant.
@@ -179,6 +179,6 @@ class ArtifactLayout:
         verify_files(self.root)
 
 
-def sweep_variant_name(depth: int) -> str:
-    """The directory of one depth's artifact in a ladder, `6-layers`."""
+def layers_directory(depth: int) -> str:
+    """The directory of an artifact that lacks whole layers alone, one of several: `6-layers`."""
     return f"{depth}-layers"

@@ -12,6 +12,7 @@ from glp_export.core.errors import ModelError
 from glp_export.core.quiet import quiet
 from glp_export.encoder.checkpoint import ModelSource, read_config
 from glp_export.encoder.families import BARE, auto_class_for
+from glp_export.encoder.structure import compacted
 from glp_export.encoder.transformers_compat import quiet_weights
 
 if TYPE_CHECKING:
@@ -141,4 +142,4 @@ def load_fp32(checkpoint: Path, auto_class: str, **options: Any) -> Any:
             where=str(checkpoint),
             fix="Train the model on the task and save it, head included.",
         )
-    return model.eval()
+    return compacted(model.eval(), checkpoint)

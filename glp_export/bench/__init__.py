@@ -9,7 +9,7 @@ from glp_export.bench.benchmark_file import (
     Interval,
     MetricRow,
     Row,
-    of_depth,
+    of_plan,
 )
 from glp_export.bench.choice import CandidateTiming, Choice, fastest, quickest
 from glp_export.bench.contenders import (
@@ -63,7 +63,7 @@ __all__ = [
     "fastest",
     "measure",
     "measure_depth",
-    "of_depth",
+    "of_plan",
     "onnx_contender",
     "paired_ratio",
     "peak_memory_mb",

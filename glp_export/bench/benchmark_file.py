@@ -10,14 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from glp_export.bench.contenders import ContenderName, RuntimeName
 from glp_export.core.errors import DataError, UsageError
 from glp_export.core.machine import Machine
 from glp_export.core.records import Record
+from glp_export.core.shape import ModelShape
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
+READ_VERSIONS = (1, 2)
 
 
 class Interval(Record):
@@ -45,52 +47,72 @@ class Speedup(Record):
     )
 
 
-class Baseline(Record):
-    """The contender that every row's first speedup is over."""
+class OfModel(Record):
+    """What tells one model from every other; files of schema 1 tell them by their layers alone."""
 
     contender: ContenderName
+    plan_id: str = Field(
+        default="", description="of the edits that made the model; `N-layers` in files of schema 1"
+    )
+    model_shape: ModelShape | None = Field(
+        default=None, description="its heads, neurons and vocabulary; null where not known"
+    )
+    rival_of: str | None = Field(
+        default=None,
+        description="of a distilled model, the plan_id that it is compared with; null: with all",
+    )
+    layers: int = Field(ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_by_layers(cls, content: Any) -> Any:
+        if isinstance(content, dict) and not content.get("plan_id") and "layers" in content:
+            return {**content, "plan_id": f"{content['layers']}-layers"}
+        return content
+
+
+class Baseline(OfModel):
+    """The contender that every row's first speedup is over."""
+
     runtime: RuntimeName
     provider: str
     precision: str
     variant: str
-    layers: int = Field(ge=1)
     parameters: int = Field(ge=1)
     bytes: int = Field(ge=1)
 
 
-class MetricRow(Record):
+class MetricRow(OfModel):
     """The task's metric of one contender at one precision, from the very file that is timed."""
 
-    contender: ContenderName
     precision: str
-    layers: int = Field(ge=1)
     value: float
     low: float = Field(description="lower end of the 95 % interval")
     high: float = Field(description="upper end of the 95 % interval")
     samples: int = Field(ge=1, description="examples of the test set")
 
 
-class DifferenceRow(Record):
+class DifferenceRow(OfModel):
     """The metric of a pruned model less another contender's in fp32, on the same test examples."""
 
     contender: ContenderName = "pruned"
     precision: str
-    layers: int = Field(ge=1)
     less: ContenderName = Field(description="the other contender")
     value: float = Field(description="positive where the pruned model is better")
     low: float = Field(description="lower end of the paired 95 % interval")
     high: float = Field(description="upper end of it")
 
 
-class Row(Record):
-    """The latency of one contender in one runtime on one shape; milliseconds a batch."""
+class Row(OfModel):
+    """The latency of one contender in one runtime on one shape; milliseconds a batch.
 
-    contender: ContenderName
+    `shape` is that of the batch, `model_shape` the model's.
+    """
+
     runtime: RuntimeName
     provider: str
     precision: str
     variant: str = Field(description="name of the file that was run")
-    layers: int = Field(ge=1)
     parameters: int = Field(ge=1)
     bytes: int = Field(ge=1, description="of the file, with its sidecar")
     shape: str = Field(description="8x128, or 8xtask for the task's own lengths")
@@ -110,11 +132,10 @@ class Row(Record):
     speedup: Speedup
 
 
-class Winner(Record):
+class Winner(OfModel):
     """The pruned model's file that is fastest in ONNX Runtime on one provider and shape."""
 
     contender: ContenderName = "pruned"
-    layers: int = Field(ge=1)
     provider: str
     shape: str
     runtime: RuntimeName
@@ -130,7 +151,7 @@ class Winner(Record):
 class BenchmarkFile(Record):
     """A whole benchmark: machine, task, metrics and latencies."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     machine: Machine
     task: str
     metric: str
@@ -142,23 +163,23 @@ class BenchmarkFile(Record):
         default=(), description="of the metrics, where the answers were at hand"
     )
 
-    def at_depth(self, depth: int) -> BenchmarkFile:
+    def of_plan(self, plan_id: str) -> BenchmarkFile:
         """The part that belongs to one pruned model: itself and what it is compared with.
 
         Raises:
-            UsageError: no pruned model of that depth was measured.
+            UsageError: no pruned model of that plan was measured.
         """
-        there = sorted({row.layers for row in self.rows if row.contender == "pruned"})
-        if depth not in there:
+        there = sorted({row.plan_id for row in self.rows if row.contender == "pruned"})
+        if plan_id not in there:
             raise UsageError(
-                f"no pruned model of {depth} layers was measured",
-                fix=f"there are {', '.join(map(str, there)) or 'none'}",
+                f"no pruned model of plan {plan_id} was measured",
+                fix=f"there are {', '.join(there) or 'none'}",
             )
         part = {
-            "metrics": of_depth(self.metrics, depth),
-            "rows": of_depth(self.rows, depth),
-            "winners": of_depth(self.winners, depth),
-            "differences": of_depth(self.differences, depth),
+            "metrics": of_plan(self.metrics, plan_id),
+            "rows": of_plan(self.rows, plan_id),
+            "winners": of_plan(self.winners, plan_id),
+            "differences": of_plan(self.differences, plan_id),
         }
         return self.model_copy(update=part)
 
@@ -184,7 +205,7 @@ class BenchmarkFile(Record):
         )
 
 
-class HasDepth(Protocol):
+class HasPlan(Protocol):
     """Something that is known of one contender."""
 
     @property
@@ -192,36 +213,45 @@ class HasDepth(Protocol):
         """`unpruned`, `pruned` or `distilled`."""
 
     @property
-    def layers(self) -> int:
-        """How many it has."""
+    def plan_id(self) -> str:
+        """Of the edits that made it."""
+
+    @property
+    def rival_of(self) -> str | None:
+        """The plan that a distilled model is compared with; None for all."""
 
 
-Known = TypeVar("Known", bound=HasDepth)
+Known = TypeVar("Known", bound=HasPlan)
 
 
-def of_depth(known: Sequence[Known], depth: int) -> tuple[Known, ...]:
-    """What belongs to the pruned model of one depth, in the order given.
+def of_plan(known: Sequence[Known], plan_id: str) -> tuple[Known, ...]:
+    """What belongs to the pruned model of one plan, in the order given.
 
-    That is all of the unpruned model, of the pruned one, and of the distilled model of the same
-    depth. Where there is none of that depth the distilled rival came from elsewhere, with a depth
-    of its own, and belongs to every pruned model.
+    That is all of the unpruned model, of the pruned one, and of the distilled model that was made
+    beside it. Where there is none, the distilled rival came from elsewhere and belongs to every
+    pruned model.
     """
-    own_student = any(one.contender == "distilled" and one.layers == depth for one in known)
+
+    def beside(one: Known) -> bool:
+        return one.contender == "distilled" and (one.rival_of or one.plan_id) == plan_id
+
+    own_student = any(map(beside, known))
     return tuple(
         one
         for one in known
         if one.contender == "unpruned"
-        or one.layers == depth
-        or (one.contender == "distilled" and not own_student)
+        or (one.contender == "pruned" and one.plan_id == plan_id)
+        or beside(one)
+        or (one.contender == "distilled" and not own_student and one.rival_of is None)
     )
 
 
 def _of_this_version(content: Any, path: Path) -> Any:
     version = content.get("schema_version") if isinstance(content, dict) else None
-    if version != SCHEMA_VERSION:
+    if version not in READ_VERSIONS:
         raise DataError(
-            f"the benchmark has schema version {version!r}, this program reads {SCHEMA_VERSION}",
+            f"the benchmark has schema version {version!r}, this program reads 1 and 2",
             where=str(path),
             fix="read it with the glp-export that wrote it, or measure again",
         )
-    return content
+    return {**content, "schema_version": SCHEMA_VERSION}

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from glp_export.core import machine
 from glp_export.core.errors import ModelError
+from glp_export.core.shape import ModelShape
 from glp_export.tasks import outputs_of
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Contender:
         precision: of the file, of the weights in PyTorch, or what TensorRT is to compute in.
         variant: name of the file that is measured.
         layers: transformer layers.
-        parameters: of the checkpoint, head included.
+        parameters: of the compact model, head included.
         bytes: size of the file on disk, with its sidecar.
         threads: intra-op threads.
         path: checkpoint directory (PyTorch) or ONNX file.
@@ -74,6 +75,9 @@ class Contender:
         vocab_size: token ids end before it.
         max_length: longest input that the position table allows.
         pad_token_id: the id that is no content, None if the model names none.
+        plan_id: of the edits that made the model; `N-layers` where nobody named it.
+        model_shape: its heads, neurons and vocabulary.
+        rival_of: of a distilled model, the plan that it is compared with; None for all.
     """
 
     contender: ContenderName
@@ -90,6 +94,13 @@ class Contender:
     vocab_size: int
     max_length: int
     pad_token_id: int | None
+    plan_id: str = ""
+    model_shape: ModelShape | None = None
+    rival_of: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.plan_id:
+            object.__setattr__(self, "plan_id", f"{self.layers}-layers")
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -99,17 +110,21 @@ class Contender:
     @property
     def label(self) -> str:
         """What tells it from the others, for progress lines and errors."""
-        return f"{self.contender} ({self.layers} layers, {self.runtime}, {self.variant})"
+        model = f"{self.layers} layers" if self.model_shape is None else self.model_shape.label()
+        return f"{self.contender} ({model}, {self.runtime}, {self.variant})"
 
     def to_json(self) -> str:
         """The contender as one line, for another process."""
-        return json.dumps(asdict(self) | {"path": str(self.path.resolve())})
+        shape = self.model_shape and self.model_shape.model_dump()
+        plain = {"path": str(self.path.resolve()), "model_shape": shape}
+        return json.dumps(asdict(self) | plain)
 
     @classmethod
     def from_json(cls, line: str) -> Contender:
         """The contender that `to_json` wrote."""
         fields = json.loads(line)
-        return cls(**fields | {"path": Path(fields["path"])})
+        shape = fields["model_shape"] and ModelShape.model_validate(fields["model_shape"])
+        return cls(**fields | {"path": Path(fields["path"]), "model_shape": shape})
 
 
 def pytorch_contender(
@@ -136,17 +151,18 @@ def pytorch_contender(
     Raises:
         ModelError: the directory holds no readable checkpoint.
     """
+    facts = _facts(checkpoint)
     return Contender(
         contender=contender,
         runtime="pytorch-compiled" if compiled else "pytorch",
         provider=_provider(device),
         precision=precision,
         variant="model.safetensors",
-        bytes=sum(file.stat().st_size for file in _weights(checkpoint)),
+        bytes=_bytes(checkpoint, facts["parameters"]),
         threads=threads,
         path=checkpoint,
         auto_class=auto_class,
-        **_facts(checkpoint),
+        **facts,
     )
 
 
@@ -199,13 +215,23 @@ def _weights(checkpoint: Path) -> list[Path]:
     return sorted(checkpoint.glob("*.safetensors"))
 
 
+def _bytes(checkpoint: Path, parameters: int) -> int:
+    """Of the weights; zeros that a dense checkpoint holds for what is gone do not count."""
+    files = _weights(checkpoint)
+    stored = sum(_parameters(file) for file in files)
+    size = sum(file.stat().st_size for file in files)
+    return size if parameters >= stored else round(size * parameters / stored)
+
+
 def _facts(checkpoint: Path) -> dict[str, Any]:
     """What the checkpoint's configuration and weights say of the model."""
     from safetensors import SafetensorError
     from transformers import AutoConfig
 
     from glp_export.encoder import positions
+    from glp_export.encoder.structure import read_structure
 
+    structure = read_structure(checkpoint)
     try:
         config = AutoConfig.from_pretrained(checkpoint, local_files_only=True)
         parameters = sum(_parameters(file) for file in _weights(checkpoint))
@@ -217,9 +243,16 @@ def _facts(checkpoint: Path) -> dict[str, Any]:
         ) from error
     if not parameters:
         raise ModelError("the checkpoint has no safetensors weights", where=str(checkpoint))
-    return {
-        "layers": int(config.num_hidden_layers),
-        "parameters": parameters,
+    own: dict[str, Any] = {"layers": int(config.num_hidden_layers), "parameters": parameters}
+    if structure is not None:
+        own = {
+            "layers": structure.model_shape.depth,
+            "parameters": structure.parameters,
+            "plan_id": structure.plan_id,
+            "rival_of": structure.rival_of,
+            "model_shape": structure.model_shape,
+        }
+    return own | {
         "vocab_size": int(config.vocab_size),
         "max_length": positions.longest_input(config),
         "pad_token_id": getattr(config, "pad_token_id", None),

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from glp_export.artifact.layout import sweep_variant_name
+from glp_export.artifact.layout import layers_directory
 from glp_export.bench.benchmark_file import (
+    READ_VERSIONS,
     BenchmarkFile,
     DifferenceRow,
     Interval,
     MetricRow,
+    OfModel,
     Row,
 )
 from glp_export.bench.contenders import ContenderName
@@ -21,7 +23,7 @@ from glp_export.core.errors import UsageError
 from glp_export.core.machine import Machine
 from glp_export.core.records import Record
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
 
 RIVAL: ContenderName = "distilled"
 """Shown beside the others and compared with none: no artifact of the run holds it."""
@@ -50,11 +52,10 @@ class FrontierDifference(Record):
         return self.high < 0
 
 
-class FrontierPoint(Record):
-    """One model at one depth and precision, by its fastest file at the frontier's shape."""
+class FrontierPoint(OfModel):
+    """One model at one precision, by its fastest file at the frontier's shape."""
 
-    contender: ContenderName
-    layers: int = Field(ge=1)
+    label: str = Field(default="", description="of the model, for people: `6 layers`")
     precision: str = "fp32"
     directory: str | None = Field(description="of its artifact; null for what is not shipped")
     variant: str = Field(description="name of the file that was run")
@@ -83,8 +84,10 @@ class FrontierPoint(Record):
 
     @property
     def name(self) -> str:
-        """What tells it from the others: its layers, and its precision if that is not fp32."""
-        return f"{self.layers}" if self.precision == "fp32" else f"{self.layers} {self.precision}"
+        """What tells it from the others: its layers or directory, and a precision beside fp32."""
+        whole = self.directory in (None, f"{self.layers}-layers")
+        model = f"{self.layers}" if whole else str(self.directory)
+        return model if self.precision == "fp32" else f"{model} {self.precision}"
 
     @property
     def p50_ms(self) -> float:
@@ -98,12 +101,12 @@ class FrontierPoint(Record):
 
 
 class Frontier(Record):
-    """All models of a ladder, the deepest first.
+    """All models of a sweep, the slowest first.
 
     `shape` is the smallest that was measured: the fewest tokens in a batch.
     """
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     machine: Machine
     task: str
     metric: str
@@ -116,11 +119,12 @@ class Frontier(Record):
     points: tuple[FrontierPoint, ...] = Field(min_length=1)
 
     @classmethod
-    def of(cls, benchmark: BenchmarkFile) -> Frontier:
+    def of(cls, benchmark: BenchmarkFile, directories: Mapping[str, str] | None = None) -> Frontier:
         """Place every model that was scored and timed in ONNX Runtime, and compare them.
 
         Args:
-            benchmark: of all depths.
+            benchmark: of all models.
+            directories: of the artifacts, by plan id; `N-layers` for one that is not named.
 
         Raises:
             UsageError: none was.
@@ -138,6 +142,7 @@ class Frontier(Record):
             for metric in benchmark.metrics
             if (point := _point(metric, rows, smallest.shape, benchmark.differences)) is not None
         ]
+        placed = [_shipped(point, directories or {}) for point in placed]
         return cls(
             machine=benchmark.machine,
             task=benchmark.task,
@@ -150,6 +155,11 @@ class Frontier(Record):
             sequence_length=smallest.sequence_length,
             points=tuple(compare(placed)),
         )
+
+    @property
+    def directories(self) -> tuple[str, ...]:
+        """The artifacts below the sweep, in the order of the points, each once."""
+        return tuple(dict.fromkeys(point.directory for point in self.points if point.directory))
 
     @property
     def best(self) -> list[FrontierPoint]:
@@ -173,7 +183,14 @@ class Frontier(Record):
             DataError: there is no such file, or it is another's or broken.
         """
         return cls.read(
-            path, what="the frontier", fix="make the ladder again with glp-export prune-and-export"
+            path,
+            what="the frontier",
+            fix="make the sweep again with glp-export prune-and-export",
+            part=lambda content: (
+                {**content, "schema_version": SCHEMA_VERSION}
+                if content["schema_version"] in READ_VERSIONS
+                else content
+            ),
         )
 
 
@@ -184,7 +201,9 @@ def compare(points: Sequence[FrontierPoint]) -> list[FrontierPoint]:
     """
     ours = [point for point in points if point.contender != RIVAL]
     marked = [point if point.contender == RIVAL else _marked(point, ours) for point in points]
-    return sorted(marked, key=lambda point: (-point.layers, point.contender == RIVAL))
+    return sorted(
+        marked, key=lambda point: (-point.layers, -point.parameters, point.contender == RIVAL)
+    )
 
 
 def _marked(point: FrontierPoint, others: Sequence[FrontierPoint]) -> FrontierPoint:
@@ -226,12 +245,10 @@ def _point(
     file = sorted(
         (row for row in own if row.variant == best.variant), key=lambda row: row is not best
     )
-    pruned = best.contender == "pruned"
     return FrontierPoint(
-        contender=best.contender,
-        layers=best.layers,
+        **{name: getattr(best, name) for name in OfModel.model_fields},
         precision=best.precision,
-        directory=sweep_variant_name(best.layers) if pruned else None,
+        directory=None,
         variant=best.variant,
         parameters=best.parameters,
         bytes=best.bytes,
@@ -257,8 +274,16 @@ def _less_unpruned(row: Row, differences: Sequence[DifferenceRow]) -> FrontierDi
     return None
 
 
-def _model(row: Row | MetricRow | DifferenceRow) -> tuple[str, int, str]:
-    return row.contender, row.layers, row.precision
+def _shipped(point: FrontierPoint, directories: Mapping[str, str]) -> FrontierPoint:
+    """A pruned model's point with the directory of its artifact."""
+    if point.contender != "pruned":
+        return point
+    name = directories.get(point.plan_id, layers_directory(point.layers))
+    return point.model_copy(update={"directory": name})
+
+
+def _model(row: Row | MetricRow | DifferenceRow) -> tuple[str, str, str | None, str]:
+    return row.contender, row.plan_id, row.rival_of, row.precision
 
 
 def _tokens(row: Row) -> tuple[int, bool]:

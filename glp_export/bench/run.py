@@ -39,13 +39,13 @@ class Benchmark:
     file: BenchmarkFile
     samples: SamplesFile
 
-    def at_depth(self, depth: int) -> Benchmark:
-        """The part that belongs to the pruned model of one depth.
+    def of_plan(self, plan_id: str) -> Benchmark:
+        """The part that belongs to the pruned model of one plan.
 
         Raises:
-            UsageError: no pruned model of that depth was measured.
+            UsageError: no pruned model of that plan was measured.
         """
-        return Benchmark(self.file.at_depth(depth), self.samples.at_depth(depth))
+        return Benchmark(self.file.of_plan(plan_id), self.samples.of_plan(plan_id))
 
     def save(self, path: Path) -> Path:
         """Write `benchmark.json` and, beside it, `benchmark_samples.json`."""
@@ -176,7 +176,7 @@ def _facts(contender: Contender) -> dict[str, Any]:
 
 def _baseline(contenders: Sequence[Contender]) -> Contender:
     """The contender that speedups are over."""
-    names = [tuple(_facts(contender).values()) for contender in contenders]
+    names = [str(_facts(contender)) for contender in contenders]
     if len(set(names)) < len(names):
         raise UsageError("two contenders are the same; nobody could tell their rows apart")
     unpruned = [contender for contender in contenders if contender.contender == "unpruned"]

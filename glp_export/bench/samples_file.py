@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from glp_export.bench.benchmark_file import of_depth
+from glp_export.bench.benchmark_file import OfModel, of_plan
 from glp_export.core.records import Record
 
 if TYPE_CHECKING:
@@ -19,15 +19,13 @@ if TYPE_CHECKING:
 SCHEMA_VERSION: Literal[1] = 1
 
 
-class SampleRow(Record):
+class SampleRow(OfModel):
     """The counted runs of one row of benchmark.json, in milliseconds, one list a round."""
 
-    contender: str
     runtime: str
     provider: str
     precision: str
     variant: str
-    layers: int
     shape: str
     batch_size: int
     sequence_length: int
@@ -46,9 +44,9 @@ class SamplesFile(Record):
         """The file of a measurement; times are rounded to a tenth of a microsecond."""
         return cls(timing=asdict(timing), rows=tuple(_row(sample) for sample in samples))
 
-    def at_depth(self, depth: int) -> SamplesFile:
-        """The part that belongs to the pruned model of one depth, as in benchmark.json."""
-        return self.model_copy(update={"rows": of_depth(self.rows, depth)})
+    def of_plan(self, plan_id: str) -> SamplesFile:
+        """The part that belongs to the pruned model of one plan, as in benchmark.json."""
+        return self.model_copy(update={"rows": of_plan(self.rows, plan_id)})
 
     def save(self, path: Path) -> Path:
         """Write it as JSON."""
@@ -70,7 +68,8 @@ def _row(sample: Samples) -> SampleRow:
     contender, shape = sample.contender, sample.shape
     fields: dict[str, Any] = {
         name: getattr(contender, name)
-        for name in ("contender", "runtime", "provider", "precision", "variant", "layers")
+        for name in (*OfModel.model_fields, "runtime", "provider", "precision", "variant")
+        if name != "model_shape"  # benchmark.json has it
     }
     return SampleRow(
         **fields,

@@ -26,15 +26,17 @@ from glp_export.cli.push import push_command, push_result, pushed_words, ready_t
 from glp_export.cli.report import report_command
 from glp_export.cli.triton import triton_command
 from glp_export.config.files import resolve
-from glp_export.config.run_config import (
-    BENCHMARK,
-    DATA,
-    EXPORT,
-    HUB,
-    MODEL,
-    OUTPUT,
-    SEARCH,
-    TRAINING,
+from glp_export.config.sections import (
+    BenchmarkOptions,
+    CompressOptions,
+    DataOptions,
+    ExportOptions,
+    HubOptions,
+    MachineOptions,
+    ModelOptions,
+    OutputOptions,
+    PrecisionOptions,
+    TrainingOptions,
 )
 from glp_export.core.errors import GlpError
 
@@ -115,7 +117,18 @@ def version_option(
 
 
 @app.command("prune-and-export")
-@flags_of(MODEL, DATA, SEARCH, TRAINING, EXPORT, BENCHMARK, OUTPUT, HUB)
+@flags_of(
+    ModelOptions,
+    DataOptions,
+    CompressOptions,
+    TrainingOptions,
+    ExportOptions,
+    PrecisionOptions,
+    MachineOptions,
+    BenchmarkOptions,
+    OutputOptions,
+    HubOptions,
+)
 def prune_and_export_command(
     settings: dict[str, Any],
     config: ConfigFile = None,
@@ -132,12 +145,12 @@ def prune_and_export_command(
 
     with at_work(quiet, verbose) as progress:
         run_config = resolve(settings, config or pipeline.interrupted_config(settings))
-        if run_config.dry_run:
+        if run_config.output.dry_run:
             estimate = pipeline.estimate(run_config, progress)
         else:
             target = ready_to_push(run_config)
             result = pipeline.prune_and_export(run_config, progress=progress, confirm=ask)
-    if run_config.dry_run:
+    if run_config.output.dry_run:
         print_json(estimate.as_dict()) if json_output else print(estimate)
         return
     pushed: Pushed | None = None
@@ -154,7 +167,15 @@ def prune_and_export_command(
 
 
 @app.command("search")
-@flags_of(MODEL, DATA, SEARCH, TRAINING, BENCHMARK, OUTPUT)
+@flags_of(
+    ModelOptions,
+    DataOptions,
+    CompressOptions,
+    TrainingOptions,
+    MachineOptions,
+    BenchmarkOptions,
+    OutputOptions,
+)
 def search_command(
     settings: dict[str, Any],
     config: ConfigFile = None,
@@ -180,7 +201,10 @@ def search_command(
 
 
 @app.command("export")
-@flags_of(EXPORT, BENCHMARK, OUTPUT, also=("kind", "max_length"))
+@flags_of(
+    *(ExportOptions, PrecisionOptions, MachineOptions, BenchmarkOptions, OutputOptions),
+    also=("kind", "max_length"),
+)
 def export_command(
     settings: dict[str, Any],
     checkpoint: Annotated[Path, typer.Argument(help="Directory that save_pretrained wrote.")],
@@ -206,7 +230,7 @@ def export_command(
 
 
 @app.command("verify")
-@flags_of(DATA, EXPORT, BENCHMARK)
+@flags_of(DataOptions, ExportOptions, PrecisionOptions, MachineOptions, BenchmarkOptions)
 def verify_command(
     settings: dict[str, Any],
     artifact: Annotated[Path, typer.Argument(help="Directory that prune-and-export wrote.")],
@@ -228,7 +252,7 @@ def verify_command(
 
 
 @app.command("benchmark")
-@flags_of(DATA, BENCHMARK)
+@flags_of(DataOptions, MachineOptions, BenchmarkOptions)
 def benchmark_command(
     settings: dict[str, Any],
     artifact: Annotated[Path, typer.Argument(help="Directory that prune-and-export wrote.")],

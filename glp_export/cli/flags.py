@@ -1,31 +1,40 @@
-"""Command-line flags made from the fields of `RunConfig`: each is defined once, in `config`."""
+"""Command-line flags made from the fields of the configuration: each is defined once, there."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, get_args
 
 import typer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
-from glp_export.config.run_config import RunConfig
-
-SEVERAL_VALUES = (
-    *("--batch-sizes", "--seq-lens", "--depths", "--text-columns"),
-    *("--precision", "--int8", "--pytorch"),
+from glp_export.config.run_config import compressor_sections, fields, heading
+from glp_export.config.sections import CompressOptions
+from glp_export.core.options import (
+    former_names,
+    short_flag,
+    takes_several,
+    words_beside_numbers,
 )
-"""Flags that take more than one value after them."""
 
 
 def spread(arguments: Sequence[str]) -> list[str]:
     """Give each value of `--batch-sizes 1 8` its own flag, which is what the parser knows."""
+    several = {
+        flag
+        for name, field, _ in fields()
+        if takes_several(field)
+        for flag in _spelled(name, field)
+    }
     spread: list[str] = []
     flag = None
     for argument in arguments:
         name = argument.replace("_", "-") if argument.startswith("--") else argument
         if argument.startswith("-"):
-            flag = name if name in SEVERAL_VALUES else None
+            flag = name if name in several else None
             if flag is None:
                 spread.append(argument)
         elif flag:
@@ -36,20 +45,23 @@ def spread(arguments: Sequence[str]) -> list[str]:
 
 
 def flags_of(
-    *panels: str, also: Sequence[str] = ()
+    *wanted: type[BaseModel], also: Sequence[str] = ()
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command the flags of these panels, collected in its argument `settings`.
+    """Give a command the flags of these sections, collected in its argument `settings`.
+
+    With the section of the search come the options of every compressor.
 
     Args:
-        panels: of `RunConfig`.
-        also: names of single fields of other panels.
+        wanted: sections.
+        also: names of single fields of other sections.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        own_options = compressor_sections() if CompressOptions in wanted else {}
         flags = [
-            _flag(name, field)
-            for name, field in RunConfig.model_fields.items()
-            if _extra(field)["panel"] in panels or name in also
+            _flag(name, field, heading(section))
+            for name, field, section in fields()
+            if section in (*wanted, *own_options.values()) or name in also
         ]
 
         def wrapped(**given: Any) -> Any:
@@ -69,42 +81,43 @@ def flags_of(
     return decorate
 
 
-def _flag(name: str, field: Any) -> inspect.Parameter:
+def _flag(name: str, field: FieldInfo, panel: str) -> inspect.Parameter:
     """One field of the configuration as a Typer option that knows whether it was given."""
-    spelled = [f"--{name.replace('_', '-')}"]
-    if short := _extra(field)["short"]:
-        spelled.append(short)
-    default = field.default
+    words = words_beside_numbers(field)
+    default = words[0] if words else field.default
     shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
     text = field.description
     if shown not in (None, False):
         text = f"{text} [dim](default: {shown})[/]"
-    kind = _plain_type(field.annotation)
     option = typer.Option(
-        *spelled, help=text, rich_help_panel=_extra(field)["panel"], show_default=False
+        *_spelled(name, field), help=text, rich_help_panel=panel, show_default=False
     )
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
-        annotation=Annotated[kind | None, option],
+        annotation=Annotated[_plain_type(field) | None, option],
     )
 
 
-def _plain_type(annotation: Any) -> Any:
+def _spelled(name: str, field: FieldInfo) -> list[str]:
+    """All flags of a field: its name, its former names and its letter."""
+    names = [f"--{one.replace('_', '-')}" for one in (name, *former_names(field))]
+    short = short_flag(field)
+    return [*names, short] if short else names
+
+
+def _plain_type(field: FieldInfo) -> Any:
     """What the parser makes of a field: pydantic has the last word on its value."""
-    kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
+    annotation: Any = field.annotation
+    if takes_several(field):
+        return list[str]
+    if words_beside_numbers(field):
+        return str
     if annotation in (bool, int, float, str, Path):
         return annotation
-    if "tuple" in str(annotation):
-        return list[str]
-    if any(get_origin(kind) is Literal for kind in kinds):
-        return str  # a number or a word
-    return kinds[0] if any(kind in (int, float, str, Path) for kind in kinds) else str
-
-
-def _extra(field: Any) -> dict[str, Any]:
-    return dict(field.json_schema_extra)
+    kinds = [kind for kind in get_args(annotation) if kind in (bool, int, float, str, Path)]
+    return kinds[0] if kinds else str
 
 
 def _given(settings: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from glp_export.cli.console import QuietFlag, VerboseFlag, at_work
 from glp_export.cli.flags import flags_of
-from glp_export.config.run_config import DATA
+from glp_export.config.sections import DataOptions
 from glp_export.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def _option(*names: str, text: str, panel: str = _PANEL) -> Any:
     return typer.Option(*names, help=text, rich_help_panel=panel)
 
 
-@flags_of(DATA)
+@flags_of(DataOptions)
 def gate_command(
     settings: dict[str, Any],
     artifact: Annotated[Path, typer.Argument(help="Directory that prune-and-export wrote.")],
@@ -89,7 +89,8 @@ def gate_command(
 
     Example: glp-export gate out/trec --max-seconds 60
     """
-    from glp_export.gate.jobs import DATA_SETTINGS, gate
+    from glp_export.gate.accuracy import DATA_SETTINGS
+    from glp_export.gate.jobs import gate
     from glp_export.gate.session import GateSettings
 
     if max_seconds <= 0:

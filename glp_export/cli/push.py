@@ -75,10 +75,10 @@ def ready_to_push(config: RunConfig) -> Target | None:
         UsageError: there is nobody to ask, or the network is off.
         HubError: nobody is logged in.
     """
-    from glp_export.publish.push import target_of
+    from glp_export.workflows.push import target_of
 
-    if config.push_to_hub is not None:
-        require_somebody(config.yes)
+    if config.hub.push_to_hub is not None:
+        require_somebody(config.output.yes)
     return target_of(config)
 
 
@@ -88,7 +88,7 @@ def push_result(
     """Upload what a run has made, where it was asked to."""
     from glp_export.publish.push import push
 
-    return push(output, target, progress, None if config.yes else ask) if target else None
+    return push(output, target, progress, None if config.output.yes else ask) if target else None
 
 
 def pushed_words(pushed: Pushed | None) -> str:

@@ -45,8 +45,7 @@ def add_to_repository(
         OutputError: the repository has such a model, or cannot be written.
         UsageError: it is a ladder, which holds several artifacts.
     """
-    from glp_export.artifact import triton_name, write_triton
-    from glp_export.workflows.artifact_jobs import one_artifact
+    from glp_export.artifact import one_artifact, triton_name, write_triton
 
     layout = one_artifact(artifact)
     layout.verify_checksums()

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from glp_export.compress.edits import Edit, RemoveLayers, kept_after, shape_after
 from glp_export.compress.search.trial import Trial
 from glp_export.core.errors import DataError, UsageError
+from glp_export.core.numbers import layers_in_words
+from glp_export.core.records import Record
+from glp_export.core.shape import MAX_LAYERS, Kept, ModelShape
 
-SCHEMA_VERSION = 1
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+SCHEMA_VERSION: Literal[2] = 2
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Candidate(_Record):
+class Candidate(Record):
     """One shallower model that was tried: the layers it lacks and how it scored on `select`.
 
     Layers are numbered as in the base model, from 0 at the input. `examples` is how many it was
     taught from before that, null for the whole teaching. `loss` is that of a head refitted to its
-    features, null where none was. `repeat` tells seeds apart.
+    features, null where none was. `repeat` tells seeds apart. `plan_id` and `label` name a
+    candidate that differs in more than its layers.
     """
 
     removed: tuple[int, ...]
@@ -33,6 +38,8 @@ class Candidate(_Record):
     repeat: int = 0
     loss: float | None = None
     seconds: float = 0.0
+    plan_id: str | None = None
+    label: str | None = None
 
     @property
     def trial(self) -> Trial:
@@ -40,7 +47,7 @@ class Candidate(_Record):
         return Trial(self.removed, self.examples, self.repeat)
 
 
-class Step(_Record):
+class Step(Record):
     """One choice: the candidates that were compared and the layers that went for good.
 
     A step that a rule prescribed has no score and no candidates. `lead` is by how much the
@@ -58,7 +65,7 @@ class Step(_Record):
     probability: float | None = None
 
 
-class Cost(_Record):
+class Cost(Record):
     """What the search spent.
 
     `sample_layers` counts every training example once for each layer it passed through, the
@@ -72,8 +79,8 @@ class Cost(_Record):
     seconds: float = 0.0
 
 
-class Plan(_Record):
-    """Which layers a task can do without; `order` is nested, so a prefix is a plan too.
+class Plan(Record):
+    """What of a model goes, and why: the edits that make the smaller model of the unpruned one.
 
     Attributes:
         schema_version: of this file.
@@ -81,45 +88,75 @@ class Plan(_Record):
         revision: of it on the hub; null for a local one.
         checksum: of its weights; null for one on the hub.
         num_layers: that it has.
+        base_shape: its heads, neurons and vocabulary; null where only its layers were counted, as
+            in published plans.
+        compressors: keys of `COMPRESSORS`, in the order in which they were used.
+        edits: in the order in which they are applied.
         task: name of the data.
         metric: that candidates were scored by.
-        strategy: key of `STRATEGIES`, or where the plan comes from.
+        strategy: what chose: a key of `STRATEGIES` or of `CRITERIA`, or where the plan comes from.
         seed: of the search; null where nothing was drawn.
-        order: layers in the order of removal, numbered as in the base model from 0 at the input.
         steps: one for each choice, in that order.
         cost: what the search spent.
         settings: that the candidates were trained with.
         data_checksum: of the data and its splits.
+        latency_table: id of the table that the choice was made by; null where there was none.
+        predicted_speedup: over the unpruned model, by that table.
         versions: of the packages.
         source: of a published plan.
     """
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     base_model: str
     revision: str | None = None
     checksum: str | None = None
-    num_layers: int = Field(gt=1)
+    num_layers: int = Field(gt=1, le=MAX_LAYERS)
+    base_shape: ModelShape | None = None
+    compressors: tuple[str, ...] = ("layers",)
+    edits: tuple[Edit, ...] = ()
     task: str
     metric: str
     strategy: str
     seed: int | None = None
-    order: tuple[int, ...]
     steps: tuple[Step, ...] = ()
     cost: Cost = Cost()
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default={})
     data_checksum: str | None = None
-    versions: dict[str, str] = {}
+    latency_table: str | None = None
+    predicted_speedup: float | None = None
+    versions: dict[str, str] = Field(default={})
     source: str | None = None
 
     @model_validator(mode="after")
-    def _order_fits_the_stack(self) -> Plan:
-        if len(set(self.order)) != len(self.order):
-            raise ValueError(f"order names a layer twice: {list(self.order)}")
-        if any(not 0 <= layer < self.num_layers for layer in self.order):
+    def _edits_fit_the_model(self) -> Plan:
+        if any(layer >= self.num_layers for layer in self.order):
             raise ValueError(f"order {list(self.order)} leaves the {self.num_layers} layers")
         if len(self.order) >= self.num_layers:
             raise ValueError("order removes every layer")
+        if self.base_shape is not None:
+            if self.base_shape.depth != self.num_layers:
+                raise ValueError("base_shape has another number of layers than num_layers")
+            kept_after(self.edits, self.base_shape)  # raises where they do not fit
+        elif any(not isinstance(edit, RemoveLayers) for edit in self.edits):
+            raise ValueError("edits inside layers need base_shape")
         return self
+
+    @classmethod
+    def of_layers(cls, order: Sequence[int], **fields: Any) -> Plan:
+        """A plan that removes whole layers, in the order of removal."""
+        edits = (RemoveLayers(layers=tuple(order)),) if order else ()
+        return cls(edits=edits, **fields)
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """The whole layers that go, in the order of removal, numbered as in the base model."""
+        first = self.edits[0] if self.edits else None
+        return first.layers if isinstance(first, RemoveLayers) else ()
+
+    @property
+    def layers_only(self) -> bool:
+        """Whether nothing but whole layers goes, so that a prefix of `order` is a plan too."""
+        return len(self.edits) == bool(self.order)
 
     @property
     def depth(self) -> int:
@@ -130,6 +167,30 @@ class Plan(_Record):
     def kept(self) -> tuple[int, ...]:
         """The layers that stay, bottom first, numbered as in the base model."""
         return tuple(layer for layer in range(self.num_layers) if layer not in self.order)
+
+    @property
+    def shape(self) -> ModelShape | None:
+        """The shape of the pruned model; None where that of the unpruned one is not known."""
+        return None if self.base_shape is None else shape_after(self.edits, self.base_shape)
+
+    @property
+    def kept_units(self) -> Kept | None:
+        """The heads and neurons that stay in the layers that stay; None for all of them."""
+        return None if self.base_shape is None else kept_after(self.edits, self.base_shape)
+
+    @property
+    def id(self) -> str:
+        """16 hexadecimal digits of the base model's checksum and the edits alone.
+
+        Two plans with one id make the same model; the order in which layers went has no part in it.
+        """
+        return plan_id(self.checksum or f"{self.base_model}@{self.revision}", self.edits)
+
+    @property
+    def label(self) -> str:
+        """For people: `6 layers`, `12 layers, 61 % of heads, 40 % of neurons`."""
+        shape = self.shape
+        return layers_in_words(self.depth) if shape is None else shape.label(self.base_shape)
 
     @property
     def digest(self) -> str:
@@ -146,12 +207,46 @@ class Plan(_Record):
                 candidate.pop("seconds", None)
         return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()
 
+    def apply(self, model: PreTrainedModel) -> PreTrainedModel:
+        """The compact model that the edits make of a live unpruned one, which stays as it is.
+
+        Raises:
+            UsageError: the model has another number of layers than the plan is for.
+            ModelError: see the edits.
+        """
+        from glp_export.encoder.layer_stack import find_layer_stack
+
+        layers = find_layer_stack(model).num_layers
+        if layers != self.num_layers:
+            raise UsageError(
+                f"the plan is for a model of {self.num_layers} layers, this one has {layers}",
+                fix="give the model that was searched, or one of its shape",
+            )
+        for edit in self.edits:
+            model = edit.compact(model)
+        return model
+
+    def expand(self, model: PreTrainedModel) -> PreTrainedModel:
+        """The dense form of a model that `apply` made, for saving: stock architecture, zeros.
+
+        Whole layers leave nothing to fill in, so a plan of them gives the model itself.
+        """
+        from glp_export.encoder.compaction import expand
+
+        kept = self.kept_units
+        return model if kept is None else expand(model, kept)
+
     def cut(self, removals: int) -> Plan:
         """The plan of the first `removals` layers in the order.
 
         Raises:
-            UsageError: the order is shorter than that.
+            UsageError: the order is shorter than that, or more goes than whole layers.
         """
+        if not self.layers_only:
+            raise UsageError(
+                "the plan changes more than whole layers, so a part of it is no plan",
+                fix="take it as it is: leave --depth, --depths and --prune out",
+            )
         if not 1 <= removals <= len(self.order):
             raise UsageError(
                 f"the plan removes {len(self.order)} layers, {removals} were asked for",
@@ -159,37 +254,54 @@ class Plan(_Record):
             )
         if removals == len(self.order):
             return self
-        return self.model_copy(
-            update={"order": self.order[:removals], "steps": self.steps[:removals]}
-        )
+        edits = (RemoveLayers(layers=self.order[:removals]),)
+        return self.model_copy(update={"edits": edits, "steps": self.steps[:removals]})
 
     def save(self, path: Path) -> Path:
-        """Write the plan as JSON, with its digest for people to compare."""
+        """Write the plan as JSON, with its id and its digest for people to compare."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        content = {**self.model_dump(mode="json"), "digest": self.digest}
+        content = {**self.model_dump(mode="json"), "id": self.id, "digest": self.digest}
         path.write_text(json.dumps(content, indent=2) + "\n")
         return path
 
     @classmethod
     def load(cls, path: Path) -> Plan:
-        """Read a plan that `save` wrote.
+        """Read a plan that `save` wrote, of this schema or of schema 1.
 
         Raises:
-            DataError: no file there, no JSON, not a plan, or edited since (the digest differs).
+            DataError: no file there, no JSON, not a plan, of an unknown schema, or edited since
+                (the digest differs).
         """
+        from glp_export.compress.plan_v1 import PlanV1
+
         try:
             content = json.loads(path.read_text())
-            digest = content.pop("digest", None)
-            plan = cls.model_validate(content)
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+            digest, _ = content.pop("digest", None), content.pop("id", None)
+            version = content.get("schema_version", 1)
+            if version not in (1, SCHEMA_VERSION):
+                raise ValueError(f"it has schema version {version!r}, this program reads 1 and 2")
+            read: Plan | PlanV1 = (PlanV1 if version == 1 else cls).model_validate(content)
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise DataError(_reason(error), where=str(path), fix="give a plan.json") from error
-        if digest is not None and digest != plan.digest:
+        if digest is not None and digest != read.digest:
             raise DataError(
                 "the plan was changed after it was written: its digest differs",
                 where=str(path),
                 fix="remove the `digest` line if the change is meant",
             )
-        return plan
+        return read.plan() if isinstance(read, PlanV1) else read
+
+
+def plan_id(base: str, edits: Sequence[Edit]) -> str:
+    """16 hexadecimal digits of a base model's identity and the edits made to it."""
+    content = [
+        {"kind": edit.kind, "layers": sorted(edit.layers)}
+        if isinstance(edit, RemoveLayers)
+        else edit.model_dump(mode="json")
+        for edit in edits
+    ]
+    whole = json.dumps({"base": base, "edits": content}, sort_keys=True)
+    return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 
 def _reason(error: Exception) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from glp_export.config.run_config import COUNTS, RunConfig
+from glp_export.config.run_config import RunConfig, fields, flat
+from glp_export.config.sections import COUNTS
 from glp_export.core.errors import UsageError
 
 SITE_FILE = "GLP_EXPORT_CONFIG"
@@ -33,14 +34,14 @@ def resolve(flags: Mapping[str, Any], file: Path | None = None) -> RunConfig:
     The site's defaults stand in the file that the environment names in `GLP_EXPORT_CONFIG`.
 
     Args:
-        flags: what was given on the command line; None means not given.
+        flags: what was given on the command line or in Python; None means not given.
         file: a YAML file of the same names.
 
     Raises:
         UsageError: an unknown key, a value of the wrong kind, or values that contradict.
     """
     layers: list[Layer] = [(path, read_file(path)) for path in (_site_file(), file) if path]
-    layers.append((None, {name: value for name, value in flags.items() if value is not None}))
+    layers.append((None, {key: value for key, value in _flat(flags).items() if value is not None}))
     values: dict[str, Any] = {}
     for _, given in layers:
         values = {**_without_other_sizes(values, given), **given}
@@ -48,6 +49,18 @@ def resolve(flags: Mapping[str, Any], file: Path | None = None) -> RunConfig:
         return RunConfig(**values)
     except ValidationError as error:
         raise _explain(error, layers) from error
+
+
+def _flat(given: Mapping[str, Any], where: str | None = None) -> dict[str, Any]:
+    """The settings side by side.
+
+    Raises:
+        UsageError: one is given twice.
+    """
+    try:
+        return flat(given)
+    except ValueError as error:
+        raise UsageError(str(error), where=where, fix="give it once") from error
 
 
 def _site_file() -> Path | None:
@@ -66,7 +79,7 @@ def _without_other_sizes(values: Mapping[str, Any], given: Mapping[str, Any]) ->
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """Read a YAML file of settings; dashes and underscores are the same.
+    """Read a YAML file of settings, in sections or not; dashes and underscores are the same.
 
     Raises:
         UsageError: it cannot be read, or is no mapping.
@@ -78,17 +91,28 @@ def read_file(path: Path) -> dict[str, Any]:
         raise UsageError(f"the configuration cannot be read: {reason}", where=str(path)) from error
     if not isinstance(content, dict):
         raise UsageError("the configuration is no mapping of names to values", where=str(path))
-    return {str(name).replace("-", "_"): value for name, value in content.items()}
+    return _flat(_underscored(content), str(path))
+
+
+def _underscored(content: Mapping[Any, Any]) -> dict[str, Any]:
+    """The names with underscores, those inside of sections too."""
+    return {
+        str(name).replace("-", "_"): _underscored(value) if isinstance(value, dict) else value
+        for name, value in content.items()
+    }
 
 
 def _explain(error: ValidationError, layers: Sequence[Layer]) -> UsageError:
     first = error.errors()[0]
-    name = str(first["loc"][0]) if first["loc"] else ""
+    names = {name for name, _, _ in fields()}
+    section_and_name = [str(part) for part in first["loc"][:2]]
+    unknown = first["type"] == "extra_forbidden"
+    name = section_and_name[-1] if unknown or len(section_and_name) > 1 else ""
     flag = f"--{name.replace('_', '-')}"
     places = [path for path, given in layers if (name in given if name else path)]
     where = str(places[-1]) if places and places[-1] else None
-    if first["type"] == "extra_forbidden":
-        close = get_close_matches(name, RunConfig.model_fields, n=1)
+    if unknown:
+        close = get_close_matches(name, names, n=1)
         return UsageError(
             f"unknown setting {name!r}",
             where=where,

@@ -58,6 +58,21 @@ class SpeedupTarget:
             )
         return cls(number, shape)
 
+    @classmethod
+    def parse_several(cls, text: str) -> tuple[SpeedupTarget, ...]:
+        """Read `2.0`, or `2,3,4@1x128`: several speedups at one shape, the least first.
+
+        Raises:
+            UsageError: as `parse`, or one speedup is named twice.
+        """
+        numbers, at, shape = text.partition("@")
+        found = [cls.parse(f"{number.strip()}{at}{shape}") for number in numbers.split(",")]
+        if len({one.value for one in found}) < len(found):
+            raise UsageError(
+                "a speedup is named twice", where=f"{cls.flag} {text}", fix="once each"
+            )
+        return tuple(sorted(found, key=lambda one: one.value))
+
     def __str__(self) -> str:
         return f"{self.flag} {self.value:g}@{self.shape.name}"
 
@@ -151,12 +166,12 @@ class Targets:
     """What the pruned model shall reach; None is not asked for.
 
     Attributes:
-        speedup: at least so much faster than the unpruned model.
+        speedups: at least so much faster than the unpruned model, one model for each.
         latency: at most so many milliseconds.
         max_drop: metric points on `select` that may be lost at most.
     """
 
-    speedup: SpeedupTarget | None = None
+    speedups: tuple[SpeedupTarget, ...] = ()
     latency: LatencyBudget | None = None
     max_drop: float | None = None
 
@@ -168,10 +183,21 @@ class Targets:
             UsageError: one is not written as it should be; its flag is named.
         """
         return cls(
-            None if speedup is None else SpeedupTarget.parse(speedup),
+            () if speedup is None else SpeedupTarget.parse_several(speedup),
             None if latency is None else LatencyBudget.parse(latency),
             max_drop,
         )
+
+    @property
+    def speedup(self) -> SpeedupTarget | None:
+        """The first speedup that is asked for."""
+        return self.speedups[0] if self.speedups else None
+
+    def each(self) -> tuple[Targets, ...]:
+        """The targets of each model that is made."""
+        if len(self.speedups) < 2:
+            return (self,)
+        return tuple(Targets((speedup,), self.latency, self.max_drop) for speedup in self.speedups)
 
     @property
     def any(self) -> bool:

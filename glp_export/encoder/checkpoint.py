@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any
 from glp_export.core.errors import ModelError
 from glp_export.encoder.checkpoint_files import by_umask, require_checkpoint_files
 from glp_export.encoder.families import auto_class_for
+from glp_export.encoder.head import fit_head, labels_of_config, mismatched_names
+from glp_export.encoder.positions import UNLIMITED
+from glp_export.encoder.structure import compacted
 from glp_export.encoder.switches import restore_switches, switched
 from glp_export.encoder.tables import SEGMENTS, require_tables, tables_of
 from glp_export.encoder.transformers_compat import (
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 EMBEDDED = "demo"
+
+CUSTOMARY_LENGTH = 512
+"""Tokens of the longest input where neither tokenizer nor model knows a limit."""
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
@@ -164,12 +170,14 @@ def read_config(source: ModelSource) -> Any:
 def load_model(source: ModelSource, task: Task) -> PreTrainedModel:
     """Load an encoder with the head that a task needs, in fp32 on the CPU.
 
-    A head that the checkpoint lacks, or has for other labels, is initialised anew from torch's
-    current random state.
+    Where the checkpoint's head has the same labels, its rows follow their names. A head that it
+    lacks, or has for other labels, is initialised anew from torch's current random state. Of a
+    directory that lost heads or neurons it is the small module.
 
     Raises:
         ModelError: nothing there, pickled weights, a broken file, tensors missing from the
-            encoder, or an architecture without such a head.
+            encoder, an architecture without such a head, or labels of which it cannot be told
+            which are which.
     """
     import torch
     import transformers
@@ -177,6 +185,7 @@ def load_model(source: ModelSource, task: Task) -> PreTrainedModel:
     _check_directory(source)
     config = read_config(source)
     _refuse_pickle(source)
+    labels = _labels(source, config, task)
     configure(config, task)
     auto_class = getattr(transformers, auto_class_for(KINDS[task.kind].auto_class, config))
     with explained(source, "weights"), quiet_weights():
@@ -190,7 +199,20 @@ def load_model(source: ModelSource, task: Task) -> PreTrainedModel:
             **source.arguments(),
         )
     _require_encoder(source, model, loading)
-    return model
+    if KINDS[task.kind].fits_head:
+        fit_head(model, task, labels, loading, source.name)
+    return compacted(model, source.directory) if source.directory else model
+
+
+def _labels(source: ModelSource, config: Any, task: Task) -> tuple[str, ...]:
+    """The labels of a checkpoint, where the task's kind has names for its outputs."""
+    from transformers import PretrainedConfig
+
+    if not (KINDS[task.kind].named and task.labels):
+        return ()
+    with explained(source, "configuration"):
+        content, _ = PretrainedConfig.get_config_dict(source.location, **source.arguments())
+    return labels_of_config(content, config, source.name)
 
 
 def match_inputs(
@@ -208,9 +230,11 @@ def match_inputs(
     """
     tables = tables_of(model)
     require_tables(tokenizer, tables, where=where)
-    if tokenizer.model_max_length > tables.longest:
-        tokenizer.model_max_length = tables.longest
-        tokenizer.init_kwargs["model_max_length"] = tables.longest
+    limit = min(tokenizer.model_max_length, tables.longest)
+    limit = limit if limit < UNLIMITED else CUSTOMARY_LENGTH
+    if limit != tokenizer.model_max_length:
+        tokenizer.model_max_length = limit
+        tokenizer.init_kwargs["model_max_length"] = limit
     taken = inspect.signature(model.forward).parameters
     names = [name for name in tokenizer.model_input_names if name in taken]
     if tables.segments > 1 and SEGMENTS not in names:
@@ -297,9 +321,7 @@ def _require_encoder(source: ModelSource, model: PreTrainedModel, loading: Any) 
     """A head may be new, an encoder may not (a pooler belongs to the head)."""
     prefix = f"{model.base_model_prefix}."
     encoder = set(model.base_model.state_dict())
-    # Some versions of transformers add the two shapes to a mismatched name.
-    mismatched = (key if isinstance(key, str) else key[0] for key in loading["mismatched_keys"])
-    unfit = [*loading["missing_keys"], *mismatched]
+    unfit = [*loading["missing_keys"], *mismatched_names(loading)]
     names = {name.removeprefix(prefix) for name in unfit}
     lost = [name for name in names & encoder if not name.startswith("pooler.")]
     if lost:

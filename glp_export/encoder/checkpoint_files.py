@@ -22,6 +22,8 @@ SENTENCE_FILES = (
     "config_sentence_transformers.json",
     "sentence_bert_config.json",
 )
+RECORDS = ("glp/structure.json",)
+"""What stays of each layer of a checkpoint that lost heads or neurons; see `structure`."""
 LEGAL = ("LICENSE*", "LICENCE*", "NOTICE*")
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
@@ -69,7 +71,7 @@ def checkpoint_files(directory: Path) -> Iterator[Path]:
     Raises:
         ModelError: one of them is a link that leads nowhere, or in a circle.
     """
-    for name in (CONFIG, *_weights(directory), *SENTENCE_FILES):
+    for name in (CONFIG, *_weights(directory), *SENTENCE_FILES, *RECORDS):
         if _there(directory / name):
             yield Path(name)
     for name in _modules(directory):

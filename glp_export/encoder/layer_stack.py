@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from glp_export.core.errors import ModelError, UsageError
-from glp_export.encoder.families import FAMILIES, REFUSED
+from glp_export.encoder.families import FAMILIES, REFUSED, Family
 
 if TYPE_CHECKING:
     from torch import nn
@@ -83,17 +83,13 @@ def find_layer_stack(model: PreTrainedModel) -> LayerStack:
             configuration tells, or layers whose kind the installed transformers tells by their
             number alone.
     """
-    model_type = model.config.model_type
-    if model_type in REFUSED:
-        raise ModelError(REFUSED[model_type], fix="use an encoder whose layers are its own")
-    _refuse_decoder(model)
-    family = FAMILIES.get(model_type)
+    family = _family_of(model)
     if family is None:
         return _find_by_structure(model)
     if family.kinds and not hasattr(model.config, family.kinds):
         raise ModelError(
-            f"the installed transformers tells what a layer of {model_type} is by its number, so "
-            "layers that move down would compute something else",
+            f"the installed transformers tells what a layer of {model.config.model_type} is by its "
+            "number, so layers that move down would compute something else",
             fix='pip install "transformers>=5,<6", which keeps it in the configuration',
         )
     path = f"{_prefix_of_base(model)}{family.path}"
@@ -124,6 +120,19 @@ def require_removable(model: PreTrainedModel, removed: Iterable[int] | None = No
     for gone in tried if stack.num_layers > 1 else []:
         left = set(stack.check(gone))
         _shallower(model, stack, [n for n in range(stack.num_layers) if n not in left], "meta")
+
+
+def find_layer_list(model: PreTrainedModel) -> str:
+    """The path of the layer list alone, of models too whose layers cannot move.
+
+    Raises:
+        ModelError: shared layers (ALBERT), a decoder, or no list of alike layers whose length the
+            configuration tells.
+    """
+    family = _family_of(model)
+    if family is None:
+        return _find_by_structure(model).path
+    return f"{_prefix_of_base(model)}{family.path}"
 
 
 def remove_layers(model: PreTrainedModel, removed: Iterable[int]) -> PreTrainedModel:
@@ -246,6 +255,15 @@ def _traits(layer: nn.Module) -> dict[str, Any]:
             if plain and name != "training" and not name.startswith("_"):
                 traits[f"{part}.{name}".lstrip(".")] = value
     return traits
+
+
+def _family_of(model: PreTrainedModel) -> Family | None:
+    """The row of a model's family, None for one that is not listed; refuses what is no encoder."""
+    model_type = model.config.model_type
+    if model_type in REFUSED:
+        raise ModelError(REFUSED[model_type], fix="use an encoder whose layers are its own")
+    _refuse_decoder(model)
+    return FAMILIES.get(model_type)
 
 
 def _refuse_decoder(model: PreTrainedModel) -> None:

@@ -40,7 +40,7 @@ def predict(
     kind, parts, order = kind_of(model), [], []
     with torch.inference_mode():
         size = batch_size or kind.batch_size
-        for rows, batch in _batches(model, examples, tokenizer, (), size, device):
+        for rows, batch in padded_batches(model, examples, tokenizer, (), size, device):
             parts.append(_answers(kind, forward(model, batch), batch))
             order.append(rows)
     return gather(parts, order)
@@ -71,7 +71,7 @@ def predict_with_features(
     features: list[NDArray[np.float32]] = []
     with torch.inference_mode():
         size = batch_size or kind.batch_size
-        for rows, batch in _batches(model, examples, tokenizer, kind.targets, size, device):
+        for rows, batch in padded_batches(model, examples, tokenizer, kind.targets, size, device):
             inputs = {name: batch[name] for name in batch if name not in kind.targets}
             outputs = forward(model, inputs, output_hidden_states=True)
             parts.append(_answers(kind, outputs, batch))
@@ -83,7 +83,7 @@ def predict_with_features(
     return gather(parts, order), np.stack(restored) if restored[0].ndim == 1 else restored
 
 
-def _batches(
+def padded_batches(
     model: PreTrainedModel,
     examples: Dataset,
     tokenizer: PreTrainedTokenizerBase,

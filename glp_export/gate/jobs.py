@@ -11,15 +11,12 @@ from glp_export.bench import BenchmarkFile
 from glp_export.core.errors import GlpError, ModelError, ParityError, UsageError
 from glp_export.core.machine import CPU
 from glp_export.core.progress import Progress
+from glp_export.gate.accuracy import score_file
 from glp_export.gate.budget import PROVIDERS, BudgetTable
 from glp_export.gate.budget_line import BudgetLine
 from glp_export.gate.latency import check_all_latency
 from glp_export.gate.results import GateReport, LineResult, Outcome
 from glp_export.gate.session import GateSession, GateSettings
-from glp_export.workflows.artifact_jobs import score_file
-
-DATA_SETTINGS = ("task", "dataset", "train_file", "validation_file")
-"""Settings that name data, and so ask for the accuracy lines."""
 
 _CHANGED = "the files are not those that were verified"
 
@@ -103,12 +100,15 @@ def check_accuracy(session: GateSession, table: BudgetTable, line: BudgetLine) -
     """
     if reason := session.left_out(line):
         return LineResult.of_line(table.name, line, "not asked", reason=reason)
-    settings = {**session.settings.data, "device": table.device, "threads": session.threads}
-    against = session.settings.against
+    asked, against = session.settings.data, session.settings.against
+
+    def scored(artifact: Path, file: OnnxFile) -> tuple[float, int]:
+        return score_file(artifact, file, asked, provider=table.provider, threads=session.threads)
+
     with session.progress.stage(f"{table.name} accuracy"):
-        value, samples = score_file(session.layout.root, session.file(table), settings)
+        value, samples = scored(session.layout.root, session.file(table))
         if against:
-            wanted, _ = score_file(against, session.reference_file(table, against), settings)
+            wanted, _ = scored(against, session.reference_file(table, against))
         else:
             wanted = _recorded_metric(session)
     # Scores are shares of whole examples: what rounding leaves of a difference is none.

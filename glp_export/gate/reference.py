@@ -12,11 +12,19 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.artifact import EXPORTERS, ArtifactLayout, OnnxFile, export_onnx, optimise
+from glp_export.artifact import (
+    EXPORTERS,
+    ArtifactLayout,
+    OnnxFile,
+    export_onnx,
+    one_artifact,
+    optimise,
+    recorded_settings,
+    shipped_files,
+)
 from glp_export.bench import Contender, onnx_contender
 from glp_export.cache.store import Cache
 from glp_export.compress.plan import Plan
-from glp_export.config.files import read_file
 from glp_export.core.checksums import file_sha256
 from glp_export.core.errors import UsageError
 from glp_export.core.numbers import few
@@ -26,8 +34,7 @@ from glp_export.gate.budget import BudgetTable
 from glp_export.precision.fp16 import to_fp16
 from glp_export.precision.int8 import quantise, smooth
 from glp_export.precision.record import PrecisionsFile
-from glp_export.tasks import KINDS
-from glp_export.workflows.artifact_jobs import one_artifact, shipped_files
+from glp_export.tasks import KINDS, same_task
 
 logger = logging.getLogger(__name__)
 
@@ -137,9 +144,7 @@ def unpruned_reference(
 
 def _exporter(layout: ArtifactLayout) -> str:
     """The exporter that the artifact was made with, since another may write a slower graph."""
-    if not layout.run_config.is_file():
-        return "auto"
-    name = str(read_file(layout.run_config).get("exporter", "auto"))
+    name = str(recorded_settings(layout).get("exporter", "auto"))
     if name in EXPORTERS and not EXPORTERS[name].available():
         logger.warning(
             "the artifact was exported by %s, which is not installed; its unpruned model is "
@@ -160,7 +165,7 @@ def other_artifact(against: Path, layout: ArtifactLayout, own: Contender) -> Con
     """
     theirs = one_artifact(against)
     mine, other = task_of_model(layout.root), task_of_model(against)
-    if (mine.kind, mine.labels) != (other.kind, other.labels):
+    if not same_task(mine, other):
         raise UsageError(
             f"the reference is of another task: {_words(other.kind, other.labels)}",
             where=f"--against {against}",

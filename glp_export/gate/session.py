@@ -10,10 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from glp_export.artifact import OnnxFile
+from glp_export.artifact import OnnxFile, one_artifact, recorded_settings, shipped_files
 from glp_export.bench import BenchmarkFile, Contender, Workload, onnx_contender, shape_grid
 from glp_export.cache.store import Cache, default_root
-from glp_export.config.files import read_file
 from glp_export.core.errors import UsageError
 from glp_export.core.machine import CPU, is_like_this, usable_cores
 from glp_export.core.progress import Progress
@@ -24,7 +23,6 @@ from glp_export.gate.reference import other_artifact, unpruned_reference
 from glp_export.gate.results import Undecided
 from glp_export.gate.side_by_side import SideBySide
 from glp_export.tasks import KINDS
-from glp_export.workflows.artifact_jobs import one_artifact, shipped_files
 
 NO_CACHE = "none"
 
@@ -254,6 +252,5 @@ class GateSession:
         return same[-1]
 
     def _threads_of_run(self) -> int | None:
-        path = self.layout.run_config
-        threads = read_file(path).get("threads") if path.is_file() else None
+        threads = recorded_settings(self.layout).get("threads")
         return threads if isinstance(threads, int) else None

@@ -7,17 +7,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from glp_export.artifact.opened import one_artifact
 from glp_export.core.errors import HubError, UsageError
 from glp_export.core.progress import Progress
 from glp_export.publish.hub_errors import LOGIN, explained, no_bars
 from glp_export.publish.upload_files import UploadFiles
-from glp_export.workflows.artifact_jobs import one_artifact
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
-
-    from glp_export.config.run_config import RunConfig
-    from glp_export.workflows.prune_and_export import RunResult
 
 
 @dataclass(frozen=True)
@@ -88,46 +85,6 @@ def require_hub(target: Target) -> None:
         )
     if not (target.token or get_token()):
         raise HubError("the hub does not know who you are: there is no token", fix=LOGIN)
-
-
-def target_of(config: RunConfig) -> Target | None:
-    """Where a run is asked to upload what it makes; None for nowhere.
-
-    Raises:
-        UsageError: as of `require_hub`.
-        HubError: likewise.
-    """
-    if config.push_to_hub is None:
-        return None
-    target = Target(
-        repo_id=config.push_to_hub,
-        private=config.private,
-        token=config.token,
-        revision=config.hub_revision,
-        commit_message=config.commit_message,
-    )
-    require_hub(target)
-    return target
-
-
-def run_and_push(config: RunConfig) -> RunResult:
-    """Do the whole job and upload what it makes, without asking.
-
-    Raises:
-        UsageError: `yes` was not said.
-        GlpError: see `glp_export.core.errors`.
-    """
-    from glp_export.workflows.prune_and_export import prune_and_export
-
-    if not config.yes:
-        raise UsageError(
-            "nobody can be asked before the upload", where="push_to_hub", fix="add yes=True"
-        )
-    target = target_of(config)
-    result = prune_and_export(config)
-    if target:
-        push(result.output, target, Progress(), None)
-    return result
 
 
 def push(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glp_export.config.files import read_file
+from glp_export.artifact.opened import recorded_settings
 from glp_export.core.checksums import CHECKSUMS, listed_files
 from glp_export.core.errors import ModelError, ParityError
 from glp_export.core.numbers import file_size
@@ -63,7 +63,7 @@ class UploadFiles:
             names=tuple(sorted(names)),
             bytes=sum((layout.root / name).stat().st_size for name in names),
             staying=tuple(sorted(there - names)),
-            telling=_paths_told(layout.run_config),
+            telling=_paths_told(layout),
         )
 
     @property
@@ -72,10 +72,9 @@ class UploadFiles:
         return f"{len(self.names)} files, {file_size(self.bytes)}"
 
 
-def _paths_told(run_config: Path) -> tuple[str, ...]:
-    settings = read_file(run_config) if run_config.is_file() else {}
+def _paths_told(layout: ArtifactLayout) -> tuple[str, ...]:
     return tuple(
         f"--{name.replace('_', '-')} {value}"
-        for name, value in settings.items()
+        for name, value in recorded_settings(layout).items()
         if isinstance(value, str) and Path(value).is_absolute()
     )

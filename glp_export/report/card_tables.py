@@ -272,7 +272,7 @@ def _parameters(benchmark: BenchmarkFile, metric: MetricRow) -> str:
     counts = {
         row.parameters
         for row in benchmark.rows
-        if (row.contender, row.layers) == (metric.contender, metric.layers)
+        if (row.contender, row.plan_id) == (metric.contender, metric.plan_id)
     }
     return " / ".join(numbers.count(count) for count in sorted(counts)) or numbers.MISSING
 

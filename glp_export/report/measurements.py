@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from glp_export.core.numbers import layers_in_words
+
 if TYPE_CHECKING:
-    from glp_export.bench.benchmark_file import BenchmarkFile, MetricRow, Row
+    from glp_export.bench.benchmark_file import BenchmarkFile, MetricRow, OfModel, Row
 
 CONTENDERS = ("unpruned", "distilled", "pruned")
 RUNTIMES = {
@@ -55,7 +57,7 @@ def all_measurements(benchmark: BenchmarkFile, provider: str) -> list[Measuremen
     groups: dict[tuple[object, ...], dict[str, Row]] = {}
     for row in benchmark.rows:
         if row.provider == provider:
-            name = (row.contender, row.runtime, row.precision, row.variant, row.layers)
+            name = (_model(row), row.runtime, row.precision, row.variant)
             groups.setdefault(name, {})[row.shape] = row
     return sorted(map(Measurement, groups.values()), key=_place)
 
@@ -66,9 +68,19 @@ def providers(benchmark: BenchmarkFile) -> list[str]:
 
 
 def model_name(benchmark: BenchmarkFile, row: Row) -> str:
-    """`pruned`; `pruned 6` where it was measured at several depths."""
-    depths = {other.layers for other in benchmark.rows if other.contender == row.contender}
-    return row.contender if len(depths) == 1 else f"{row.contender} {row.layers}"
+    """`pruned`; `pruned 6` where several were measured, with the plan where that is not enough."""
+    models = {_model(other): other for other in benchmark.rows if other.contender == row.contender}
+    if len(models) == 1:
+        return row.contender
+    depths = [other.layers for other in models.values()]
+    own = f"{row.contender} {row.layers}"
+    return own if depths.count(row.layers) == 1 else f"{own} ({row.plan_id[:8]})"
+
+
+def model_label(benchmark: BenchmarkFile, row: OfModel) -> str:
+    """What is left of the unpruned model: `6 layers`, with heads and neurons where those went."""
+    base = benchmark.baseline.model_shape
+    return layers_in_words(row.layers) if row.model_shape is None else row.model_shape.label(base)
 
 
 def shapes(benchmark: BenchmarkFile) -> list[str]:
@@ -103,13 +115,13 @@ def shape_words(benchmark: BenchmarkFile, name: str) -> str:
 
 
 def metric_of(
-    benchmark: BenchmarkFile, contender: str, precision: str, layers: int | None = None
+    benchmark: BenchmarkFile, contender: str, precision: str, plan_id: str | None = None
 ) -> MetricRow | None:
-    """The score of a contender at a precision, if it was taken; the first of any depth."""
+    """The score of a contender at a precision, if it was taken; the first of any plan."""
     for row in benchmark.metrics:
-        if (row.contender, row.precision) == (contender, precision) and layers in (
+        if (row.contender, row.precision) == (contender, precision) and plan_id in (
             None,
-            row.layers,
+            row.plan_id,
         ):
             return row
     return None
@@ -128,11 +140,16 @@ def recommended(benchmark: BenchmarkFile) -> Measurement | None:
     return min(files, key=lambda measurement: measurement.rows[shape].p50_ms, default=None)
 
 
-def _place(measurement: Measurement) -> tuple[int, int, int, str, str]:
+def _model(row: OfModel) -> tuple[str, str, str | None]:
+    return row.contender, row.plan_id, row.rival_of
+
+
+def _place(measurement: Measurement) -> tuple[int, int, int, int, str, str]:
     row = measurement.any
     return (
         CONTENDERS.index(row.contender),
         -row.layers,
+        -row.parameters,
         list(RUNTIMES).index(row.runtime),
         "" if row.precision == "fp32" else row.precision,
         row.variant,

@@ -156,7 +156,7 @@ def short_metric(metric: str) -> str:
 
 def _score(benchmark: BenchmarkFile, measurement: Measurement) -> str:
     row = metric_of(
-        benchmark, measurement.any.contender, measurement.any.precision, measurement.any.layers
+        benchmark, measurement.any.contender, measurement.any.precision, measurement.any.plan_id
     )
     if row is None:
         return numbers.MISSING

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tokenizers import Encoding
 
 CONFIG = "config.json"
+FRONTIER = "glp/frontier.json"
 
 CPU_BATCH_TOKENS = 512
 """Tokens of a batch on a CPU. More rows gain nothing there and are padded more: 64 texts of 4 to 40
@@ -199,12 +200,10 @@ def _require_artifact(root: Path) -> None:
     """Check that there is something to open, and say what to open instead."""
     if (root / CONFIG).is_file() and (root / "onnx").is_dir():
         return
-    sweep_variants = sorted(
-        child.name for child in root.glob("*-layers") if (child / "onnx").is_dir()
-    )
+    sweep_variants = [name for name in _listed(root) if (root / name / "onnx").is_dir()]
     if sweep_variants:
         raise ModelError(
-            "this directory holds the artifacts of several depths",
+            "this directory holds several artifacts",
             where=str(root),
             fix=f"open one of them: {', '.join(str(root / name) for name in sweep_variants)}",
         )
@@ -213,6 +212,16 @@ def _require_artifact(root: Path) -> None:
         where=str(root),
         fix="give a directory that `glp-export prune-and-export` or `glp-export export` wrote",
     )
+
+
+def _listed(root: Path) -> list[str]:
+    """The artifacts that a sweep's `glp/frontier.json` lists, each once."""
+    try:
+        content = json.loads((root / FRONTIER).read_text(encoding="utf-8"))
+        found = [str(point["directory"]) for point in content["points"] if point["directory"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return list(dict.fromkeys(found))
 
 
 def _read_config(root: Path) -> dict[str, Any]:

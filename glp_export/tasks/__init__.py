@@ -17,7 +17,7 @@ from glp_export.tasks.scoring import (
     truth_of,
 )
 from glp_export.tasks.spec import DataSpec
-from glp_export.tasks.task import Task, TaskData
+from glp_export.tasks.task import Task, TaskData, same_task
 from glp_export.tasks.unlabeled import blank_labels, labels_of, read_unlabeled, with_labels
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "probability_at_most",
     "read_unlabeled",
     "require_enough",
+    "same_task",
     "score",
     "score_interval",
     "truth_of",

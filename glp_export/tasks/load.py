@@ -7,11 +7,12 @@ import hashlib
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from glp_export.core.errors import DataError, UsageError
+from glp_export.core.text import plain
 from glp_export.tasks.arrow_columns import Cells
 from glp_export.tasks.columns import columns_of, find_columns
 from glp_export.tasks.duplicates import repeats_in_words
@@ -25,7 +26,9 @@ from glp_export.tasks.kinds import (
     TaskKind,
     metric_names,
 )
+from glp_export.tasks.kinds.classification import listing
 from glp_export.tasks.kinds.units import ragged
+from glp_export.tasks.label_names import match_labels, twins
 from glp_export.tasks.labels import add_labels
 from glp_export.tasks.raw import RawData, RawSplit
 from glp_export.tasks.sources import DEMO, read_source
@@ -40,11 +43,16 @@ if TYPE_CHECKING:
 TEXT_COLUMNS = ("text", "text_pair")
 
 
-def load_task_data(spec: DataSpec) -> TaskData:
+def load_task_data(spec: DataSpec, labels: Sequence[str] = ()) -> TaskData:
     """Read, check and split the data of a task.
 
     `fit` and `select` are the training examples, `test` the validation examples. Samples and
     splits keep the proportions of the labels and depend on nothing but the data and the seed.
+
+    Args:
+        spec: what the user named.
+        labels: of a model that is to answer, in the order of its ids: where the data has the same
+            labels in another order or letter case, they take these ids.
 
     Raises:
         UsageError: flags that contradict each other, an unknown name, a metric that does not fit.
@@ -55,7 +63,7 @@ def load_task_data(spec: DataSpec) -> TaskData:
     glue = GLUE_TASKS.get(spec.task or "")
     with quiet_datasets():
         raw = read_source(spec, glue)
-        reading = _understand(raw, spec, glue)
+        reading = _understand(raw, spec, glue, labels)
         fit, select = _training_splits(raw.train, reading, spec)
         data = TaskData(
             task=reading.task,
@@ -69,7 +77,16 @@ def load_task_data(spec: DataSpec) -> TaskData:
             hub=raw.hub,
         )
         notes = repeats_in_words(data.fit, data.select, {"test": data.test, **data.other_tests})
-        return replace(data, checksum=_checksum(data), notes=notes)
+        return replace(data, checksum=_checksum(data), notes=(*_twins_in_words(data.task), *notes))
+
+
+def _twins_in_words(task: Task) -> tuple[str, ...]:
+    """What a user should know of labels that look like one."""
+    return tuple(
+        f"{listing([plain(name) for name in group])} differ in letter case or spaces alone, and "
+        "are taken for different labels"
+        for group in twins(task.labels)
+    )
 
 
 def require_enough(data: TaskData, batch_size: int) -> None:
@@ -128,17 +145,32 @@ def _suggestion(name: str, known: Collection[str]) -> str:
     return f"did you mean {' or '.join(close)}? {choice}" if close else choice
 
 
-def _understand(raw: RawData, spec: DataSpec, glue: GlueTask | None) -> _Reading:
+def _understand(
+    raw: RawData, spec: DataSpec, glue: GlueTask | None, labels: Sequence[str]
+) -> _Reading:
     text = spec.text_columns or (glue.text_columns if glue else ())
     label = spec.label_column or (glue.label_column if glue else None)
     kind, columns = _recognised(raw.train, text, label, spec.kind or (glue.kind if glue else None))
     column = _label_column(raw.train, columns.label)
-    reader = kind.reader(column, glue.labels if glue else ())
+    known = glue.labels if glue else ()
+    reader = _ordered(kind.reader(column, known), labels or known)
     usual = glue.metric if glue and glue.kind == kind.name else kind.metric_for(reader.labels)
     metric = spec.metric or usual
     task = Task(raw.name, kind.name, columns.text, columns.label, reader.labels, metric)
     _check_metric(task)
     return _Reading(task, kind, reader)
+
+
+def _ordered(reader: LabelReader, known: Sequence[str]) -> LabelReader:
+    """A reader with ids in a known order, where its labels are the same ones."""
+    match = match_labels(known, reader.labels)
+    if not reader.labels or match.verdict != "same":
+        return reader
+    by_id = dict(zip(match.rows, reader.labels, strict=True))
+    ordered: LabelReader = replace(
+        cast(Any, reader), labels=tuple(by_id[index] for index in range(len(by_id)))
+    )
+    return ordered
 
 
 def _recognised(

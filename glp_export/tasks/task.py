@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from glp_export.tasks.label_names import match_labels
+
 if TYPE_CHECKING:
     from datasets import Dataset
 
@@ -44,6 +46,13 @@ class Task:
     def id2label(self) -> dict[int, str]:
         """Id to label, as a model's configuration wants it."""
         return dict(enumerate(self.labels))
+
+
+def same_task(one: Task, other: Task) -> bool:
+    """Whether two tasks are of one kind and have the same labels, in any order and letter case."""
+    if one.kind != other.kind:
+        return False
+    return match_labels(one.labels, other.labels).verdict == "same"
 
 
 @dataclass(frozen=True)

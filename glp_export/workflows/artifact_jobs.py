@@ -8,30 +8,28 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 
 from glp_export.artifact import (
-    VARIANTS,
     ArtifactLayout,
-    OnnxFile,
     ParityReport,
     StoredInputs,
     check_parity,
-    describe,
-    open_session,
-    predict_onnx,
+    finished_artifact,
+    one_artifact,
+    shipped_files,
 )
+from glp_export.artifact.opened import trusted_settings
 from glp_export.artifact.served_text import check_served_texts
-from glp_export.bench import BenchmarkFile, Frontier
+from glp_export.bench import BenchmarkFile
+from glp_export.bench.contenders import longest_input
 from glp_export.compress.compressors.layers.layer_file import read_layer_file
 from glp_export.compress.compressors.layers.published import PREFIX, published_plan
 from glp_export.compress.plan import Plan
-from glp_export.config.files import read_file, resolve
+from glp_export.config.files import resolve
 from glp_export.config.run_config import RunConfig
-from glp_export.core.errors import ModelError, UsageError
-from glp_export.core.numbers import few
 from glp_export.core.progress import Progress
 from glp_export.encoder import (
     DistillSettings,
@@ -40,17 +38,20 @@ from glp_export.encoder import (
     infer_kind,
     load_tokenizer,
     random_init_reference,
+    random_rows,
     task_of_model,
 )
+from glp_export.gate.accuracy import DATA_SETTINGS
 from glp_export.precision.record import PrecisionsFile
 from glp_export.precision.selection import ALWAYS, Wanted
 from glp_export.report import artifact_view, plan_view
-from glp_export.tasks import count_examples, encode, load_task_data, score, truth_of
+from glp_export.tasks import encode, load_task_data
 from glp_export.workflows.context import (
     ExecutionContext,
     data_spec,
-    execution_without_data,
-    length_of,
+    execution_context,
+    on_device,
+    with_length,
 )
 from glp_export.workflows.stages.benchmark import time_contenders
 from glp_export.workflows.stages.export import Exported, LowerPrecision, export_contender
@@ -58,12 +59,15 @@ from glp_export.workflows.stages.precision import add_precisions
 from glp_export.workflows.stages.precision_job import CalibrationData
 from glp_export.workflows.stages.training import Trained
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
 
 def verify(artifact: Path, settings: Mapping[str, Any], progress: Progress) -> ParityReport:
     """Check an artifact's checksums, its tokenizer on texts, and every ONNX file.
 
-    The rows are the test set of the run that made it, unless `settings` name other data. An
-    artifact that was made without data has inputs stored, with what PyTorch computed of them.
+    The rows are the test set of the data that `settings` name; without any, random tokens. What
+    was exported without data has inputs stored, with what PyTorch computed of them.
 
     Raises:
         DataError: the data cannot be read.
@@ -72,48 +76,50 @@ def verify(artifact: Path, settings: Mapping[str, Any], progress: Progress) -> P
     layout = one_artifact(artifact)
     layout.verify_checksums()
     config = _config(layout, settings)
-    if not _names_data(config):
+    if not (_has_data(config) or layout.plan.is_file()):
         return _verify_alone(layout, config, progress)
     execution, trained = _pruned(layout, config)
     with progress.stage("verify"):
-        check_served_texts(
-            layout.root, trained.tokenizer, max_length=length_of(config, trained.tokenizer)
-        )
+        _check_texts(layout, config, trained.tokenizer)
         return check_parity(
             shipped_files(layout),
             artifact,
             trained.test,
             trained.tokenizer,
             auto_class=execution.kind.auto_class,
-            max_length=length_of(config, trained.tokenizer),
+            max_length=min(execution.max_length, trained.tokenizer.model_max_length),
             threads=execution.threads,
             provider=execution.provider,
-            atol=config.atol,
-            rtol=config.rtol,
+            atol=execution.export.atol,
+            rtol=execution.export.rtol,
         )
-
-
-def _names_data(config: RunConfig) -> bool:
-    return any((config.task, config.dataset, config.train_file, config.validation_file))
 
 
 def _verify_alone(layout: ArtifactLayout, config: RunConfig, progress: Progress) -> ParityReport:
     """Hold the files against the stored inputs, and the tokenizer against transformers'."""
-    task = task_of_model(layout.root)
-    execution = execution_without_data(config, task)
     tokenizer = load_tokenizer(ModelSource(str(layout.root), offline=True))
+    device, precisions = on_device(config.machine, config.precision)
+    execution = execution_context(config, task_of_model(layout.root), device, precisions)
     with progress.stage("verify"):
-        check_served_texts(layout.root, tokenizer, max_length=length_of(config, tokenizer))
+        _check_texts(layout, config, tokenizer)
         return StoredInputs.load(layout.parity_inputs).check(
             shipped_files(layout), provider=execution.provider, threads=execution.threads
         )
+
+
+def _check_texts(
+    layout: ArtifactLayout, config: RunConfig, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    length = min(config.data.max_length, tokenizer.model_max_length)
+    check_served_texts(layout.root, tokenizer, max_length=length)
 
 
 def benchmark(artifact: Path, settings: Mapping[str, Any], progress: Progress) -> BenchmarkFile:
     """Measure an artifact on this machine.
 
     The unpruned model is rebuilt from the artifact's configuration with random weights: latency
-    does not depend on them. Accuracies are those that the artifact was made with.
+    does not depend on them. Accuracies are those that the artifact was made with. The task's own
+    lengths are measured on data that `settings` name; without any, the fixed shapes alone.
 
     Raises:
         GlpError: see `glp_export.core.errors`.
@@ -138,40 +144,9 @@ def benchmark(artifact: Path, settings: Mapping[str, Any], progress: Progress) -
         exported = export_contender(execution, unpruned, own, work, progress)
         exported = add_precisions(execution, exported, own, work, _any_rows(unpruned), progress)
         metrics = [row for row in before.metrics if row.contender != "distilled"]
-        return time_contenders(execution, [exported, ours], metrics, progress).file
-
-
-def score_file(artifact: Path, file: OnnxFile, settings: Mapping[str, Any]) -> tuple[float, int]:
-    """The task's metric of one of an artifact's files on the test split of its data.
-
-    Args:
-        artifact: its tokenizer encodes the data.
-        file: what answers.
-        settings: as of `verify`; they may name other data.
-
-    Returns:
-        The metric, and the number of examples.
-
-    Raises:
-        DataError: the data cannot be read.
-        UsageError: it is data of another task.
-    """
-    layout = one_artifact(artifact)
-    execution, pruned = _pruned(layout, _config(layout, settings))
-    own = task_of_model(artifact)
-    if (execution.task.kind, execution.task.labels) != (own.kind, own.labels):
-        raise UsageError(
-            f"the data is of another task: its labels are {few(execution.task.labels) or 'none'}",
-            where="--dataset",
-            fix=f"give data with the artifact's labels: {few(own.labels) or 'none'}",
-        )
-    session = open_session(file.path, provider=execution.provider, threads=execution.threads)
-    kind = execution.kind
-    predictions = predict_onnx(
-        session, pruned.test, pruned.tokenizer, read=kind.read, batch_size=kind.batch_size
-    )
-    truth = truth_of(execution.task, pruned.test)
-    return score(execution.task, predictions, truth), count_examples(execution.task, truth)
+        return time_contenders(
+            execution, [exported, ours], metrics, progress, own_lengths=_has_data(config)
+        ).file
 
 
 def inspect(path: Path) -> tuple[RenderableType, Any]:
@@ -184,7 +159,7 @@ def inspect(path: Path) -> tuple[RenderableType, Any]:
     if name.startswith(PREFIX):
         plan = published_plan(name)
     elif path.is_dir():
-        layout = _finished(path)
+        layout = finished_artifact(path)
         content = {
             "files": {str(file.relative_to(path)): file.stat().st_size for file in layout.files()},
             **{file.stem: json.loads(file.read_text()) for file in _told(layout)},
@@ -204,53 +179,42 @@ def _told(layout: ArtifactLayout) -> tuple[Path, ...]:
     return tuple(file for file in known if file.is_file())
 
 
-def one_artifact(artifact: Path) -> ArtifactLayout:
-    """The layout of a finished artifact.
-
-    Raises:
-        ModelError: it is none.
-        UsageError: it is a ladder, which holds several.
-    """
-    layout = _finished(artifact)
-    if layout.frontier.is_file():
-        points = Frontier.load(layout.frontier).points
-        sweep_variants = ", ".join(str(artifact / p.directory) for p in points if p.directory)
-        raise UsageError(
-            "this directory holds the artifacts of several depths",
-            where=str(artifact),
-            fix=f"name one of them: {sweep_variants}",
-        )
-    return layout
-
-
-def _finished(artifact: Path) -> ArtifactLayout:
-    layout = ArtifactLayout(artifact)
-    if not layout.checksums.is_file():
-        raise ModelError(
-            "this is no artifact of glp-export: it has no glp/SHA256SUMS",
-            where=str(artifact),
-            fix="give a directory that prune-and-export wrote",
-        )
-    return layout
-
-
 def _config(layout: ArtifactLayout, settings: Mapping[str, Any]) -> RunConfig:
-    """The configuration that the artifact was made with, under what is asked for now."""
-    data = ("task", "dataset", "train_file", "validation_file")
-    kept = read_file(layout.run_config)
-    if any(name in settings for name in data):
-        kept = {name: value for name, value in kept.items() if name not in data}
+    """What is asked for now, over what the artifact recorded and may be trusted with.
+
+    A path, a data set or code that the artifact names is not touched: it may be a stranger's.
+    """
+    kept = trusted_settings(layout)
+    if _names_data(settings):
+        kept.pop("task", None)
     return resolve({**kept, **settings})
 
 
+def _names_data(settings: Mapping[str, Any]) -> bool:
+    return any(settings.get(name) for name in DATA_SETTINGS)
+
+
 def _pruned(layout: ArtifactLayout, config: RunConfig) -> tuple[ExecutionContext, Trained]:
-    """The artifact as a contender, with the test rows of its data."""
-    tokenizer = load_tokenizer(ModelSource(str(layout.root), offline=True))
-    data = load_task_data(data_spec(config))
-    task = infer_kind(data.task, ModelSource(str(layout.root), offline=True))
-    execution = execution_without_data(config, task)
-    test = encode(data.test, task, tokenizer, length_of(config, tokenizer))
-    return execution, Trained("pruned", str(layout.root), layout.root, tokenizer, test)
+    """The artifact as a contender, with the test rows of the data, or random ones without any."""
+    source = ModelSource(str(layout.root), offline=True)
+    tokenizer = load_tokenizer(source)
+    own, data = task_of_model(layout.root), None
+    if _has_data(config):
+        spec = data_spec(config.data, config.model, config.training.seed)
+        data = load_task_data(spec, own.labels)
+    task = infer_kind(data.task, source) if data else own
+    device, precisions = on_device(config.machine, config.precision)
+    execution = execution_context(with_length(config, tokenizer), task, device, precisions)
+    if data:
+        rows = encode(data.test, task, tokenizer, execution.max_length)
+    else:
+        longest = min(execution.max_length, longest_input(layout.root))
+        rows = random_rows(tokenizer, longest, config.training.seed)
+    return execution, Trained("pruned", str(layout.root), layout.root, tokenizer, rows)
+
+
+def _has_data(config: RunConfig) -> bool:
+    return _names_data({name: getattr(config.data, name) for name in DATA_SETTINGS})
 
 
 def _any_rows(reference: Trained) -> CalibrationData:
@@ -267,19 +231,3 @@ def _exported(layout: ArtifactLayout, pruned: Trained, report: ParityReport) -> 
     by_name = {entry.file: entry for entry in entries}
     lower = tuple(LowerPrecision(f, by_name[f.variant]) for f in files if f.variant in by_name)
     return Exported(pruned, single[0], single[-1], report, lower, entries)
-
-
-def shipped_files(layout: ArtifactLayout) -> list[OnnxFile]:
-    """The artifact's ONNX files, the plain one first."""
-    known = {}
-    if layout.parity.is_file():
-        report = ParityReport.from_json(layout.parity.read_text())
-        known = {file.variant: file.optimisation for file in report.files}
-    return [
-        describe(
-            path,
-            precision=VARIANTS[name].precision,
-            optimisation=known.get(path.name, "none"),
-        )
-        for name, path in layout.shipped().items()
-    ]

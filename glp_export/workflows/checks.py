@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from glp_export.artifact.exporters import EXPORTERS
 from glp_export.bench.contenders import PYTORCH
+from glp_export.compress.compressors import COMPRESSORS
 from glp_export.compress.compressors.layers.strategies import STRATEGIES
 from glp_export.compress.search.workers import WORKERS
 from glp_export.config.run_config import RunConfig
@@ -22,18 +23,19 @@ def require_choices(config: RunConfig) -> None:
         UsageError: there is no such name, or no model.
     """
     choices: tuple[tuple[str, str, Collection[str]], ...] = (
-        ("--search", config.search, STRATEGIES),
-        ("--recover", config.recover, RECOVERIES),
-        ("--workers", config.workers, WORKERS),
-        ("--exporter", config.exporter, ("auto", *EXPORTERS)),
-        *(("--int8", name, RECIPES) for name in config.int8),
-        *(("--pytorch", name, PYTORCH) for name in config.pytorch),
+        ("--search", config.compress.search, STRATEGIES),
+        ("--compress", config.compress.compress, ("auto", "layers", *COMPRESSORS)),
+        ("--recover", config.training.recover, RECOVERIES),
+        ("--workers", config.compress.workers, WORKERS),
+        ("--exporter", config.export.exporter, ("auto", *EXPORTERS)),
+        *(("--int8", name, RECIPES) for name in config.precision.int8),
+        *(("--pytorch", name, PYTORCH) for name in config.benchmark.pytorch),
     )
     for flag, value, table in choices:
         if value not in table:
             raise UsageError(f"there is no {flag} {value}", fix=f"choose from {', '.join(table)}")
-    WORKERS[config.workers].require()
-    if not config.model:
+    WORKERS[config.compress.workers].require()
+    if not config.model.model:
         raise UsageError(
             "no model was named",
             where="--model",
@@ -41,15 +43,15 @@ def require_choices(config: RunConfig) -> None:
         )
 
 
-def require_labels(config: RunConfig, task: Task) -> None:
+def require_labels(recover: str, task: Task) -> None:
     """Check that a recovery by labels has some to learn.
 
     Raises:
         UsageError: labels of this kind of task teach nothing.
     """
-    if KINDS[task.kind].loss is None and not RECOVERIES[config.recover].inherits:
+    if KINDS[task.kind].loss is None and not RECOVERIES[recover].inherits:
         raise UsageError(
             f"{task.kind} has no labels to fine-tune on: a model learns it from its teacher",
-            where=f"--recover {config.recover}",
+            where=f"--recover {recover}",
             fix="leave it away, or say --recover distill",
         )

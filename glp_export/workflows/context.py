@@ -8,8 +8,20 @@ from typing import TYPE_CHECKING
 
 from glp_export.artifact.exporters import ExporterChoice, resolve_exporter
 from glp_export.compress.compressors.layers.strategies import Problem
-from glp_export.config.run_config import AUTO_LENGTH, RunConfig
+from glp_export.config.run_config import RunConfig
+from glp_export.config.sections import (
+    BenchmarkOptions,
+    CompressOptions,
+    DataOptions,
+    ExportOptions,
+    MachineOptions,
+    ModelOptions,
+    PrecisionOptions,
+    TrainingOptions,
+)
+from glp_export.config.targets import Targets
 from glp_export.core.machine import provider_for, resolve_device, usable_cores
+from glp_export.core.shape import ModelShape
 from glp_export.encoder import (
     DistillSettings,
     LayerStack,
@@ -23,7 +35,7 @@ from glp_export.encoder import (
     match_inputs,
     require_removable,
 )
-from glp_export.encoder.positions import UNLIMITED
+from glp_export.encoder.sublayers import shape_of
 from glp_export.precision.selection import Wanted, wanted_precisions
 from glp_export.tasks import (
     KINDS,
@@ -44,24 +56,28 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-CUSTOMARY_LENGTH = 512
-
-
 @dataclass(frozen=True)
 class ExecutionContext:
-    """What exporting and measuring need to know: the wishes, the task and the machine.
+    """What exporting and measuring need to know: their options, the task and the machine.
 
     Attributes:
         device: `cpu` or `cuda`.
         threads: of PyTorch and of ONNX Runtime.
         precisions: that are made beside fp32.
+        max_length: longest input in tokens.
+        seed: of the order in which contenders are timed, and of random inputs.
     """
 
-    config: RunConfig
     task: Task
     device: str
     threads: int
     precisions: Wanted
+    export: ExportOptions
+    precision: PrecisionOptions
+    benchmark: BenchmarkOptions
+    targets: Targets
+    max_length: int
+    seed: int
 
     @property
     def kind(self) -> TaskKind:
@@ -83,7 +99,8 @@ class RunContext:
     """Everything that is known before the first training.
 
     Attributes:
-        execution: the wishes, the task and the machine.
+        config: what the run is asked to do.
+        execution: what exporting and measuring need.
         source: the model to prune.
         stack: its layers.
         depths: layers of each model that is made, deepest first; () where a
@@ -97,10 +114,12 @@ class RunContext:
         final: how every contender is trained in the end.
         candidate: how a candidate of the search is trained.
         model_checksum: of a local model, None for one on the hub.
+        base_shape: the heads, neurons and vocabulary of the model to prune.
         exporter: the one that is used.
         deepest: the most layers that may stay, where a target of speed says so.
     """
 
+    config: RunConfig
     execution: ExecutionContext
     data: TaskData
     source: ModelSource
@@ -117,22 +136,18 @@ class RunContext:
     candidate: TrainSettings
     distillation: DistillSettings
     model_checksum: str | None
+    base_shape: ModelShape
     exporter: ExporterChoice
     deepest: int | None = None
 
     @property
-    def config(self) -> RunConfig:
-        """What the run is asked to do."""
-        return self.execution.config
-
-    @property
     def max_length(self) -> int:
         """The longest input in tokens that this model and run take."""
-        return length_of(self.config, self.tokenizer)
+        return min(self.config.data.max_length, self.tokenizer.model_max_length)
 
     def pretrained(self) -> PreTrainedModel:
         """Load the unpruned encoder; a new head is the same every time."""
-        return load_seeded(self.source, self.data, self.config.seed)
+        return load_seeded(self.source, self.data, self.config.training.seed)
 
 
 def make_context(config: RunConfig) -> RunContext:
@@ -147,76 +162,100 @@ def make_context(config: RunConfig) -> RunContext:
     from datasets import concatenate_datasets
 
     require_choices(config)
-    device = resolve_device(config.device)
-    wanted_precisions(config.precision, device)  # refused before anything is read
-    data = load_task_data(data_spec(config))
-    require_enough(data, config.batch_size)
-    source = model_source(config, str(config.model))
+    device, precisions = on_device(config.machine, config.precision)
+    training = config.training
+    data = load_task_data(data_spec(config.data, config.model, training.seed))
+    require_enough(data, training.batch_size)
+    source = model_source(config.model, str(config.model.model))
     data = replace(data, task=infer_kind(data.task, source))
-    require_labels(config, data.task)
+    require_labels(training.recover, data.task)
     tokenizer = load_tokenizer(source)
-    model = load_seeded(source, data, config.seed)
+    model = load_seeded(source, data, training.seed)
     match_inputs(tokenizer, model, where=source.name)
-    if config.plan is None:
-        require_removable(model)
+    config = with_length(config, tokenizer)
     stack = find_layer_stack(model)
-    exporter = resolve_exporter(config.exporter, model.config, KINDS[data.task.kind].export_task)
-    final = _train_settings(config, model, device)
-    fit, select = (_encode(config, data, tokenizer, part) for part in (data.fit, data.select))
+    if config.compress.plan is None:
+        require_removable(model)
+    exporter = resolve_exporter(
+        config.export.exporter, model.config, KINDS[data.task.kind].export_task
+    )
+    config = config.updated(exporter=exporter.exporter.name)
+    final = _train_settings(training, model, device)
+    fit, select, test = (
+        encode(part, data.task, tokenizer, config.data.max_length)
+        for part in (data.fit, data.select, data.test)
+    )
     return RunContext(
-        execution=execution_without_data(with_exporter(config, exporter), data.task),
+        config=config,
+        execution=execution_context(config, data.task, device, precisions),
         data=data,
         source=source,
         tokenizer=tokenizer,
         stack=stack,
-        depths=wanted_depths(config, stack),
-        problem=_problem(config, stack),
-        fit=_first(fit, config.max_search_samples),
+        depths=wanted_depths(config.compress, stack),
+        problem=_problem(config.compress, stack),
+        fit=_first(fit, config.compress.max_search_samples),
         select=select,
         train=concatenate_datasets([fit, select]),
-        test=_encode(config, data, tokenizer, data.test),
-        unlabeled=read_unlabeled(config.unlabeled, data.task) if config.unlabeled else None,
+        test=test,
+        unlabeled=read_unlabeled(config.data.unlabeled, data.task)
+        if config.data.unlabeled
+        else None,
         final=final,
-        candidate=replace(final, epochs=config.search_epochs or config.epochs),
+        candidate=replace(final, epochs=config.compress.search_epochs or training.epochs),
         distillation=DistillSettings(
-            config.temperature, config.distill_weight, config.distill_rate
+            training.temperature, training.distill_weight, training.distill_rate
         ),
         model_checksum=checksum(source),
+        base_shape=shape_of(model),
         exporter=exporter,
     )
 
 
-def _problem(config: RunConfig, stack: LayerStack) -> Problem:
+def _problem(options: CompressOptions, stack: LayerStack) -> Problem:
     return Problem(
         layers=stack.removable,
-        cuts=most_cuts(config, stack),
-        seeds=config.seeds,
-        judged=judged_cuts(config, stack),
+        cuts=most_cuts(options, stack),
+        seeds=options.seeds,
+        judged=judged_cuts(options, stack),
     )
 
 
-def execution_without_data(config: RunConfig, task: Task) -> ExecutionContext:
-    """Take a place on this machine: its device, and as many threads as may be used.
-
-    Libraries size their thread pools by the host, not by what the process may use, so they are
-    told.
+def on_device(machine: MachineOptions, precision: PrecisionOptions) -> tuple[str, Wanted]:
+    """The device of a run, and the precisions that it makes there.
 
     Raises:
         DeviceError: the device asked for is not there.
+        UsageError: there is no such precision, or it makes no sense on the device.
+    """
+    device = resolve_device(machine.device)
+    return device, wanted_precisions(precision.precision, device)
+
+
+def execution_context(
+    config: RunConfig, task: Task, device: str, precisions: Wanted
+) -> ExecutionContext:
+    """What exporting and measuring need, on a device that was found; PyTorch gets its threads.
+
+    Libraries size their thread pools by the host, not by what the process may use, so they are
+    told.
     """
     import torch
 
-    threads = config.threads or usable_cores()
+    threads = config.machine.threads or usable_cores()
     torch.set_num_threads(threads)
-    device = resolve_device(config.device)
     return ExecutionContext(
-        config, task, device, threads, wanted_precisions(config.precision, device)
+        task=task,
+        device=device,
+        threads=threads,
+        precisions=precisions,
+        export=config.export,
+        precision=config.precision,
+        benchmark=config.benchmark,
+        targets=config.targets,
+        max_length=config.data.max_length,
+        seed=config.training.seed,
     )
-
-
-def with_exporter(config: RunConfig, choice: ExporterChoice) -> RunConfig:
-    """The configuration with the exporter that is used, so that `run.yaml` has its name."""
-    return config.model_copy(update={"exporter": choice.exporter.name})
 
 
 def load_seeded(source: ModelSource, data: TaskData, seed: int) -> PreTrainedModel:
@@ -227,59 +266,53 @@ def load_seeded(source: ModelSource, data: TaskData, seed: int) -> PreTrainedMod
     return load_model(source, data.task)
 
 
-def model_source(config: RunConfig, name: str) -> ModelSource:
+def model_source(options: ModelOptions, name: str) -> ModelSource:
     """Where a model of that name is fetched from, in this run."""
     return ModelSource(
         name=name,
-        revision=config.revision if name == config.model else None,
-        cache_dir=config.cache_dir,
-        token=config.token,
-        offline=config.offline,
-        trust_remote_code=config.trust_remote_code,
+        revision=options.revision if name == options.model else None,
+        cache_dir=options.cache_dir,
+        token=options.token,
+        offline=options.offline,
+        trust_remote_code=options.trust_remote_code,
     )
 
 
-def data_spec(config: RunConfig) -> DataSpec:
-    """The data that a configuration names."""
+def data_spec(data: DataOptions, model: ModelOptions, seed: int) -> DataSpec:
+    """The data that a configuration names; it is fetched as the model is."""
     return DataSpec(
-        task=config.task,
-        dataset=config.dataset,
-        dataset_config=config.dataset_config,
-        train_file=_text(config.train_file),
-        validation_file=_text(config.validation_file),
-        text_columns=config.text_columns,
-        label_column=config.label_column,
-        metric=config.metric,
-        kind=config.kind,
-        select_fraction=config.select_fraction,
-        max_train_samples=config.max_train_samples,
-        max_select_samples=config.max_select_samples,
-        max_test_samples=config.max_test_samples,
-        seed=config.seed,
-        offline=config.offline,
-        cache_dir=config.cache_dir,
-        token=config.token,
-        trust_remote_code=config.trust_remote_code,
+        task=data.task,
+        dataset=data.dataset,
+        dataset_config=data.dataset_config,
+        train_file=_text(data.train_file),
+        validation_file=_text(data.validation_file),
+        text_columns=data.text_columns,
+        label_column=data.label_column,
+        metric=data.metric,
+        kind=data.kind,
+        select_fraction=data.select_fraction,
+        max_train_samples=data.max_train_samples,
+        max_select_samples=data.max_select_samples,
+        max_test_samples=data.max_test_samples,
+        seed=seed,
+        offline=model.offline,
+        cache_dir=model.cache_dir,
+        token=model.token,
+        trust_remote_code=model.trust_remote_code,
     )
 
 
-def length_of(config: RunConfig, tokenizer: PreTrainedTokenizerBase) -> int:
-    """The longest input in tokens: what a tokenizer that is matched to its model takes, or less.
-
-    A tokenizer and a model that both know no limit get the customary 512.
-    """
-    own = int(tokenizer.model_max_length)
-    if config.max_length != AUTO_LENGTH:
-        return min(int(config.max_length), own)
-    return own if own < UNLIMITED else CUSTOMARY_LENGTH
+def with_length(config: RunConfig, tokenizer: PreTrainedTokenizerBase) -> RunConfig:
+    """The configuration with the longest input in tokens that a matched tokenizer makes."""
+    return config.updated(max_length=min(config.data.max_length, tokenizer.model_max_length))
 
 
-def _train_settings(config: RunConfig, model: PreTrainedModel, device: str) -> TrainSettings:
+def _train_settings(options: TrainingOptions, model: PreTrainedModel, device: str) -> TrainSettings:
     return TrainSettings(
-        epochs=config.epochs,
-        learning_rate=config.learning_rate or learning_rate_for(model.config.hidden_size),
-        batch_size=config.batch_size,
-        seed=config.seed,
+        epochs=options.epochs,
+        learning_rate=options.learning_rate or learning_rate_for(model.config.hidden_size),
+        batch_size=options.batch_size,
+        seed=options.seed,
         device=device,
     )
 
@@ -290,12 +323,6 @@ def learning_rate_for(hidden_size: int) -> float:
     It grows as the square of the width shrinks and stops at 5e-4.
     """
     return float(f"{min(5e-4, 2e-5 * max(1.0, 768 / hidden_size) ** 2):.1g}")
-
-
-def _encode(
-    config: RunConfig, data: TaskData, tokenizer: PreTrainedTokenizerBase, part: Dataset
-) -> Dataset:
-    return encode(part, data.task, tokenizer, length_of(config, tokenizer))
 
 
 def _first(examples: Dataset, count: int | None) -> Dataset:

@@ -1,4 +1,4 @@
-"""How many layers the models of a run keep: one depth, several, or a ladder of them.
+"""How many layers the models of a run keep: one depth, several, or a sweep of them.
 
 The order of removal is nested, so one search that goes to the shallowest serves every depth.
 """
@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 from glp_export.compress.compressors.layers.strategies import STRATEGIES
 from glp_export.compress.plan import Plan
-from glp_export.config.run_config import RunConfig
+from glp_export.config.sections import CompressOptions
 from glp_export.core.errors import UsageError
 from glp_export.encoder import LayerStack
 
 
-def wanted_depths(config: RunConfig, stack: LayerStack) -> tuple[int, ...]:
+def wanted_depths(options: CompressOptions, stack: LayerStack) -> tuple[int, ...]:
     """The depths that are asked for, deepest first, each once.
 
     Without a wish it is half of the layers that may go; () with a plan, whose whole order counts
@@ -24,48 +24,48 @@ def wanted_depths(config: RunConfig, stack: LayerStack) -> tuple[int, ...]:
         UsageError: the stack cannot have one of the depths, or the search serves one depth only.
     """
     total = stack.num_layers
-    if config.ladder:
-        depths, flag = sweep_depths(stack), "--ladder"
-    elif config.depths is not None:
-        depths, flag = config.depths, "--depths"
-    elif config.prune is not None:
-        depths, flag = (total - config.prune,), "--prune"
-    elif config.depth is not None:
-        depths, flag = (config.depth,), "--depth"
-    elif config.plan or config.targets.any:
+    if options.sweep:
+        depths, flag = sweep_depths(stack), "--sweep"
+    elif options.depths is not None:
+        depths, flag = options.depths, "--depths"
+    elif options.prune is not None:
+        depths, flag = (total - options.prune,), "--prune"
+    elif options.depth is not None:
+        depths, flag = (options.depth,), "--depth"
+    elif options.plan or options.targets.any:
         return ()
     else:
         return (total - len(stack.removable) // 2,)
     for depth in depths:
         _require_possible(stack, depth, flag)
-    if not config.plan:
-        _require_nested(config.search, depths, flag)
+    if not options.plan:
+        _require_nested(options.search, depths, flag)
     return tuple(sorted(set(depths), reverse=True))
 
 
-def most_cuts(config: RunConfig, stack: LayerStack) -> int:
+def most_cuts(options: CompressOptions, stack: LayerStack) -> int:
     """How many layers a search may have to choose; 0 with a plan that is taken whole.
 
     Raises:
         UsageError: as `wanted_depths`, or no layer can go.
     """
-    depths = wanted_depths(config, stack)
+    depths = wanted_depths(options, stack)
     if depths:
         return stack.num_layers - min(depths)
-    if config.plan:
+    if options.plan:
         return 0
     most = _most(stack)
     _require_possible(stack, stack.num_layers - max(1, most), "a target")
     return most
 
 
-def judged_cuts(config: RunConfig, stack: LayerStack) -> int:
+def judged_cuts(options: CompressOptions, stack: LayerStack) -> int:
     """How many layers are gone where whole orders of removal are compared.
 
     All of one depth; of several the middle one; half of the layers that may go, where targets leave
     the depth open. An order that is judged by its last layers alone would be a poor one before.
     """
-    depths = wanted_depths(config, stack)
+    depths = wanted_depths(options, stack)
     if depths:
         return stack.num_layers - depths[len(depths) // 2]
     return max(1, len(stack.removable) // 2)

@@ -61,11 +61,13 @@ class Estimate:
 def estimate_run(context: RunContext) -> Estimate:
     """Train the unpruned model for a few steps and reckon from there."""
     depths = context.depths or (context.stack.num_layers,)  # a plan that was not read yet
-    searched = not context.config.plan
+    searched = not context.config.compress.plan
     search_cost = (
-        STRATEGIES[context.config.search].search_cost(context.problem) if searched else SearchCost()
+        STRATEGIES[context.config.compress.search].search_cost(context.problem)
+        if searched
+        else SearchCost()
     )
-    rivals = {"none": (), "student": depths}.get(context.config.distilled, depths[-1:])
+    rivals = {"none": (), "student": depths}.get(context.config.training.distilled, depths[-1:])
     teacher = () if context.execution.kind.loss is None else (context.stack.num_layers,)
     final = (*teacher, *depths, *rivals)
     whole = round(len(context.fit) * context.candidate.epochs)
@@ -80,7 +82,9 @@ def estimate_run(context: RunContext) -> Estimate:
     return Estimate(
         model=context.source.name,
         task=context.data.task.name,
-        strategy=context.config.search if searched else f"plan {context.config.plan}",
+        strategy=context.config.compress.search
+        if searched
+        else f"plan {context.config.compress.plan}",
         layers=context.stack.num_layers,
         depths=depths,
         trainings=search_cost.trials,
@@ -92,10 +96,10 @@ def estimate_run(context: RunContext) -> Estimate:
 
 def _probe(context: RunContext) -> float:
     """Seconds for one example through the whole model, forward and back."""
-    rows = min(PROBE_STEPS * context.config.batch_size, len(context.train))
+    rows = min(PROBE_STEPS * context.config.training.batch_size, len(context.train))
     examples = context.train.select(range(rows))
     model = context.pretrained()
-    _train(context, model, examples.select(range(min(rows, context.config.batch_size))))
+    _train(context, model, examples.select(range(min(rows, context.config.training.batch_size))))
     start = time.perf_counter()
     _train(context, model, examples)
     return (time.perf_counter() - start) / rows

@@ -42,9 +42,9 @@ from glp_export.precision.record import PrecisionsFile
 from glp_export.tasks import KINDS
 from glp_export.workflows.context import (
     ExecutionContext,
-    execution_without_data,
-    length_of,
-    with_exporter,
+    execution_context,
+    on_device,
+    with_length,
 )
 from glp_export.workflows.stages.base_card import told_by_card
 from glp_export.workflows.stages.export import (
@@ -101,25 +101,27 @@ def export(checkpoint: Path, config: RunConfig, progress: Progress) -> ExportRes
     Raises:
         GlpError: see `glp_export.core.errors`.
     """
-    output = config.output
+    output = config.output.output
     if output is None:
         raise UsageError("no output directory was named", where="--output", fix="add -o out/mine")
     source = ModelSource(str(checkpoint), offline=True)
-    task = task_of_model(checkpoint, config.kind)
+    task = task_of_model(checkpoint, config.data.kind)
     tokenizer = load_tokenizer(source)
     model = load_fp32(checkpoint, KINDS[task.kind].auto_class)
-    chosen = resolve_exporter(config.exporter, model.config, KINDS[task.kind].export_task)
+    chosen = resolve_exporter(config.export.exporter, model.config, KINDS[task.kind].export_task)
     progress.say(str(chosen))
     match_inputs(tokenizer, model, where=str(checkpoint))
-    max_length = length_of(config, tokenizer)
-    execution = execution_without_data(with_exporter(config, chosen), task)
-    staging = prepare(output, overwrite=config.overwrite, resume=config.resume)
+    config = with_length(config, tokenizer).updated(exporter=chosen.exporter.name)
+    max_length = config.data.max_length
+    device, precisions = on_device(config.machine, config.precision)
+    execution = execution_context(config, task, device, precisions)
+    staging = prepare(output, overwrite=config.output.overwrite, resume=config.output.resume)
     layout = ArtifactLayout(staging)
     with writing(staging):
         copy_checkpoint(checkpoint, staging)
         write_loader_files(staging, tokenizer, longest=longest_input(staging))
         check_served_texts(staging, tokenizer, max_length=max_length)
-        rows = random_rows(tokenizer, max_length, config.seed)
+        rows = random_rows(tokenizer, max_length, execution.seed)
         mark_kind(layout.config, task)
         trained = Trained("unpruned", str(checkpoint), staging, tokenizer, rows)
         work = layout.work_dir / "onnx"
@@ -129,18 +131,18 @@ def export(checkpoint: Path, config: RunConfig, progress: Progress) -> ExportRes
         layout.parity.write_text(exported.parity.to_json())
         PrecisionsFile.of(exported.entries).save(layout.precisions)
         write_serving(execution, layout, max_length, exported)
-        if config.triton:
+        if config.export.triton:
             write_triton(layout, layout.triton, name=triton_name(output.name))
         write_extra_files(execution, layout, max_length, source)
         store_inputs(layout, execution, tokenizer)
         layout.environment.write_text(json.dumps(asdict(describe_machine()), indent=2) + "\n")
-        execution.config.save(layout.run_config)
+        config.save(layout.run_config)
         files, shape = _measured(execution, exported)
         write_export_card(
             layout.card, checkpoint.name, task, files, shape, max_length, **told_by_card(source)
         )
         layout.write_checksums()
-        commit(staging, output, overwrite=config.overwrite)
+        commit(staging, output, overwrite=config.output.overwrite)
     for file in files:
         if not file.judged:
             progress.say(f"{file.name}: no data was given, so nothing judged its accuracy")
@@ -152,7 +154,7 @@ def _measured(
 ) -> tuple[tuple[ExportedFile, ...], str]:
     """The files that ship with their latencies at the first shape that is asked for."""
     trained, files = exported.trained, exported.files
-    (workload, *_) = fixed_shapes([as_pytorch(execution, trained)], execution.config)
+    (workload, *_) = fixed_shapes([as_pytorch(execution, trained)], execution)
     samples = measure(
         [
             onnx_contender(
@@ -166,7 +168,7 @@ def _measured(
             for file in files
         ],
         [workload],
-        timing=timing_of(min(_SECONDS, execution.config.bench_seconds), execution.config),
+        timing=timing_of(min(_SECONDS, execution.benchmark.bench_seconds), execution),
     )
     found = {parity.variant: parity for parity in exported.parity.files}
     made = (

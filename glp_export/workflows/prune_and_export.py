@@ -9,22 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from glp_export.artifact import ArtifactLayout, commit, prepare, writing
 from glp_export.artifact.served_text import check_served_texts
 from glp_export.artifact.staging import staging_path
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier
 from glp_export.bench.contenders import longest_input
 from glp_export.compress.plan import Plan
-from glp_export.config.run_config import AUTO_LENGTH, NOT_THE_MODEL, RunConfig
+from glp_export.config.files import read_file
+from glp_export.config.run_config import RunConfig, may_change
+from glp_export.config.sections import OutputOptions
 from glp_export.config.targets import check_shipped
 from glp_export.core.errors import UsageError
 from glp_export.core.progress import Progress
 from glp_export.encoder import write_loader_files
 from glp_export.tasks import truth_of
 from glp_export.workflows.context import RunContext, make_context
-from glp_export.workflows.depths import plans_at
 from glp_export.workflows.estimate import Estimate, estimate_run
 from glp_export.workflows.stage_count import (
     stages_after_search,
@@ -37,15 +36,10 @@ from glp_export.workflows.stages.benchmark import (
     time_contenders,
     with_differences,
 )
-from glp_export.workflows.stages.depth import keep_within_time
 from glp_export.workflows.stages.export import Exported, export_contender
 from glp_export.workflows.stages.precision import add_precisions
 from glp_export.workflows.stages.precision_job import calibration_data_of
-from glp_export.workflows.stages.search import (
-    choose_layers,
-    confirm_cost,
-    keep_within_budget,
-)
+from glp_export.workflows.stages.search import choose_plans, confirm_cost, targets_of
 from glp_export.workflows.stages.training import Trained, train_contenders
 from glp_export.workflows.stages.writing import SweepVariant, variants_of_sweep, write_output
 
@@ -58,8 +52,8 @@ class RunResult:
 
     Attributes:
         output: the artifact's directory; of a ladder, the one above its artifacts.
-        plan: what was removed; of a ladder, for the shallowest model.
-        benchmark: what was measured, of all depths.
+        plan: what was removed; of several models, for the fastest.
+        benchmark: what was measured, of all models.
         frontier: of a ladder, accuracy against latency; None for one depth.
     """
 
@@ -86,27 +80,26 @@ def prune_and_export(
         confirm: asked before a search of more than 100 trainings.
 
     Raises:
-        GlpError: see `core.errors`; nothing is left at `config.output` then, and what was
+        GlpError: see `core.errors`; nothing is left at the output then, and what was
             done so far is kept beside it for `resume`.
     """
     progress = progress or Progress()
     with _staged(config, progress, confirm) as (context, layout):
         progress.expect(stages_of_run(context))
-        context = keep_within_time(context, layout.work_dir, progress)
-        plan = choose_layers(context, layout.work_dir, progress)
-        plan, spent = keep_within_budget(context, plan, layout.work_dir, progress)
+        plans, spent = choose_plans(context, layout.work_dir, progress)
+        plan = plans[-1]
         plan.save(layout.plan)
-        sweep_variants = variants_of_sweep(plans_at(plan, context.depths), layout)
-        plans = [sweep_variant.plan for sweep_variant in sweep_variants]
+        sweep_variants = variants_of_sweep(plans, layout)
         progress.expect(stages_after_search(context, len(plans)))
         trained = train_contenders(context, plans, layout.work_dir, progress)
         exported = [
             _export(context, one, sweep_variants, layout, spent, progress) for one in trained
         ]
         measured, scored = _measure(context, exported, progress)
-        check_shipped(config.targets, measured.file)
+        for plan_of_target, targets in zip(plans, targets_of(config.targets, plans), strict=True):
+            check_shipped(targets, measured.file.of_plan(plan_of_target.id))
         frontier = write_output(context, layout, sweep_variants, measured, scored)
-    return RunResult(_output(config), plan, measured.file, frontier)
+    return RunResult(_directory(config.output), plan, measured.file, frontier)
 
 
 def search_only(
@@ -123,12 +116,11 @@ def search_only(
     progress = progress or Progress()
     with _staged(config, progress, confirm) as (context, layout):
         progress.expect(stages_of_search(context))
-        context = keep_within_time(context, layout.work_dir, progress)
-        plan = choose_layers(context, layout.work_dir, progress)
-        plan, _ = keep_within_budget(context, plan, layout.work_dir, progress)
+        plans, _ = choose_plans(context, layout.work_dir, progress)
+        plan = plans[-1]
         plan.save(layout.plan)
         config.save(layout.run_config)
-    return plan, ArtifactLayout(_output(config)).plan
+    return plan, ArtifactLayout(_directory(config.output)).plan
 
 
 def estimate(config: RunConfig, progress: Progress | None = None) -> Estimate:
@@ -157,20 +149,20 @@ def _staged(
     config: RunConfig, progress: Progress, confirm: Confirm
 ) -> Iterator[tuple[RunContext, ArtifactLayout]]:
     """Work beside the output directory, and move everything into place if the block ends well."""
-    output = _output(config)
-    staging = prepare(output, overwrite=config.overwrite, resume=config.resume)
+    output = _directory(config.output)
+    staging = prepare(output, overwrite=config.output.overwrite, resume=config.output.resume)
     layout = ArtifactLayout(staging)
     with writing(staging):
         yield _set_up(config, layout, progress, confirm), layout
         layout.write_checksums()
-        commit(staging, output, overwrite=config.overwrite)
+        commit(staging, output, overwrite=config.output.overwrite)
 
 
 def _set_up(
     config: RunConfig, layout: ArtifactLayout, progress: Progress, confirm: Confirm
 ) -> RunContext:
     kept = _kept_config(layout)
-    if config.resume and kept.is_file():
+    if config.output.resume and kept.is_file():
         _require_same(config, kept)
     try:
         with progress.stage("read data and model"):
@@ -190,7 +182,7 @@ def _set_up(
         f"{context.final.learning_rate:g}, {context.execution.threads} threads, "
         f"{context.execution.device}"
     )
-    if config.max_length != AUTO_LENGTH and context.max_length < int(config.max_length):
+    if context.max_length < config.data.max_length:
         progress.say(f"inputs are cut at {context.max_length} tokens: the model reads no more")
     progress.say(str(context.exporter))
     for note in (*context.data.notes, *context.execution.precisions.notes):
@@ -211,11 +203,8 @@ def _export(
     scratch = layout.work_dir / "onnx" / trained.checkpoint.name
     own = ArtifactLayout(scratch)
     if trained.contender == "pruned":
-        (own,) = (
-            sweep_variant.layout
-            for sweep_variant in sweep_variants
-            if sweep_variant.plan.depth == trained.layers
-        )
+        plan_id = trained.named.get("plan_id")
+        (own,) = (one.layout for one in sweep_variants if one.plan.id == plan_id)
         # An interrupted run may have left a file here that is not chosen this time.
         for made in (own.onnx_dir, own.triton):
             shutil.rmtree(made, ignore_errors=True)
@@ -244,10 +233,10 @@ def _measure(
     return with_differences(measured, scored, task, truth_of(task, context.test)), scored
 
 
-def _output(config: RunConfig) -> Path:
-    if config.output is None:
+def _directory(options: OutputOptions) -> Path:
+    if options.output is None:
         raise UsageError("no output directory was named", where="--output", fix="add -o out/mine")
-    return config.output
+    return options.output
 
 
 def _kept_config(layout: ArtifactLayout) -> Path:
@@ -260,11 +249,11 @@ def _require_same(config: RunConfig, kept: Path) -> None:
     Raises:
         UsageError: a setting that the models depend on has changed; all of them are named.
     """
-    before, now = yaml.safe_load(kept.read_text()), config.recorded()
+    before, now = read_file(kept), config.recorded()
     changed = sorted(
         f"--{name.replace('_', '-')}"
         for name in now
-        if name not in NOT_THE_MODEL and now[name] != before.get(name)
+        if not may_change(name) and now[name] != before.get(name)
     )
     if changed:
         raise UsageError(

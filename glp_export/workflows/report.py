@@ -85,7 +85,7 @@ def _renew(root: Path, whole: ReportData, show_texts: bool) -> Path:
     layout = ArtifactLayout(root)
     renewed = []
     for sweep_variant in whole.sweep_variants if whole.is_sweep else ():
-        own = layout.sweep_variant(sweep_variant.depth)
+        own = layout.sweep_variant(sweep_variant.directory)
         _write(own.report, page(_finished(own.root, show_texts)))
         _enter(own.root, [own.report])
         renewed += [own.report, own.checksums]
@@ -147,7 +147,8 @@ def _with_texts(layout: ArtifactLayout, found: ReportData) -> ReportData:
     )
     if not rows:
         return found
-    data = load_task_data(data_spec(resolve(read_file(layout.run_config))))
+    config = resolve(read_file(layout.run_config))
+    data = load_task_data(data_spec(config.data, config.model, config.training.seed))
     if found.plan.data_checksum not in (None, data.checksum):
         raise DataError(
             "the data is not what the artifact was made from, so its rows are others",

@@ -15,17 +15,17 @@ def stages_of_search(context: RunContext) -> int:
 
     The search's teacher is counted where it is asked for; one that is in the cache is skipped.
     """
-    config = context.config
-    searched = not config.plan
-    teachers = searched and STRATEGIES[config.search].needs_teacher
-    fast_enough = config.targets.fast_enough_asked and searched
-    accurate_enough = 2 * (config.max_drop is not None)
+    options = context.config.compress
+    searched = not options.plan
+    teachers = searched and STRATEGIES[options.search].needs_teacher
+    fast_enough = options.targets.fast_enough_asked and searched
+    accurate_enough = 2 * (options.max_drop is not None)
     return int(fast_enough) + int(teachers) + int(searched) + accurate_enough
 
 
 def stages_after_search(context: RunContext, depths: int) -> int:
     """Stages that train, export, score and measure models of so many depths."""
-    rivals = {NONE: 0, STUDENT: depths}.get(context.config.distilled, 1)
+    rivals = {NONE: 0, STUDENT: depths}.get(context.config.training.distilled, 1)
     contenders = 1 + depths + rivals
     files = 1 + len(context.execution.precisions.names)
     return contenders * (1 + files) + AT_THE_END

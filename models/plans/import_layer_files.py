@@ -71,14 +71,14 @@ def plan_of(directory: Path, model: str, task: str) -> Plan:
     log = read_log(directory / log_file)[-len(order) :]
     samples = ceil(0.15 * size) if on_train else WNLI_VALIDATION
     steps = steps_of(order, log, samples, directory / log_file)
-    return Plan(
+    return Plan.of_layers(
+        order,
         base_model=BASE_MODELS[model],
         num_layers=NUM_LAYERS,
         task=task,
         metric=metric,
         strategy="greedy",
         seed=41,
-        order=order,
         steps=steps,
         cost=Cost(trainings=sum(len(step.candidates) for step in steps)),
         settings={

@@ -35,7 +35,7 @@ def test_names_are_those_of_the_design(tmp_path: Path) -> None:
         "glp/parity.json": layout.parity,
         "glp/benchmark.json": layout.benchmark,
         "glp/frontier.json": layout.frontier,
-        "6-layers/onnx/model.onnx": layout.sweep_variant(6).onnx_model,
+        "6-layers/onnx/model.onnx": layout.sweep_variant("6-layers").onnx_model,
         "glp/environment.json": layout.environment,
         "glp/run.yaml": layout.run_config,
         "glp/report.html": layout.report,

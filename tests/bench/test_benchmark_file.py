@@ -12,7 +12,7 @@ import pytest
 from glp_export.bench import BenchmarkFile
 from glp_export.bench.schema import SCHEMA_FILE, schema, schema_text
 from glp_export.core.errors import DataError, UsageError
-from tests.report.helpers import make_ladder
+from tests.report.helpers import make_sweep
 
 INTERVAL = {"value": 2.0, "low": 1.9, "high": 2.1}
 NAMES = {
@@ -173,8 +173,8 @@ def models(rows: Any) -> set[tuple[str, int]]:
 
 
 def test_the_part_of_one_depth_is_that_model_and_what_it_is_compared_with() -> None:
-    whole = make_ladder((4, 3, 2))
-    part = whole.at_depth(3)
+    whole = make_sweep((4, 3, 2))
+    part = whole.of_plan("3-layers")
     assert (
         models(part.rows)
         == models(part.metrics)
@@ -186,23 +186,23 @@ def test_the_part_of_one_depth_is_that_model_and_what_it_is_compared_with() -> N
     )
     assert part.machine == whole.machine
     assert [row for row in whole.rows if row in part.rows] == list(part.rows)
-    assert part.at_depth(3) == part
+    assert part.of_plan("3-layers") == part
 
 
 def test_a_rival_from_elsewhere_belongs_to_every_depth() -> None:
-    whole = make_ladder((4, 3))
+    whole = make_sweep((4, 3))
     own = [row for row in whole.rows if (row.contender, row.layers) != ("distilled", 4)]
     scores = [row for row in whole.metrics if (row.contender, row.layers) != ("distilled", 4)]
     rival = whole.model_copy(update={"rows": tuple(own), "metrics": tuple(scores)})
     for depth in (4, 3):
-        part = rival.at_depth(depth)
+        part = rival.of_plan(f"{depth}-layers")
         expected = {("unpruned", 6), ("pruned", depth), ("distilled", 3)}
         assert models(part.rows) == models(part.metrics) == expected
 
 
 def test_a_depth_that_was_not_measured_is_refused() -> None:
     with pytest.raises(UsageError, match="no pruned model of 5 layers") as caught:
-        make_ladder((4, 3)).at_depth(5)
+        make_sweep((4, 3)).of_plan("5-layers")
     assert "3, 4" in str(caught.value)
 
 

@@ -16,7 +16,7 @@ from glp_export.bench import (
 )
 from glp_export.bench.frontier import compare
 from glp_export.core.errors import DataError, UsageError
-from tests.report.helpers import make_benchmark, make_ladder
+from tests.report.helpers import make_benchmark, make_sweep
 
 
 def point(layers: int, value: float, p50: float, **changes: Any) -> FrontierPoint:
@@ -86,7 +86,7 @@ def test_a_rival_stands_beside_and_beats_no_one() -> None:
 
 def test_a_benchmark_of_several_depths_becomes_a_frontier() -> None:
     alike = DifferenceRow(precision="fp32", layers=4, less="unpruned", value=0, low=-1, high=1)
-    frontier = Frontier.of(make_ladder((4, 2), differences=(alike,)))
+    frontier = Frontier.of(make_sweep((4, 2), differences=(alike,)))
     assert [(each.contender, each.layers) for each in frontier.points] == [
         ("unpruned", 6),
         ("pruned", 4),
@@ -106,14 +106,14 @@ def test_a_benchmark_of_several_depths_becomes_a_frontier() -> None:
 
 
 def test_the_unpruned_model_can_be_beaten_too() -> None:
-    whole = make_ladder((4,))
+    whole = make_sweep((4,))
     raised = [
         row.model_copy(update={"value": 0.97, "low": 0.96, "high": 0.98})
         if row.layers == 4
         else row
         for row in whole.metrics
     ]
-    unpruned, *_ = Frontier.of(make_ladder((4,), metrics=raised)).points
+    unpruned, *_ = Frontier.of(make_sweep((4,), metrics=raised)).points
     assert unpruned.surely_beaten_by == ("4",)
 
 
@@ -129,7 +129,7 @@ def test_a_model_in_another_precision_is_one_more_model() -> None:
 
 
 def test_a_frontier_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    frontier = Frontier.of(make_ladder())
+    frontier = Frontier.of(make_sweep())
     assert Frontier.load(frontier.save(tmp_path / "glp" / "frontier.json")) == frontier
 
 

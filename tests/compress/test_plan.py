@@ -10,8 +10,12 @@ from glp_export.compress.compressors.layers.layer_file import (
     write_layer_file,
 )
 from glp_export.compress.compressors.layers.search import read_plan
+from glp_export.compress.edits import PruneHeads, PruneNeurons, RemoveLayers
 from glp_export.compress.plan import Candidate, Cost, Plan, Step
 from glp_export.core.errors import DataError, UsageError
+from glp_export.core.shape import LayerShape, ModelShape
+
+V1_DIGEST = "d0956f268dab3dbb29f079906f9e3b3921115bc34aa67bf90e80b6760bfc3340"
 
 FACTS = {"base_model": "some/bert", "num_layers": 12, "task": "rte", "metric": "accuracy"}
 
@@ -24,7 +28,7 @@ def plan(**changes) -> Plan:
         candidates=(Candidate(removed=(7,), score=0.8, seconds=3.0),),
     )
     fields = {"strategy": "greedy", "order": (7, 0), "steps": (step,), "cost": Cost(seconds=3.0)}
-    return Plan(**{**FACTS, **fields, **changes})
+    return Plan.of_layers(**{**FACTS, **fields, **changes})
 
 
 def test_what_is_saved_is_read_back(tmp_path):
@@ -46,7 +50,7 @@ def test_the_digest_is_of_the_decision_not_of_the_clock():
 def test_a_plan_that_was_edited_is_refused(tmp_path):
     path = plan().save(tmp_path / "plan.json")
     content = json.loads(path.read_text())
-    path.write_text(json.dumps({**content, "order": [3, 0]}))
+    path.write_text(json.dumps({**content, "edits": [{"kind": "remove-layers", "layers": [3, 0]}]}))
     with pytest.raises(DataError, match="changed after it was written"):
         Plan.load(path)
 
@@ -67,6 +71,73 @@ def test_files_that_are_no_plan(tmp_path, content, message):
     path.write_text(content)
     with pytest.raises(DataError, match=message):
         Plan.load(path)
+
+
+def test_a_plan_of_schema_1_is_one_removal_of_layers(tmp_path):
+    """Its digest is checked by the rule of its own schema."""
+    content = {"schema_version": 1, **FACTS, "strategy": "greedy", "order": [7, 0]}
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps({**content, "digest": V1_DIGEST}))
+    assert Plan.load(path).edits == (RemoveLayers(layers=(7, 0)),)
+    path.write_text(json.dumps({**content, "order": [0, 7], "digest": V1_DIGEST}))
+    with pytest.raises(DataError, match="changed after it was written"):
+        Plan.load(path)
+
+
+@pytest.mark.parametrize("version", [0, 3, "2", None])
+def test_an_unknown_schema_is_refused(tmp_path, version):
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps({**FACTS, "strategy": "x", "schema_version": version}))
+    with pytest.raises(DataError, match="schema version"):
+        Plan.load(path)
+
+
+def test_sizes_in_a_plan_are_bounded(tmp_path):
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps({**FACTS, "num_layers": 10**7, "strategy": "x", "order": [0]}))
+    with pytest.raises(DataError, match="num_layers"):
+        Plan.load(path)
+
+
+def test_the_id_is_of_model_and_edits_alone():
+    assert plan(order=(0, 7)).id == plan().id  # the same layers go, in another order
+    assert plan(strategy="fast-greedy", task="sst2").id == plan().id
+    assert plan(order=(7,)).id != plan().id
+    assert plan(checksum="abc").id != plan().id
+
+
+def wide(**changes) -> Plan:
+    layer = LayerShape(heads=4, head_size=8, neurons=64)
+    base = ModelShape(layers=(layer,) * 3, vocabulary=100, hidden_size=32)
+    edits = (
+        RemoveLayers(layers=(1,)),
+        PruneHeads(heads=((0, 2), ())),
+        PruneNeurons(neurons=(tuple(range(32)), (5, 6))),
+    )
+    fields = {"strategy": "obs", "compressors": ("structure",), "base_shape": base, "edits": edits}
+    return Plan(**{**FACTS, "num_layers": 3, **fields, **changes})
+
+
+def test_edits_inside_layers_count_what_the_removal_left(tmp_path):
+    assert Plan.load(wide().save(tmp_path / "plan.json")) == wide()
+    assert [(one.heads, one.neurons) for one in wide().shape.layers] == [(2, 32), (0, 2)]
+    assert not wide().layers_only
+    assert wide().label == "2 layers, 17 % of heads, 18 % of neurons"
+    with pytest.raises(UsageError, match="more than whole layers"):
+        wide().cut(1)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"edits": (PruneHeads(heads=((9,), (), ())),)},  # no such head
+        {"edits": (PruneHeads(heads=((0,),)),)},  # one layer of three
+        {"base_shape": None},
+    ],
+)
+def test_edits_that_do_not_fit_the_model_are_refused(changes):
+    with pytest.raises(ValueError, match="edits"):
+        wide(**changes)
 
 
 def test_a_prefix_of_the_order_is_a_plan():

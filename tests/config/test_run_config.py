@@ -1,24 +1,35 @@
 from __future__ import annotations
 
-import pytest
+from dataclasses import dataclass
+from typing import Any
 
-from glp_export.cli.flags import spread
+import pytest
+import typer
+from pydantic import BaseModel
+from typer.testing import CliRunner
+
+from glp_export.cli.flags import flags_of, spread
+from glp_export.compress.compressors import COMPRESSORS
 from glp_export.config.files import read_file, resolve
-from glp_export.config.run_config import RunConfig
+from glp_export.config.run_config import RunConfig, fields, may_change
+from glp_export.config.sections import CompressOptions
 from glp_export.core.errors import UsageError
+from glp_export.core.options import Names, Options, option
+from tests.docs.pages import generated_parts
 
 
 def test_flags_win_over_the_file_and_the_file_over_defaults(tmp_path):
     file = tmp_path / "run.yaml"
     file.write_text("epochs: 1\nbatch-size: 8\n")
     config = resolve({"batch_size": 4}, file)
-    assert (config.batch_size, config.epochs, config.seed) == (4, 1.0, 41)
+    training = config.training
+    assert (training.batch_size, training.epochs, training.seed) == (4, 1.0, 41)
 
 
 def test_depth_on_the_command_line_replaces_prune_in_the_file(tmp_path):
     file = tmp_path / "run.yaml"
     file.write_text("prune: 3\n")
-    assert resolve({"depth": 6}, file).prune is None
+    assert resolve({"depth": 6}, file).compress.prune is None
 
 
 def test_the_site_has_defaults_that_a_file_and_flags_win_over(tmp_path, monkeypatch):
@@ -27,8 +38,9 @@ def test_the_site_has_defaults_that_a_file_and_flags_win_over(tmp_path, monkeypa
     file.write_text("batch_size: 16\ndepth: 3\n")
     monkeypatch.setenv("GLP_EXPORT_CONFIG", str(site))
     config = resolve({"seed": 5}, file)
-    assert (config.epochs, config.batch_size, config.seed) == (1.0, 16, 5)
-    assert (config.depth, config.max_drop) == (3, None)
+    training, compress = config.training, config.compress
+    assert (training.epochs, training.batch_size, training.seed) == (1.0, 16, 5)
+    assert (compress.depth, compress.max_drop) == (3, None)
 
 
 def test_an_unknown_key_of_the_site_is_found_in_its_file(tmp_path, monkeypatch):
@@ -43,9 +55,9 @@ def test_an_unknown_key_of_the_site_is_found_in_its_file(tmp_path, monkeypatch):
 def test_one_way_to_say_how_deep_on_the_command_line_replaces_those_in_the_file(tmp_path):
     file = tmp_path / "run.yaml"
     file.write_text("depths: [8, 6]\nladder: false\n")
-    assert resolve({}, file).depths == (8, 6)
-    assert resolve({"prune": 2}, file).depths is None
-    assert resolve({"ladder": True}, file).depths is None
+    assert resolve({}, file).compress.depths == (8, 6)
+    assert resolve({"prune": 2}, file).compress.depths is None
+    assert resolve({"ladder": True}, file).compress.depths is None
 
 
 @pytest.mark.parametrize("given", ["2.0", 2.0, 2])
@@ -53,7 +65,7 @@ def test_targets_replace_a_depth_in_the_file_and_the_other_way_round(tmp_path, g
     file = tmp_path / "run.yaml"
     file.write_text("depth: 3\n")
     config = resolve({"target_speedup": given}, file)
-    assert config.depth is None
+    assert config.compress.depth is None
     assert config.targets.speedup.value == 2
     file.write_text("target-speedup: 2.0\nmax_drop: 0.01\n")
     assert resolve({"max_drop": 0}, file).targets.fast_enough_asked
@@ -72,13 +84,13 @@ def test_what_is_recorded_is_read_back(tmp_path):
     given = {"model": "a", "batch_sizes": "1,8", "depths": "4,2", "output": "out"}
     config = resolve({**given, "token": "secret"})
     path = config.save(tmp_path / "run.yaml")
-    assert resolve(read_file(path)) == config.model_copy(update={"token": None})
+    assert resolve(read_file(path)) == config.updated(token=None)
     assert "secret" not in path.read_text()
 
 
 @pytest.mark.parametrize("given", ["1 8", "1,8", ["1", "8"], ["1,8"], [1, 8]])
 def test_lists_are_written_in_any_way(given):
-    assert resolve({"batch_sizes": given}).batch_sizes == (1, 8)
+    assert resolve({"batch_sizes": given}).benchmark.batch_sizes == (1, 8)
 
 
 def test_a_misspelt_key_is_answered_with_the_right_one(tmp_path):
@@ -94,12 +106,12 @@ def test_a_misspelt_key_is_answered_with_the_right_one(tmp_path):
     [
         ({"depth": 3, "prune": 3}, "give one"),
         ({"depth": 3, "depths": "4 3"}, "--depth and --depths"),
-        ({"depths": "4,3", "ladder": True}, "give one"),
-        ({"prune": 1, "ladder": True}, "give one"),
+        ({"depths": "4,3", "sweep": True}, "give one"),
+        ({"prune": 1, "sweep": True}, "give one"),
         ({"depths": "0,3"}, "--depths"),
         ({"overwrite": True, "resume": True}, "give one"),
         ({"depth": 3, "max_drop": 0.01}, "leave --depth out"),
-        ({"ladder": True, "max_drop": 0.01}, "leave --ladder out"),
+        ({"sweep": True, "max_drop": 0.01}, "leave --sweep out"),
         ({"prune": 3, "target_speedup": "2.0"}, "leave --prune out"),
         ({"target_speedup": "twice"}, "--target-speedup"),
         ({"latency_budget": 10}, "--latency-budget"),
@@ -132,7 +144,7 @@ def test_several_values_after_one_flag():
 
 
 def test_every_setting_has_a_help_text_that_ends():
-    for name, field in RunConfig.model_fields.items():
+    for name, field, _ in fields():
         assert field.description, name
         assert field.description.endswith("."), name
 
@@ -143,6 +155,81 @@ def test_the_help_names_every_row_of_the_table_that_a_setting_chooses_from():
     from glp_export.encoder import RECOVERIES
 
     tables = {"search": STRATEGIES, "workers": WORKERS, "recover": RECOVERIES}
+    texts = {name: field.description for name, field, _ in fields()}
     for name, table in tables.items():
-        text = RunConfig.model_fields[name].description
+        text = texts[name]
         assert not [row for row in table if row not in text], f"--{name}: {text}"
+
+
+def test_a_former_name_is_accepted_as_flag_key_and_keyword(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("ladder: true\n")
+    assert resolve({}, file).compress.sweep
+    assert RunConfig(ladder=True).compress.sweep
+    assert "ladder" not in resolve({}, file).recorded()
+    with pytest.raises(UsageError, match="twice"):
+        resolve({"ladder": True, "sweep": True})
+
+
+def test_sections_and_plain_keys_say_the_same(tmp_path):
+    plain, nested = tmp_path / "plain.yaml", tmp_path / "nested.yaml"
+    plain.write_text("model: bert\nepochs: 1\nprecision: [fp32]\noutput: out\nmax-length: 64\n")
+    nested.write_text(
+        "model: {model: bert}\ntraining:\n  epochs: 1\nprecision:\n  precision: [fp32]\n"
+        "output: {output: out}\ndata: {max-length: 64}\n"
+    )
+    assert resolve({}, plain) == resolve({}, nested)
+    assert resolve({"data": {"max_length": 64}}) == resolve({"max_length": 64})
+    with pytest.raises(UsageError, match=r"data\.max_len'"):
+        resolve({"data": {"max_len": 64}})
+    with pytest.raises(UsageError, match="max_length is given twice"):
+        resolve({"data": {"max_length": 64}, "max_length": 32})
+
+
+class ThrowawayOptions(Options):
+    """Options of a compressor that is not there."""
+
+    every: int = option(2, "Remove every so many-th sublayer.", gt=1)
+    criterion: Names = option(("silent",), "What sublayers are ranked by.")
+
+
+@dataclass(frozen=True)
+class Row:
+    options: type[BaseModel] = ThrowawayOptions
+
+
+def test_a_compressor_brings_its_flags_keys_and_docs_along(tmp_path, monkeypatch):
+    monkeypatch.setitem(COMPRESSORS, "throwaway", Row())
+    file = tmp_path / "run.yaml"
+    file.write_text("every: 3\nthrowaway:\n  criterion: obs, fisher\n")
+    config = resolve({}, file)
+    options = config.compressors["throwaway"]
+    assert options == ThrowawayOptions(every=3, criterion="obs fisher")
+    assert resolve(read_file(config.save(tmp_path / "kept.yaml"))) == config
+    assert not may_change("every")
+    with pytest.raises(UsageError, match="every"):
+        resolve({"every": 1})
+    assert spread(["--criterion", "obs", "fisher"]) == [
+        "--criterion",
+        "obs",
+        "--criterion",
+        "fisher",
+    ]
+
+    app, seen = typer.Typer(), {}
+
+    @app.command()
+    @flags_of(CompressOptions)
+    def command(settings: dict[str, Any]) -> None:
+        seen.update(settings)
+
+    app(["--every", "4", "--criterion", "obs"], standalone_mode=False)
+    assert seen == {"every": 4, "criterion": ["obs"]}
+    text = " ".join(CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).output.split())
+    assert "Compressor throwaway" in text
+    assert "Remove every so many-th sublayer." in text
+    generated_parts()  # finds the generator
+    from generate.settings import settings
+
+    table = settings().partition("## Compressor throwaway")[2]
+    assert "| `every` | `--every` | `2` |" in table

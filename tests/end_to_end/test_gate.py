@@ -112,6 +112,32 @@ def test_accuracy(gated_artifact, data, tmp_path, gate):
     assert outcomes(report)["metric_drop <= -1.01"] == "broken"
 
 
+def test_data_with_its_labels_in_another_order_and_case(gated_artifact, tmp_path, gate):
+    """Parquet declares the order of its labels; the artifact has the alphabet's."""
+    from datasets import ClassLabel, Dataset, Features, Value
+
+    names = ["GOOD", "BAD"]
+    features = Features({"text": Value("string"), "label": ClassLabel(names=names)})
+    (tmp_path / "other").mkdir()
+    for number, part in enumerate(("train", "validation")):
+        made = rows(60, seed=number)
+        write_jsonl(tmp_path / "same" / f"{part}.jsonl", made)
+        columns = {
+            "text": [row["text"] for row in made],
+            "label": [names.index(row["label"].upper()) for row in made],
+        }
+        path = tmp_path / "other" / f"{part}.parquet"
+        Dataset.from_dict(columns, features=features).to_parquet(path)
+    budget = tmp_path / "budget.toml"
+    budget.write_text('[cpu.fp32]\nkeep = ["metric_drop <= 1.99"]\n')
+    scores = []
+    for data in ("same", "other"):
+        code, report, _ = gate(gated_artifact, "--budget", budget, "--dataset", tmp_path / data)
+        assert code == 0
+        scores += [one["reason"] for one in report["findings"] if one["part"] == "accuracy"]
+    assert scores[0] == scores[1]
+
+
 def test_data_of_another_task(gated_artifact, tmp_path, gate):
     colours = [{**row, "label": "red" if row["label"] == "good" else "blue"} for row in rows(80)]
     for part in ("train", "validation"):

@@ -6,6 +6,7 @@ import pytest
 
 from glp_export.artifact import ArtifactLayout, ParityReport, describe
 from glp_export.bench import BenchmarkFile
+from glp_export.config.targets import Targets
 from glp_export.core.progress import Progress
 from glp_export.workflows.artifact_jobs import _config, _pruned
 from glp_export.workflows.context import learning_rate_for
@@ -14,9 +15,9 @@ from glp_export.workflows.stages.export import Exported
 from glp_export.workflows.stages.training import Trained
 
 
-def test_further_test_sets_are_scored_beside_the_first(artifact):
+def test_further_test_sets_are_scored_beside_the_first(artifact, data):
     layout = ArtifactLayout(artifact)
-    place, pruned = _pruned(layout, _config(layout, {}))
+    place, pruned = _pruned(layout, _config(layout, {"dataset": str(data)}))
     further = pruned.test.select(range(10))
     trained = Trained(
         "pruned", "here", artifact, pruned.tokenizer, pruned.test, {"mismatched": further}
@@ -30,11 +31,10 @@ def test_further_test_sets_are_scored_beside_the_first(artifact):
     assert scored.rows[0].value == pytest.approx(row.value)
 
 
-def test_the_shapes_of_targets_are_measured_too(artifact):
+def test_the_shapes_of_targets_are_measured_too(artifact, data):
     layout = ArtifactLayout(artifact)
-    place, pruned = _pruned(layout, _config(layout, {}))
-    wanted = {"depth": None, "target_speedup": "1.1@2x24", "latency_budget": "1s@4x16"}
-    place = replace(place, config=place.config.model_copy(update=wanted))
+    place, pruned = _pruned(layout, _config(layout, {"dataset": str(data)}))
+    place = replace(place, targets=Targets.parse("1.1@2x24", "1s@4x16", None))
     file = describe(layout.onnx_model)
     alone = Exported(replace(pruned, contender="unpruned"), file, file, ParityReport(()))
     measured = time_contenders(place, [alone], [], Progress()).file

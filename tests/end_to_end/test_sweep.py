@@ -62,7 +62,8 @@ def names(root: Path) -> set[str]:
 
 def weights(root: Path) -> dict[int, bytes]:
     return {
-        depth: ArtifactLayout(root).sweep_variant(depth).weights.read_bytes() for depth in DEPTHS
+        depth: ArtifactLayout(root).sweep_variant(f"{depth}-layers").weights.read_bytes()
+        for depth in DEPTHS
     }
 
 
@@ -71,7 +72,7 @@ def test_every_depth_is_a_complete_artifact_and_nothing_else_is_left(ladder):
     assert names(ladder) - below == ABOVE
     assert {name.split("/")[0] for name in below} == {"3-layers", "2-layers", "1-layers"}
     for depth in DEPTHS:
-        layout = ArtifactLayout(ladder).sweep_variant(depth)
+        layout = ArtifactLayout(ladder).sweep_variant(f"{depth}-layers")
         assert names(layout.root) >= STANDARD
         layout.verify_checksums()
     ArtifactLayout(ladder).verify_checksums()
@@ -85,7 +86,7 @@ def test_onnx_runtime_and_transformers_load_each(ladder, depth):
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    layout = ArtifactLayout(ladder).sweep_variant(depth)
+    layout = ArtifactLayout(ladder).sweep_variant(f"{depth}-layers")
     batch = AutoTokenizer.from_pretrained(layout.root)(["the cat is not good"], return_tensors="np")
     session = onnxruntime.InferenceSession(layout.onnx_model)
     wanted = {node.name for node in session.get_inputs()}
@@ -101,7 +102,7 @@ def test_onnx_runtime_and_transformers_load_each(ladder, depth):
 def test_the_plans_are_the_beginnings_of_one_order(ladder):
     layout = ArtifactLayout(ladder)
     assert Plan.load(layout.plan).order == (3, 2, 1)
-    assert [Plan.load(layout.sweep_variant(depth).plan).order for depth in DEPTHS] == [
+    assert [Plan.load(layout.sweep_variant(f"{depth}-layers").plan).order for depth in DEPTHS] == [
         (3,),
         (3, 2),
         (3, 2, 1),
@@ -117,9 +118,9 @@ def test_all_depths_are_timed_in_one_run_and_each_artifact_has_its_part(ladder):
     }
     assert {(row.contender, row.layers) for row in whole.metrics} == models
     for depth in DEPTHS:
-        own = layout.sweep_variant(depth)
+        own = layout.sweep_variant(f"{depth}-layers")
         part = BenchmarkFile.load(own.benchmark)
-        assert part == whole.at_depth(depth)
+        assert part == whole.of_plan(Plan.load(own.plan).id)
         samples = SamplesFile.load(own.benchmark.with_name("benchmark_samples.json"))
         assert len(samples.rows) == len(part.rows)
         assert f"{depth} of 4 layers" in own.card.read_text()
@@ -143,9 +144,9 @@ def test_the_frontier_holds_every_model(ladder):
 
 
 def test_the_settings_of_one_depth_make_it_alone(ladder, tmp_path):
-    layout = ArtifactLayout(ladder).sweep_variant(2)
+    layout = ArtifactLayout(ladder).sweep_variant("2-layers")
     kept = read_file(layout.run_config)
-    assert (kept["depth"], kept["depths"], kept["ladder"]) == (2, None, False)
+    assert (kept["depth"], kept["depths"], kept["sweep"]) == (2, None, False)
     output = tmp_path / "again"
     assert run(["search", "--config", str(layout.run_config), "-o", str(output), "-q"]) == 0
     assert Plan.load(ArtifactLayout(output).plan).order == Plan.load(layout.plan).order
@@ -195,7 +196,7 @@ def test_a_killed_ladder_resumes_and_ends_in_the_same_files(ladder, small_ladder
     assert run([*resumed, "--depths", "3,2"]) == 2
     assert run(resumed) == 0
     # Copied with its time: the model was not trained again.
-    assert ArtifactLayout(output).sweep_variant(3).weights.stat().st_mtime_ns == kept
+    assert ArtifactLayout(output).sweep_variant("3-layers").weights.stat().st_mtime_ns == kept
     assert names(output) == names(ladder)
     assert weights(output) == weights(ladder)
 
@@ -221,7 +222,7 @@ def test_a_rival_from_elsewhere_is_trained_once_and_stands_beside_every_depth(
     assert [row["contender"] for row in answer["metrics"]].count("distilled") == 1
     assert len(answer["frontier"]["points"]) == 5
     for depth in DEPTHS:
-        part = BenchmarkFile.load(ArtifactLayout(output).sweep_variant(depth).benchmark)
+        part = BenchmarkFile.load(ArtifactLayout(output).sweep_variant(f"{depth}-layers").benchmark)
         assert {(row.contender, row.layers) for row in part.metrics} == {
             ("unpruned", 4),
             ("pruned", depth),
@@ -236,7 +237,7 @@ def test_a_rival_from_elsewhere_is_trained_once_and_stands_beside_every_depth(
         (["--depths", "3", "9"], "cannot be pruned to 9"),
         (["--depths", "0,2"], "--depths"),
         (["--depths", "3,2", "--depth", "2"], "give one"),
-        (["--ladder", "--prune", "2"], "give one"),
+        (["--sweep", "--prune", "2"], "give one"),
         (["--depths", "3,2", "--search", "optimal"], "no order of removal"),
     ],
 )

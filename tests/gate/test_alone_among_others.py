@@ -15,10 +15,10 @@ from glp_export.bench import (
     Contender,
     Timing,
     Workload,
-    ladder,
     measure,
     onnx_contender,
     pytorch_contender,
+    shape_grid,
 )
 from glp_export.core import machine
 from tests.tiny import make_checkpoint
@@ -63,7 +63,7 @@ def test_the_median_among_others_is_that_alone(tmp_path: Path) -> None:
     if threads < 2:
         pytest.skip("one core has no spinning threads")
     contenders = wide_contenders(tmp_path, threads)
-    workloads = ladder(contenders, [1], [64])
+    workloads = shape_grid(contenders, [1], [64])
     changes = []
     for _ in range(ATTEMPTS):
         start, others = time.monotonic(), machine.cpu_seconds_of_others()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from glp_export.bench.shapes import ladder
+from glp_export.bench.shapes import shape_grid
 from glp_export.core.errors import AccuracyError, LatencyError, ParityError
 from glp_export.gate.budget_line import BudgetLine, read_line
 from glp_export.gate.noise import drift, throttled_seconds
@@ -152,7 +152,7 @@ def test_an_estimate_stops_when_it_is_narrow():
 
 def test_real_models_in_turns(tiny_contenders):
     reference, own = [c for c in tiny_contenders if c.runtime == "onnxruntime"][:2]
-    (workload,) = ladder([reference, own], [2], [8])
+    (workload,) = shape_grid([reference, own], [2], [8])
     stream = SideBySide(reference, own).rounds(workload, warm_up_seconds=0.2)
     taken = list(itertools.islice(stream, 3))
     assert all(one.reference and one.own and one.speedup > 0 for one in taken)

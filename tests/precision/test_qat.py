@@ -38,7 +38,11 @@ def room(data, tmp_path_factory):
     """A model in which int8 does harm, and a lesson of its own answers."""
     # Weights as large as trained ones: answers differ from row to row.
     checkpoint = make_checkpoint(
-        tmp_path_factory.mktemp("room"), layers=2, num_labels=2, initializer_range=0.3
+        tmp_path_factory.mktemp("room"),
+        layers=2,
+        num_labels=2,
+        initializer_range=0.3,
+        id2label={0: "bad", 1: "good"},
     )
     source = ModelSource(str(checkpoint))
     task_data = load_task_data(DataSpec(dataset=str(data)))

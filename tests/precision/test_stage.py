@@ -40,8 +40,9 @@ def exported(classifier, data, tmp_path_factory):
 
 def ask(exported, tmp_path, *, required, max_drop, **settings):
     context, layout, files = exported
-    config = context.config.model_copy(update=settings)
-    execution = replace(context.execution, config=config, precisions=Wanted(("int8",), required))
+    config, wanted = context.config.updated(**settings), Wanted(("int8",), required)
+    parts = {"precision": config.precision, "export": config.export}
+    execution = replace(context.execution, precisions=wanted, **parts)
     calibration = replace(calibration_data_of(context, files.trained), max_drop=max_drop)
     heard = Heard()
     return add_precisions(execution, files, layout, tmp_path, calibration, heard), heard.messages
@@ -99,7 +100,7 @@ def test_without_data_nothing_is_judged_and_ranges_cannot_be_taken(exported, tmp
     context, layout, files = exported
     auto = replace(context.execution, precisions=Wanted(("int8",), required=False))
     assert add_precisions(auto, files, layout, tmp_path, None, Progress()) == files
-    static = context.config.model_copy(update={"int8": ("minmax",)})
-    named = replace(context.execution, config=static, precisions=Wanted(("int8",)))
+    static = context.execution.precision.model_copy(update={"int8": ("minmax",)})
+    named = replace(context.execution, precision=static, precisions=Wanted(("int8",)))
     with pytest.raises(UsageError, match="without data"):
         add_precisions(named, files, layout, tmp_path, None, Progress())

@@ -172,7 +172,7 @@ def make_plan(**changes: Any) -> Plan:
         ),
         "cost": Cost(trainings=15, sample_layers=90000, seconds=397.0),
     }
-    return Plan(**{**fields, **changes})
+    return Plan.of_layers(**{**fields, **changes})
 
 
 def make_parity(**changes: Any) -> ParityReport:

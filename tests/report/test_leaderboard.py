@@ -13,7 +13,7 @@ STANDINGS = Standings(
     title="step 2 of 3",
     metric="accuracy",
     layers=6,
-    gone=(5,),
+    removed=(5,),
     candidates=(
         RankedCandidate((3,), 0.884, 0.4123),
         RankedCandidate((1,), 0.881, 0.4257, 0.0134, 0.914),
@@ -45,7 +45,7 @@ def test_its_height_does_not_change_as_outcomes_come_in(known: int) -> None:
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_it_fits_the_terminal_however_many_layers_there_are(width: int) -> None:
     whole = RankedCandidate(tuple(range(0, 48, 2)), 0.884, 0.4123)
-    board = leaderboard(replace(STANDINGS, layers=48, gone=(), candidates=(whole,) * 6), 5)
+    board = leaderboard(replace(STANDINGS, layers=48, removed=(), candidates=(whole,) * 6), 5)
     text = printed(board, width)
     assert max(map(len, text.splitlines())) <= width
     assert len(text.splitlines()) == 9

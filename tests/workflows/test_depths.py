@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from glp_export.config.run_config import RunConfig
+from glp_export.config.sections import CompressOptions
 from glp_export.core.errors import UsageError
 from glp_export.encoder import LayerStack
 from glp_export.workflows.depths import judged_cuts, plans_at, sweep_depths, wanted_depths
@@ -16,7 +16,7 @@ def stack(layers: int, pinned: tuple[int, ...] = ()) -> LayerStack:
 
 
 def wanted(layers: int, pinned: tuple[int, ...] = (), **settings: Any) -> tuple[int, ...]:
-    return wanted_depths(RunConfig(**settings), stack(layers, pinned))
+    return wanted_depths(CompressOptions(**settings), stack(layers, pinned))
 
 
 @pytest.mark.parametrize(
@@ -30,13 +30,13 @@ def wanted(layers: int, pinned: tuple[int, ...] = (), **settings: Any) -> tuple[
         (2, (1,)),
     ],
 )
-def test_a_ladder_goes_down_by_two_to_a_quarter(layers: int, depths: tuple[int, ...]) -> None:
+def test_a_sweep_goes_down_by_two_to_a_quarter(layers: int, depths: tuple[int, ...]) -> None:
     assert sweep_depths(stack(layers)) == depths
-    assert wanted(layers, ladder=True) == depths
+    assert wanted(layers, sweep=True) == depths
 
 
-def test_a_ladder_keeps_the_layers_that_must_stay() -> None:
-    assert wanted(6, pinned=(0, 1, 2), ladder=True) == (4,)
+def test_a_sweep_keeps_the_layers_that_must_stay() -> None:
+    assert wanted(6, pinned=(0, 1, 2), sweep=True) == (4,)
 
 
 def test_several_depths_are_sorted_and_taken_once() -> None:
@@ -86,11 +86,11 @@ def test_every_depths_plan_is_the_beginning_of_one_order() -> None:
     [
         ({"depth": 4}, 8),
         ({"depths": "10,8,6,4"}, 6),
-        ({"ladder": True}, 6),
+        ({"sweep": True}, 6),
         ({"max_drop": 0.01}, 6),
     ],
 )
 def test_orders_of_removal_are_judged_where_most_depends_on_them(
     settings: dict[str, Any], cuts: int
 ) -> None:
-    assert judged_cuts(RunConfig(**settings), stack(12)) == cuts
+    assert judged_cuts(CompressOptions(**settings), stack(12)) == cuts

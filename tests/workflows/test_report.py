@@ -31,7 +31,7 @@ def put(root: Path, report_data: ReportData) -> Path:
     if report_data.frontier:
         report_data.frontier.save(layout.frontier)
         for part in report_data.parts():
-            put(layout.sweep_variant(part.plan.depth).root, part)
+            put(layout.sweep_variant(f"{part.plan.depth}-layers").root, part)
     else:
         (sweep_variant,) = report_data.sweep_variants
         layout.parity.write_text(sweep_variant.parity.to_json())
@@ -87,7 +87,10 @@ def test_another_file_that_was_changed_stays_found_out(artifact: Path) -> None:
 
 def test_of_a_ladder_every_report_is_made_anew(ladder: Path) -> None:
     whole = ArtifactLayout(ladder)
-    reports = [whole.report, *(whole.sweep_variant(depth).report for depth in (5, 4, 3))]
+    reports = [
+        whole.report,
+        *(whole.sweep_variant(f"{depth}-layers").report for depth in (5, 4, 3)),
+    ]
     before = [file.read_text() for file in reports]
     for file in reports:
         file.write_text("gone")
@@ -95,14 +98,14 @@ def test_of_a_ladder_every_report_is_made_anew(ladder: Path) -> None:
     assert [file.read_text() for file in reports] == before
     whole.verify_checksums()
     for depth in (5, 4, 3):
-        whole.sweep_variant(depth).verify_checksums()
+        whole.sweep_variant(f"{depth}-layers").verify_checksums()
 
 
 def test_one_depth_of_a_ladder_leaves_the_whole_sound(ladder: Path) -> None:
     whole = ArtifactLayout(ladder)
-    whole.sweep_variant(4).report.write_text("gone")
-    report([whole.sweep_variant(4).root])
-    whole.sweep_variant(4).verify_checksums()
+    whole.sweep_variant("4-layers").report.write_text("gone")
+    report([whole.sweep_variant("4-layers").root])
+    whole.sweep_variant("4-layers").verify_checksums()
     whole.verify_checksums()
 
 

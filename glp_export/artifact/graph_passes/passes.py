@@ -45,6 +45,17 @@ def first_token(model: ModelProto) -> None:
     _keep_sums(model)
 
 
+def reads_first_token(model: ModelProto) -> bool:
+    """Whether the head reads the first token alone, so that the last layer needs no other."""
+    copied = type(model)()
+    copied.CopyFrom(model)
+    shapes = infer_shapes(copied)
+    if not shapes:
+        return False
+    fix_shapes(copied, shapes)
+    return first_token_only(copied, infer_shapes(copied))
+
+
 PASSES: dict[str, Callable[[ModelProto], None]] = {
     "plain": as_exported,
     "lean": lean,

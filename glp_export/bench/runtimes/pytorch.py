@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from glp_export.core import machine
 from glp_export.core.errors import DeviceError, ModelError
+from glp_export.encoder.structure import compacted
 from glp_export.encoder.switches import switched
 from glp_export.encoder.transformers_compat import quiet_weights
 from glp_export.precision.devices import gpu_capability, not_in_hardware
@@ -125,5 +126,4 @@ def _load(contender: Contender) -> PreTrainedModel:
         raise ModelError(
             f"the checkpoint cannot be loaded: {error}", where=str(contender.path)
         ) from error
-    loaded: PreTrainedModel = model.eval()
-    return loaded
+    return compacted(model.eval(), contender.path)

@@ -112,18 +112,30 @@ def _run_trial(context: TrialContext, trial: Trial) -> Outcome:
     inputs = context.inputs.part(trial.examples, trial.repeat)
     if inputs is not None:
         context.recovery.train(model, inputs, None)
-    logits, features = _read(context, model, context.select)
-    finite = bool(np.isfinite(logits).all())
-    losses = _refit(context, model, features) if context.refit and finite else None
+    logits, losses, found = judge(context, model)
     candidate = Candidate(
         removed=trial.removed,
         examples=trial.examples,
         repeat=trial.repeat,
-        score=score(context.task, logits, _truth(context, context.select)) if finite else DIVERGED,
+        score=found,
         loss=None if losses is None else float(losses.mean()),
         seconds=time.perf_counter() - start,
     )
     return Outcome(candidate, logits, losses)
+
+
+def judge(
+    context: TrialContext, model: PreTrainedModel
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, float]:
+    """What a candidate answers on `select`, its refitted head's losses (rows,) and its score.
+
+    There are no losses where no head is refitted, or the training diverged.
+    """
+    logits, features = _read(context, model, context.select)
+    finite = bool(np.isfinite(logits).all())
+    losses = _refit(context, model, features) if context.refit and finite else None
+    found = score(context.task, logits, _truth(context, context.select)) if finite else DIVERGED
+    return logits, losses, found
 
 
 def _refit(context: TrialContext, model: PreTrainedModel, features: Any) -> NDArray[np.float32]:

@@ -19,7 +19,7 @@ from glp_export.report.html.warnings import report_warnings
 from glp_export.report.html.words import capital
 from glp_export.report.inspect_view import cost_words
 from glp_export.report.machine_table import machine_facts
-from glp_export.report.measurements import CONTENDERS
+from glp_export.report.measurements import CONTENDERS, model_label
 from glp_export.report.warnings import metric_name
 
 if TYPE_CHECKING:
@@ -77,12 +77,17 @@ def page(report_data: ReportData) -> str:
 def _title(report_data: ReportData) -> str:
     base, plan = base_name(report_data.plan).rpartition("/")[2], report_data.plan
     model = base if base == plan.task else f"{base} for {plan.task}"
-    depths = ", ".join(str(sweep_variant.depth) for sweep_variant in report_data.sweep_variants)
-    return f"{model}: {depths} of {plan.num_layers} layers kept"
+    if all(sweep_variant.plan.layers_only for sweep_variant in report_data.sweep_variants):
+        depths = ", ".join(str(variant.plan.depth) for variant in report_data.sweep_variants)
+        return f"{model}: {depths} of {plan.num_layers} layers kept"
+    return f"{model}: " + "; ".join(variant.label for variant in report_data.sweep_variants)
 
 
 def _scores(benchmark: BenchmarkFile) -> Table:
-    rows = sorted(benchmark.metrics, key=lambda row: (CONTENDERS.index(row.contender), -row.layers))
+    rows = sorted(
+        benchmark.metrics,
+        key=lambda row: (CONTENDERS.index(row.contender), -row.layers, row.plan_id),
+    )
     metric = metric_name(benchmark.metric)
     return Table(
         caption=f"{capital(metric)} on the test set, by the very files that were timed, with 95 % "
@@ -108,9 +113,7 @@ def _scores(benchmark: BenchmarkFile) -> Table:
 def _flips(report_data: ReportData) -> Sequence[Flip]:
     return [
         Flip(
-            file=f"{sweep_variant.depth} layers, {file.variant}"
-            if report_data.is_sweep
-            else file.variant,
+            file=f"{sweep_variant.label}, {file.variant}" if report_data.is_sweep else file.variant,
             row=row,
             text=report_data.texts.get(row),
         )
@@ -124,7 +127,7 @@ def _precisions(report_data: ReportData) -> Table | None:
     metric = metric_name(report_data.benchmark.metric)
     rows = tuple(
         (
-            *((str(sweep_variant.depth),) if report_data.is_sweep else ()),
+            *((sweep_variant.label,) if report_data.is_sweep else ()),
             cells["file"].replace("`", ""),
             cells["recipe"],
             cells["kept"],
@@ -137,13 +140,15 @@ def _precisions(report_data: ReportData) -> Table | None:
     if not rows:
         return None
     titles = (
-        *(("layers",) if report_data.is_sweep else ()),
+        *(("model",) if report_data.is_sweep else ()),
         *("file", "how it was made", "what stayed in float", "on select", "on test"),
     )
     return Table(
         caption=f"Files of lower precision and what each costs of {metric} beside fp32, with "
         "paired 95 % intervals. select chose what stays in float; test is what counts.",
-        columns=columns(*titles, words=("file", "how it was made", "what stayed in float")),
+        columns=columns(
+            *titles, words=("model", "file", "how it was made", "what stayed in float")
+        ),
         rows=rows,
     )
 
@@ -151,21 +156,22 @@ def _precisions(report_data: ReportData) -> Table | None:
 def _files(report_data: ReportData) -> Table:
     """What a deployment carries: each file of the pruned model, with what it weighs."""
     rows = {
-        (row.layers, row.variant): row
+        (row.layers, row.plan_id, row.variant): row
         for row in report_data.benchmark.rows
         if row.contender == "pruned"
     }
-    ordered = [rows[name] for name in sorted(rows, key=lambda name: (-name[0], name[1]))]
+    ordered = [rows[name] for name in sorted(rows, key=lambda name: (-name[0], *name[1:]))]
     return Table(
         caption="Files of the pruned model. Memory is the peak of a process that runs the file "
         "alone at the largest shape.",
         columns=columns(
-            *("file", "layers", "parameters", "size (MB)", "peak memory (MiB)"),
+            *("file", "model", "parameters", "size (MB)", "peak memory (MiB)"),
+            words=("file", "model"),
         ),
         rows=tuple(
             (
                 row.variant,
-                str(row.layers),
+                model_label(report_data.benchmark, row),
                 numbers.count(row.parameters),
                 numbers.megabytes(row.bytes),
                 numbers.MISSING if row.peak_memory_mb is None else f"{row.peak_memory_mb:.0f}",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from glp_export.artifact.layout import ArtifactLayout, sweep_variant_name
+from glp_export.artifact.layout import ArtifactLayout
 from glp_export.artifact.parity_report import ParityReport
 from glp_export.bench.benchmark_file import BenchmarkFile
 from glp_export.bench.frontier import Frontier
@@ -22,22 +22,24 @@ SAMPLES = "benchmark_samples.json"
 
 @dataclass(frozen=True)
 class SweepVariant:
-    """The files of one depth.
+    """The files of one pruned model.
 
     Attributes:
-        depth: layers that stay.
+        plan: what made it.
+        directory: its name below a sweep; empty for an artifact by itself.
         parity: of its ONNX files.
         precisions: the lower ones that were to be made.
     """
 
-    depth: int
+    plan: Plan
+    directory: str
     parity: ParityReport
     precisions: tuple[PrecisionEntry, ...] = ()
 
     @property
-    def directory(self) -> str:
-        """Its name below a ladder."""
-        return sweep_variant_name(self.depth)
+    def label(self) -> str:
+        """For people: `6 layers`."""
+        return self.plan.label
 
 
 @dataclass(frozen=True)
@@ -86,12 +88,13 @@ class ReportData:
             yield self
             return
         for sweep_variant in self.sweep_variants:
+            own_id = measured_id(self.benchmark, sweep_variant.plan)
             yield ReportData(
                 name=f"{self.name}/{sweep_variant.directory}",
-                plan=self.plan.cut(self.plan.num_layers - sweep_variant.depth),
-                benchmark=self.benchmark.at_depth(sweep_variant.depth),
+                plan=sweep_variant.plan,
+                benchmark=self.benchmark.of_plan(own_id),
                 sweep_variants=(sweep_variant,),
-                samples=self.samples and self.samples.at_depth(sweep_variant.depth),
+                samples=self.samples and self.samples.of_plan(own_id),
                 command=self.command,
             )
 
@@ -112,10 +115,10 @@ def report_data(root: Path) -> ReportData:
         plan=plan,
         benchmark=BenchmarkFile.load(layout.benchmark),
         sweep_variants=tuple(
-            _sweep_variant(layout.sweep_variant(depth), depth) for depth in _depths(frontier)
+            _sweep_variant(layout.sweep_variant(name), name) for name in frontier.directories
         )
         if frontier
-        else (_sweep_variant(layout, plan.depth),),
+        else (_sweep_variant(layout, ""),),
         samples=SamplesFile.load(samples) if samples.is_file() else None,
         frontier=frontier,
         command=_command(layout.environment),
@@ -135,15 +138,16 @@ def read_by(root: Path) -> tuple[list[str], list[str]]:
     if layout.frontier.is_file():
         needed.append(layout.frontier)
         sweep_variants = [
-            layout.sweep_variant(depth) for depth in _depths(Frontier.load(layout.frontier))
+            layout.sweep_variant(name) for name in Frontier.load(layout.frontier).directories
         ]
+        needed += [sweep_variant.plan for sweep_variant in sweep_variants]
     needed += [sweep_variant.parity for sweep_variant in sweep_variants]
     perhaps += [sweep_variant.precisions for sweep_variant in sweep_variants]
     names = [[path.relative_to(root).as_posix() for path in paths] for paths in (needed, perhaps)]
     return names[0], names[1]
 
 
-def _sweep_variant(layout: ArtifactLayout, depth: int) -> SweepVariant:
+def _sweep_variant(layout: ArtifactLayout, directory: str) -> SweepVariant:
     try:
         parity = ParityReport.from_json(layout.parity.read_text(encoding="utf-8"))
     except OSError as error:
@@ -153,14 +157,14 @@ def _sweep_variant(layout: ArtifactLayout, depth: int) -> SweepVariant:
             fix="copy the whole directory again, or make the artifact again",
         ) from error
     known = layout.precisions.is_file()
-    return SweepVariant(
-        depth, parity, PrecisionsFile.load(layout.precisions).entries if known else ()
-    )
+    entries = PrecisionsFile.load(layout.precisions).entries if known else ()
+    return SweepVariant(Plan.load(layout.plan), directory, parity, entries)
 
 
-def _depths(frontier: Frontier) -> list[int]:
-    """The depths of a ladder's artifacts, the deepest first."""
-    return sorted({point.layers for point in frontier.points if point.directory}, reverse=True)
+def measured_id(benchmark: BenchmarkFile, plan: Plan) -> str:
+    """The id under which a plan was measured; benchmarks of schema 1 name models by their depth."""
+    known = {row.plan_id for row in benchmark.rows}
+    return plan.id if plan.id in known else f"{plan.depth}-layers"
 
 
 def _command(environment: Path) -> str:

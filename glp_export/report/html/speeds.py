@@ -92,7 +92,7 @@ def _table(benchmark: BenchmarkFile, provider: str) -> SpeedTable:
         if any((row.provider, row.shape) == (provider, name) for row in benchmark.rows)
     ]
     winners = {
-        (winner.layers, winner.shape, winner.runtime, winner.variant)
+        (winner.plan_id, winner.shape, winner.runtime, winner.variant)
         for winner in benchmark.winners
         if winner.provider == provider
     }
@@ -118,7 +118,7 @@ def _table(benchmark: BenchmarkFile, provider: str) -> SpeedTable:
     )
 
 
-def _cell(row: Row | None, winners: AbstractSet[tuple[int, str, str, str]]) -> SpeedCell | None:
+def _cell(row: Row | None, winners: AbstractSet[tuple[str, str, str, str]]) -> SpeedCell | None:
     if row is None:
         return None
     return SpeedCell(
@@ -127,7 +127,7 @@ def _cell(row: Row | None, winners: AbstractSet[tuple[int, str, str, str]]) -> S
         over_onnxruntime=_ratio(row.speedup.vs_onnxruntime_unpruned),
         over_pytorch=_ratio(row.speedup.vs_pytorch_unpruned),
         fastest=row.contender == "pruned"
-        and (row.layers, row.shape, row.runtime, row.variant) in winners,
+        and (row.plan_id, row.shape, row.runtime, row.variant) in winners,
     )
 
 

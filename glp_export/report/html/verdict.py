@@ -14,7 +14,13 @@ from glp_export.core import numbers
 from glp_export.report.card_facts import MetricDifference
 from glp_export.report.frontier import alike
 from glp_export.report.html.words import capital
-from glp_export.report.measurements import headline_shape, metric_of, recommended, shape_words
+from glp_export.report.measurements import (
+    headline_shape,
+    metric_of,
+    model_label,
+    recommended,
+    shape_words,
+)
 from glp_export.report.warnings import metric_name
 
 if TYPE_CHECKING:
@@ -108,9 +114,9 @@ def _row(report_data: ReportData) -> Row | None:
         return best.rows[shape] if best else None
     ours = [point for point in report_data.frontier.points if point.directory]
     point = alike(report_data.frontier) or max(ours, key=lambda one: (one.value, -one.p50_ms))
-    wanted = ("pruned", point.layers, point.precision, point.variant, shape)
+    wanted = ("pruned", point.plan_id, point.precision, point.variant, shape)
     for row in benchmark.rows:
-        own = (row.contender, row.layers, row.precision, row.variant, row.shape)
+        own = (row.contender, row.plan_id, row.precision, row.variant, row.shape)
         here = (row.runtime, row.provider) == ("onnxruntime", benchmark.baseline.provider)
         if own == wanted and here:
             return row
@@ -124,10 +130,10 @@ def _difference(benchmark: BenchmarkFile, row: Row) -> tuple[MetricDifference | 
     add up in squares (Newcombe 1998, method 10), which is wider than pairing would be.
     """
     for one in benchmark.differences:
-        if (one.layers, one.precision, one.less) == (row.layers, row.precision, "unpruned"):
+        if (one.plan_id, one.precision, one.less) == (row.plan_id, row.precision, "unpruned"):
             found = MetricDifference("unpruned", one.value, one.low, one.high, one.precision)
             return found, True
-    ours = metric_of(benchmark, "pruned", row.precision, row.layers)
+    ours = metric_of(benchmark, "pruned", row.precision, row.plan_id)
     theirs = metric_of(benchmark, "unpruned", "fp32")
     if ours is None or theirs is None:
         return None, False
@@ -170,11 +176,11 @@ def _right(
     if found.low < 0 <= found.high:
         lines.append(f"it may have lost up to {numbers.metric(-found.low)}")
     samples = 0
-    for contender, layers, precision in (
-        ("pruned", row.layers, row.precision),
+    for contender, plan_id, precision in (
+        ("pruned", row.plan_id, row.precision),
         ("unpruned", None, "fp32"),
     ):
-        score = metric_of(benchmark, contender, precision, layers)
+        score = metric_of(benchmark, contender, precision, plan_id)
         if score is not None:
             span = numbers.span(score.low, score.high)
             lines.append(f"{contender}: {numbers.metric(score.value)} ({span})")
@@ -259,7 +265,7 @@ def _about(report_data: ReportData, row: Row | None) -> str:
         if frontier and alike(frontier)
         else "the most accurate: every depth costs more than chance, or nothing was compared"
     )
-    where = f"{numbers.layers_in_words(row.layers)}, {row.variant}"
+    where = f"{model_label(report_data.benchmark, row)}, {row.variant}"
     return f"Said of {where}, {why}; timed at {shape}."
 
 

@@ -9,6 +9,7 @@ from glp_export.core import numbers
 from glp_export.precision.devices import not_in_hardware
 from glp_export.report.card_facts import MetricDifference
 from glp_export.report.html.words import capital
+from glp_export.report.measurements import model_label
 from glp_export.report.warnings import benchmark_warnings, difference_in_words
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def _differences(report_data: ReportData) -> Iterator[str]:
             continue
         found = MetricDifference(row.less, row.value, row.low, row.high, row.precision)
         words = difference_in_words(found, report_data.benchmark.metric)
-        depth = f"{numbers.layers_in_words(row.layers)}: " if report_data.is_sweep else ""
+        depth = f"{model_label(report_data.benchmark, row)}: " if report_data.is_sweep else ""
         yield f"{depth}{words if depth else capital(words)}."
 
 
@@ -123,6 +124,4 @@ def _search(plan: Plan) -> Iterator[str]:
 
 
 def _named(report_data: ReportData, sweep_variant: SweepVariant, name: str) -> str:
-    return (
-        f"{numbers.layers_in_words(sweep_variant.depth)}, {name}" if report_data.is_sweep else name
-    )
+    return f"{sweep_variant.label}, {name}" if report_data.is_sweep else name

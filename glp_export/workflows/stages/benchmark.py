@@ -17,7 +17,7 @@ from glp_export.bench import (
     DifferenceRow,
     MetricRow,
     benchmark,
-    of_depth,
+    of_plan,
     onnx_contender,
     task_workloads,
 )
@@ -70,9 +70,14 @@ class Scored:
         return self.rows[0].contender
 
     @property
-    def layers(self) -> int:
-        """How many it has."""
-        return self.rows[0].layers
+    def plan_id(self) -> str:
+        """Of the edits that made it."""
+        return self.rows[0].plan_id
+
+    @property
+    def rival_of(self) -> str | None:
+        """The plan that a distilled model is compared with; None for all."""
+        return self.rows[0].rival_of
 
     @property
     def entries(self) -> tuple[PrecisionEntry, ...]:
@@ -88,7 +93,7 @@ def score_contender(execution: ExecutionContext, exported: Exported) -> Scored:
         MetricRow(
             contender=trained.contender,
             precision=file.precision,
-            layers=trained.layers,
+            **trained.named,
             **_metric(execution, logits, trained.test),
         )
         for file, logits in zip(exported.best, predictions, strict=True)
@@ -163,7 +168,7 @@ def with_differences(
         _difference(pruned, index, other, task, labels)
         for pruned in scored
         if pruned.contender == "pruned"
-        for other in of_depth(scored, pruned.layers)
+        for other in of_plan(scored, pruned.plan_id)
         for index in range(len(pruned.rows))
         if other.contender != "pruned" and (index == 0 or other.contender == "unpruned")
     )
@@ -179,6 +184,8 @@ def _difference(
     row = pruned.rows[index]
     return DifferenceRow(
         precision=row.precision,
+        plan_id=row.plan_id,
+        model_shape=row.model_shape,
         layers=row.layers,
         less=other.contender,
         value=value,
@@ -192,27 +199,41 @@ def time_contenders(
     exported: Sequence[Exported],
     metrics: Sequence[MetricRow],
     progress: Progress,
+    *,
+    own_lengths: bool = True,
 ) -> Benchmark:
-    """Time all contenders side by side, in PyTorch and in ONNX Runtime."""
+    """Time all contenders side by side, in PyTorch and in ONNX Runtime.
+
+    Args:
+        execution: the task and the machine.
+        exported: the contenders with their files.
+        metrics: that stand in the same file.
+        progress: told what is left out, and where it is.
+        own_lengths: time batches of the test rows too, beside the fixed shapes.
+    """
     contenders = [
         contender
         for one in exported
         for contender in (*_pytorch(execution, one.trained), *_onnx(execution, one))
     ]
-    config = execution.config
+    options = execution.benchmark
     first = exported[0].trained
     own: dict[str, tuple[Any, Any]] = {
         one.trained.contender: (one.trained.test, one.trained.tokenizer)
         for one in exported
         if one.trained.tokenizer is not first.tokenizer
     }
-    wanted = {*config.seq_lens, *(shape.sequence_length for shape in config.targets.shapes)}
+    wanted = {
+        *options.seq_lens,
+        *(shape.sequence_length for shape in execution.targets.shapes),
+    }
     for length in sorted(length for length in wanted if length > shared_length(contenders)):
         progress.say(f"length {length} is left out: a contender reads {shared_length(contenders)}")
-    workloads = [
-        *fixed_shapes(contenders, config),
-        *task_workloads(first.test, first.tokenizer, config.batch_sizes, own=own),
-    ]
+    workloads = fixed_shapes(contenders, execution)
+    if own_lengths:
+        workloads += task_workloads(first.test, first.tokenizer, options.batch_sizes, own=own)
+    else:
+        progress.say("no data was named: the lengths of the task's own inputs are not measured")
     with progress.stage("benchmark") as meter, progress.still():
         return benchmark(
             contenders,
@@ -220,9 +241,9 @@ def time_contenders(
             metrics,
             task=execution.task.name,
             metric=execution.task.metric,
-            timing=timing_of(config.bench_seconds, config),
-            memory=not config.skip_memory,
-            progress=watch(meter, len(workloads), config.bench_seconds),
+            timing=timing_of(options.bench_seconds, execution),
+            memory=not options.skip_memory,
+            progress=watch(meter, len(workloads), options.bench_seconds),
         )
 
 
@@ -231,7 +252,7 @@ def _pytorch(execution: ExecutionContext, trained: Trained) -> list[Contender]:
     eager = as_pytorch(execution, trained)
     if trained.contender != "unpruned":
         return [eager]
-    ways = [name for name in execution.config.pytorch if name != EAGER]
+    ways = [name for name in execution.benchmark.pytorch if name != EAGER]
     return [eager, *(as_pytorch(execution, trained, name) for name in ways)]
 
 

@@ -16,7 +16,6 @@ from glp_export.artifact import ArtifactLayout, describe, export_onnx
 from glp_export.bench import (
     Contender,
     DepthTiming,
-    Timing,
     measure_depth,
     onnx_contender,
     shape_grid,
@@ -27,6 +26,7 @@ from glp_export.core.progress import Meter, Progress
 from glp_export.encoder import remove_layers, save_checkpoint
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.stages.depth_choice import deepest_fast_enough
+from glp_export.workflows.stages.export import timing_of
 
 
 def keep_within_time(context: RunContext, work: Path, progress: Progress) -> RunContext:
@@ -37,10 +37,10 @@ def keep_within_time(context: RunContext, work: Path, progress: Progress) -> Run
     Raises:
         LatencyError: not even the shallowest is fast enough.
     """
-    if not context.config.targets.fast_enough_asked or context.config.plan:
+    if not context.execution.targets.fast_enough_asked or context.config.compress.plan:
         return context
     depth, _ = fast_enough_depth(context, work, progress)
-    if context.config.max_drop is not None:
+    if context.config.compress.max_drop is not None:
         return replace(context, deepest=depth)
     fewer = replace(context.problem, cuts=context.stack.num_layers - depth, judged=None)
     return replace(context, problem=fewer, deepest=depth)
@@ -70,7 +70,9 @@ def fast_enough_depth(
     """
     with progress.stage("find a depth that is fast enough") as meter:
         probes = _Probes(context, work, meter, progress)
-        depth, rows = deepest_fast_enough(possible_depths(context), probes, context.config.targets)
+        depth, rows = deepest_fast_enough(
+            possible_depths(context), probes, context.execution.targets
+        )
     shutil.rmtree(probes.files, ignore_errors=True)
     progress.say(
         f"{depth} of {context.stack.num_layers} layers are fast enough: "
@@ -132,16 +134,16 @@ class _Probes:
         return rows
 
     def _measure(self, layers: int) -> list[DepthLatency]:
-        config = self._setup.config
-        for target in config.targets.timed:
+        execution = self._setup.execution
+        for target in execution.targets.timed:
             require_shape(target, self._unpruned.max_length)
         pair = (self._unpruned, self._contender(layers))
         workloads = [
             workload
-            for shape in config.targets.shapes
+            for shape in execution.targets.shapes
             for workload in shape_grid(pair, [shape.batch_size], [shape.sequence_length])
         ]
-        timing = Timing.lasting(config.bench_seconds, config.bench_rounds, config.seed)
+        timing = timing_of(execution.benchmark.bench_seconds, execution)
         with self._progress.still():
             return [_row(timed) for timed in measure_depth(*pair, workloads, timing=timing)]
 
@@ -174,8 +176,8 @@ class _Probes:
             directory,
             path,
             export_task=execution.kind.export_task,
-            opset=execution.config.opset,
-            exporter=execution.config.exporter,
+            opset=execution.export.opset,
+            exporter=execution.export.exporter,
             threads=execution.threads,
         )
 

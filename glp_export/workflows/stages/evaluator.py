@@ -43,7 +43,7 @@ DECIDING = ("glp-export", "torch", "transformers")
 
 def open_cache(context: RunContext, work: Path) -> Cache:
     """The user's cache; with `--cache none` one that lives and dies with this run."""
-    wanted = context.config.cache
+    wanted = context.config.compress.cache
     if wanted is None:
         return Cache(default_root())
     return Cache(work / "cache" if wanted == NO_CACHE else Path(wanted))
@@ -88,7 +88,7 @@ def train_teacher(context: RunContext, cache: Cache, progress: Progress) -> Teac
     directory = cache.get_or_make("teacher", _training_facts(context), make)
     if not made:
         progress.skip(title, "in the cache")
-    model = load_seeded(ModelSource(str(directory)), context.data, context.config.seed)
+    model = load_seeded(ModelSource(str(directory)), context.data, context.config.training.seed)
     examples = round(len(context.fit) * context.candidate.epochs)
     trained = context.execution.kind.loss is not None
     cost = Cost(
@@ -131,11 +131,11 @@ def open_evaluator(
         select=context.select,
         refit=teacher is not None,
         predictions=teacher.predictions if teacher else None,
-        threads=context.config.worker_cpus or context.execution.threads,
+        threads=context.config.compress.worker_cpus or context.execution.threads,
     )
     facts = _candidate_facts(context, trial_context)
     trial_log = TrialLog(cache.open("candidates", facts) / "journal.jsonl", facts)
-    with WORKERS[context.config.workers].open(
+    with WORKERS[context.config.compress.workers].open(
         trial_context, _resources(context), progress.say
     ) as run_trial:
         yield TrialEvaluator(trial_context, run_trial, trial_log, context.stack.num_layers)
@@ -145,7 +145,7 @@ def _resources(context: RunContext) -> WorkerResources:
     """A whole GPU for each trial unless less is said; on the CPU none."""
     if context.execution.device == "cpu":
         return WorkerResources()
-    return WorkerResources(gpus=context.config.worker_gpus or 1.0)
+    return WorkerResources(gpus=context.config.compress.worker_gpus or 1.0)
 
 
 def _predict(context: RunContext, model: PreTrainedModel, rows: Dataset) -> NDArray[np.float32]:

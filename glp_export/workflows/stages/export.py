@@ -24,11 +24,10 @@ from glp_export.artifact import (
 )
 from glp_export.bench import Contender, Timing, Workload, fastest, pytorch_contender, shape_grid
 from glp_export.bench.contenders import EAGER, PYTORCH
-from glp_export.config.run_config import RunConfig
 from glp_export.core.errors import ModelError
 from glp_export.core.progress import Meter, Progress
 from glp_export.precision.record import PrecisionEntry
-from glp_export.workflows.context import ExecutionContext, length_of
+from glp_export.workflows.context import ExecutionContext
 from glp_export.workflows.stages.timing_progress import watch
 from glp_export.workflows.stages.training import Trained
 
@@ -95,14 +94,14 @@ def export_contender(
             trained.checkpoint,
             layout.onnx_model,
             export_task=execution.kind.export_task,
-            opset=execution.config.opset,
-            exporter=execution.config.exporter,
+            opset=execution.export.opset,
+            exporter=execution.export.exporter,
             threads=execution.threads,
         )
-        levels = _levels(execution.config.optimize)
+        levels = _levels(execution.export.optimize)
         work.mkdir(parents=True, exist_ok=True)
         built = candidates(plain, levels, work, trained.checkpoint)
-        if execution.config.require_fusion:
+        if execution.export.require_fusion:
             _require_fusion(trained, built)
         chosen = _choose(execution, trained, plain, built, meter, progress)
         if chosen != plain:
@@ -110,7 +109,7 @@ def export_contender(
         shipped = (plain,) if chosen == plain else (plain, chosen)
         parity = check(execution, trained, shipped)
         parity.require()
-    progress.say(describe_choice(chosen, execution.config.optimize))
+    progress.say(describe_choice(chosen, execution.export.optimize))
     return Exported(trained, plain, chosen, parity)
 
 
@@ -125,13 +124,13 @@ def describe_choice(chosen: OnnxFile, asked: str = AUTO) -> str:
     return f"optimised at {chosen.optimisation}: {describe_fusions(chosen)}"
 
 
-def fixed_shapes(contenders: Sequence[Contender], config: RunConfig) -> list[Workload]:
+def fixed_shapes(contenders: Sequence[Contender], execution: ExecutionContext) -> list[Workload]:
     """The ladder of batch sizes and lengths, and what targets are measured on beside it."""
     longest = shared_length(contenders)
-    lengths = [length for length in config.seq_lens if length <= longest]
-    workloads = shape_grid(contenders, config.batch_sizes, lengths or [longest])
+    lengths = [length for length in execution.benchmark.seq_lens if length <= longest]
+    workloads = shape_grid(contenders, execution.benchmark.batch_sizes, lengths or [longest])
     named = {workload.shape.name for workload in workloads}
-    for shape in config.targets.shapes:
+    for shape in execution.targets.shapes:
         if shape.name not in named and shape.sequence_length <= longest:
             workloads += shape_grid(contenders, [shape.batch_size], [shape.sequence_length])
     return workloads
@@ -149,9 +148,9 @@ def as_pytorch(execution: ExecutionContext, trained: Trained, way: str = EAGER) 
     )
 
 
-def timing_of(seconds: float, config: RunConfig) -> Timing:
+def timing_of(seconds: float, execution: ExecutionContext) -> Timing:
     """At least so many seconds a shape, and the rounds that the run asks for."""
-    return Timing.lasting(seconds, config.bench_rounds, config.seed)
+    return Timing.lasting(seconds, execution.benchmark.bench_rounds, execution.seed)
 
 
 def shared_length(contenders: Sequence[Contender]) -> int:
@@ -186,10 +185,10 @@ def _choose(
     """The level that was asked for, or the fastest of those that pass parity."""
     if not built:
         return plain
-    if execution.config.optimize != AUTO:
+    if execution.export.optimize != AUTO:
         return built[0]
     workloads = choice_workloads(execution, trained)
-    seconds = min(3.0, execution.config.bench_seconds)
+    seconds = min(3.0, execution.benchmark.bench_seconds)
     report = check(execution, trained, built, samples=QUICK_SAMPLES)
     passing = [file for file, found in zip(built, report.files, strict=True) if found.passed]
     with progress.still():
@@ -200,7 +199,7 @@ def _choose(
             provider=execution.provider,
             threads=execution.threads,
             auto_class=execution.kind.auto_class,
-            timing=timing_of(seconds, execution.config),
+            timing=timing_of(seconds, execution),
             progress=watch(meter, len(workloads), seconds),
         )
     return choice.winner
@@ -208,7 +207,7 @@ def _choose(
 
 def choice_workloads(execution: ExecutionContext, trained: Trained) -> list[Workload]:
     """Every shape that is reported: a graph may gain at one and lose at another."""
-    return fixed_shapes([as_pytorch(execution, trained)], execution.config)
+    return fixed_shapes([as_pytorch(execution, trained)], execution)
 
 
 def check(
@@ -225,11 +224,11 @@ def check(
         trained.test,
         trained.tokenizer,
         auto_class=execution.kind.auto_class,
-        max_length=min(length_of(execution.config, trained.tokenizer), longest),
+        max_length=min(execution.max_length, longest, trained.tokenizer.model_max_length),
         threads=execution.threads,
         provider=execution.provider,
-        atol=execution.config.atol,
-        rtol=execution.config.rtol,
+        atol=execution.export.atol,
+        rtol=execution.export.rtol,
         samples=samples,
     )
 

@@ -10,7 +10,7 @@ from glp_export.bench import BenchmarkFile
 from glp_export.bench.contenders import longest_input
 from glp_export.encoder import random_rows
 from glp_export.gate.budget_writer import write_budget
-from glp_export.workflows.context import ExecutionContext, length_of
+from glp_export.workflows.context import ExecutionContext
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -41,9 +41,8 @@ def store_inputs(
     layout: ArtifactLayout, execution: ExecutionContext, tokenizer: PreTrainedTokenizerBase
 ) -> None:
     """Write `glp/parity_inputs.npz`: random tokens, so no data travels with the artifact."""
-    config = execution.config
-    length = min(length_of(config, tokenizer), longest_input(layout.root))
-    rows = random_rows(tokenizer, length, config.seed)
+    length = min(execution.max_length, tokenizer.model_max_length, longest_input(layout.root))
+    rows = random_rows(tokenizer, length, execution.seed)
     stored = StoredInputs.compute(
         layout.root,
         rows,

@@ -67,7 +67,7 @@ def build_int8(job: PrecisionJob) -> LowerPrecision:
         AccuracyError: not even that is accurate enough.
         ModelError: the graph cannot be quantised.
     """
-    names = job.execution.config.int8
+    names = job.execution.precision.int8
     attempts = [_quantised(job, name, job.exported.plain) for name in names]
     passing = [one for one in attempts if one.kept is None or one.kept.within]
     if not passing:
@@ -140,8 +140,8 @@ def _qat(job: PrecisionJob, name: str) -> _Attempt:
         checkpoint,
         checkpoint / "onnx" / "model.onnx",
         export_task=execution.kind.export_task,
-        opset=execution.config.opset,
-        exporter=execution.config.exporter,
+        opset=execution.export.opset,
+        exporter=execution.export.exporter,
         threads=execution.threads,
     )
     return _quantised(job, name, plain, recovered=True)
@@ -179,7 +179,7 @@ def _fastest(job: PrecisionJob, passing: Sequence[_Attempt]) -> _Attempt:
             provider=execution.provider,
             threads=execution.threads,
             auto_class=execution.kind.auto_class,
-            timing=timing_of(min(3.0, execution.config.bench_seconds), execution.config),
+            timing=timing_of(min(3.0, execution.benchmark.bench_seconds), execution),
         )
     return next(one for one in passing if one.file == winner)
 
@@ -214,7 +214,7 @@ def _too_inaccurate(job: PrecisionJob, attempts: Sequence[_Attempt]) -> Accuracy
     calibration = job.calibration
     assert calibration is not None  # without it nothing was judged, and nothing failed
     best = min((one.kept for one in attempts if one.kept), key=lambda kept: kept.drop)
-    flag = "--max-drop" if job.execution.config.max_drop is not None else "--int8-drop"
+    flag = "--max-drop" if job.execution.targets.max_drop is not None else "--int8-drop"
     return AccuracyError(
         f"no int8 file loses {calibration.max_drop:.3g} or less on select: the best of "
         f"{sum(len(one.kept.trials) for one in attempts if one.kept)} loses {best.drop:.3f} "

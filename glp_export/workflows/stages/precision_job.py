@@ -13,7 +13,7 @@ from glp_export.artifact import OnnxFile, open_session, predict_onnx
 from glp_export.core.progress import Progress
 from glp_export.encoder import DistillSettings, TrainSettings
 from glp_export.tasks import encode
-from glp_export.workflows.context import ExecutionContext, RunContext, length_of
+from glp_export.workflows.context import ExecutionContext, RunContext
 from glp_export.workflows.stages.export import Exported
 from glp_export.workflows.stages.training import Trained
 
@@ -82,9 +82,9 @@ def calibration_data_of(
         fit, select, train = context.fit, context.select, context.train
     else:
         fit, select, train = (
-            encode(rows, data.task, trained.tokenizer, length_of(config, trained.tokenizer))
+            encode(rows, data.task, trained.tokenizer, config.data.max_length)
             for rows in (data.fit, data.select, data.train)
         )
-    total = config.max_drop
-    left = config.int8_drop if total is None else max(0.0, total - max(0.0, spent))
+    total = config.compress.max_drop
+    left = config.precision.int8_drop if total is None else max(0.0, total - max(0.0, spent))
     return CalibrationData(fit, select, train, left, context.final, context.distillation)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from glp_export.compress.compressors.layers.strategies import STRATEGIES, Search
 from glp_export.compress.plan import Cost, Plan
 from glp_export.compress.search.evaluator import TrialEvaluator
 from glp_export.compress.search.trial import Trial
-from glp_export.config.targets import DepthScore
+from glp_export.config.targets import DepthScore, Targets
 from glp_export.core.errors import UsageError
 from glp_export.core.machine import describe
 from glp_export.core.numbers import signed_with_span
@@ -19,8 +19,46 @@ from glp_export.core.progress import Meter, Progress
 from glp_export.encoder import RECOVERIES
 from glp_export.tasks import paired_difference_interval, probability_at_most, truth_of
 from glp_export.workflows.context import RunContext
+from glp_export.workflows.depths import plans_at
+from glp_export.workflows.stages.compression import LAYERS, compress, compressor_of
+from glp_export.workflows.stages.depth import keep_within_time
 from glp_export.workflows.stages.depth_choice import shallowest_accurate
 from glp_export.workflows.stages.evaluator import open_cache, open_evaluator, train_teacher
+
+
+def choose_plans(context: RunContext, work: Path, progress: Progress) -> tuple[list[Plan], float]:
+    """Find what goes: by a plan that was named, by whole layers, or inside them.
+
+    Returns:
+        The plan of each model that is made, the slowest first, and the metric points that the
+        first one costs; 0 where none were counted.
+
+    Raises:
+        GlpError: see `choose_layers`, `keep_within_time`, `keep_within_budget` and `compress`.
+    """
+    name = compressor_of(context)
+    if name != LAYERS and not context.config.compress.plan:
+        found = compress(context, name, _facts(context), work, progress)
+        plans = [one.plan for one in found]
+        for plan in plans:
+            progress.say(f"{plan.label}: {plan.predicted_speedup:.2f}× predicted")
+        return plans, 0.0
+    if len(context.config.targets.speedups) > 1:
+        raise UsageError(
+            "several speeds are made by structure, several depths by layers",
+            where="--target-speedup",
+            fix="add --compress structure, or use --depths",
+        )
+    context = keep_within_time(context, work, progress)
+    plan = choose_layers(context, work, progress)
+    plan, spent = keep_within_budget(context, plan, work, progress)
+    return plans_at(plan, context.depths), spent
+
+
+def targets_of(targets: Targets, plans: Sequence[Plan]) -> list[Targets]:
+    """The targets that each plan's model has to reach."""
+    each = targets.each()
+    return list(each) if len(each) == len(plans) else [targets] * len(plans)
 
 
 def choose_layers(context: RunContext, work: Path, progress: Progress) -> Plan:
@@ -31,12 +69,12 @@ def choose_layers(context: RunContext, work: Path, progress: Progress) -> Plan:
         UsageError: the plan does not fit, or the journal belongs to other settings.
     """
     facts = _facts(context)
-    if context.config.plan:
-        plan = read_plan(context.config.plan, context.stack.num_layers, facts)
+    if context.config.compress.plan:
+        plan = read_plan(context.config.compress.plan, context.stack.num_layers, facts)
         plan = plan.cut(context.problem.cuts) if context.problem.cuts else plan
         context.stack.check(plan.order)
         return plan
-    strategy = STRATEGIES[context.config.search]
+    strategy = STRATEGIES[context.config.compress.search]
     cache = open_cache(context, work)
     # Where labels teach nothing, candidates of every strategy imitate.
     imitated = context.execution.kind.loss is None and bool(
@@ -69,12 +107,12 @@ def keep_within_budget(
     Raises:
         AccuracyError: no depth is within the budget.
     """
-    budget = context.config.max_drop
+    budget = context.config.compress.max_drop
     if budget is None:
         return plan, 0.0
     cache = open_cache(context, work)
     teacher = train_teacher(context, cache, progress)
-    recovery = RECOVERIES[context.config.recover]
+    recovery = RECOVERIES[context.config.training.recover]
     ancestor = teacher if recovery.inherits else None
     compared = (context.data.task, teacher.predictions)
     truth = truth_of(context.data.task, context.select)
@@ -110,9 +148,9 @@ def confirm_cost(context: RunContext, confirm: Callable[[str], bool]) -> None:
     Raises:
         UsageError: the answer is no.
     """
-    strategy = STRATEGIES[context.config.search]
+    strategy = STRATEGIES[context.config.compress.search]
     search_cost = strategy.search_cost(context.problem)
-    if context.config.plan or context.config.yes or search_cost.trainings <= 100:
+    if context.config.compress.plan or context.config.output.yes or search_cost.trainings <= 100:
         return
     if not confirm(f"{strategy.name} search trains {search_cost.trials} candidates. Go on?"):
         raise UsageError(
@@ -141,6 +179,7 @@ def _facts(context: RunContext) -> dict[str, Any]:
         "revision": context.source.revision,
         "checksum": context.model_checksum,
         "num_layers": context.stack.num_layers,
+        "base_shape": context.base_shape,
         "data_checksum": context.data.checksum,
         "versions": describe().versions,
     }

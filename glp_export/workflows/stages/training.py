@@ -8,10 +8,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from glp_export.bench import ContenderName
+from glp_export.compress.compressors import COMPRESSORS
 from glp_export.compress.compressors.layers.strategies import Problem, order_by_rule
 from glp_export.compress.plan import Plan
 from glp_export.core.errors import UsageError
@@ -27,17 +29,23 @@ from glp_export.encoder import (
     load_tokenizer,
     match_inputs,
     predict,
-    remove_layers,
     save_checkpoint,
 )
+from glp_export.encoder.compaction import compact
+from glp_export.encoder.structure import Structure, read_structure
 from glp_export.tasks import blank_labels, encode, labels_of, with_labels
-from glp_export.workflows.context import RunContext, length_of, load_seeded, model_source
+from glp_export.workflows.context import RunContext, load_seeded, model_source
+from glp_export.workflows.stages.calibration import calibrator_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 STUDENT, NONE = "student", "none"
+UNPRUNED = "unpruned"
+
+CALIBRATION_SAMPLES = 512
+"""Training texts that a plan is refitted on which does not say how many it was made with."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,12 @@ class Trained:
     test: Dataset
     other_tests: Mapping[str, Dataset] = field(default_factory=dict)
 
-    @property
+    @cached_property
+    def structure(self) -> Structure | None:
+        """What its checkpoint says of its heads and neurons; None without a record."""
+        return read_structure(self.checkpoint)
+
+    @cached_property
     def layers(self) -> int:
         """How many it has; read from its checkpoint."""
         from transformers import AutoConfig
@@ -67,9 +80,23 @@ class Trained:
         return int(config.num_hidden_layers)
 
     @property
+    def named(self) -> dict[str, Any]:
+        """What tells it from other models in the rows of benchmark.json."""
+        if self.structure is None:
+            return {"layers": self.layers}
+        return {
+            "layers": self.layers,
+            "plan_id": self.structure.plan_id,
+            "rival_of": self.structure.rival_of,
+            "model_shape": self.structure.model_shape,
+        }
+
+    @property
     def label(self) -> str:
         """What tells it from the others: `pruned, 6 layers`."""
-        return f"{self.contender}, {layers_in_words(self.layers)}"
+        shape = self.structure and self.structure.model_shape
+        model = shape.label() if shape else layers_in_words(self.layers)
+        return f"{self.contender}, {model}"
 
 
 def train_contenders(
@@ -87,6 +114,8 @@ def train_contenders(
     title = "take the unpruned as it is" if given else "fine-tune the unpruned"
     teacher = _train(context, work / "unpruned", title, progress, _fine_tuned_unpruned(context))
     unpruned = _saved_model(context, teacher)
+    if read_structure(teacher) is None:
+        Structure.of(unpruned, plan_id=UNPRUNED).save(teacher)
     rows = _training_rows(context, unpruned)
     examples = context.train if context.unlabeled is None else _encode(context, rows)
     inputs = TrainingInputs(
@@ -127,7 +156,7 @@ def _training_rows(context: RunContext, unpruned: PreTrainedModel) -> Dataset:
 
 
 def _encode(context: RunContext, rows: Dataset) -> Dataset:
-    return encode(rows, context.data.task, context.tokenizer, context.max_length)
+    return encode(rows, context.data.task, context.tokenizer, context.config.data.max_length)
 
 
 @dataclass(frozen=True)
@@ -141,27 +170,37 @@ class _StudentTraining:
     work: Path
     progress: Progress
 
-    def train(self, name: str, title: str, recovery: Recovery, removed: tuple[int, ...]) -> Path:
-        """Train the model without these layers; it is kept under its name and depth."""
-        depth = self.context.stack.num_layers - len(removed)
+    def train(
+        self, name: str, title: str, recovery: Recovery, plan: Plan, rival_of: str | None = None
+    ) -> Path:
+        """Train the model that a plan makes; it is kept under its name and the plan's."""
 
         def make(report: Callable[[int, int], None]) -> PreTrainedModel:
             ancestor = self.unpruned if recovery.inherits else self.context.pretrained()
-            return recovery.train(remove_layers(ancestor, removed), self.inputs, report)
+            return recovery.train(start_of(self.context, plan, ancestor), self.inputs, report)
 
-        title = f"{title}, {layers_in_words(depth)}"
-        return _train(self.context, self.work / f"{name}-{depth}", title, self.progress, make)
+        own = str(plan.depth) if plan.layers_only else plan.id[:8]
+        made = _train(
+            self.context,
+            self.work / f"{name}-{own}",
+            f"{title}, {plan.label}",
+            self.progress,
+            make,
+            plan=plan,
+        )
+        _record(self.context, made, plan, rival_of)
+        return made
 
 
 def _pruned(students: _StudentTraining, plan: Plan) -> Trained:
-    context, recovery = students.context, RECOVERIES[students.context.config.recover]
-    checkpoint = students.train("pruned", f"{recovery.name} the pruned", recovery, plan.order)
+    context, recovery = students.context, RECOVERIES[students.context.config.training.recover]
+    checkpoint = students.train("pruned", f"{recovery.name} the pruned", recovery, plan)
     return _own(context, "pruned", context.source.name, checkpoint)
 
 
 def _distilled(students: _StudentTraining, plans: Sequence[Plan]) -> list[Trained]:
     """A student for each plan, or the one rival that was named."""
-    wanted = students.context.config.distilled
+    wanted = students.context.config.training.distilled
     if wanted == NONE:
         return []
     if wanted != STUDENT:
@@ -171,14 +210,14 @@ def _distilled(students: _StudentTraining, plans: Sequence[Plan]) -> list[Traine
 
 def _made_student(students: _StudentTraining, plan: Plan) -> Trained:
     context = students.context
-    alternate = order_by_rule("alternate", Problem(context.stack.removable, len(plan.order)))
-    if set(alternate) == set(plan.order):
+    student = alternate_student(plan, context.stack.removable)
+    if student.id == plan.id:
         students.progress.say(
             f"at {layers_in_words(plan.depth)} the plan removes alternate layers: "
             "pruned and distilled start alike"
         )
     checkpoint = students.train(
-        "distilled", "distill the student", RECOVERIES["distill"], alternate
+        "distilled", "distill the student", RECOVERIES["distill"], student, plan.id
     )
     return _own(context, "distilled", f"alternate layers of {context.source.name}", checkpoint)
 
@@ -186,11 +225,12 @@ def _made_student(students: _StudentTraining, plan: Plan) -> Trained:
 def _distilled_rival(students: _StudentTraining, name: str) -> Trained:
     """Train another model on the same examples, in the same way, by its own tokenizer."""
     context, inputs = students.context, students.inputs
-    source = model_source(context.config, name)
+    source = model_source(context.config.model, name)
     tokenizer = load_tokenizer(source)
-    model = load_seeded(source, context.data, context.config.seed)
+    model = load_seeded(source, context.data, context.config.training.seed)
     match_inputs(tokenizer, model, where=name)
-    task, length = context.data.task, length_of(context.config, tokenizer)
+    task = context.data.task
+    length = min(context.config.data.max_length, tokenizer.model_max_length)
     examples = encode(students.rows, task, tokenizer, length)
     _require_comparable(context, source, inputs, examples)
     own_inputs = TrainingInputs(
@@ -202,9 +242,9 @@ def _distilled_rival(students: _StudentTraining, name: str) -> Trained:
     )
 
     def make(report: Callable[[int, int], None]) -> PreTrainedModel:
-        return RECOVERIES[context.config.recover].train(model, own_inputs, report)
+        return RECOVERIES[context.config.training.recover].train(model, own_inputs, report)
 
-    title = f"{context.config.recover} {Path(name).name}"
+    title = f"{context.config.training.recover} {Path(name).name}"
     checkpoint = _train(
         context, students.work / "distilled", title, students.progress, make, tokenizer
     )
@@ -253,11 +293,12 @@ def _train(
     progress: Progress,
     make: Make,
     tokenizer: PreTrainedTokenizerBase | None = None,
+    plan: Plan | None = None,
 ) -> Path:
     """Train a model and keep it at `directory`, unless an interrupted run has done so.
 
     It is saved and loaded again before anything else looks at it: layer numbers inside the
-    model are right only then.
+    model are right only then. What a plan narrowed is saved in its dense form.
     """
     if directory.exists():
         progress.skip(title, "kept from the interrupted run")
@@ -266,17 +307,61 @@ def _train(
         model = make(lambda done, total: meter.update(done, total))
         unfinished = directory.with_suffix(".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
-        save_checkpoint(model, tokenizer or context.tokenizer, unfinished)
+        dense = plan.expand(model) if plan else model
+        save_checkpoint(dense, tokenizer or context.tokenizer, unfinished)
         return unfinished.rename(directory)
 
 
+def start_of(context: RunContext, plan: Plan, ancestor: PreTrainedModel) -> PreTrainedModel:
+    """The compact model where recovery begins.
+
+    What a compressor refits is fitted anew to the ancestor: the search looked at another one.
+    """
+    name = plan.compressors[-1]
+    if plan.layers_only or name not in COMPRESSORS:
+        return plan.apply(ancestor)
+    samples = int(plan.settings.get("calibration_samples", CALIBRATION_SAMPLES))
+    calibrator = calibrator_of(context, ancestor, samples)
+    return COMPRESSORS[name].start(plan, ancestor, calibrator)
+
+
+def alternate_student(plan: Plan, removable: tuple[int, ...]) -> Plan:
+    """The plan of the student that stands beside a pruned model: every other layer goes.
+
+    It has as many layers as the pruned model, or as many as take about its time where more than
+    whole layers went.
+    """
+    cuts = len(plan.order)
+    if not plan.layers_only:
+        speedup = plan.predicted_speedup or 1.0
+        cuts = min(plan.num_layers - max(1, round(plan.num_layers / speedup)), len(removable))
+    return Plan.of_layers(
+        order_by_rule("alternate", Problem(removable, cuts)),
+        **{name: getattr(plan, name) for name in _BASE},
+        strategy="alternate",
+    )
+
+
+_BASE = ("base_model", "revision", "checksum", "num_layers", "base_shape", "task", "metric")
+"""Fields of a plan that say which model it is for."""
+
+
+def _record(context: RunContext, checkpoint: Path, plan: Plan, rival_of: str | None) -> None:
+    """Write what the plan left of the model beside its checkpoint, if that is not there yet."""
+    if read_structure(checkpoint) is not None:
+        return
+    model, kept = _saved_model(context, checkpoint), plan.kept_units
+    small = model if kept is None else compact(model, kept)
+    Structure.of(small, plan_id=plan.id, rival_of=rival_of, kept=kept).save(checkpoint)
+
+
 def _saved_model(context: RunContext, checkpoint: Path) -> PreTrainedModel:
-    return load_seeded(ModelSource(str(checkpoint)), context.data, context.config.seed)
+    return load_seeded(ModelSource(str(checkpoint)), context.data, context.config.training.seed)
 
 
 def _own(context: RunContext, contender: ContenderName, origin: str, checkpoint: Path) -> Trained:
     others = {
-        name: encode(rows, context.data.task, context.tokenizer, context.max_length)
+        name: encode(rows, context.data.task, context.tokenizer, context.config.data.max_length)
         for name, rows in context.data.other_tests.items()
     }
     return Trained(contender, origin, checkpoint, context.tokenizer, context.test, others)

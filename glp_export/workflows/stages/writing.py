@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from glp_export.artifact import (
     ArtifactLayout,
@@ -15,10 +16,12 @@ from glp_export.artifact import (
     triton_name,
     write_triton,
 )
-from glp_export.bench import Benchmark, BenchmarkFile, Frontier, of_depth
+from glp_export.artifact.layout import layers_directory
+from glp_export.bench import Benchmark, BenchmarkFile, Frontier, of_plan
 from glp_export.bench.memory_probe import peak_resident_mb
 from glp_export.compress.plan import Plan
-from glp_export.config.run_config import COUNTS, RunConfig
+from glp_export.config.run_config import RunConfig
+from glp_export.config.sections import COUNTS, CompressOptions
 from glp_export.core.command_line import command_line
 from glp_export.core.machine import describe
 from glp_export.encoder import ModelSource, find_file
@@ -54,7 +57,17 @@ def variants_of_sweep(plans: Sequence[Plan], layout: ArtifactLayout) -> list[Swe
     """Where each depth's artifact goes: a single one into the root, several below it."""
     if len(plans) == 1:
         return [SweepVariant(plans[0], layout, of_several=False)]
-    return [SweepVariant(plan, layout.sweep_variant(plan.depth), of_several=True) for plan in plans]
+    return [
+        SweepVariant(plan, layout.sweep_variant(directory_of(plan)), of_several=True)
+        for plan in plans
+    ]
+
+
+def directory_of(plan: Plan) -> str:
+    """The name of an artifact among several: `6-layers`, or its speedup and a part of its id."""
+    if plan.layers_only:
+        return layers_directory(plan.depth)
+    return f"{plan.predicted_speedup or 1.0:.1f}x-{plan.id[:8]}"
 
 
 def write_output(
@@ -82,7 +95,9 @@ def write_output(
         return None
     for sweep_variant in sweep_variants:
         sweep_variant.layout.write_checksums()
-    frontier = Frontier.of(measured.file)
+    frontier = Frontier.of(
+        measured.file, {one.plan.id: one.layout.root.name for one in sweep_variants}
+    )
     frontier.save(layout.frontier)
     measured.save(layout.benchmark)
     context.config.save(layout.run_config)
@@ -154,8 +169,8 @@ def _write_artifact(
     scored: Sequence[Scored],
 ) -> None:
     """Write what tells about one artifact's files."""
-    depth, layout = sweep_variant.plan.depth, sweep_variant.layout
-    own, part = of_depth(scored, depth), measured.at_depth(depth)
+    plan_id, layout = sweep_variant.plan.id, sweep_variant.layout
+    own, part = of_plan(scored, plan_id), measured.of_plan(plan_id)
     (pruned,) = (one for one in own if one.contender == "pruned")
     sweep_variant.plan.save(layout.plan)
     _config_of(sweep_variant, context.config).save(layout.run_config)
@@ -177,8 +192,10 @@ def _write_artifact(
     )
     _write_environment(layout)
     write_serving(context.execution, layout, context.max_length, pruned.exported, part.file)
-    if context.config.triton:
-        write_triton(layout, layout.triton, name=_name_of(sweep_variant, context.config))
+    if context.config.export.triton:
+        write_triton(
+            layout, layout.triton, name=_name_of(sweep_variant, context.config.output.output)
+        )
     write_extra_files(context.execution, layout, context.max_length, context.source)
     write_card(
         layout.card,
@@ -193,16 +210,17 @@ def _config_of(sweep_variant: SweepVariant, config: RunConfig) -> RunConfig:
     """The configuration that makes one artifact alone: of a ladder, with its own depth."""
     if not sweep_variant.of_several:
         return config
-    nothing: dict[str, object] = {name: RunConfig.model_fields[name].default for name in COUNTS}
-    output = config.output and config.output / sweep_variant.layout.root.name
-    return config.model_copy(
-        update={**nothing, "depth": sweep_variant.plan.depth, "output": output}
-    )
+    nothing: dict[str, object] = {
+        name: CompressOptions.model_fields[name].default for name in COUNTS
+    }
+    above = config.output.output
+    output = above and above / sweep_variant.layout.root.name
+    return config.updated(**{**nothing, "depth": sweep_variant.plan.depth, "output": output})
 
 
-def _name_of(sweep_variant: SweepVariant, config: RunConfig) -> str:
+def _name_of(sweep_variant: SweepVariant, output: Path | None) -> str:
     """What a server calls an artifact: its directory, of a ladder with the depth."""
-    names = [config.output.name] if config.output else []
+    names = [output.name] if output else []
     return triton_name(
         "-".join([*names, *([sweep_variant.layout.root.name] if sweep_variant.of_several else [])])
     )
@@ -228,8 +246,8 @@ def _card_facts(
         max_length=context.max_length,
         data=context.data.source,
         data_notes=context.data.notes,
-        recover=context.config.recover,
-        epochs=context.config.epochs,
+        recover=context.config.training.recover,
+        epochs=context.config.training.epochs,
         learning_rate=context.final.learning_rate,
         train_examples=len(context.train),
         origins={one.contender: one.exported.trained.origin for one in scored},
@@ -237,7 +255,7 @@ def _card_facts(
         precisions=next(one.entries for one in scored if one.contender == "pruned"),
         other_scores=tuple(score for one in scored for score in one.others),
         command=_command(),
-        exporter=context.config.exporter,
+        exporter=context.execution.export.exporter,
         opset=next(one.exported.plain.opset for one in scored if one.contender == "pruned"),
         text_pair=len(context.data.task.text_columns) == 2,
         hub_data=context.data.hub,

@@ -87,9 +87,9 @@ def _tokens_read(path: Path, length: int) -> dict[str, set[int]]:
     """How many tokens the nodes of each product read, in a batch of one row."""
     model = read_graph(path)
     read = {
-        one.product.name: [node.input[0] for node in one.nodes]
+        one.matmul.name: [node.input[0] for node in one.nodes]
         for one in locate(GraphView(model))
-        if one.product.layer is not None
+        if one.matmul.layer is not None
     }
     names = sorted({name for tensors in read.values() for name in tensors})
     model.graph.output.extend(

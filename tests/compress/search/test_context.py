@@ -23,10 +23,13 @@ from glp_export.encoder import (
     remove_layers,
 )
 from glp_export.tasks import DataSpec, encode, load_task_data
+from tests.tiny import make_checkpoint
 
 
 @pytest.fixture(scope="module")
-def context(classifier, data) -> TrialContext:
+def context(data, tmp_path_factory) -> TrialContext:
+    names = {0: "bad", 1: "good"}
+    classifier = make_checkpoint(tmp_path_factory.mktemp("named"), num_labels=2, id2label=names)
     loaded = load_task_data(DataSpec(dataset=str(data)))
     tokenizer = load_tokenizer(ModelSource(str(classifier)))
     teacher = load_model(ModelSource(str(classifier)), loaded.task)

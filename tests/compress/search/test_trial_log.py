@@ -12,7 +12,6 @@ import pytest
 from glp_export.compress.plan import Candidate
 from glp_export.compress.search.trial import Trial
 from glp_export.compress.search.trial_log import TrialLog
-from glp_export.core.errors import UsageError
 
 SETTINGS = {"epochs": 1.0, "seed": 41}
 SPAWN = multiprocessing.get_context("spawn")
@@ -60,11 +59,96 @@ def test_killed_before_the_first_line_was_whole(tmp_path):
     assert len(TrialLog(path, SETTINGS)) == 0
 
 
-def test_other_settings_are_named(tmp_path):
-    TrialLog(tmp_path / "journal.jsonl", SETTINGS)
-    with pytest.raises(UsageError, match="seed") as caught:
-        TrialLog(tmp_path / "journal.jsonl", {**SETTINGS, "seed": 42})
-    assert "epochs" not in caught.value.what
+def test_what_another_search_has_scored_is_not_used(tmp_path, caplog):
+    path = tmp_path / "journal.jsonl"
+    TrialLog(path, SETTINGS).add(Candidate(removed=(1,), score=0.5), LOGITS)
+    other = TrialLog(path, {**SETTINGS, "seed": 42})
+    assert other.get(Trial((1,))) is None
+    assert "other settings" in caplog.text
+    other.add(Candidate(removed=(1,), score=0.25), LOGITS)
+    assert TrialLog(path, {**SETTINGS, "seed": 42}).get(Trial((1,))).score == 0.25
+
+
+def edited(line: str) -> str:
+    return line.replace('"score": 0.5', '"score": 0.9')
+
+
+def garbage(line: str) -> str:
+    return "\x00garbage"
+
+
+def nested(line: str) -> str:
+    return "[" * 5000
+
+
+def number(line: str) -> str:
+    return "7"
+
+
+@pytest.mark.parametrize("change", [edited, garbage, nested, number])
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_damaged_line_is_passed_over_with_a_warning(tmp_path, caplog, change, place):
+    path = tmp_path / "journal.jsonl"
+    trial_log = TrialLog(path, SETTINGS)
+    for layer in (1, 2):
+        trial_log.add(Candidate(removed=(layer,), score=0.5), LOGITS)
+    lines = path.read_text().splitlines()
+    if change is edited and place == 0:
+        lines[0] = lines[0].replace("41", "42")
+    else:
+        lines[place] = change(lines[place])
+    path.write_text("\n".join(lines) + "\n")
+    again = TrialLog(path, SETTINGS)
+    assert "anew" in caplog.text
+    assert (again.get(Trial((1,))) is None) == (place == 1)
+    assert again.get(Trial((2,))) == Candidate(removed=(2,), score=0.5)
+    again.add(Candidate(removed=(1,), score=0.5), LOGITS)
+    assert TrialLog(path, SETTINGS).get(Trial((1,))).score == 0.5
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[content.index(b"NUMPY") + 150] ^= 1
+    path.write_bytes(content)
+
+
+def replace_by_another(path: Path) -> None:
+    others = [other for other in path.parent.glob("*.npz") if other != path]
+    path.write_bytes(others[0].read_bytes())
+
+
+@pytest.mark.parametrize("harm", [truncate, flip, replace_by_another, Path.unlink])
+def test_damaged_arrays_make_a_trial_unknown(tmp_path, caplog, harm):
+    path = tmp_path / "journal.jsonl"
+    trial_log = TrialLog(path, SETTINGS)
+    for layer in (1, 2):
+        trial_log.add(Candidate(removed=(layer,), score=0.5), LOGITS + layer, LOGITS[:, 0])
+    harm(trial_log._answers(Trial((1,))))
+    again = TrialLog(path, SETTINGS)
+    assert again.get(Trial((1,))) is None
+    assert "anew" in caplog.text
+    assert again.get(Trial((2,))) is not None
+    again.add(Candidate(removed=(1,), score=0.5), LOGITS + 1)
+    assert TrialLog(path, SETTINGS).get(Trial((1,))) is not None
+
+
+def test_a_journal_without_checksums_is_still_read(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    trial_log = TrialLog(path, SETTINGS)
+    trial_log.add(Candidate(removed=(1,), score=0.5), LOGITS)
+    answers = trial_log._answers(Trial((1,)))
+    np.savez(answers, logits=LOGITS)  # as version 0.1 wrote both
+    line = {"removed": [1], "score": 0.5, "examples": None, "repeat": 0, "loss": None}
+    path.write_text(f"{json.dumps({'settings': SETTINGS})}\n{json.dumps(line)}\n")
+    again = TrialLog(path, SETTINGS)
+    assert again.get(Trial((1,))) == Candidate(removed=(1,), score=0.5)
+    assert again.logits(Trial((1,))).tolist() == LOGITS.tolist()
+    truncate(answers)
+    assert TrialLog(path, SETTINGS).get(Trial((1,))) is None
 
 
 def add_many(path: Path, writer: int, count: int, ready: Any) -> None:

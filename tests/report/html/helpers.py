@@ -8,6 +8,7 @@ from functools import cache
 from html.parser import HTMLParser
 from typing import Any
 
+from glp_export.artifact.parity_report import ParityReport
 from glp_export.bench import BenchmarkFile, Frontier, Interval, SamplesFile
 from glp_export.bench.samples_file import SampleRow
 from glp_export.precision.record import Loss, PrecisionEntry
@@ -46,6 +47,14 @@ def make_samples(benchmark: BenchmarkFile) -> SamplesFile:
     return SamplesFile(timing={"seconds": 1.0}, rows=rows)
 
 
+def make_variant(
+    depth: int, parity: ParityReport, precisions: tuple[PrecisionEntry, ...] = ()
+) -> SweepVariant:
+    """One of several artifacts, by its depth."""
+    plan = make_plan().cut(3) if depth == 3 else make_plan(order=(5, 3, 1)[: 6 - depth], steps=())
+    return SweepVariant(plan, f"{depth}-layers", parity, precisions)
+
+
 def make_report_data(**changes: Any) -> ReportData:
     """An artifact of three layers, surely faster and surely less accurate."""
     benchmark = changes.pop("benchmark", None) or make_benchmark(
@@ -55,7 +64,7 @@ def make_report_data(**changes: Any) -> ReportData:
         "name": "trec",
         "plan": make_plan(),
         "benchmark": benchmark,
-        "rungs": (SweepVariant(3, make_parity(), (INT8,)),),
+        "sweep_variants": (make_variant(3, make_parity(), (INT8,)),),
         "samples": make_samples(benchmark),
         "command": "glp-export prune-and-export -m minilm --dataset data/trec --depth 3 -o out",
     }
@@ -75,7 +84,7 @@ def make_sweep_data(**changes: Any) -> ReportData:
     fields: dict[str, Any] = {
         "name": "ladder",
         "benchmark": benchmark,
-        "rungs": tuple(SweepVariant(depth, make_parity()) for depth in (5, 4, 3)),
+        "sweep_variants": tuple(make_variant(depth, make_parity()) for depth in (5, 4, 3)),
         "frontier": Frontier.of(benchmark),
         "samples": None,
     }

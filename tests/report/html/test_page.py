@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from glp_export.report.html import SweepVariant, page
+from glp_export.report.html import page
 from tests.report.helpers import MACHINE, make_benchmark, make_parity, make_plan
 from tests.report.html.helpers import (
     INT8,
@@ -16,6 +16,7 @@ from tests.report.html.helpers import (
     failed_parity,
     make_report_data,
     make_sweep_data,
+    make_variant,
     usual_page,
 )
 
@@ -116,7 +117,7 @@ def test_whatever_stands_in_the_data_is_text() -> None:
         benchmark=make_benchmark(task=evil, machine=replace(MACHINE, cpu=evil, notes=(evil,))),
         command=f"glp-export --model '{evil}'",
         sweep_variants=(
-            SweepVariant(3, failed_parity(), (INT8.model_copy(update={"recipe": evil}),)),
+            make_variant(3, failed_parity(), (INT8.model_copy(update={"recipe": evil}),)),
         ),
         texts={7: evil},
     )
@@ -163,7 +164,7 @@ def test_an_artifact_without_any_score_or_paired_speedup_still_has_a_report() ->
 
 
 def test_private_texts_are_left_out_until_they_are_asked_for() -> None:
-    sweep_variants = (SweepVariant(3, failed_parity()),)
+    sweep_variants = (make_variant(3, failed_parity()),)
     hidden = Reader(page(make_report_data(sweep_variants=sweep_variants))).text
     assert "model.onnx, row 7" in hidden
     assert "--show-texts" in hidden
@@ -227,7 +228,7 @@ def test_a_slower_model_is_called_slower(
 
 
 def test_parity_that_failed_forbids_shipping() -> None:
-    text = Reader(page(make_report_data(sweep_variants=(SweepVariant(3, failed_parity()),)))).text
+    text = Reader(page(make_report_data(sweep_variants=(make_variant(3, failed_parity()),)))).text
     assert "parity failed" in text
     assert "A file does not compute what the PyTorch model computes." in text
     assert "the largest difference is 0.31" in text
@@ -243,4 +244,4 @@ def test_parity_of_a_file_that_is_judged_by_the_metric_has_no_tolerance() -> Non
         rtol=None,
     )
     report = replace(make_parity(), files=(quantised,))
-    assert "by the metric" in page(make_report_data(sweep_variants=(SweepVariant(3, report),)))
+    assert "by the metric" in page(make_report_data(sweep_variants=(make_variant(3, report),)))

@@ -6,10 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from glp_export.report.html import SweepVariant
 from glp_export.report.html.verdict import verdict
 from tests.report.helpers import MACHINE, less_unpruned, make_benchmark, make_plan
-from tests.report.html.helpers import at_speed, failed_parity, make_report_data, make_sweep_data
+from tests.report.html.helpers import (
+    at_speed,
+    failed_parity,
+    make_report_data,
+    make_sweep_data,
+    make_variant,
+)
 
 FASTER, SLOWER, OPEN = (2.0, 1.9, 2.1), (0.5, 0.4, 0.6), (1.0, 0.9, 1.2)
 LOWER, HIGHER, ALIKE = (-0.03, -0.05, -0.01), (0.03, 0.01, 0.05), (0.0, -0.01, 0.01)
@@ -50,7 +55,7 @@ def test_what_a_busy_machine_measured_is_to_be_measured_again() -> None:
 
 
 def test_failed_parity_outweighs_everything() -> None:
-    found = verdict(make_report_data(sweep_variants=(SweepVariant(3, failed_parity()),)), 1)
+    found = verdict(make_report_data(sweep_variants=(make_variant(3, failed_parity()),)), 1)
     assert found.tiles[2].answer == "no"
     assert not found.parity_passed
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from glp_export.bench import BenchmarkFile, DifferenceRow
-from glp_export.report.html import ReportData, SweepVariant
+from glp_export.report.html import ReportData
 from glp_export.report.html.warnings import report_warnings
 from tests.report.helpers import MACHINE, less_unpruned, make_benchmark, make_parity, make_plan
-from tests.report.html.helpers import INT8, make_report_data
+from tests.report.html.helpers import INT8, make_report_data, make_variant
 
 
 def large(**changes: object) -> BenchmarkFile:
@@ -45,14 +45,14 @@ def test_a_gpu_that_was_not_used() -> None:
 
 def test_a_precision_that_does_not_ship_says_why() -> None:
     entry = INT8.model_copy(update={"file": None, "reason": "it cost 0.04 on select"})
-    (line,) = told(sweep_variants=(SweepVariant(3, make_parity(), (entry,)),))
+    (line,) = told(sweep_variants=(make_variant(3, make_parity(), (entry,)),))
     assert line == "No int8 file ships: it cost 0.04 on select."
 
 
 def test_a_precision_that_costs_more_than_chance() -> None:
     loss = INT8.on_test.model_copy(update={"low": 0.001})  # type: ignore[union-attr]
     entry = INT8.model_copy(update={"on_test": loss})
-    (line,) = told(sweep_variants=(SweepVariant(3, make_parity(), (entry,)),))
+    (line,) = told(sweep_variants=(make_variant(3, make_parity(), (entry,)),))
     assert "int8 costs 0.004 (0.001–0.012) on the test examples, beyond chance" in line
 
 

@@ -34,12 +34,12 @@ def search(
     """
     choices = STRATEGIES[strategy].choose(problem, evaluator)
     steps = tuple(_step(choice, len(evaluator.context.select)) for choice in choices)
-    return Plan(
+    return Plan.of_layers(
+        tuple(layer for choice in choices for layer in choice.removed),
         **facts,
         strategy=strategy,
         seed=evaluator.context.inputs.settings.seed,
         settings=asdict(evaluator.context.inputs.settings),
-        order=tuple(layer for choice in choices for layer in choice.removed),
         steps=steps if any(step.candidates for step in steps) else (),
         cost=_cost(evaluator, facts["num_layers"], teacher),
     )
@@ -64,7 +64,7 @@ def read_plan(name: str, num_layers: int, facts: dict[str, Any]) -> Plan:
         order = read_layer_file(Path(name))
         if max(order) >= num_layers or len(order) >= num_layers:
             raise _other_depth(name, max(max(order), len(order)) + 1, num_layers)
-        return Plan(**facts, order=order, strategy="layer-file", source=Path(name).name)
+        return Plan.of_layers(order, **facts, strategy="layer-file", source=Path(name).name)
     if plan.num_layers != num_layers:
         raise _other_depth(name, plan.num_layers, num_layers)
     return plan.model_copy(update={**facts, "source": plan.source or name})

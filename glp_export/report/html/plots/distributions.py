@@ -84,7 +84,7 @@ def _chosen(benchmark: BenchmarkFile, shape: str) -> list[Measurement]:
     fastest: dict[tuple[object, ...], Measurement] = {}
     for measurement in all_of_them:
         row = measurement.any
-        name = (row.contender, row.layers, row.precision, row.runtime)
+        name = (row.contender, row.plan_id, row.rival_of, row.precision, row.runtime)
         if row.runtime != "onnxruntime" and row.contender != "unpruned":
             continue
         known = fastest.get(name)

@@ -32,9 +32,7 @@ def parity(report_data: ReportData) -> Plot | None:
     """One row a file: mean and largest difference, the worst probe, and the tolerance."""
     lines = [
         _Line(
-            f"{sweep_variant.depth} layers, {file.variant}"
-            if report_data.is_sweep
-            else file.variant,
+            f"{sweep_variant.label}, {file.variant}" if report_data.is_sweep else file.variant,
             file,
         )
         for sweep_variant in report_data.sweep_variants

@@ -1,0 +1,40 @@
+"""What a compressed model may take: layers, time, accuracy, bytes; None is not asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TimeBudget:
+    """Time at one shape of input, in the file that will ship.
+
+    Attributes:
+        batch_size: rows.
+        sequence_length: tokens a row.
+        speedup: at least so many times as fast as the unpruned model; None where `milliseconds` is
+            given.
+        milliseconds: median of a batch at most.
+    """
+
+    batch_size: int
+    sequence_length: int
+    speedup: float | None = None
+    milliseconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Budget:
+    """All that a model has to keep.
+
+    Attributes:
+        cuts: whole layers that go; 0 where a time budget says how much goes.
+        times: the time budgets, one model for each.
+        max_drop: metric points on dev that may be lost.
+        megabytes: of the artifact, in 10⁶ bytes.
+    """
+
+    cuts: int = 0
+    times: tuple[TimeBudget, ...] = ()
+    max_drop: float | None = None
+    megabytes: float | None = None

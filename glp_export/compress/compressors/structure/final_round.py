@@ -1,0 +1,94 @@
+"""The final round: the structure that was chosen against whole layers, by short trainings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from glp_export.compress.compressors.base import CompressionEvaluator
+from glp_export.compress.plan import Candidate, Cost, Step
+from glp_export.compress.search.confidence import probability_smaller
+from glp_export.compress.search_space import removed_layers
+from glp_export.compress.selection import Selection
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from transformers import PreTrainedModel
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """One of the choices that are compared.
+
+    Attributes:
+        label: for people.
+        selection: what stays.
+    """
+
+    label: str
+    selection: Selection
+
+
+@dataclass(frozen=True)
+class _Trained:
+    finalist: Finalist
+    losses: NDArray[np.float32]
+    candidate: Candidate
+
+
+def decide(
+    finalists: Sequence[Finalist],
+    examples: int,
+    evaluator: CompressionEvaluator,
+    build: Callable[[Selection], PreTrainedModel],
+) -> tuple[Selection, tuple[Step, ...], Cost]:
+    """Train each finalist on so many examples and take the one whose loss on dev is least.
+
+    Args:
+        finalists: the first is taken where nothing is compared.
+        examples: of each training; 0 for no comparison.
+        evaluator: trains and scores.
+        build: the compact model where a finalist's recovery begins.
+
+    Returns:
+        The choice, the step that says how it was compared, and what that cost.
+    """
+    if not examples or len(finalists) < 2:
+        return finalists[0].selection, (), Cost()
+    trained = []
+    with evaluator.progress.stage("final round", len(finalists)) as meter:
+        for finalist in finalists:
+            begin = time.perf_counter()
+            model = build(finalist.selection)
+            losses, score = evaluator.train_briefly(model, examples)
+            candidate = Candidate(
+                removed=removed_layers(finalist.selection),
+                score=score,
+                examples=examples,
+                loss=float(losses.mean()),
+                seconds=round(time.perf_counter() - begin, 1),
+                label=finalist.label,
+            )
+            trained.append(_Trained(finalist, losses, candidate))
+            meter.advance(f"{finalist.label}: loss {candidate.loss:.4f}")
+    ranked = sorted(trained, key=lambda one: float(one.losses.mean()))
+    first, second = ranked[:2]
+    step = Step(
+        kind="final-round",
+        removed=first.candidate.removed,
+        score=first.candidate.score,
+        sample_size=len(first.losses),
+        candidates=tuple(one.candidate for one in ranked),
+        lead=float(second.losses.mean() - first.losses.mean()),
+        probability=probability_smaller(first.losses, second.losses),
+    )
+    cost = Cost(
+        trainings=len(trained),
+        sample_layers=examples
+        * sum(sum(layer is not None for layer in one.finalist.selection.layers) for one in trained),
+        seconds=round(sum(one.candidate.seconds for one in trained), 1),
+    )
+    return first.finalist.selection, (step,), cost

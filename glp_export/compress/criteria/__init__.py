@@ -1,0 +1,34 @@
+"""What heads and neurons are ranked by: one file each, one row each in `CRITERIA`."""
+
+from __future__ import annotations
+
+from glp_export.compress.criteria import fisher, magnitude, obs
+from glp_export.compress.criteria.base import (
+    Batch,
+    Calibration,
+    Criterion,
+    ErrorCurve,
+    Kind,
+    OutputProjection,
+    Ranking,
+    Refit,
+    Sublayer,
+)
+
+CRITERIA: dict[str, Criterion] = {
+    criterion.name: criterion
+    for criterion in (obs.CRITERION, fisher.CRITERION, magnitude.CRITERION)
+}
+
+__all__ = [
+    "CRITERIA",
+    "Batch",
+    "Calibration",
+    "Criterion",
+    "ErrorCurve",
+    "Kind",
+    "OutputProjection",
+    "Ranking",
+    "Refit",
+    "Sublayer",
+]

@@ -1,0 +1,217 @@
+"""Edits: the kinds of change that a plan makes to a model, one record each.
+
+An edit counts layers, heads and neurons of the model that it is applied to: of two edits, the
+second one counts what the first one left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from glp_export.core.records import Record
+from glp_export.core.shape import MAX_LAYERS, MAX_UNITS, Kept, ModelShape
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+Check = Literal["masked-is-cut", "dense-is-compact", "dense-loads", "onnx-parity", "gate-reference"]
+ALL_CHECKS: frozenset[Check] = frozenset(
+    ("masked-is-cut", "dense-is-compact", "dense-loads", "onnx-parity", "gate-reference")
+)
+"""What the conformance suite holds an edit to. Masked and cut models agree only where there is
+something to mask: whole layers are skipped, heads and neurons are zeroed."""
+
+_Layer = Annotated[int, Field(ge=0, lt=MAX_LAYERS)]
+_Layers = Annotated[tuple[_Layer, ...], Field(max_length=MAX_LAYERS)]
+_Unit = Annotated[int, Field(ge=0, lt=MAX_UNITS)]
+_UnitsByLayer = Annotated[
+    tuple[Annotated[tuple[_Unit, ...], Field(max_length=MAX_UNITS)], ...],
+    Field(min_length=1, max_length=MAX_LAYERS),
+]
+
+
+class RemoveLayers(Record):
+    """Whole layers go, with their norms; those that stay move down.
+
+    Attributes:
+        layers: in the order of removal, numbered from 0 at the input.
+    """
+
+    kind: Literal["remove-layers"] = "remove-layers"
+    layers: _Layers
+
+    checks: ClassVar[frozenset[Check]] = ALL_CHECKS
+
+    @field_validator("layers")
+    @classmethod
+    def _each_once(cls, layers: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(layers)) != len(layers):
+            raise ValueError(f"names a layer twice: {list(layers)}")
+        return layers
+
+    def shape(self, base: ModelShape) -> ModelShape:
+        """The shape of what is left of a model of shape `base`."""
+        gone = set(self.layers)
+        left = tuple(layer for number, layer in enumerate(base.layers) if number not in gone)
+        return base.model_copy(update={"layers": left})
+
+    def compact(self, model: PreTrainedModel) -> PreTrainedModel:
+        """The model without these layers, built anew; `model` stays as it is."""
+        from glp_export.encoder.layer_stack import remove_layers
+
+        return remove_layers(model, self.layers)
+
+    dense = compact
+
+    def kept(self, base: ModelShape) -> Kept | None:
+        """Nothing inside a layer changes."""
+        return None
+
+
+class _WidthEdit(Record):
+    """An edit that narrows layers: zeros in the dense model, real cuts in the compact one."""
+
+    checks: ClassVar[frozenset[Check]] = ALL_CHECKS
+
+    def kept(self, base: ModelShape) -> Kept:
+        """The heads and neurons that stay of a model of shape `base`."""
+        raise NotImplementedError
+
+    def shape(self, base: ModelShape) -> ModelShape:
+        """The shape of what is left of a model of shape `base`."""
+        return self.kept(base).shape(base)
+
+    def compact(self, model: PreTrainedModel) -> PreTrainedModel:
+        """The smaller module; `model` stays as it is."""
+        from glp_export.encoder.compaction import compact
+        from glp_export.encoder.sublayers import shape_of
+
+        return compact(model, self.kept(shape_of(model)))
+
+    def dense(self, model: PreTrainedModel) -> PreTrainedModel:
+        """The same function in the stock architecture, with zeros for what is gone."""
+        from glp_export.encoder.compaction import compact, expand
+        from glp_export.encoder.sublayers import shape_of
+
+        kept = self.kept(shape_of(model))
+        return expand(compact(model, kept), kept)
+
+
+class RemoveSublayers(_WidthEdit):
+    """Attention or feed-forward of some layers goes; its output bias, residual and norm stay.
+
+    Attributes:
+        attention: layers that lose all their heads.
+        feed_forward: layers that lose all their neurons.
+    """
+
+    kind: Literal["remove-sublayers"] = "remove-sublayers"
+    attention: _Layers = ()
+    feed_forward: _Layers = ()
+
+    def kept(self, base: ModelShape) -> Kept:
+        """All heads and neurons of the sublayers that stay."""
+        return _kept(
+            base,
+            lambda number, count: range(0 if number in self.attention else count),
+            lambda number, count: range(0 if number in self.feed_forward else count),
+        )
+
+
+class PruneHeads(_WidthEdit):
+    """Heads go.
+
+    Attributes:
+        heads: that stay, layer by layer, ascending.
+    """
+
+    kind: Literal["prune-heads"] = "prune-heads"
+    heads: _UnitsByLayer
+
+    def kept(self, base: ModelShape) -> Kept:
+        """These heads and all neurons.
+
+        Raises:
+            ValueError: the model has another number of layers.
+        """
+        _require_depth(self.heads, base)
+        return _kept(base, lambda number, _: self.heads[number], lambda _, count: range(count))
+
+
+class PruneNeurons(_WidthEdit):
+    """Feed-forward neurons go.
+
+    Attributes:
+        neurons: that stay, layer by layer, ascending.
+    """
+
+    kind: Literal["prune-neurons"] = "prune-neurons"
+    neurons: _UnitsByLayer
+
+    def kept(self, base: ModelShape) -> Kept:
+        """All heads and these neurons.
+
+        Raises:
+            ValueError: the model has another number of layers.
+        """
+        _require_depth(self.neurons, base)
+        return _kept(base, lambda _, count: range(count), lambda number, _: self.neurons[number])
+
+
+Edit = Annotated[
+    RemoveLayers | RemoveSublayers | PruneHeads | PruneNeurons, Field(discriminator="kind")
+]
+"""Any edit, told by its `kind`."""
+
+
+def width_edits(kept: Kept, base: ModelShape) -> tuple[Edit, ...]:
+    """The edits that keep these heads and neurons of a model of shape `base`, as few as can be."""
+    shape = kept.shape(base)
+    found: list[Edit] = []
+    if shape.heads != base.heads:
+        found.append(PruneHeads(heads=tuple(layer.heads for layer in kept.layers)))
+    if shape.neurons != base.neurons:
+        found.append(PruneNeurons(neurons=tuple(layer.neurons for layer in kept.layers)))
+    return tuple(found)
+
+
+def shape_after(edits: Sequence[Edit], base: ModelShape) -> ModelShape:
+    """The shape that a model of shape `base` has after all edits."""
+    for edit in edits:
+        base = edit.shape(base)
+    return base
+
+
+def kept_after(edits: Sequence[Edit], base: ModelShape) -> Kept | None:
+    """The heads and neurons that all edits leave, counted in the dense model; None for all."""
+    total: Kept | None = None
+    shape = base
+    for edit in edits:
+        own = edit.kept(shape)
+        if own is None and total is not None:
+            raise ValueError("layers are removed before heads and neurons")
+        if own is not None:
+            if not own.fits(shape):
+                raise ValueError("the edits keep heads or neurons that the model does not have")
+            total = own if total is None else total.then(own)
+        shape = edit.shape(shape)
+    return total
+
+
+def _require_depth(units: Sequence[tuple[int, ...]], base: ModelShape) -> None:
+    if len(units) != base.depth:
+        raise ValueError(f"the edits are for {len(units)} layers, the model has {base.depth}")
+
+
+def _kept(
+    base: ModelShape,
+    heads: Callable[[int, int], Sequence[int]],
+    neurons: Callable[[int, int], Sequence[int]],
+) -> Kept:
+    return Kept.of(
+        (heads(number, layer.heads), neurons(number, layer.neurons))
+        for number, layer in enumerate(base.layers)
+    )

@@ -1,0 +1,56 @@
+"""Plans of schema 1, as version 0.1 wrote them: whole layers alone, read and never written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from glp_export.compress.plan import Cost, Plan, Step
+from glp_export.core.records import Record
+from glp_export.core.shape import MAX_LAYERS
+
+
+class PlanV1(Record):
+    """The content of a `plan.json` of schema 1; `Plan` tells what the fields mean."""
+
+    schema_version: int = 1
+    base_model: str
+    revision: str | None = None
+    checksum: str | None = None
+    num_layers: int = Field(gt=1, le=MAX_LAYERS)
+    task: str
+    metric: str
+    strategy: str
+    seed: int | None = None
+    order: tuple[int, ...]
+    steps: tuple[Step, ...] = ()
+    cost: Cost = Cost()
+    settings: dict[str, Any] = Field(default={})
+    data_checksum: str | None = None
+    versions: dict[str, str] = Field(default={})
+    source: str | None = None
+
+    @model_validator(mode="after")
+    def _order_fits_the_stack(self) -> PlanV1:
+        self.plan()
+        return self
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all but times and versions, by the rule of schema 1."""
+        decided = self.model_dump(
+            mode="json", exclude={"versions": True, "cost": {"seconds"}}, exclude_defaults=True
+        )
+        for step in decided.get("steps", ()):
+            for candidate in step["candidates"]:
+                candidate.pop("seconds", None)
+        return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()
+
+    def plan(self) -> Plan:
+        """The same plan as it is written today."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        del fields["schema_version"]
+        return Plan.of_layers(fields.pop("order"), **fields)

@@ -1,0 +1,256 @@
+"""The sections of the configuration: one model a stage.
+
+Every field is a command-line flag, a key of `--config run.yaml` and an argument of
+`glp_export.prune_and_export`, with the same name, meaning and default.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import model_validator
+
+from glp_export.config.targets import Targets
+from glp_export.core.options import NO_LIMIT, Length, Names, Numbers, Options, Written, option
+
+COUNTS = ("depth", "prune", "depths", "sweep")
+"""The ways to say how many layers are left; one run takes one."""
+
+
+class ModelOptions(Options):
+    """The model to prune, and where it is fetched from."""
+
+    panel: ClassVar[str] = "Model"
+
+    model: str | None = option(
+        None, "Directory or hub id of the encoder; `demo` is the embedded one.", "-m"
+    )
+    revision: str | None = option(None, "Branch, tag or commit of the model on the hub.")
+    cache_dir: str | None = option(None, "Where downloads are kept.")
+    token: str | None = option(None, "Token for private models and data on the hub.")
+    trust_remote_code: bool = option(False, "Run code that comes with the model.")
+    offline: bool = option(False, "Never touch the network.")
+
+
+class DataOptions(Options):
+    """The task, its rows and how they are split."""
+
+    panel: ClassVar[str] = "Task and data"
+
+    task: str | None = option(
+        None, "GLUE task (cola, mnli, mrpc, qnli, qqp, rte, sst2, stsb, wnli) or `demo`."
+    )
+    dataset: str | None = option(None, "Hub id, or directory with train and validation files.")
+    dataset_config: str | None = option(None, "Configuration of a hub dataset.")
+    train_file: Path | None = option(None, "Training rows: jsonl, csv, tsv or parquet.")
+    validation_file: Path | None = option(None, "Rows that the report is made on.")
+    unlabeled: Path | None = option(
+        None, "More texts, without labels, to distill on: a table, or .txt lines."
+    )
+    text_columns: Names | None = option(None, "One or two text columns.")
+    label_column: str | None = option(None, "The label's column.")
+    kind: str | None = option(None, "Kind of task, if the data does not tell it.")
+    metric: str | None = option(None, "Metric that is kept; else the task's own.")
+    max_length: Length = option(
+        NO_LIMIT,
+        "Longest input in tokens, longer ones are cut; auto: what tokenizer and model take.",
+        words=("auto",),
+        gt=2,
+    )
+    select_fraction: float = option(0.15, "Share of train that layers are chosen on.", gt=0, lt=1)
+    max_train_samples: int | None = option(None, "Use so many training rows only.", gt=0)
+    max_select_samples: int | None = option(None, "Score candidates on so many rows only.", gt=0)
+    max_test_samples: int | None = option(None, "Test on so many rows only.", gt=0)
+
+
+class CompressOptions(Options):
+    """How much is removed, and how the search for it goes."""
+
+    panel: ClassVar[str] = "Search"
+
+    depth: int | None = option(None, "Keep so many layers.", gt=0)
+    prune: int | None = option(None, "Remove so many layers.", gt=0)
+    depths: Numbers | None = option(None, "Make a model of each of these depths from one search.")
+    sweep: bool = option(
+        False,
+        "As --depths: two layers fewer each time, down to a quarter of them.",
+        former=("ladder",),
+    )
+    target_speedup: Written | None = option(
+        None, "Be so much faster than unpruned in ONNX Runtime: 2.0, 2.0@8x128, or 2,3,4@1x128."
+    )
+    latency_budget: Written | None = option(
+        None, "Longest median batch in ONNX Runtime: 10ms, or 10ms@1x128."
+    )
+    max_drop: float | None = option(
+        None, "Lose so many metric points on select at most: 0.01.", ge=0
+    )
+    compress: str = option(
+        "auto",
+        "What goes: layers, structure (heads, neurons and layers), or auto: structure for a "
+        "target of speed, layers else.",
+    )
+    search: str = option(
+        "fast-greedy",
+        "fast-greedy, greedy (the paper), top, bottom, alternate, symmetric, optimal.",
+    )
+    plan: str | None = option(
+        None, "Skip the search: plan.json, a layer file, or paper:bert-base-uncased/rte."
+    )
+    search_epochs: float | None = option(
+        None, "Passes over the data for each candidate; else as --epochs.", gt=0
+    )
+    max_search_samples: int | None = option(None, "Train candidates on so many rows only.", gt=0)
+    seeds: int = option(1, "Seeds that the search's play-off is averaged over.", gt=0)
+    workers: str = option("serial", "Where candidates are tried: serial or ray.")
+    worker_cpus: int | None = option(
+        None, "CPUs and PyTorch threads of each candidate; else as --threads.", gt=0
+    )
+    worker_gpus: float | None = option(
+        None, "Share of a GPU for each candidate with --workers ray: 0.25.", gt=0, le=1
+    )
+    cache: str | None = option(
+        None,
+        "Where trained teachers and scored candidates are kept; `none` keeps nothing.",
+    )
+
+    @model_validator(mode="after")
+    def _one_way_to_say_how_much(self) -> CompressOptions:
+        counts = [name for name in COUNTS if getattr(self, name) not in (None, False)]
+        flags = " and ".join(f"--{name}" for name in counts)
+        if len(counts) > 1:
+            raise ValueError(f"{flags} say in more than one way how much goes; give one")
+        if self.targets.any and counts:
+            raise ValueError(f"targets find the depth by themselves; leave {flags} out")
+        return self
+
+    @property
+    def targets(self) -> Targets:
+        """What the pruned model shall reach, where no number of layers is asked for.
+
+        Raises:
+            UsageError: a target is not written as it should be.
+        """
+        return Targets.parse(self.target_speedup, self.latency_budget, self.max_drop)
+
+
+class TrainingOptions(Options):
+    """How all contenders are trained."""
+
+    panel: ClassVar[str] = "Training"
+
+    recover: str = option("distill", "distill (from the unpruned model) or finetune (the paper).")
+    distilled: str = option(
+        "student",
+        "The distilled rival: a model, `student` (made here), or `none`.",
+    )
+    epochs: float = option(3.0, "Passes over the data.", gt=0)
+    learning_rate: float | None = option(
+        None, "Highest learning rate; else chosen by the model's width.", gt=0
+    )
+    batch_size: int = option(32, "Examples a training step.", gt=0)
+    temperature: float = option(2.0, "Softening of the teacher's answers.", gt=0)
+    distill_weight: float = option(0.5, "Share of the teacher's answers in the loss.", ge=0, le=1)
+    distill_rate: float = option(4.0, "Learning rate of distilling over that of fine-tuning.", gt=0)
+    seed: int = option(41, "Seed of splits, heads, data order and dropout.", ge=0)
+
+
+class ExportOptions(Options):
+    """How the ONNX file is written, optimised and checked."""
+
+    panel: ClassVar[str] = "Export"
+
+    exporter: str = option("auto", "Which exporter writes the ONNX file.")
+    opset: int | None = option(None, "ONNX opset; else the exporter's default.", gt=0)
+    optimize: Literal["auto", "none", "first-token", "O1", "O2", "O3"] = option(
+        "auto", "Graph optimisation: a level, `none`, or the fastest that passes."
+    )
+    require_fusion: bool = option(False, "Fail where the fused file lacks a fusion in a layer.")
+    triton: bool = option(False, "Write a model repository for Triton too.")
+    atol: float | None = option(None, "Absolute tolerance of the logits.", ge=0)
+    rtol: float | None = option(None, "Relative tolerance of the logits.", ge=0)
+
+
+class PrecisionOptions(Options):
+    """Which files of lower precision are made."""
+
+    panel: ClassVar[str] = "Precision"
+
+    precision: Names = option(
+        ("auto",),
+        "auto (what pays on the device), or any of fp32, int8, fp16, bf16; fp32 always ships.",
+    )
+    int8: Names = option(
+        ("dynamic",),
+        "Ranges of activations in int8: dynamic, minmax, entropy, percentile; of several the "
+        "fastest that is accurate.",
+    )
+    int8_drop: float = option(
+        0.005,
+        "Metric points that int8 may cost on select; with --max-drop what pruning left of it.",
+        ge=0,
+    )
+
+
+class MachineOptions(Options):
+    """What the run may use of this machine."""
+
+    panel: ClassVar[str] = "Machine"
+
+    device: str = option("auto", "cpu, cuda or auto.")
+    threads: int | None = option(None, "Threads; else the cores that may be used.", gt=0)
+
+
+class BenchmarkOptions(Options):
+    """What is timed, and for how long."""
+
+    panel: ClassVar[str] = "Benchmark"
+
+    pytorch: Names = option(
+        ("eager",), "How PyTorch runs the unpruned model: eager, compiled, bf16, fp16."
+    )
+    batch_sizes: Numbers = option((1, 8), "Batch sizes to time.")
+    seq_lens: Numbers = option((32, 128), "Sequence lengths to time.")
+    bench_seconds: float = option(
+        5.0, "Least seconds for each shape, shared by all contenders.", gt=0
+    )
+    bench_rounds: int = option(10, "Least rounds for each shape.", gt=2)
+    skip_memory: bool = option(False, "Do not measure peak memory, a process for each contender.")
+
+
+class OutputOptions(Options):
+    """Where the artifact goes, and how the run is started."""
+
+    panel: ClassVar[str] = "Output"
+
+    output: Path | None = option(None, "Directory of the artifact.", "-o")
+    overwrite: bool = option(False, "Replace what is at --output.")
+    resume: bool = option(False, "Go on with an interrupted run.")
+    dry_run: bool = option(False, "Say what would be done and what it costs.")
+    yes: bool = option(False, "Do not ask.", "-y")
+
+    @model_validator(mode="after")
+    def _one_way_to_start(self) -> OutputOptions:
+        if self.overwrite and self.resume:
+            raise ValueError("--overwrite starts anew and --resume goes on; give one")
+        return self
+
+
+class HubOptions(Options):
+    """Where the artifact is uploaded to."""
+
+    panel: ClassVar[str] = "Hub"
+
+    push_to_hub: str | None = option(
+        None, "Upload the artifact to this repository of the hub, NAME or OWNER/NAME."
+    )
+    private: bool = option(False, "Make that repository private if it is new.")
+    hub_revision: str | None = option(None, "Its branch; else main.")
+    commit_message: str | None = option(None, "The first line of its commit.")
+
+    @model_validator(mode="after")
+    def _has_a_repository(self) -> HubOptions:
+        if self.push_to_hub is None and (self.private or self.hub_revision or self.commit_message):
+            raise ValueError("--private, --hub-revision and --commit-message go with --push-to-hub")
+        return self

@@ -1,0 +1,93 @@
+"""`glp/structure.json`: what stays of each layer of a checkpoint, beside the checkpoint itself.
+
+A checkpoint that lost heads or neurons is dense, with zeros for what is gone, so that plain
+`from_pretrained` loads it. With this record the small module is built from it again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from glp_export.core.records import Record
+from glp_export.core.shape import Kept, ModelShape
+from glp_export.encoder.compaction import compact
+from glp_export.encoder.sublayers import shape_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+STRUCTURE = Path("glp") / "structure.json"
+
+
+class Structure(Record):
+    """The structure of a checkpoint.
+
+    Attributes:
+        schema_version: of the file.
+        plan_id: of the edits that made the model; empty for an unpruned one.
+        rival_of: of a distilled model, the plan that it is compared with.
+        model_shape: heads, neurons and vocabulary of the compact module.
+        kept: heads and neurons of the dense checkpoint that are not zero; null for all.
+        parameters: of the compact module, head included.
+    """
+
+    schema_version: Literal[1] = 1
+    plan_id: str = ""
+    rival_of: str | None = None
+    model_shape: ModelShape
+    kept: Kept | None = None
+    parameters: int = Field(ge=1)
+
+    @classmethod
+    def of(
+        cls,
+        model: PreTrainedModel,
+        *,
+        plan_id: str = "",
+        rival_of: str | None = None,
+        kept: Kept | None = None,
+    ) -> Structure:
+        """The structure of a live compact module."""
+        return cls(
+            plan_id=plan_id,
+            rival_of=rival_of,
+            model_shape=shape_of(model),
+            kept=kept,
+            parameters=sum(parameter.numel() for parameter in model.parameters()),
+        )
+
+    def save(self, directory: Path) -> Path:
+        """Write it beside a checkpoint."""
+        path = directory / STRUCTURE
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        return path
+
+
+def read_structure(directory: Path) -> Structure | None:
+    """The structure of a checkpoint, None where nothing says that it is not an ordinary one.
+
+    Raises:
+        DataError: the record is broken.
+    """
+    path = directory / STRUCTURE
+    if not path.is_file():
+        return None
+    fix = "copy the whole directory again, or make the artifact again"
+    return Structure.read(path, what="the structure", fix=fix)
+
+
+def compacted(model: PreTrainedModel, directory: Path) -> PreTrainedModel:
+    """The small module of a dense checkpoint that was loaded; the model itself without a record.
+
+    Raises:
+        DataError: the record is broken.
+        UsageError: the record keeps what the checkpoint does not have.
+    """
+    structure = read_structure(directory)
+    if structure is None or structure.kept is None:
+        return model
+    return compact(model, structure.kept).train(model.training)

@@ -1,0 +1,80 @@
+"""The task's metric of an artifact's file, on data that the gate was given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from glp_export.artifact import OnnxFile, one_artifact, open_session, predict_onnx
+from glp_export.artifact.opened import data_settings
+from glp_export.core.errors import UsageError
+from glp_export.core.numbers import few
+from glp_export.encoder import ModelSource, infer_kind, load_tokenizer, task_of_model
+from glp_export.serve.settings import read_settings
+from glp_export.tasks import (
+    KINDS,
+    DataSpec,
+    count_examples,
+    encode,
+    load_task_data,
+    same_task,
+    score,
+    truth_of,
+)
+
+DATA_SETTINGS = ("task", "dataset", "train_file", "validation_file")
+"""Settings that name data, and so ask for the accuracy lines."""
+
+
+def score_file(
+    artifact: Path, file: OnnxFile, asked: Mapping[str, Any], *, provider: str, threads: int
+) -> tuple[float, int]:
+    """The task's metric of one of an artifact's files on the test split of some data.
+
+    Args:
+        artifact: its tokenizer encodes the data.
+        file: what answers.
+        asked: fields of `DataSpec` that name the data, over those that the run recorded.
+        provider: execution provider of ONNX Runtime.
+        threads: intra-op threads of ONNX Runtime.
+
+    Returns:
+        The metric, and the number of examples.
+
+    Raises:
+        DataError: the data cannot be read.
+        UsageError: it is data of another task.
+    """
+    layout = one_artifact(artifact)
+    settings = {**data_settings(layout), **asked}
+    source = ModelSource(str(layout.root), offline=True)
+    tokenizer = load_tokenizer(source)
+    own = task_of_model(artifact)
+    data = load_task_data(_spec(settings), own.labels)
+    task = infer_kind(data.task, source)
+    if not same_task(task, own):
+        raise UsageError(
+            f"the data is of another task: its labels are {few(task.labels) or 'none'}",
+            where="--dataset",
+            fix=f"give data with the artifact's labels: {few(own.labels) or 'none'}",
+        )
+    longest = settings.get("max_length") or read_settings(layout.root).max_length
+    rows = encode(data.test, task, tokenizer, int(longest or tokenizer.model_max_length))
+    session = open_session(file.path, provider=provider, threads=threads)
+    kind = KINDS[task.kind]
+    predictions = predict_onnx(session, rows, tokenizer, read=kind.read, batch_size=kind.batch_size)
+    truth = truth_of(task, rows)
+    return score(task, predictions, truth), count_examples(task, truth)
+
+
+def _spec(settings: Mapping[str, Any]) -> DataSpec:
+    known = {field.name for field in fields(DataSpec)}
+    given = {name: value for name, value in settings.items() if name in known}
+    for name, value in given.items():
+        if isinstance(value, Path):
+            given[name] = str(value)
+        elif isinstance(value, list):
+            given[name] = tuple(value)
+    return DataSpec(**given)

@@ -1,0 +1,30 @@
+"""Training rows as a compressor sees them: padded batches, and the loss of the task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from glp_export.compress.compressors.base import Calibrator
+from glp_export.encoder.scoring import padded_batches
+from glp_export.workflows.context import RunContext
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel
+
+BATCH = 32
+"""Rows of a calibration batch."""
+
+
+def calibrator_of(context: RunContext, model: PreTrainedModel, samples: int) -> Calibrator:
+    """Training rows as padded batches, and the loss of the task's labels."""
+    rows = context.fit.select(range(min(samples, len(context.fit))))
+    kind = context.execution.kind
+    return Calibrator(batches_of(context, model, rows), kind.loss)
+
+
+def batches_of(context: RunContext, model: PreTrainedModel, rows: Dataset) -> list[Any]:
+    """Rows as padded batches of like length on the run's device, with their targets."""
+    targets, device = context.execution.kind.targets, context.execution.device
+    found = padded_batches(model, rows, context.tokenizer, targets, BATCH, device)
+    return [batch for _, batch in found]

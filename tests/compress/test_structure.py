@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from glp_export.compress.criteria import CRITERIA, Calibration, Ranking, Sublayer
+from glp_export.compress.criteria.projections import find_projections
+from glp_export.compress.pruned_model import InPlace, build_pruned
+from glp_export.compress.selection import Selection
+from glp_export.compress.sensitivity import divergences, measure_sensitivities
+from glp_export.core.errors import DataError, UsageError
+from tests.families import SPREAD, batch
+from tests.tiny import auto_class_of, make_config
+
+FAMILIES = ("bert", "distilbert", "mpnet", "deberta-v2", "modernbert", "t5")
+
+
+def make_model(family: str) -> Any:
+    import transformers
+
+    torch.manual_seed(0)
+    config = make_config(family, 3, num_labels=2, **SPREAD)
+    if family == "modernbert" and not hasattr(config, "layer_types"):
+        pytest.skip("this transformers tells what a layer is by its number")
+    return getattr(transformers, auto_class_of(family)).from_config(config).eval()
+
+
+def batches() -> list[dict[str, torch.Tensor]]:
+    return [
+        {name: torch.from_numpy(values) for name, values in batch(12, 9, 5, 7, seed=seed).items()}
+        for seed in range(4)
+    ]
+
+
+def loss(outputs: Any, inputs: Any) -> torch.Tensor:
+    return outputs.logits.float().square().mean()
+
+
+def distance(outputs: Any, others: Any, inputs: Any) -> torch.Tensor:
+    return (outputs.logits - others.logits).square().mean()
+
+
+def rank(model: Any, criterion: str) -> Ranking:
+    calibration = Calibration(model, find_projections(model), batches(), loss)
+    return CRITERIA[criterion].rank(calibration)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("criterion", ["obs", "fisher", "magnitude"])
+def test_every_criterion_ranks_every_family(family: str, criterion: str) -> None:
+    model = make_model(family)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    ranking = rank(model, criterion)
+    assert len(ranking.curves) == 6
+    for curve in ranking.curves:
+        assert sorted(curve.order) == list(range(curve.units))
+        assert curve.errors[-1] == 0
+        assert list(curve.errors) == sorted(curve.errors, reverse=True)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("criterion", ["obs", "magnitude"])
+def test_the_model_in_place_computes_what_the_compact_one_does(family: str, criterion: str) -> None:
+    model = make_model(family)
+    ranking = rank(model, criterion)
+    selection = Selection(((2, 20), (0, 32), (3, 0)), 0.0, 0.0)
+    compact = build_pruned(model, selection, ranking)
+    inputs = batches()[0]
+    with torch.no_grad():
+        whole = model(**inputs).logits
+        with InPlace.of(model, selection, ranking).applied(model):
+            masked = model(**inputs).logits
+        assert torch.allclose(masked, compact(**inputs).logits, atol=1e-5)
+        assert not torch.allclose(masked, whole, atol=1e-3)
+        assert torch.equal(whole, model(**inputs).logits)
+
+
+def test_whole_layers_go_with_heads_and_neurons_of_others() -> None:
+    model = make_model("bert")
+    ranking = rank(model, "obs")
+    selection = Selection(((4, 64), None, (1, 10)), 0.0, 0.0)
+    compact = build_pruned(model, selection, ranking)
+    assert len(compact.bert.encoder.layer) == 2
+    inputs = batches()[0]
+    with torch.no_grad(), InPlace.of(model, selection, ranking).applied(model):
+        assert torch.allclose(model(**inputs).logits, compact(**inputs).logits, atol=1e-5)
+
+
+def test_refitted_weights_change_the_output_less_than_the_plain_ones() -> None:
+    model = make_model("bert")
+    ranking = rank(model, "obs")
+    selection = Selection(((2, 24), (2, 24), (2, 24)), 0.0, 0.0)
+    plain = Ranking(ranking.curves)
+    refitted = divergences(model, ranking, [selection], batches(), distance)[0]
+    assert refitted < 0.7 * divergences(model, plain, [selection], batches(), distance)[0]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_sensitivities_are_those_of_the_whole_pruned_model(family: str) -> None:
+    model = make_model(family)
+    ranking = rank(model, "obs")
+    # Not the first of T5's, which makes the position bias of all.
+    removable = [1, 2]
+    found = measure_sensitivities(model, ranking, batches(), distance, removable=removable)
+    assert set(found.layers) == set(removable)
+    assert len(found.sublayers) == 6
+    whole = (4, 64)
+    expected = [
+        (found.sublayers[Sublayer(1, "attention")], (whole, (0, 64), whole)),
+        (found.sublayers[Sublayer(2, "feed-forward")], (whole, whole, (4, 0))),
+    ]
+    if family != "modernbert":  # whose layers are of two kinds in turn
+        expected.append((found.layers[1], (whole, None, whole)))
+    for value, choice in expected:
+        compact = build_pruned(model, Selection(choice, 0.0, 0.0), ranking)
+        with torch.no_grad():
+            costs = [distance(compact(**inputs), model(**inputs), inputs) for inputs in batches()]
+        assert value == pytest.approx(float(sum(costs)) / 4, rel=1e-3)
+
+
+def test_what_a_criterion_needs() -> None:
+    model = make_model("bert")
+    projections = find_projections(model)
+    with pytest.raises(DataError):
+        CRITERIA["obs"].rank(Calibration(model, projections, []))
+    with pytest.raises(UsageError):
+        CRITERIA["fisher"].rank(Calibration(model, projections, batches()))
+
+
+def test_fisher_is_the_squared_gradient_of_each_row() -> None:
+    model = make_model("bert")
+    ranking = rank(model, "fisher")
+    projection = find_projections(model)[0]
+    expected = torch.zeros(4)
+    count = 0
+    for inputs in batches():
+        for row in range(len(inputs["input_ids"])):
+            one = {name: values[row : row + 1] for name, values in inputs.items()}
+            gate = torch.ones(4, requires_grad=True)
+            handle = projection.module.register_forward_pre_hook(
+                lambda module, x, gate=gate: x[0] * gate.repeat_interleave(8)
+            )
+            # The batch's loss is the mean of its rows'.
+            (gradient,) = torch.autograd.grad(loss(model(**one), one), gate)
+            handle.remove()
+            expected += gradient.square()
+            count += 1
+    curve = ranking.curves[0]
+    assert curve.errors[3] == pytest.approx(float((expected / count).min()), rel=1e-4)
+    assert curve.errors[0] == pytest.approx(float((expected / count).sum()), rel=1e-4)

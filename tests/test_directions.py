@@ -1,0 +1,33 @@
+"""Which rooms may import which: imports point down, and only the doors know the configuration."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "glp_export"
+LOWER = ("gate", "publish", "artifact", "precision", "encoder", "bench", "tasks", "serve")
+
+
+def imported(room: str) -> set[tuple[str, str]]:
+    """Every module of ours that files of a room import, with the file."""
+    found = set()
+    for path in [*(PACKAGE / room).rglob("*.py"), *PACKAGE.glob(f"{room}.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            found |= {(str(path.relative_to(PACKAGE)), name) for name in names}
+    return found
+
+
+@pytest.mark.parametrize("room", [*LOWER, "cache", "core"])
+@pytest.mark.parametrize("upper", ["workflows", "config", "cli"])
+def test_a_lower_room_imports_no_upper_one(room, upper):
+    whole = f"glp_export.{upper}"
+    assert not [
+        (file, name)
+        for file, name in imported(room)
+        if name == whole or name.startswith(f"{whole}.")
+    ]
