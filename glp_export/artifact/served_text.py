@@ -43,7 +43,6 @@ def check_served_texts(
     *,
     max_length: int,
     texts: Iterable[Text] = (),
-    lowercase: bool = False,
 ) -> int:
     """Compare the tokens that are served with those of transformers, on texts.
 
@@ -52,7 +51,6 @@ def check_served_texts(
         tokenizer: as transformers loaded it for the model.
         max_length: longest input in tokens.
         texts: of the data, beside `TEXTS` and the tokenizer's own special tokens.
-        lowercase: whether texts are lowered first, as sentence-transformers may do it.
 
     Returns:
         How many texts were compared.
@@ -65,11 +63,13 @@ def check_served_texts(
     served = open_encoder(root, config, max_length=max_length, multiple=None)
     rows = [*TEXTS, *_special_texts(tokenizer), *texts]
     for row, found in zip(rows, served.encode(rows), strict=True):
-        parts = (row,) if isinstance(row, str) else row
-        parts = tuple(part.lower() for part in parts) if lowercase else parts
-        wanted = tokenizer(*parts, truncation=True, max_length=max_length, padding=False)
+        wanted = tokenizer(*_parts(row), truncation=True, max_length=max_length, padding=False)
         _require_equal(row, found, wanted, segments=served.segments)
     return len(rows)
+
+
+def _parts(row: Text) -> tuple[str, ...]:
+    return (row,) if isinstance(row, str) else row
 
 
 def _special_texts(tokenizer: PreTrainedTokenizerBase, most: int = 16) -> list[str]:

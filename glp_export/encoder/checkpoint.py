@@ -138,7 +138,7 @@ def _as_sentence_transformers(tokenizer: PreTrainedTokenizerBase, source: ModelS
     if limit and limit < tokenizer.model_max_length:
         tokenizer.model_max_length = limit
         tokenizer.init_kwargs["model_max_length"] = limit
-    backend: Any = tokenizer.backend_tokenizer  # type: ignore[attr-defined]
+    backend: Any = tokenizer.backend_tokenizer
     if said.get("do_lower_case") and "Lowercase" not in str(backend.normalizer):
         own = [backend.normalizer] if backend.normalizer else []
         backend.normalizer = normalizers.Sequence([normalizers.Lowercase(), *own])
