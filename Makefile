@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SECOND := VENV=.venv-transformers5 EXTRA=transformers5
 
-.PHONY: install install-second demo gate test test-all test-docs test-consumers test-browser support docs check fix clean
+.PHONY: install install-second demo gate test test-all test-docs test-consumers test-browser test-faults support docs check fix clean
 
 install: $(STAMP)
 
@@ -66,6 +66,10 @@ $(VENV)/.installed-docs: $(STAMP)
 # Every library that loads an artifact, each in an environment below .consumers, made on first use.
 test-consumers: install
 	$(BIN)/python -m pytest -m consumers tests/consumers
+
+# Kills, full disks, two processes on one output, damaged files; GLP_EXPORT_FAULTS=1 for every point.
+test-faults: install
+	$(BIN)/python -m pytest -m faults tests/faults
 
 # Reports in a real Chromium; GLP_EXPORT_CHROMIUM names one that is not on the path.
 test-browser: install

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
     from glp_export.workflows.prune_and_export import RunResult
 
 __version__ = "0.1.0"
+
+# Before anything here can import onnxruntime, which else writes a device id and queued events
+# below the home directory. Child processes inherit it; whoever has set it keeps what they chose.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = ["__version__", "load", "prune_and_export"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from generate.markdown import code, summary_of, table
-from glp_export.cli.app import INTERNAL_ERROR
+from glp_export.cli.outcome import INTERNAL_ERROR
 from glp_export.core import errors
 
 _OTHERS = {

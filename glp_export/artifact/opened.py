@@ -10,13 +10,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from glp_export.artifact.layout import ArtifactLayout
 from glp_export.artifact.onnx_file import OnnxFile, describe
 from glp_export.artifact.parity_report import ParityReport
 from glp_export.artifact.variants import VARIANTS
 from glp_export.core.errors import ModelError, UsageError
+from glp_export.core.yaml_file import read_yaml
 
 OF_DATA = (
     *("text_columns", "label_column", "kind", "metric", "max_length", "seed", "offline"),
@@ -94,9 +93,9 @@ def recorded_settings(layout: ArtifactLayout) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise _broken(path, type(error).__name__) from error
+        content = read_yaml(path) or {}
+    except (OSError, ValueError) as error:
+        raise _broken(path, str(error)) from error
     if not isinstance(content, dict):
         raise _broken(path, "it is no mapping of names to values")
     flat: dict[str, Any] = {}

@@ -86,6 +86,7 @@ class ServingSettings(Record):
         graph_level: optimisation while loading.
         session_config: entries of ONNX Runtime's session configuration.
         opset: of the plain file; None where it was not said.
+        text_pair: whether the texts of its task come in pairs; None where that is not known.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -99,6 +100,7 @@ class ServingSettings(Record):
     shapes: ShapeHints
     files: tuple[FileEntry, ...]
     providers: dict[str, ProviderEntry]
+    text_pair: bool | None = None
 
     def save(self, layout: ArtifactLayout) -> Path:
         """Write `ort_config.json`, which optimum's `ORTConfig.from_pretrained` reads too."""
@@ -145,6 +147,7 @@ def serving_settings(
     graph_level: str = "all",
     session_config: Mapping[str, str] | None = None,
     pad_to_multiple_of: int | None = None,
+    text_pair: bool | None = None,
 ) -> ServingSettings:
     """Gather what is known of an artifact whose ONNX files and `config.json` are in place.
 
@@ -165,6 +168,7 @@ def serving_settings(
         graph_level: that it was measured with.
         session_config: likewise.
         pad_to_multiple_of: where lengths should be multiples of some number.
+        text_pair: whether the texts of the task come in pairs; None where that is not known.
     """
     shipped = layout.shipped()
     names = {path.name for path in shipped.values()}
@@ -189,6 +193,7 @@ def serving_settings(
             for name, path in shipped.items()
         ),
         providers=_providers(provider, rows, provider_options or {}),
+        text_pair=text_pair,
     )
 
 

@@ -9,6 +9,7 @@ later `--resume` needs. Where OUT is replaced, the old one is moved aside first 
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from glp_export.core.errors import OutputError
+
+logger = logging.getLogger(__name__)
 
 WORK = "work"
 """Scratch below the staging directory: it survives an interruption and is never shipped."""
@@ -32,6 +35,62 @@ def staging_path(output: Path) -> Path:
     """The directory that a run for `output` writes into."""
     whole = Path(os.path.abspath(output))
     return whole.with_name(whole.name + ".partial")
+
+
+@contextmanager
+def locked(output: Path) -> Iterator[None]:
+    """Be the only run that works on an output, from before `prepare` until after `commit`.
+
+    The lock is the operating system's, on a hidden file beside the output: a killed run holds none.
+
+    Raises:
+        OutputError: another run holds it, or the place cannot be written to.
+    """
+    path = _aside(output, "lock")
+    with _making(output):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = _lock(path)
+    if descriptor is None:
+        raise OutputError(
+            "Another run works on this output directory.",
+            where=str(staging_path(output)),
+            fix="Wait until it has ended, or choose another output directory.",
+        )
+    try:
+        yield
+    finally:
+        # Removed while it is held: whoever opened it meanwhile sees that it is gone.
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _lock(path: Path) -> int | None:
+    """Lock a file without waiting; its descriptor, None where another run has it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows has no such lock
+        return os.open(path, os.O_RDWR | os.O_CREAT)
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        except OSError as error:  # a file system without locks
+            logger.warning("%s: no lock can be held here (%s)", path, error.strerror)
+            return descriptor
+        if _is_at(path, descriptor):
+            return descriptor
+        os.close(descriptor)  # the run before removed it as it ended: lock the new one
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        there, held = os.stat(path), os.fstat(descriptor)
+    except FileNotFoundError:
+        return False
+    return (there.st_dev, there.st_ino) == (held.st_dev, held.st_ino)
 
 
 def prepare(output: Path, *, overwrite: bool = False, resume: bool = False) -> Path:
@@ -51,7 +110,12 @@ def prepare(output: Path, *, overwrite: bool = False, resume: bool = False) -> P
     staging = staging_path(output)
     with _making(output):
         _refuse_bad_place(output)
-        _refuse_linked(staging)
+        if staging.is_symlink():
+            raise OutputError(
+                "The directory for unfinished output is a link, and what it leads to is not ours.",
+                where=str(staging),
+                fix="Remove the link, or choose another output directory.",
+            )
         _settle(output)
         if _holds_something(output):
             _refuse_to_replace(output, overwrite=overwrite, resume=resume)
@@ -186,16 +250,6 @@ def _refuse_bad_place(output: Path) -> None:
             "The output directory is the one that you work in.",
             where=str(output),
             fix="Choose a directory below it.",
-        )
-
-
-def _refuse_linked(staging: Path) -> None:
-    """What is resumed is a directory that a run made, not a way into another place."""
-    if staging.is_symlink():
-        raise OutputError(
-            "The directory for unfinished output is a link.",
-            where=str(staging),
-            fix="Remove the link, or choose another output directory.",
         )
 
 

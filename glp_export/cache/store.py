@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 
 def default_root() -> Path:
-    """`$GLP_EXPORT_CACHE`, else `$XDG_CACHE_HOME/glp-export`, else `~/.cache/glp-export`.
+    """`$GLP_EXPORT_CACHE`, else where caches are on this system: `~/.cache/glp-export` on Linux.
 
     Raises:
         OutputError: there is no home directory.
@@ -50,9 +50,11 @@ def default_root() -> Path:
     try:
         if named := os.environ.get("GLP_EXPORT_CACHE"):
             return Path(named).expanduser()
-        caches = Path(os.environ.get("XDG_CACHE_HOME", ""))
-        # A relative path there is to be ignored: XDG base directory specification 0.8.
-        return (caches if caches.is_absolute() else Path("~/.cache").expanduser()) / "glp-export"
+        from platformdirs import user_cache_path
+
+        found = user_cache_path("glp-export", appauthor=False)
+        # What an environment names relative to nowhere is no place to keep something in.
+        return found if found.is_absolute() else Path("~/.cache/glp-export").expanduser()
     except RuntimeError as error:
         raise OutputError(
             "There is no home directory to keep a cache in.",

@@ -6,10 +6,12 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from glp_export.cli.outcome import StoppedError
 from glp_export.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,19 +21,48 @@ VerboseFlag = Annotated[
     int, typer.Option("--verbose", "-v", count=True, help="Say more; -vv for debugging.")
 ]
 QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but the result.")]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="YAML file of these settings; flags win over it."),
+]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @contextmanager
-def at_work(quiet: bool = False, verbose: int = 0) -> Iterator[Progress]:
+def at_work(
+    quiet: bool = False, verbose: int = 0, output: Path | None = None
+) -> Iterator[Progress]:
     """The progress of a command while it works.
 
     Stdout is kept for the result: what libraries print there meanwhile goes to stderr.
+
+    Args:
+        quiet: say nothing but the result.
+        verbose: say more.
+        output: where the command leaves something; what is kept of it is told if it is stopped.
+
+    Raises:
+        StoppedError: by Ctrl-C or SIGTERM.
     """
     from glp_export.cli.progress import listen
 
-    with redirect_stdout(sys.stderr):
-        yield listen(quiet, verbose)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield listen(quiet, verbose)
+    except KeyboardInterrupt as stopped:
+        raise StoppedError(stopped, _what_is_kept(output)) from None
+
+
+def _what_is_kept(output: Path | None) -> str:
+    """What is left of a run that was stopped, and how to go on with it."""
+    if output is None:
+        return ""
+    from glp_export.artifact.staging import staging_path
+
+    staging = staging_path(output)
+    if not staging.is_dir():
+        return "nothing was kept"
+    return f"what was done is kept in {staging}; the same command with --resume goes on from there"
 
 
 def ask(question: str) -> bool:

@@ -53,6 +53,10 @@ def gate_command(
         list[str] | None,
         _option("--device", text="Only the budget's tables for cpu or cuda; may be repeated."),
     ] = None,
+    int8: Annotated[
+        bool,
+        _option("--int8", text="Judge int8 lines too on a CPU without the recorded instructions."),
+    ] = False,
     threads: Annotated[
         int | None,
         typer.Option("--threads", min=1, rich_help_panel=_PANEL, help="Else as the run had it."),
@@ -102,6 +106,7 @@ def gate_command(
         max_seconds=max_seconds,
         undecided=undecided,
         devices=tuple(device or ()),
+        int8=int8,
         threads=threads,
         cache=cache,
         data=settings if any(name in settings for name in DATA_SETTINGS) else {},

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from glp_export.compress.edits import Edit, RemoveLayers, kept_after, shape_after
 from glp_export.compress.search.trial import Trial
-from glp_export.core.errors import DataError, UsageError
+from glp_export.core.errors import DataError, UsageError, quoted
 from glp_export.core.numbers import layers_in_words
 from glp_export.core.records import Record
 from glp_export.core.shape import MAX_LAYERS, Kept, ModelShape
@@ -279,7 +279,9 @@ class Plan(Record):
             digest, _ = content.pop("digest", None), content.pop("id", None)
             version = content.get("schema_version", 1)
             if version not in (1, SCHEMA_VERSION):
-                raise ValueError(f"it has schema version {version!r}, this program reads 1 and 2")
+                raise ValueError(
+                    f"it has schema version {quoted(version)}, this program reads 1 and 2"
+                )
             read: Plan | PlanV1 = (PlanV1 if version == 1 else cls).model_validate(content)
         except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise DataError(_reason(error), where=str(path), fix="give a plan.json") from error
@@ -308,5 +310,5 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        return f"not a plan: {place + ': ' if place else ''}{first['msg']}"
-    return f"the plan cannot be read: {error}"
+        return f"not a plan: {quoted(place) + ': ' if place else ''}{quoted(first['msg'])}"
+    return f"the plan cannot be read: {quoted(str(error))}"

@@ -5,22 +5,25 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from glp_export.config.run_config import RunConfig, fields, flat
+from glp_export.config.run_config import COMPRESSOR_ERRORS, RunConfig, fields, flat
 from glp_export.config.sections import COUNTS
-from glp_export.core.errors import UsageError
+from glp_export.core.errors import UsageError, quoted
+from glp_export.core.yaml_file import read_yaml
 
 SITE_FILE = "GLP_EXPORT_CONFIG"
 """Environment variable that names a file of defaults: of a team, a machine, or a test."""
 
 Layer = tuple[Path | None, Mapping[str, Any]]
 """Settings and the file that they stand in; None for the command line."""
+
+MOST_FAULTS = 20
 
 logger = logging.getLogger(__name__)
 
@@ -85,9 +88,9 @@ def read_file(path: Path) -> dict[str, Any]:
         UsageError: it cannot be read, or is no mapping.
     """
     try:
-        content = yaml.safe_load(path.read_text()) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = str(error).replace("\n", " ")
+        content = read_yaml(path) or {}
+    except (OSError, ValueError) as error:
+        reason = quoted(" ".join(str(error).split()) or type(error).__name__)
         raise UsageError(f"the configuration cannot be read: {reason}", where=str(path)) from error
     if not isinstance(content, dict):
         raise UsageError("the configuration is no mapping of names to values", where=str(path))
@@ -95,32 +98,71 @@ def read_file(path: Path) -> dict[str, Any]:
 
 
 def _underscored(content: Mapping[Any, Any]) -> dict[str, Any]:
-    """The names with underscores, those inside of sections too."""
+    """The names with underscores, those in a section too."""
     return {
-        str(name).replace("-", "_"): _underscored(value) if isinstance(value, dict) else value
-        for name, value in content.items()
+        _name(key): {_name(inner): one for inner, one in value.items()}
+        if isinstance(value, dict)
+        else value
+        for key, value in content.items()
     }
 
 
+def _name(key: Any) -> str:
+    return quoted(str(key) if isinstance(key, str | int) else type(key).__name__).replace("-", "_")
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """One thing that is wrong with the settings, and the file that it stands in."""
+
+    what: str
+    file: Path | None
+    fix: str = "see glp-export prune-and-export --help"
+
+
 def _explain(error: ValidationError, layers: Sequence[Layer]) -> UsageError:
-    first = error.errors()[0]
-    names = {name for name, _, _ in fields()}
-    section_and_name = [str(part) for part in first["loc"][:2]]
-    unknown = first["type"] == "extra_forbidden"
-    name = section_and_name[-1] if unknown or len(section_and_name) > 1 else ""
-    flag = f"--{name.replace('_', '-')}"
-    places = [path for path, given in layers if (name in given if name else path)]
-    where = str(places[-1]) if places and places[-1] else None
-    if unknown:
-        close = get_close_matches(name, names, n=1)
-        return UsageError(
-            f"unknown setting {name!r}",
-            where=where,
-            fix=f"did you mean {close[0]}?" if close else "see glp-export prune-and-export --help",
-        )
-    message = first["msg"].removeprefix("Value error, ")
+    """All that is wrong, in the words of where it was written: `depth` in a file, or `--depth`."""
+    faults = [_fault(one, layers) for one in _errors(error)]
+    files = dict.fromkeys(str(fault.file) for fault in faults if fault.file)
+    where = ", ".join(files) or None
+    if len(faults) == 1:
+        return UsageError(faults[0].what, where=where, fix=faults[0].fix)
+    lines = [
+        f"  {fault.what}{f'; {fault.fix}' if fault.fix.endswith('?') else ''}"
+        for fault in faults[:MOST_FAULTS]
+    ]
+    if len(faults) > MOST_FAULTS:
+        lines.append(f"  and {len(faults) - MOST_FAULTS} more")
     return UsageError(
-        f"{flag}: {message.lower()} (given: {first['input']})" if name else message,
+        "\n".join([f"{len(faults)} settings cannot be used:", *lines]),
         where=where,
-        fix="see glp-export prune-and-export --help",
+        fix=_Fault.fix,
     )
+
+
+def _errors(error: ValidationError) -> list[Any]:
+    """The errors one by one, those of the compressors' options among them."""
+    found: list[Any] = []
+    for one in error.errors(include_url=False):
+        inner = one.get("ctx", {}).get("errors")
+        nested = inner if one["type"] == COMPRESSOR_ERRORS else None
+        found += [{**each, "loc": ("", *each["loc"])} for each in nested] if nested else [one]
+    return found
+
+
+def _fault(error: Mapping[str, Any], layers: Sequence[Layer]) -> _Fault:
+    section_and_name = [str(part) for part in error["loc"][:2]]
+    unknown = error["type"] == "extra_forbidden"
+    name = section_and_name[-1] if unknown or len(section_and_name) > 1 else ""
+    given_in = [path for path, given in layers if (name in given if name else path)]
+    file = given_in[-1] if given_in else None
+    if unknown:
+        close = get_close_matches(name, {setting for setting, _, _ in fields()}, n=1)
+        what = f"unknown setting {quoted(name)!r}"
+        return _Fault(what, file, f"did you mean {close[0]}?" if close else _Fault.fix)
+    message = quoted(error["msg"].removeprefix("Value error, "))
+    if not name:
+        return _Fault(message, file)
+    spelled = name if file else f"--{name.replace('_', '-')}"
+    message = message.removeprefix("Input ")
+    return _Fault(f"{spelled}: {message} (given: {quoted(error['input'])})", file)

@@ -59,16 +59,16 @@ class RunConfig(Options):
         compressors: the options of each compressor, by its name in `COMPRESSORS`.
     """
 
-    model: ModelOptions = ModelOptions()
-    data: DataOptions = DataOptions()
-    compress: CompressOptions = CompressOptions()
-    training: TrainingOptions = TrainingOptions()
-    export: ExportOptions = ExportOptions()
-    precision: PrecisionOptions = PrecisionOptions()
-    machine: MachineOptions = MachineOptions()
-    benchmark: BenchmarkOptions = BenchmarkOptions()
-    output: OutputOptions = OutputOptions()
-    hub: HubOptions = HubOptions()
+    model: ModelOptions = Field(default_factory=ModelOptions)
+    data: DataOptions = Field(default_factory=DataOptions)
+    compress: CompressOptions = Field(default_factory=CompressOptions)
+    training: TrainingOptions = Field(default_factory=TrainingOptions)
+    export: ExportOptions = Field(default_factory=ExportOptions)
+    precision: PrecisionOptions = Field(default_factory=PrecisionOptions)
+    machine: MachineOptions = Field(default_factory=MachineOptions)
+    benchmark: BenchmarkOptions = Field(default_factory=BenchmarkOptions)
+    output: OutputOptions = Field(default_factory=OutputOptions)
+    hub: HubOptions = Field(default_factory=HubOptions)
     compressors: dict[str, SerializeAsAny[BaseModel]] = Field(default_factory=dict)
 
     @model_validator(mode="before")
@@ -90,6 +90,8 @@ class RunConfig(Options):
     @field_validator("compressors", mode="before")
     @classmethod
     def _options_of_compressors(cls, given: Mapping[str, Any]) -> dict[str, BaseModel]:
+        if not isinstance(given, Mapping):
+            raise ValueError("should be a mapping")
         options: dict[str, BaseModel] = {}
         errors: list[Any] = []
         for name, model in compressor_sections().items():
@@ -208,24 +210,29 @@ def flat(given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: a setting is given twice.
     """
-    known, now = sections(), _names_now()
+    now = _names_now()
     found: dict[str, Any] = {}
     for name, value in given.items():
-        inside: list[tuple[str, Any]] = [(now.get(name, name), value)]
-        if name == "compressors" and isinstance(value, Mapping):
-            inside = list(flat(value).items())
-        elif name in known and isinstance(value, Mapping | BaseModel):
-            own = value if isinstance(value, Mapping) else value.model_dump(exclude_unset=True)
-            inside = [_inside(known[name], name, now.get(key, key), own[key]) for key in own]
-        for key, one in inside:
-            if key in found:
-                raise ValueError(f"{key} is given twice")
-            found[key] = one
+        above = isinstance(value, Mapping) and name == "compressors"
+        for part, content in value.items() if above else [(name, value)]:
+            for key, one in _inside(str(part), content, now):
+                if key in found:
+                    raise ValueError(f"{key} is given twice")
+                found[key] = one
     return found
 
 
-def _inside(section: type[BaseModel], name: str, key: str, value: Any) -> tuple[str, Any]:
-    return (key if key in section.model_fields else f"{name}.{key}"), value
+def _inside(name: str, value: Any, now: Mapping[str, str]) -> list[tuple[str, Any]]:
+    """The settings of a section, or the one setting that a name stands for."""
+    section = sections().get(name)
+    if section is None or not isinstance(value, Mapping | BaseModel):
+        return [(now.get(name, name), value)]
+    own = value if isinstance(value, Mapping) else value.model_dump(exclude_unset=True)
+    names = {key: now.get(key, key) for key in own}
+    return [
+        (names[key] if names[key] in section.model_fields else f"{name}.{key}", one)
+        for key, one in own.items()
+    ]
 
 
 def _names_now() -> dict[str, str]:

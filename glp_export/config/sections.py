@@ -9,13 +9,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import model_validator
+from pydantic import ValidationInfo, field_validator, model_validator
 
 from glp_export.config.targets import Targets
+from glp_export.core.errors import UsageError
 from glp_export.core.options import NO_LIMIT, Length, Names, Numbers, Options, Written, option
 
 COUNTS = ("depth", "prune", "depths", "sweep")
 """The ways to say how many layers are left; one run takes one."""
+
+TIMED = ("target_speedup", "latency_budget")
+"""The targets of time, in the order in which `Targets` reads them."""
 
 
 class ModelOptions(Options):
@@ -114,6 +118,16 @@ class CompressOptions(Options):
         None,
         "Where trained teachers and scored candidates are kept; `none` keeps nothing.",
     )
+
+    @field_validator("target_speedup", "latency_budget")
+    @classmethod
+    def _can_be_read(cls, value: str | None, field: ValidationInfo) -> str | None:
+        try:
+            speedup, latency = (value if field.field_name == name else None for name in TIMED)
+            Targets.parse(speedup, latency, None)
+        except UsageError as error:
+            raise ValueError(f"{error.what}: {error.fix}") from error
+        return value
 
     @model_validator(mode="after")
     def _one_way_to_say_how_much(self) -> CompressOptions:

@@ -12,8 +12,8 @@ from glp_export.core.errors import LatencyError, UsageError
 if TYPE_CHECKING:
     from glp_export.bench.benchmark_file import BenchmarkFile, Row
 
-_NUMBER = r"(?P<number>\d+(?:\.\d*)?|\.\d+)"
-_AT_SHAPE = r"(?:@(?P<batch>\d+)x(?P<length>\d+))?"
+_NUMBER = r"(?P<number>\d{1,12}(?:\.\d{0,12})?|\.\d{1,12})"
+_AT_SHAPE = r"(?:@(?P<batch>\d{1,9})x(?P<length>\d{1,9}))?"
 _MILLISECONDS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 
 
@@ -274,8 +274,8 @@ def _read(flag: str, text: str, pattern: str, *, example: str) -> tuple[float, S
     shape = Shape(int(batch), int(length)) if batch and length else DEFAULT_SHAPE
     if not found or min(shape.batch_size, shape.sequence_length) < 1:
         raise UsageError(
-            f"{flag} cannot be read: {text!r}",
-            where=f"{flag} {text}",
+            f"{flag} cannot be read: {text[:80]!r}",
+            where=f"{flag} {text[:80]}",
             fix=f"write {example} (batch size x length in tokens)",
         )
     return float(parts["number"]), shape, parts.get("unit", "")

@@ -6,6 +6,13 @@ Anything else that escapes is an internal error, exit code 1.
 
 from __future__ import annotations
 
+import reprlib
+
+from glp_export.core.text import printable
+
+_QUOTED = 200
+_PRINTED = 4000
+
 
 class GlpError(Exception):
     """Base of all errors with a message for the user.
@@ -25,12 +32,24 @@ class GlpError(Exception):
         self.fix = fix
 
     def __str__(self) -> str:
-        lines = [self.what]
+        lines = [_clipped(self.what)]
         if self.where:
-            lines.append(f"  where: {self.where}")
+            lines.append(f"  where: {_clipped(self.where)}")
         if self.fix:
-            lines.append(f"  do:    {self.fix}")
-        return "\n".join(lines)
+            lines.append(f"  do:    {_clipped(self.fix)}")
+        return printable("\n".join(lines))
+
+
+def quoted(value: object) -> str:
+    """A value out of a file or a flag as an error quotes it: at most some 200 characters."""
+    # The whole text of a nested value may be larger than memory.
+    text = str(value[:_QUOTED]) if isinstance(value, str | bytes) else reprlib.repr(value)
+    return text if len(text) < _QUOTED else f"{text[: _QUOTED - 1]}…"
+
+
+def _clipped(text: str) -> str:
+    """What an error may print of one part, whatever got into it."""
+    return text if len(text) <= _PRINTED else f"{text[:_PRINTED]}…"
 
 
 class UsageError(GlpError):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -27,6 +27,12 @@ _FEATURES = (
     *("amx_tile", "amx_int8", "amx_bf16", "amx_fp16"),
     *("asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2", "sme"),
 )
+_INT8_PRODUCTS = frozenset(
+    ("avx_vnni", "avx_vnni_int8", "avx512_vnni", "amx_int8", "asimddp", "i8mm")
+)
+"""Instruction sets that sum products of int8 in 32 bits. Without them x86 sums pairs in 16, where
+they can saturate (microsoft/onnxruntime #6004), and int8 is often slower than fp32."""
+
 # A process of another's on every second core already shows in the medians.
 _BUSY_SHARE = 0.5
 # Cores that others may use during a measurement; the kernel and a monitor use less.
@@ -166,6 +172,28 @@ def cpu_features(root: Path = Path("/")) -> tuple[str, ...]:
     match = re.search(r"^(?:flags|Features)\s*:(.*)$", _cpuinfo(root), re.MULTILINE)
     present = set(match.group(1).split()) if match else set()
     return tuple(name for name in _FEATURES if name in present)
+
+
+def int8_doubt(recorded: Sequence[str] | None, here: Sequence[str]) -> str | None:
+    """Why an int8 file that was chosen on one CPU may be wrong or slow on this one; None if not.
+
+    Args:
+        recorded: instruction sets of the CPU that it was chosen on; None where nobody wrote them
+            down.
+        here: those of this one; () where the system does not tell.
+
+    Returns:
+        A clause without its end.
+    """
+    if not recorded or not here:
+        return None
+    lost = sorted(_INT8_PRODUCTS.intersection(recorded))
+    if not lost or _INT8_PRODUCTS.intersection(here):
+        return None
+    return (
+        f"int8 was chosen on a CPU with {', '.join(lost)}, and this one has no such instructions: "
+        "its sums can saturate and it may be slower than fp32"
+    )
 
 
 def resolve_device(device: str) -> str:

@@ -8,8 +8,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
+
+LARGEST = 2**31 - 1
+"""Of a number in the options."""
 
 
 class Options(BaseModel):
@@ -19,9 +29,25 @@ class Options(BaseModel):
         panel: the heading of its flags in `--help` and of its table in the docs.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False)
+    # Built at the first use: `--help` needs the fields alone.
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        validate_default=False,
+        allow_inf_nan=False,
+        defer_build=True,
+    )
 
     panel: ClassVar[str] = ""
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _can_be_counted(cls, value: Any) -> Any:
+        """Refuse what no library below takes for a number."""
+        numbers = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(number, int) and number > LARGEST for number in numbers):
+            raise ValueError(f"should be {LARGEST} at most")
+        return value
 
 
 def option(
@@ -80,6 +106,8 @@ def _extra(field: FieldInfo) -> dict[str, Any]:
 def _split(value: Any) -> Any:
     """Accept `1,8`, `1 8`, [1, 8] and ["1,8"] alike."""
     parts = value if isinstance(value, list | tuple) else [value]
+    if not all(isinstance(part, str | int | float) for part in parts):
+        return value
     return [piece for part in parts for piece in str(part).replace(",", " ").split()]
 
 
@@ -88,7 +116,7 @@ def _written(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
-NO_LIMIT = 2**31
+NO_LIMIT = LARGEST
 """The number behind `auto` of a limit: only what others set holds."""
 
 

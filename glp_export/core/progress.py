@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class RankedCandidate:
     """One candidate among those that a search compares.
 
     Attributes:
-        removed: the layers that would go with it, besides those that are gone.
+        label: what tells it from the others.
         score: the task's metric; the mean over its seeds.
         loss: what it is ranked by, likewise; None where the score ranks.
         behind: its loss less the first one's, or the first one's score less its own; None for
@@ -24,11 +25,19 @@ class RankedCandidate:
         probability: how surely the first is the better of the two; None where the score ranks.
     """
 
-    removed: tuple[int, ...]
+    label: str
     score: float
     loss: float | None = None
     behind: float | None = None
     probability: float | None = None
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of what is searched in, as a picture of it shows it."""
+
+    label: str
+    emphasis: Literal["plain", "strong", "faint"] = "plain"
 
 
 @dataclass(frozen=True)
@@ -38,20 +47,23 @@ class Standings:
     Attributes:
         title: `step 2 of 3`.
         metric: what `RankedCandidate.score` is.
-        layers: that the unpruned model has.
-        removed: those that went for good before.
+        column: what the labels are, before them: `without`.
         candidates: that are known so far, the best first.
-        tried: trainings that are done.
+        tried: trials that are done.
         of: those of the whole comparison.
+        detail: what else is to be said of it, in a few words.
+        picture: what is searched in, from the input on; what the first candidate is about is
+            strong, what is settled faint.
     """
 
     title: str
     metric: str
-    layers: int
-    removed: tuple[int, ...]
+    column: str
     candidates: tuple[RankedCandidate, ...]
     tried: int
     of: int
+    detail: str = ""
+    picture: tuple[Piece, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -104,8 +116,8 @@ class Progress:
         yield Meter()
 
     @contextmanager
-    def still(self) -> Iterator[None]:
-        """Keep still while latencies are measured: do nothing but when a meter is called."""
+    def paused(self) -> Iterator[None]:
+        """Draw nothing while latencies are measured, but when a meter is called."""
         yield
 
     def expect(self, stages: int) -> None:

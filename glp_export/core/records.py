@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from glp_export.core.errors import DataError
+from glp_export.core.errors import DataError, quoted
 
 
 class Record(BaseModel):
@@ -48,15 +48,17 @@ class Record(BaseModel):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             content = part(content) if part else content
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{what} cannot be read: {error}", where=str(path), fix=fix) from error
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise DataError(
+                f"{what} cannot be read: {quoted(str(error))}", where=str(path), fix=fix
+            ) from error
         try:
             return cls.model_validate(content)
         except ValidationError as error:
             first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"])
+            field = quoted(".".join(str(part) for part in first["loc"]))
             raise DataError(
-                f"{what}'s {field or 'content'} is not as it should be: {first['msg']}",
+                f"{what}'s {field or 'content'} is not as it should be: {quoted(first['msg'])}",
                 where=str(path),
                 fix=fix,
             ) from error

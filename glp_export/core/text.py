@@ -10,6 +10,9 @@ MOST_CHARACTERS = 200
 
 _SPACES = re.compile(r"[\t-\r\x1c-\x1f\x85\u2028\u2029]+")
 _UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn")
+_OBEYED = re.compile(
+    r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 _JOINERS = "\u200c\u200d"
 _TAGS = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _MARKUP = re.compile(r"([\\`*\[\]{}()#!|~$])|(?<!\w)([-+_=])|([-_])(?!\w)|(:)(?=//)|(?<=www)(\.)")
@@ -41,11 +44,7 @@ def markdown(text: str, most: int = MOST_CHARACTERS) -> str:
 
 def printable(text: str) -> str:
     """A message of several lines without what a terminal would obey."""
-    return "".join(
-        character
-        for character in text
-        if character == "\n" or unicodedata.category(character) not in ("Cc", "Cs")
-    )
+    return _OBEYED.sub("", text)
 
 
 def _joins(text: str, place: int) -> bool:

@@ -60,8 +60,10 @@ def score_file(
             where="--dataset",
             fix=f"give data with the artifact's labels: {few(own.labels) or 'none'}",
         )
-    longest = settings.get("max_length") or read_settings(layout.root).max_length
-    rows = encode(data.test, task, tokenizer, int(longest or tokenizer.model_max_length))
+    longest = settings.get("max_length")
+    if not isinstance(longest, int):  # then as it is served
+        longest = read_settings(layout.root).max_length or tokenizer.model_max_length
+    rows = encode(data.test, task, tokenizer, longest)
     session = open_session(file.path, provider=provider, threads=threads)
     kind = KINDS[task.kind]
     predictions = predict_onnx(session, rows, tokenizer, read=kind.read, batch_size=kind.batch_size)

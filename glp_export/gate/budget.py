@@ -58,6 +58,11 @@ class BudgetTable:
         """The full name of the execution provider."""
         return PROVIDERS[self.device]
 
+    @property
+    def is_int8_on_cpu(self) -> bool:
+        """Whether it is about int8 on the CPU, whose speed and sums hang on its instructions."""
+        return self.device == "cpu" and self.precision.startswith("int8")
+
 
 @dataclass(frozen=True)
 class Budget:

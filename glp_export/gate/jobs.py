@@ -8,10 +8,11 @@ from pathlib import Path
 
 from glp_export.artifact import OnnxFile, StoredInputs
 from glp_export.bench import BenchmarkFile
-from glp_export.core.errors import GlpError, ModelError, ParityError, UsageError
+from glp_export.core.errors import DataError, GlpError, ModelError, ParityError, UsageError
 from glp_export.core.machine import CPU
 from glp_export.core.progress import Progress
 from glp_export.gate.accuracy import score_file
+from glp_export.gate.agreement import check_agreement
 from glp_export.gate.budget import PROVIDERS, BudgetTable
 from glp_export.gate.budget_line import BudgetLine
 from glp_export.gate.latency import check_all_latency
@@ -37,7 +38,7 @@ def gate(
     with GateSession(artifact, settings or GateSettings(), progress or Progress()) as session:
         tables = session.tables  # a budget that cannot be read is known before any work
         _require_question(session)
-        results, notes = check_integrity(session), thread_notes(session)
+        results, notes = check_integrity(session), [*thread_notes(session), *cpu_notes(session)]
         if all(result.outcome == "kept" for result in results):
             results += [check_size(session, *line) for line in session.lines("size")]
             # Before the timings: data of another task need not wait for them.
@@ -72,6 +73,9 @@ def check_integrity(session: GateSession) -> list[LineResult]:
     results = [_integrity("checksums", session.layout.verify_checksums)]
     if results[0].outcome == "broken":
         return results
+    results.append(_integrity("agreement", lambda: check_agreement(session.layout)))
+    if results[-1].outcome == "broken":
+        return results
     try:
         stored = StoredInputs.load(session.layout.parity_inputs)
     except ParityError as error:
@@ -98,7 +102,7 @@ def check_accuracy(session: GateSession, table: BudgetTable, line: BudgetLine) -
         DataError: the data cannot be read.
         UsageError: it is data of another task.
     """
-    if reason := session.left_out(line):
+    if reason := session.left_out(table, line):
         return LineResult.of_line(table.name, line, "not asked", reason=reason)
     asked, against = session.settings.data, session.settings.against
 
@@ -129,6 +133,13 @@ def thread_notes(session: GateSession) -> list[str]:
         f"{session.threads} threads, where the artifact was measured with "
         f"{' or '.join(map(str, sorted(recorded)))}: its speedup may be another"
     ]
+
+
+def cpu_notes(session: GateSession) -> list[str]:
+    """A sentence if int8 lines are left out because they were decided on another kind of CPU."""
+    if session.int8_doubt is None or not any(table.is_int8_on_cpu for table in session.tables):
+        return []
+    return [f"{session.int8_doubt}; --int8 judges these lines, too, and `load` opens fp32 here"]
 
 
 def _require_question(session: GateSession) -> None:
@@ -173,7 +184,7 @@ def _parity(stored: StoredInputs, file: OnnxFile, provider: str, threads: int) -
 def _integrity(check: str, look: Callable[[], None]) -> LineResult:
     try:
         look()
-    except ModelError as error:
+    except (DataError, ModelError, ParityError) as error:
         return _broken(check, error)
     return LineResult(part="integrity", check=check, outcome="kept")
 

@@ -37,7 +37,7 @@ def check_all_latency(session: GateSession) -> tuple[list[LineResult], list[str]
     asked: dict[tuple[str, str | None], list[tuple[BudgetTable, BudgetLine]]] = {}
     results, notes, looks = [], [], []
     for table, line in session.lines("latency"):
-        if reason := session.left_out(line):
+        if reason := session.left_out(table, line):
             results.append(LineResult.of_line(table.name, line, "not asked", reason=reason))
         else:
             asked.setdefault((table.name, line.shape_name), []).append((table, line))
@@ -90,7 +90,7 @@ def check_latency(
     workload = session.workload(table, shape, lines[0].where)
     pair = session.side_by_side(table)
     title = f"{table.name} {workload.shape.name}"
-    with session.progress.stage(title) as meter, session.progress.still():
+    with session.progress.stage(title) as meter, session.progress.paused():
         rounds = pair.rounds(workload, warm_up_seconds=_WARM_UP_SHARE * seconds)
         recorded = session.recorded_reference_ms(table, workload)
         measured = Measured(table.name, lines, _counted(rounds, meter), recorded)

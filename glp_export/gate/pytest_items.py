@@ -141,7 +141,7 @@ class LineItem(_GateItem):
 
     def judge(self, session: GateSession) -> list[LineResult]:
         """As the command judges it, each line with a time of its own."""
-        reason = session.left_out(self.line)
+        reason = session.left_out(self.table, self.line)
         if reason:
             pytest.skip(f"not asked: {reason}")
         if self.line.kind == "size":

@@ -13,6 +13,7 @@ from typing import Any
 from glp_export.artifact import OnnxFile, one_artifact, recorded_settings, shipped_files
 from glp_export.bench import BenchmarkFile, Contender, Workload, onnx_contender, shape_grid
 from glp_export.cache.store import Cache, default_root
+from glp_export.core import machine
 from glp_export.core.errors import UsageError
 from glp_export.core.machine import CPU, is_like_this, usable_cores
 from glp_export.core.progress import Progress
@@ -22,6 +23,7 @@ from glp_export.gate.budget_line import BudgetLine, Kind
 from glp_export.gate.reference import other_artifact, unpruned_reference
 from glp_export.gate.results import Undecided
 from glp_export.gate.side_by_side import SideBySide
+from glp_export.serve.settings import recorded_cpu_features
 from glp_export.tasks import KINDS
 
 NO_CACHE = "none"
@@ -41,6 +43,7 @@ class GateSettings:
         threads: of ONNX Runtime; None for those of the run, or else all that may be used.
         cache: where rebuilt models are kept; `none` keeps nothing.
         data: settings that name data for the accuracy lines; {} leaves them out.
+        int8: judge int8 lines also on a CPU without the instructions that they were decided with.
     """
 
     budget: Path | None = None
@@ -52,6 +55,7 @@ class GateSettings:
     threads: int | None = None
     cache: str | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
+    int8: bool = False
 
 
 class GateSession:
@@ -132,8 +136,18 @@ class GateSession:
                 if line.kind == kind:
                     yield table, line
 
-    def left_out(self, line: BudgetLine) -> str:
+    @cached_property
+    def int8_doubt(self) -> str | None:
+        """Why int8 lines are not asked on this CPU; None if they are."""
+        if self.settings.int8:
+            return None
+        recorded = recorded_cpu_features(self.layout.environment)
+        return machine.int8_doubt(recorded, machine.cpu_features())
+
+    def left_out(self, table: BudgetTable, line: BudgetLine) -> str:
         """Why a line is not asked this time; nothing if it is."""
+        if line.kind != "size" and table.is_int8_on_cpu and self.int8_doubt:
+            return "another CPU"
         if line.kind in ("latency", "accuracy") and self.settings.quick:
             return "--quick"
         if line.key == "speedup_vs_unpruned" and self.settings.against:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glp_export.core import numbers
+from glp_export.core.text import markdown
 from glp_export.report import snippets
 from glp_export.report.card_facts import CardFacts
 from glp_export.report.card_metadata import base_name, card_metadata
@@ -74,7 +75,10 @@ def card_text(plan: Plan, benchmark: BenchmarkFile, parity: ParityReport, facts:
         plan=plan,
         metadata=card_metadata(plan, benchmark, facts),
         labels=numbers.few(facts.labels),
-        warnings=[*facts.data_notes, *benchmark_warnings(benchmark, facts.differences)],
+        warnings=[
+            *(markdown(note, 1000) for note in facts.data_notes),
+            *benchmark_warnings(benchmark, facts.differences),
+        ],
         parity=parity_rows(parity),
         precisions=precision_rows(facts.precisions),
         optimised=len(parity.files) > 1,

@@ -17,24 +17,26 @@ if TYPE_CHECKING:
 
     from glp_export.core.progress import RankedCandidate, Standings
 
+STYLES = {"plain": "bold", "strong": "yellow", "faint": "dim red"}
+"""Of the parts of what is searched in."""
 LONGEST_NAME = 28
-"""Columns of a terminal for the layers of one candidate; a play-off removes many at once."""
+"""Columns of a terminal for the label of one candidate."""
 
 
 def leaderboard(standings: Standings, rows: int) -> RenderableType:
-    """The stack with its gaps and the best few candidates; always `rows` + 4 lines high."""
-    return Group(_stack(standings), _heading(standings), _table(standings, rows))
+    """What is searched in and the best few candidates; always `rows` + 4 lines high."""
+    return Group(_picture(standings), _heading(standings), _table(standings, rows))
 
 
 def standings_line(standings: Standings) -> str:
     """Who leads and by how much, in one line; a whole comparison's winner."""
     first, *others = standings.candidates
-    parts = [f"without {_name(first)}"]
+    parts = [f"{standings.column} {first.label}"]
     if first.loss is not None:
         parts.append(f"loss {first.loss:.4f}")
     parts.append(f"{metric_name(standings.metric)} {numbers.metric(first.score)}")
     if others and others[0].behind is not None:
-        lead = f"ahead of {_name(others[0])} by {others[0].behind:.4f}"
+        lead = f"ahead of {others[0].label} by {others[0].behind:.4f}"
         confidence = others[0].probability
         parts.append(
             f"{lead} with probability {_significantly(confidence)}"
@@ -44,29 +46,24 @@ def standings_line(standings: Standings) -> str:
     return f"{standings.title}: {', '.join(parts)} ({standings.tried} tried)"
 
 
-def _stack(standings: Standings) -> Text:
-    """The layers that are still there, the others as dots; the leader's in another colour."""
-    going = standings.candidates[0].removed if standings.candidates else ()
-    line = Text("", no_wrap=True, overflow="ellipsis").append("input ", "dim")
-    for layer in range(standings.layers):
-        if layer in standings.removed:
-            line.append("· ", "dim red")
-        else:
-            line.append(f"{layer} ", "yellow" if layer in going else "bold")
-    line.append("head", "dim")
+def _picture(standings: Standings) -> Text:
+    line = Text("", no_wrap=True, overflow="ellipsis")
+    for piece in standings.picture:
+        line.append(f"{piece.label} ", STYLES[piece.emphasis])
+    line.rstrip()
     return line
 
 
 def _heading(standings: Standings) -> Text:
-    removed = f", gone: {_joined(standings.removed)}" if standings.removed else ""
-    words = f"{standings.title}: {standings.tried} of {standings.of} tried{removed}"
+    words = f"{standings.title}: {standings.tried} of {standings.of} tried"
+    words = f"{words}, {standings.detail}" if standings.detail else words
     return Text(words, style="bold", no_wrap=True, overflow="ellipsis")
 
 
 def _table(standings: Standings, rows: int) -> Table:
     table = titled_table("")  # one of its own would be broken at the width of the columns
     by_loss = any(one.loss is not None for one in standings.candidates)
-    table.add_column("without", min_width=8, max_width=LONGEST_NAME)
+    table.add_column(standings.column, min_width=8, max_width=LONGEST_NAME)
     for name in (*(("loss",) if by_loss else ()), short_metric(standings.metric), "behind"):
         table.add_column(name, justify="right", no_wrap=True, min_width=6)
     if by_loss:
@@ -80,7 +77,7 @@ def _table(standings: Standings, rows: int) -> Table:
 
 
 def _cells(one: RankedCandidate, by_loss: bool) -> list[str | Text]:
-    name = Text(_name(one), no_wrap=True, overflow="ellipsis")
+    name = Text(one.label, no_wrap=True, overflow="ellipsis")
     behind = numbers.MISSING if one.behind is None else f"{one.behind:.4f}"
     cells: list[str | Text] = [name, numbers.metric(one.score), behind]
     if by_loss:
@@ -93,11 +90,3 @@ def _cells(one: RankedCandidate, by_loss: bool) -> list[str | Text]:
 
 def _significantly(probability: float) -> str:
     return f"{min(probability, 0.999):.2f}"
-
-
-def _name(one: RankedCandidate) -> str:
-    return _joined(one.removed)
-
-
-def _joined(layers: tuple[int, ...]) -> str:
-    return "+".join(map(str, layers))

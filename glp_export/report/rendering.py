@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from glp_export.core import numbers
+from glp_export.core.text import markdown, plain
 
+_LONG = 2000
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -23,14 +25,15 @@ def render(name: str, **values: Any) -> str:
     )
     environment.filters["cell"] = _cell
     environment.filters["code"] = _code
+    environment.filters["text"] = markdown
     return environment.get_template(name).render(**values)
 
 
 def _cell(text: str) -> str:
     """Text inside a Markdown table."""
-    return " ".join(text.split()).replace("|", "\\|")
+    return markdown(text, _LONG)
 
 
 def _code(text: str) -> str:
     """Text as inline code, whatever is in it."""
-    return f"`{' '.join(text.split()).replace('`', chr(39))}`" if text else numbers.MISSING
+    return f"`{plain(text, _LONG).replace('`', chr(39))}`" if text else numbers.MISSING

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +14,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from glp_export.core import machine
 from glp_export.core.checksums import verify_files
-from glp_export.core.errors import DeviceError, ModelError, UsageError
-from glp_export.core.machine import usable_cores
+from glp_export.core.errors import DataError, DeviceError, ModelError, UsageError
+from glp_export.serve.agreement import require_agreement
 from glp_export.serve.answers import Head
 from glp_export.serve.graph import Graph, batches_of
 from glp_export.serve.kinds import ServedKind, served_kind
 from glp_export.serve.session import open_session, provider_name
-from glp_export.serve.settings import CPU, SETTINGS, Settings, read_settings
+from glp_export.serve.settings import (
+    CPU,
+    SETTINGS,
+    ServedFile,
+    Settings,
+    read_settings,
+    recorded_cpu_features,
+)
 from glp_export.serve.text import (
     TOKENIZER,
     TOKENIZER_CONFIG,
@@ -31,7 +42,10 @@ from glp_export.serve.text import (
 if TYPE_CHECKING:
     from tokenizers import Encoding
 
+logger = logging.getLogger(__name__)
+
 CONFIG = "config.json"
+ENVIRONMENT = "glp/environment.json"
 FRONTIER = "glp/frontier.json"
 
 CPU_BATCH_TOKENS = 512
@@ -43,6 +57,9 @@ BATCH_TOKENS = 8192
 
 _WINDOW = 4096
 """Rows that are cut into tokens together, so that a long list needs no more memory."""
+
+_HUB = re.compile(r"(https?:/.*|[\w.-]+(/[\w.-]+)?)")
+"""What may be meant as the name of a repository of the hub."""
 
 Texts = str | Iterable[str] | Iterable[tuple[str, str]]
 
@@ -63,6 +80,7 @@ class ServedModel:
         graph: the opened file.
         batch_tokens: tokens of a batch at most, padding included.
         width: of the hidden states, where the configuration tells it.
+        reads_pairs: whether it was trained on pairs of texts; None where nothing says it.
     """
 
     path: Path
@@ -76,6 +94,15 @@ class ServedModel:
     graph: Graph
     batch_tokens: int
     width: int = 0
+    reads_pairs: bool | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pickle, and a copy, is the artifact's path and how it was opened: it is opened anew.
+
+        A session of ONNX Runtime does not travel; the files have to be where it arrives.
+        """
+        opened = (self.provider, self.threads, self.variant, self.batch_tokens)
+        return _reopen, (str(self.path.parent.parent), *opened)
 
     def __call__(self, texts: Any, text_pairs: str | Iterable[str] | None = None) -> Any:
         """Answer a text, texts, or pairs of texts.
@@ -111,10 +138,21 @@ class ServedModel:
                 fix="call the model itself: model(texts)",
             )
         rows = as_rows(texts, text_pairs)
+        self._require_pairs(rows)
         if not rows:
             return np.empty((0, self.head.outputs), dtype=np.float32)
         windows = range(0, len(rows), _WINDOW)
         return np.concatenate([self._window(rows[start : start + _WINDOW]) for start in windows])
+
+    def _require_pairs(self, rows: Sequence[Row]) -> None:
+        """Refuse single texts where the model was trained on pairs: it would answer anything."""
+        for number, row in enumerate(rows if self.reads_pairs else ()):
+            if isinstance(row, str):
+                raise DataError(
+                    f"this model reads pairs of texts, and one text came alone: {row!r:.80}",
+                    where=f"row {number}, counted from 0",
+                    fix="model(first_texts, second_texts), or model([(first, second), …])",
+                )
 
     def of_tokens(self, encoded: Sequence[Encoding]) -> list[list[NDArray[np.float32]]]:
         """Every output for the tokens of each row, without padding, in the order of the rows."""
@@ -155,16 +193,20 @@ def load(
     root = Path(path)
     _require_artifact(root)
     if verify:
-        verify_files(root, (CONFIG, TOKENIZER, TOKENIZER_CONFIG), perhaps=(SETTINGS,))
+        perhaps = (SETTINGS, ENVIRONMENT)
+        verify_files(root, (CONFIG, TOKENIZER, TOKENIZER_CONFIG), perhaps=perhaps)
     settings, config = read_settings(root), _read_config(root)
+    require_agreement(root, settings, config)
     chosen = _provider(settings, provider, root)
     file = settings.choose(chosen, precision=precision, variant=variant)
+    if precision is None and variant is None:
+        file = _for_this_cpu(root, settings, chosen, file)
     if verify:
         verify_files(root, (f"onnx/{file.name}",), perhaps=(f"onnx/{file.name}_data",))
     cores = _threads(settings) if threads is None else threads
     kind = served_kind(settings.kind, config, root)
     return ServedModel(
-        path=root / "onnx" / file.name,
+        path=Path(os.path.abspath(root)) / "onnx" / file.name,
         variant=file.variant,
         precision=file.precision,
         provider=chosen,
@@ -177,7 +219,34 @@ def load(
         graph=_open_graph(root / "onnx" / file.name, settings, chosen, cores, kind.outputs),
         batch_tokens=batch_tokens or _batch_tokens(chosen),
         width=int(config.get("hidden_size") or config.get("dim") or 0),
+        reads_pairs=settings.text_pair,
     )
+
+
+def _reopen(root: str, provider: str, threads: int, variant: str, batch_tokens: int) -> ServedModel:
+    """Open what was pickled, where it arrives."""
+    return load(
+        root, provider=provider, threads=threads, variant=variant, batch_tokens=batch_tokens
+    )
+
+
+def _for_this_cpu(root: Path, settings: Settings, provider: str, file: ServedFile) -> ServedFile:
+    """The file that was chosen; fp32 instead, with a warning, where int8 was for another CPU."""
+    if provider != CPU or not file.precision.startswith("int8"):
+        return file
+    doubt = machine.int8_doubt(recorded_cpu_features(root / ENVIRONMENT), machine.cpu_features())
+    if doubt is None:
+        return file
+    instead = settings.choose(provider, precision="fp32")
+    logger.warning(
+        '%s: %s; %s is opened instead of %s (glp_export.load(…, precision="%s") opens that one)',
+        root,
+        doubt,
+        instead.name,
+        file.name,
+        file.precision,
+    )
+    return instead
 
 
 def _open_graph(
@@ -206,6 +275,13 @@ def _require_artifact(root: Path) -> None:
             "this directory holds several artifacts",
             where=str(root),
             fix=f"open one of them: {', '.join(str(root / name) for name in sweep_variants)}",
+        )
+    if not root.exists() and _HUB.fullmatch(str(root)):
+        raise ModelError(
+            "there is no such directory, and ids of the hub are not loaded: serving does without "
+            "the network",
+            where=str(root),
+            fix="fetch it first: huggingface_hub.snapshot_download(id) gives a directory to open",
         )
     raise ModelError(
         f"this is no artifact: it has no {CONFIG} and no onnx/",
@@ -255,5 +331,5 @@ def _batch_tokens(provider: str) -> int:
 
 def _threads(settings: Settings) -> int:
     """As many as it was measured with, and no more than there are cores to use."""
-    cores = usable_cores()
+    cores = machine.usable_cores()
     return cores if settings.threads is None else min(settings.threads, cores)

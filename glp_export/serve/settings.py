@@ -62,6 +62,9 @@ class Settings:
         files: every ONNX file that ships.
         providers: what is known of each provider by its full name.
         kind: of task; None for an artifact that does not say.
+        labels: in the order of their ids; () where it has none, or says none.
+        text_pair: whether the texts of its task come in pairs; None where that is not said.
+        pad_token_id: what pads; None where it is not said.
     """
 
     provider: str = CPU
@@ -73,6 +76,9 @@ class Settings:
     files: tuple[ServedFile, ...] = (PLAIN,)
     providers: Mapping[str, ProviderSettings] = field(default_factory=dict)
     kind: str | None = None
+    labels: tuple[str, ...] = ()
+    text_pair: bool | None = None
+    pad_token_id: int | None = None
 
     def of_provider(self, provider: str) -> ProviderSettings:
         """What is known of a provider; of one that was not measured, nothing."""
@@ -159,7 +165,19 @@ def _settings(content: Mapping[str, Any]) -> Settings:
             for name, entry in content["providers"].items()
         },
         kind=content["kind"],
+        labels=tuple(content.get("labels") or ()),
+        text_pair=content.get("text_pair"),
+        pad_token_id=shapes.get("pad_token_id"),
     )
+
+
+def recorded_cpu_features(environment: Path) -> tuple[str, ...] | None:
+    """Instruction sets of the CPU that an artifact was made on; None where nothing says them."""
+    try:
+        features = json.loads(environment.read_text(encoding="utf-8"))["features"]
+        return tuple(map(str, features))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _file(entry: Mapping[str, Any]) -> ServedFile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from glp_export.tasks.chance import AgainstChance, against_chance
 from glp_export.tasks.encoding import encode
 from glp_export.tasks.glue import GLUE_TASKS, GlueTask
 from glp_export.tasks.kinds import KINDS, TaskKind, kind_of_config, outputs_of
@@ -24,12 +25,14 @@ __all__ = [
     "GLUE_TASKS",
     "KINDS",
     "METRICS",
+    "AgainstChance",
     "DataSpec",
     "GlueTask",
     "Metric",
     "Task",
     "TaskData",
     "TaskKind",
+    "against_chance",
     "blank_labels",
     "count_examples",
     "encode",

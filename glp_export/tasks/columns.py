@@ -75,7 +75,7 @@ def find_columns(
     """
     _require_named(split, text or (), label)
     for name in text or ():
-        if not _is_text(split.rows, name):
+        if not is_text(split.rows, name):
             fault = f"Column '{name}' holds {_type(split.rows, name)}, not text"
             raise _fault(split, fault)
     label = label or _infer_label(split, text or ())
@@ -95,7 +95,7 @@ def _infer_label(split: RawSplit, text: Sequence[str]) -> str:
     usual = [by_name[name] for name in LABEL_NAMES if name in by_name]
     if usual:
         return usual[0]
-    other = [name for name in names if not _is_text(rows, name) and not _is_key(name)]
+    other = [name for name in names if not is_text(rows, name) and not _is_key(name)]
     if len(other) != 1:
         raise _fault(split, "No column can be told to be the label")
     return other[0]
@@ -105,7 +105,7 @@ def _infer_text(split: RawSplit, label: str) -> list[str]:
     names = [
         name
         for name in split.rows.column_names
-        if name != label and not _is_key(name) and _is_text(split.rows, name)
+        if name != label and not _is_key(name) and is_text(split.rows, name)
     ]
     if len(names) > 1:
         names = [name for name in names if not _renames(split.rows, name, label)]
@@ -119,7 +119,8 @@ def _is_key(name: str) -> bool:
     return KEY.fullmatch(name) is not None
 
 
-def _is_text(rows: Dataset, name: str) -> bool:
+def is_text(rows: Dataset, name: str) -> bool:
+    """Whether a column holds texts."""
     return getattr(rows.features[name], "dtype", "") in ("string", "large_string")
 
 

@@ -12,7 +12,10 @@ from glp_export.tasks.raw import RawData, RawSplit
 
 
 def read_directory(
-    directory: Path, test_splits: Sequence[str], other_splits: Sequence[str] = ()
+    directory: Path,
+    test_splits: Sequence[str],
+    other_splits: Sequence[str] = (),
+    text_columns: Sequence[str] = (),
 ) -> RawData:
     """Read ``train.*`` and the first of the test splits that has a file.
 
@@ -20,6 +23,7 @@ def read_directory(
         directory: holds one file a split, named for it.
         test_splits: names of the split that tests, the preferred one first.
         other_splits: further test sets, read where they are there.
+        text_columns: that hold text, also where it is of digits alone.
 
     Raises:
         DataError: no train or no validation file, two for one split, or one that cannot be read.
@@ -45,13 +49,13 @@ def read_directory(
     return RawData(
         name=directory.resolve().name,
         source=str(directory),
-        train=read_split(train),
-        test=read_split(tests[0]),
-        others={name: read_split(path) for name, path in others.items()},
+        train=read_split(train, text_columns),
+        test=read_split(tests[0], text_columns),
+        others={name: read_split(path, text_columns) for name, path in others.items()},
     )
 
 
-def read_files(train: Path, validation: Path) -> RawData:
+def read_files(train: Path, validation: Path, text_columns: Sequence[str] = ()) -> RawData:
     """Read two files named by the user; the data is called after the first, or its directory.
 
     Raises:
@@ -62,12 +66,12 @@ def read_files(train: Path, validation: Path) -> RawData:
     return RawData(
         name=path.parent.name if name == "train" else name,
         source=f"{train}, {validation}",
-        train=read_split(train),
-        test=read_split(validation),
+        train=read_split(train, text_columns),
+        test=read_split(validation, text_columns),
     )
 
 
-def read_split(path: Path) -> RawSplit:
+def read_split(path: Path, text_columns: Sequence[str] = ()) -> RawSplit:
     """Read one file.
 
     Raises:
@@ -76,7 +80,7 @@ def read_split(path: Path) -> RawSplit:
     if not path.is_file():
         what = "A directory stands where a file is needed" if path.is_dir() else "No such file"
         raise DataError(f"{what}.", where=str(path), fix="correct the path")
-    rows = read_rows(path)
+    rows = read_rows(path, text_columns)
     if not len(rows):
         raise DataError(
             "The file has no rows.", where=str(path), fix="fill it, or name another file"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +19,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Dataset
 
+_POINTER = b"version https://git-lfs.github.com/spec/"
 
-def read_rows(path: Path) -> Dataset:
+
+def read_rows(path: Path, text_columns: Sequence[str] = ()) -> Dataset:
     """Read a file by its ending, in the order of its rows.
+
+    The columns that are named hold text, also where all of a CSV column's cells are digits.
 
     A small file is taken into memory, another is mapped from a copy on the disk (`ChunkedTable`); a
     JSON document has to be in memory while it is read, which one object a line does not.
@@ -34,6 +40,8 @@ def read_rows(path: Path) -> Dataset:
             where=str(path),
             fix=f"convert it to one of {ENDINGS}",
         )
+    if isinstance(reader, _Untyped):
+        return _explained(path, partial(reader.read, text_columns=text_columns))
     return _explained(path, reader)
 
 
@@ -60,6 +68,7 @@ def read_lines(path: Path, column: str) -> Dataset:
 def _explained(path: Path, reader: Callable[[Path], Dataset]) -> Dataset:
     """Read a file, and say what is wrong with one that cannot be read."""
     try:
+        _refuse_pointer(path)
         return reader(path)
     except UnicodeDecodeError as error:
         raise DataError(
@@ -71,6 +80,21 @@ def _explained(path: Path, reader: Callable[[Path], Dataset]) -> Dataset:
             where=str(path),
             fix="check its rights and that it is whole",
         ) from error
+
+
+def _refuse_pointer(path: Path) -> None:
+    """Name what stands in a checkout for a file that Git LFS has not fetched.
+
+    Raises:
+        DataError: it is such a pointer.
+    """
+    with path.open("rb") as file:
+        if file.read(len(_POINTER)) == _POINTER:
+            raise DataError(
+                "The file is a Git LFS pointer, not the data itself.",
+                where=str(path),
+                fix="fetch the data: git lfs pull",
+            )
 
 
 def _read_jsonl(path: Path) -> Dataset:
@@ -225,7 +249,7 @@ def _read_parquet(path: Path) -> Dataset:
             metadata = file.schema_arrow.metadata  # `datasets` keeps the names of labels there
             for batch in file.iter_batches(batch_size=_rows_of_a_piece(file.metadata)):
                 table = pa.Table.from_batches([batch]).replace_schema_metadata(metadata)
-                spool.add(_without_categories(table))
+                spool.add(_plain(table))
     except pa.ArrowException as error:
         raise broken(path, "the file", f"is not Parquet: {error}") from error
     return spool.finish()
@@ -239,22 +263,55 @@ def _rows_of_a_piece(metadata: Any) -> int:
     return max(1, min(PIECE_ROWS, PIECE_BYTES * metadata.num_rows // max(1, size)))
 
 
-def _without_categories(table: pa.Table) -> pa.Table:
-    """The table with pandas' categories as the values that they stand for."""
+def _plain(table: pa.Table) -> pa.Table:
+    """The table with pandas' categories as their values, and with every text as `string`.
+
+    Writers have several types for text (views, bytes that are UTF-8), which mean the same here.
+    """
     import pyarrow as pa
 
-    for index, column in enumerate(table.schema):
-        if pa.types.is_dictionary(column.type):
-            decoded = table[column.name].cast(column.type.value_type)
-            table = table.set_column(index, column.name, decoded)
+    for index, field in enumerate(table.schema):
+        plain = _plain_type(field.type)
+        if plain == field.type:
+            continue
+        try:
+            column = table.column(index).cast(plain)
+        except pa.ArrowException:  # bytes of another kind, or what no version casts
+            continue
+        table = table.set_column(index, field.with_type(plain), column)
     return table
+
+
+def _plain_type(kind: pa.DataType) -> pa.DataType:
+    import pyarrow as pa
+
+    types = pa.types
+    if types.is_dictionary(kind):
+        return _plain_type(kind.value_type)
+    if types.is_string_view(kind) or types.is_large_string(kind):
+        return pa.string()
+    if types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind):
+        return pa.string()
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_list_view(kind):
+        return pa.list_(_plain_type(kind.value_type))
+    return kind
+
+
+@dataclass(frozen=True)
+class _Untyped:
+    """How a format is read that has no types of its own, so that named columns are told."""
+
+    read: Callable[..., Dataset]
+
+    def __call__(self, path: Path) -> Dataset:
+        return self.read(path)
 
 
 _TEXT: dict[str, Callable[[Path], Dataset]] = {
     ".jsonl": _read_jsonl,
     ".json": _read_json,
-    ".csv": read_csv,
-    ".tsv": read_tsv,
+    ".csv": _Untyped(read_csv),
+    ".tsv": _Untyped(read_tsv),
 }
 FORMATS: dict[str, Callable[[Path], Dataset]] = {
     **_TEXT,

@@ -14,7 +14,7 @@ import numpy as np
 from glp_export.core.errors import DataError, UsageError
 from glp_export.core.text import plain
 from glp_export.tasks.arrow_columns import Cells
-from glp_export.tasks.columns import columns_of, find_columns
+from glp_export.tasks.columns import columns_of, find_columns, is_text
 from glp_export.tasks.duplicates import repeats_in_words
 from glp_export.tasks.encoding import quiet_datasets
 from glp_export.tasks.glue import GLUE_TASKS, GlueTask
@@ -26,11 +26,12 @@ from glp_export.tasks.kinds import (
     TaskKind,
     metric_names,
 )
-from glp_export.tasks.kinds.classification import listing
+from glp_export.tasks.kinds.classification import TEXT_CLASSIFICATION, listing
 from glp_export.tasks.kinds.units import ragged
+from glp_export.tasks.label_checks import check_words
 from glp_export.tasks.label_names import match_labels, twins
 from glp_export.tasks.labels import add_labels
-from glp_export.tasks.raw import RawData, RawSplit
+from glp_export.tasks.raw import RawData, RawSplit, is_number
 from glp_export.tasks.sources import DEMO, read_source
 from glp_export.tasks.spec import DataSpec
 from glp_export.tasks.splits import Units
@@ -62,8 +63,12 @@ def load_task_data(spec: DataSpec, labels: Sequence[str] = ()) -> TaskData:
     _check_names(spec)
     glue = GLUE_TASKS.get(spec.task or "")
     with quiet_datasets():
-        raw = read_source(spec, glue)
+        named = spec.text_columns or (glue.text_columns if glue else ())
+        raw = read_source(spec, glue, named).with_text(named)
         reading = _understand(raw, spec, glue, labels)
+        texts = _numbers_for_text(raw, reading.task)
+        if texts:
+            raw = read_source(spec, glue, texts).with_text(texts)
         fit, select = _training_splits(raw.train, reading, spec)
         data = TaskData(
             task=reading.task,
@@ -77,7 +82,16 @@ def load_task_data(spec: DataSpec, labels: Sequence[str] = ()) -> TaskData:
             hub=raw.hub,
         )
         notes = repeats_in_words(data.fit, data.select, {"test": data.test, **data.other_tests})
-        return replace(data, checksum=_checksum(data), notes=(*_twins_in_words(data.task), *notes))
+        notes = (*reading.notes, *_twins_in_words(data.task), *notes)
+        return replace(data, checksum=_checksum(data), notes=notes)
+
+
+def _numbers_for_text(raw: RawData, task: Task) -> tuple[str, ...]:
+    """The columns of text if one file has digits alone in one of them, where others have words."""
+    columns = tuple(name for name in (*task.text_columns, task.label_column) if name)
+    of_text = tuple(name for name in columns if is_text(raw.train.rows, name))
+    numbers = (is_number(split.rows, name) for split in raw.splits for name in of_text)
+    return of_text if any(numbers) else ()
 
 
 def _twins_in_words(task: Task) -> tuple[str, ...]:
@@ -111,6 +125,7 @@ class _Reading:
     task: Task
     kind: TaskKind
     reader: LabelReader
+    notes: tuple[str, ...] = ()
 
     def examples(self, split: RawSplit) -> tuple[Dataset, NDArray[Any]]:
         """Normalised rows of a split, and their targets."""
@@ -150,15 +165,17 @@ def _understand(
 ) -> _Reading:
     text = spec.text_columns or (glue.text_columns if glue else ())
     label = spec.label_column or (glue.label_column if glue else None)
-    kind, columns = _recognised(raw.train, text, label, spec.kind or (glue.kind if glue else None))
+    asked = spec.kind or (glue.kind if glue else None)
+    kind, columns = _recognised(raw.train, text, label, asked)
     column = _label_column(raw.train, columns.label)
+    notes = check_words(column) if not asked and kind is TEXT_CLASSIFICATION else ()
     known = glue.labels if glue else ()
     reader = _ordered(kind.reader(column, known), labels or known)
     usual = glue.metric if glue and glue.kind == kind.name else kind.metric_for(reader.labels)
     metric = spec.metric or usual
     task = Task(raw.name, kind.name, columns.text, columns.label, reader.labels, metric)
     _check_metric(task)
-    return _Reading(task, kind, reader)
+    return _Reading(task, kind, reader, notes)
 
 
 def _ordered(reader: LabelReader, known: Sequence[str]) -> LabelReader:

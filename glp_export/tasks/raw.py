@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from glp_export.tasks.task import HubData
@@ -33,3 +33,34 @@ class RawData:
     test: RawSplit
     others: Mapping[str, RawSplit] = field(default_factory=dict)
     hub: HubData | None = None
+
+    @property
+    def splits(self) -> tuple[RawSplit, ...]:
+        """All of them, the training examples first."""
+        return (self.train, self.test, *self.others.values())
+
+    def with_text(self, columns: Sequence[str]) -> RawData:
+        """The same with whole numbers as text in these columns."""
+        return replace(
+            self,
+            train=_with_text(self.train, columns),
+            test=_with_text(self.test, columns),
+            others={name: _with_text(split, columns) for name, split in self.others.items()},
+        )
+
+
+def is_number(rows: Dataset, column: str) -> bool:
+    """Whether a column is there and holds whole numbers or others, and no ids of names."""
+    feature = rows.features.get(column)
+    number = str(getattr(feature, "dtype", "")).startswith(("int", "uint", "float"))
+    return number and not hasattr(feature, "names")
+
+
+def _with_text(split: RawSplit, columns: Sequence[str]) -> RawSplit:
+    from datasets import Value
+
+    rows = split.rows
+    for name in columns:
+        if is_number(rows, name) and "int" in rows.features[name].dtype:
+            rows = rows.cast_column(name, Value("string"))
+    return replace(split, rows=rows)

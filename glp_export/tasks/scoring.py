@@ -50,7 +50,7 @@ def score(task: Task, predictions: ArrayLike, truth: Any) -> float:
     Raises:
         ModelError: answers that are not finite.
     """
-    return metric_of(task).compute(*_judged(task, predictions, truth))
+    return metric_of(task).compute(*judged(task, predictions, truth))
 
 
 def score_interval(
@@ -82,8 +82,8 @@ def score_interval(
         ModelError: answers that are not finite.
     """
     metric = metric_of(task)
-    values = _resample(metric, [metric.tally(*_judged(task, predictions, truth))], resamples, seed)
-    return _ends(values[0], confidence)
+    values = resample(metric, [metric.tally(*judged(task, predictions, truth))], resamples, seed)
+    return ends(values[0], confidence)
 
 
 def paired_difference_interval(
@@ -117,9 +117,9 @@ def paired_difference_interval(
         ModelError: answers that are not finite.
     """
     metric = metric_of(task)
-    a, b = (_judged(task, predictions, truth) for predictions in (predictions_a, predictions_b))
+    a, b = (judged(task, predictions, truth) for predictions in (predictions_a, predictions_b))
     differences = _resample_differences(metric, a, b, resamples, seed)
-    return metric.compute(*a) - metric.compute(*b), *_ends(differences, confidence)
+    return metric.compute(*a) - metric.compute(*b), *ends(differences, confidence)
 
 
 def probability_at_most(
@@ -146,7 +146,7 @@ def probability_at_most(
     Raises:
         ModelError: answers that are not finite.
     """
-    a, b = (_judged(task, predictions, truth) for predictions in (predictions_a, predictions_b))
+    a, b = (judged(task, predictions, truth) for predictions in (predictions_a, predictions_b))
     differences = _resample_differences(metric_of(task), a, b, resamples, seed)
     return float((differences <= bound).mean())
 
@@ -154,11 +154,11 @@ def probability_at_most(
 def _resample_differences(
     metric: Metric, a: tuple[Any, Any], b: tuple[Any, Any], resamples: int, seed: int
 ) -> NDArray[np.float64]:
-    values = _resample(metric, [metric.tally(*a), metric.tally(*b)], resamples, seed)
+    values = resample(metric, [metric.tally(*a), metric.tally(*b)], resamples, seed)
     return values[0] - values[1]
 
 
-def _judged(task: Task, predictions: ArrayLike, truth: Any) -> tuple[Any, Any]:
+def judged(task: Task, predictions: ArrayLike, truth: Any) -> tuple[Any, Any]:
     """Predictions and labels of every example, as the metric takes them."""
     kind, outputs = KINDS[task.kind], np.asarray(predictions)
     width = (kind.width or task.num_labels) if kind.fits_head else outputs.shape[-1]
@@ -177,7 +177,7 @@ def _judged(task: Task, predictions: ArrayLike, truth: Any) -> tuple[Any, Any]:
     return kind.judge(outputs, truth)
 
 
-def _resample(
+def resample(
     metric: Metric, tallies: Sequence[NDArray[Any]], resamples: int, seed: int
 ) -> NDArray[np.float64]:
     """Values ``(models, resamples)`` of the metric, from each model's tally of the examples."""
@@ -201,7 +201,8 @@ def _draws(sizes: NDArray[Any], resamples: int, seed: int) -> Iterator[NDArray[n
         yield generator.multinomial(rows, sizes / rows, size=number).astype(np.float64)
 
 
-def _ends(values: NDArray[np.float64], confidence: float) -> tuple[float, float]:
+def ends(values: NDArray[np.float64], confidence: float) -> tuple[float, float]:
+    """The quantiles between which that share of the values lies."""
     outside = (1 - confidence) / 2
     low, high = np.quantile(values, [outside, 1 - outside])
     return float(low), float(high)

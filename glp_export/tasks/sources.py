@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,18 +23,19 @@ DEMO_VALIDATION = 1000
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
-def read_source(spec: DataSpec, glue: GlueTask | None) -> RawData:
+def read_source(spec: DataSpec, glue: GlueTask | None, text_columns: Sequence[str] = ()) -> RawData:
     """Read the splits that `spec` names.
 
     Args:
         spec: checked by `DataSpec.check`.
         glue: the GLUE task that `spec` names, if it does; it knows how its splits are called.
+        text_columns: that hold text, also where a file's are of digits alone.
 
     Raises:
         DataError: data that is not there, cannot be fetched, or cannot be read.
     """
     try:
-        raw = _read(spec, glue)
+        raw = _read(spec, glue, text_columns)
     except PermissionError as error:
         raise DataError(
             "The data may not be read by this user.",
@@ -43,16 +45,16 @@ def read_source(spec: DataSpec, glue: GlueTask | None) -> RawData:
     return replace(raw, name=spec.task) if spec.task else raw
 
 
-def _read(spec: DataSpec, glue: GlueTask | None) -> RawData:
+def _read(spec: DataSpec, glue: GlueTask | None, texts: Sequence[str]) -> RawData:
     own = glue.test_splits if glue else ()
     tests = tuple(dict.fromkeys((*own, *TEST_SPLITS)))
     others = glue.other_splits if glue else ()
     if spec.train_file and spec.validation_file:
-        return read_files(_path(spec.train_file), _path(spec.validation_file))
+        return read_files(_path(spec.train_file), _path(spec.validation_file), texts)
     if spec.dataset:
         path = _path(spec.dataset)
         if path.is_dir():
-            return read_directory(path, tests, others)
+            return read_directory(path, tests, others, texts)
         if path.is_file() or not _HUB_ID.fullmatch(spec.dataset):
             raise _no_directory(path)
         return read_hub(spec.dataset, spec.dataset_config, spec, tests, others)

@@ -43,7 +43,9 @@ def read_unlabeled(path: Path, task: Task) -> Dataset:
         )
     if not path.is_file():
         raise DataError("There is no such file.", where=f"--unlabeled {path}")
-    rows = _lines(path, task) if path.suffix.lower() == ".txt" else read_rows(path)
+    rows = (
+        _lines(path, task) if path.suffix.lower() == ".txt" else read_rows(path, task.text_columns)
+    )
     needed = task.text_columns[:1] if kind.lone else task.text_columns
     missing = [name for name in needed if name not in rows.column_names]
     if missing or not len(rows):

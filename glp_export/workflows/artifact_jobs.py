@@ -42,6 +42,7 @@ from glp_export.encoder import (
     task_of_model,
 )
 from glp_export.gate.accuracy import DATA_SETTINGS
+from glp_export.gate.agreement import check_agreement
 from glp_export.precision.record import PrecisionsFile
 from glp_export.precision.selection import ALWAYS, Wanted
 from glp_export.report import artifact_view, plan_view
@@ -72,9 +73,11 @@ def verify(artifact: Path, settings: Mapping[str, Any], progress: Progress) -> P
     Raises:
         DataError: the data cannot be read.
         ModelError: it is no artifact, or a file was changed.
+        ParityError: files say different things of the model.
     """
     layout = one_artifact(artifact)
     layout.verify_checksums()
+    check_agreement(layout)
     config = _config(layout, settings)
     if not (_has_data(config) or layout.plan.is_file()):
         return _verify_alone(layout, config, progress)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glp_export.compress.compressors.layers.strategies import STRATEGIES, SearchCost
+from glp_export.core.progress import Progress
 from glp_export.encoder import distill, finetune, predict
 from glp_export.workflows.context import RunContext
+from glp_export.workflows.stages.search import choose_layers
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -60,8 +63,11 @@ class Estimate:
 
 def estimate_run(context: RunContext) -> Estimate:
     """Train the unpruned model for a few steps and reckon from there."""
-    depths = context.depths or (context.stack.num_layers,)  # a plan that was not read yet
     searched = not context.config.compress.plan
+    depths = context.depths or (context.stack.num_layers,)
+    if not searched:  # a plan that is missing or does not fit is told before a run, too
+        plan = choose_layers(context, Path(), Progress())
+        depths = context.depths or (plan.depth,)
     search_cost = (
         STRATEGIES[context.config.compress.search].search_cost(context.problem)
         if searched

@@ -13,6 +13,7 @@ from rich.table import Table
 from glp_export.artifact import (
     ArtifactLayout,
     commit,
+    locked,
     prepare,
     resolve_exporter,
     triton_name,
@@ -21,6 +22,7 @@ from glp_export.artifact import (
 )
 from glp_export.artifact.modules import load_fp32
 from glp_export.artifact.served_text import check_served_texts
+from glp_export.artifact.staging import finished
 from glp_export.bench import measure, onnx_contender
 from glp_export.bench.contenders import longest_input
 from glp_export.config.run_config import RunConfig
@@ -104,6 +106,14 @@ def export(checkpoint: Path, config: RunConfig, progress: Progress) -> ExportRes
     output = config.output.output
     if output is None:
         raise UsageError("no output directory was named", where="--output", fix="add -o out/mine")
+    if config.output.resume and finished(output):
+        progress.say(f"{output} is complete: there is nothing to resume")
+        return ExportResult(output, (), "")
+    with locked(output):
+        return _export(checkpoint, config, output, progress)
+
+
+def _export(checkpoint: Path, config: RunConfig, output: Path, progress: Progress) -> ExportResult:
     source = ModelSource(str(checkpoint), offline=True)
     task = task_of_model(checkpoint, config.data.kind)
     tokenizer = load_tokenizer(source)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from glp_export.artifact import ArtifactLayout, commit, prepare, writing
+from glp_export.artifact import ArtifactLayout, commit, locked, prepare, writing
 from glp_export.artifact.served_text import check_served_texts
-from glp_export.artifact.staging import staging_path
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier
 from glp_export.bench.contenders import longest_input
 from glp_export.compress.plan import Plan
-from glp_export.config.files import read_file
-from glp_export.config.run_config import RunConfig, may_change
+from glp_export.config.run_config import RunConfig
 from glp_export.config.sections import OutputOptions
 from glp_export.config.targets import check_shipped
 from glp_export.core.errors import UsageError
@@ -25,6 +22,7 @@ from glp_export.encoder import write_loader_files
 from glp_export.tasks import truth_of
 from glp_export.workflows.context import RunContext, make_context
 from glp_export.workflows.estimate import Estimate, estimate_run
+from glp_export.workflows.resuming import is_complete, kept_config, require_same
 from glp_export.workflows.stage_count import (
     stages_after_search,
     stages_of_run,
@@ -84,6 +82,8 @@ def prune_and_export(
             done so far is kept beside it for `resume`.
     """
     progress = progress or Progress()
+    if is_complete(config, "benchmark.json", progress):
+        return _finished_run(_directory(config.output))
     with _staged(config, progress, confirm) as (context, layout):
         progress.expect(stages_of_run(context))
         plans, spent = choose_plans(context, layout.work_dir, progress)
@@ -114,6 +114,9 @@ def search_only(
         GlpError: as `prune_and_export`.
     """
     progress = progress or Progress()
+    if is_complete(config, "plan.json", progress):
+        layout = ArtifactLayout(_directory(config.output))
+        return Plan.load(layout.plan), layout.plan
     with _staged(config, progress, confirm) as (context, layout):
         progress.expect(stages_of_search(context))
         plans, _ = choose_plans(context, layout.work_dir, progress)
@@ -136,12 +139,11 @@ def estimate(config: RunConfig, progress: Progress | None = None) -> Estimate:
         return estimate_run(context)
 
 
-def interrupted_config(settings: Mapping[str, Any]) -> Path | None:
-    """The configuration of the interrupted run that `--resume` goes on with, if there is one."""
-    if not settings.get("resume") or "output" not in settings:
-        return None
-    kept = _kept_config(ArtifactLayout(staging_path(Path(settings["output"]))))
-    return kept if kept.is_file() else None
+def _finished_run(output: Path) -> RunResult:
+    """What a run left that has nothing to do any more."""
+    layout = ArtifactLayout(output)
+    frontier = Frontier.load(layout.frontier) if layout.frontier.is_file() else None
+    return RunResult(output, Plan.load(layout.plan), BenchmarkFile.load(layout.benchmark), frontier)
 
 
 @contextmanager
@@ -150,20 +152,21 @@ def _staged(
 ) -> Iterator[tuple[RunContext, ArtifactLayout]]:
     """Work beside the output directory, and move everything into place if the block ends well."""
     output = _directory(config.output)
-    staging = prepare(output, overwrite=config.output.overwrite, resume=config.output.resume)
-    layout = ArtifactLayout(staging)
-    with writing(staging):
-        yield _set_up(config, layout, progress, confirm), layout
-        layout.write_checksums()
-        commit(staging, output, overwrite=config.output.overwrite)
+    with locked(output):
+        staging = prepare(output, overwrite=config.output.overwrite, resume=config.output.resume)
+        layout = ArtifactLayout(staging)
+        with writing(staging):
+            yield _set_up(config, layout, progress, confirm), layout
+            layout.write_checksums()
+            commit(staging, output, overwrite=config.output.overwrite)
 
 
 def _set_up(
     config: RunConfig, layout: ArtifactLayout, progress: Progress, confirm: Confirm
 ) -> RunContext:
-    kept = _kept_config(layout)
+    kept = kept_config(layout)
     if config.output.resume and kept.is_file():
-        _require_same(config, kept)
+        require_same(config, kept)
     try:
         with progress.stage("read data and model"):
             context = make_context(config)
@@ -237,27 +240,3 @@ def _directory(options: OutputOptions) -> Path:
     if options.output is None:
         raise UsageError("no output directory was named", where="--output", fix="add -o out/mine")
     return options.output
-
-
-def _kept_config(layout: ArtifactLayout) -> Path:
-    return layout.work_dir / "run.yaml"
-
-
-def _require_same(config: RunConfig, kept: Path) -> None:
-    """A resumed run must train what the interrupted one trained.
-
-    Raises:
-        UsageError: a setting that the models depend on has changed; all of them are named.
-    """
-    before, now = read_file(kept), config.recorded()
-    changed = sorted(
-        f"--{name.replace('_', '-')}"
-        for name in now
-        if not may_change(name) and now[name] != before.get(name)
-    )
-    if changed:
-        raise UsageError(
-            f"the interrupted run had other settings: {', '.join(changed)}",
-            where=str(kept),
-            fix="leave them as they were (--resume -o OUT is enough), or start anew: --overwrite",
-        )

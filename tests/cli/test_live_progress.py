@@ -28,7 +28,7 @@ with progress.stage("search (fast-greedy)") as meter:
             print("a library prints")
             logging.warning("a library warns")
 with progress.stage("a stage whose name is longer than the terminal is wide " * 2) as meter:
-    with progress.still():
+    with progress.paused():
         meter.update(1, 4, "1x16, round 3 of 10")
         time.sleep(0.7)
         meter.update(2, 4, "4x16, round 3 of 10")

@@ -9,8 +9,8 @@ import re
 import pytest
 from rich.console import Console
 
-from glp_export.cli.progress import progress_for
-from glp_export.cli.progress.select import ConsoleHandler
+from glp_export.cli import progress as module
+from glp_export.cli.progress import ConsoleHandler, progress_for
 from glp_export.core.progress import Progress
 from tests.report.test_leaderboard import STANDINGS, replace
 
@@ -32,7 +32,7 @@ def job(progress: Progress) -> None:
         meter.show(STANDINGS)
         meter.advance("without 1: accuracy 0.6, 1.0 s", cost=3.0)
         meter.show(replace(STANDINGS, tried=5))
-    with progress.stage("score on test", 3) as meter, progress.still():
+    with progress.stage("score on test", 3) as meter, progress.paused():
         meter.update(3)
 
 
@@ -59,6 +59,13 @@ def test_verbose_tells_every_candidate_and_when_a_stage_begins():
     assert "search (greedy) …" in lines
     assert "  without 0: accuracy 0.5, T" in lines
     assert lines.index("  without 1: accuracy 0.6, T") < lines.index(WINNER)
+
+
+def test_a_long_stage_leaves_a_line_now_and_then(monkeypatch):
+    monkeypatch.setattr(module, "SECONDS_BETWEEN_LINES", 0.0)
+    lines = told(job)
+    assert any(line.startswith("  search (greedy): 1/2, without 0") for line in lines)
+    assert any(line.startswith("  score on test: 3/3") for line in lines)
 
 
 def test_quiet_tells_nothing():

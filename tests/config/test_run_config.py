@@ -190,7 +190,7 @@ class ThrowawayOptions(Options):
     """Options of a compressor that is not there."""
 
     every: int = option(2, "Remove every so many-th sublayer.", gt=1)
-    criterion: Names = option(("silent",), "What sublayers are ranked by.")
+    ranked_by: Names = option(("silent",), "What sublayers are ranked by.")
 
 
 @dataclass(frozen=True)
@@ -201,18 +201,18 @@ class Row:
 def test_a_compressor_brings_its_flags_keys_and_docs_along(tmp_path, monkeypatch):
     monkeypatch.setitem(COMPRESSORS, "throwaway", Row())
     file = tmp_path / "run.yaml"
-    file.write_text("every: 3\nthrowaway:\n  criterion: obs, fisher\n")
+    file.write_text("every: 3\nthrowaway:\n  ranked-by: obs, fisher\n")
     config = resolve({}, file)
     options = config.compressors["throwaway"]
-    assert options == ThrowawayOptions(every=3, criterion="obs fisher")
+    assert options == ThrowawayOptions(every=3, ranked_by="obs fisher")
     assert resolve(read_file(config.save(tmp_path / "kept.yaml"))) == config
     assert not may_change("every")
     with pytest.raises(UsageError, match="every"):
         resolve({"every": 1})
-    assert spread(["--criterion", "obs", "fisher"]) == [
-        "--criterion",
+    assert spread(["--ranked-by", "obs", "fisher"]) == [
+        "--ranked-by",
         "obs",
-        "--criterion",
+        "--ranked-by",
         "fisher",
     ]
 
@@ -223,8 +223,8 @@ def test_a_compressor_brings_its_flags_keys_and_docs_along(tmp_path, monkeypatch
     def command(settings: dict[str, Any]) -> None:
         seen.update(settings)
 
-    app(["--every", "4", "--criterion", "obs"], standalone_mode=False)
-    assert seen == {"every": 4, "criterion": ["obs"]}
+    app(["--every", "4", "--ranked-by", "obs"], standalone_mode=False)
+    assert seen == {"every": 4, "ranked_by": ["obs"]}
     text = " ".join(CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).output.split())
     assert "Compressor throwaway" in text
     assert "Remove every so many-th sublayer." in text

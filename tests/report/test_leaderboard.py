@@ -5,22 +5,26 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from glp_export.core.progress import RankedCandidate, Standings
+from glp_export.core.progress import Piece, RankedCandidate, Standings
 from glp_export.report.leaderboard import leaderboard, standings_line
 from tests.report.helpers import printed
 
 STANDINGS = Standings(
     title="step 2 of 3",
     metric="accuracy",
-    layers=6,
-    removed=(5,),
+    column="without",
     candidates=(
-        RankedCandidate((3,), 0.884, 0.4123),
-        RankedCandidate((1,), 0.881, 0.4257, 0.0134, 0.914),
-        RankedCandidate((0,), 0.6, 1.2, 0.7877, 1.0),
+        RankedCandidate("3", 0.884, 0.4123),
+        RankedCandidate("1", 0.881, 0.4257, 0.0134, 0.914),
+        RankedCandidate("0", 0.6, 1.2, 0.7877, 1.0),
     ),
     tried=3,
     of=5,
+    detail="removed: 5",
+    picture=(
+        *(Piece("input"), Piece("0"), Piece("1"), Piece("2"), Piece("3", "strong"), Piece("4")),
+        *(Piece("·", "faint"), Piece("head")),
+    ),
 )
 
 
@@ -28,7 +32,7 @@ def test_the_leader_comes_first_and_gaps_are_dots() -> None:
     text = printed(leaderboard(STANDINGS, 5))
     stack, title, head, _, first, second, third, *_ = text.splitlines()
     assert stack.split() == ["input", "0", "1", "2", "3", "4", "·", "head"]
-    assert title.strip() == "step 2 of 3: 3 of 5 tried, gone: 5"
+    assert title.strip() == "step 2 of 3: 3 of 5 tried, removed: 5"
     assert head.split() == ["without", "loss", "accuracy", "behind", "first", "better"]
     assert first.split() == ["3", "0.4123", "0.884", "–", "–"]
     assert second.split() == ["1", "0.4257", "0.881", "0.0134", "0.91"]
@@ -37,15 +41,16 @@ def test_the_leader_comes_first_and_gaps_are_dots() -> None:
 
 @pytest.mark.parametrize("known", [0, 1, 3, 12])
 def test_its_height_does_not_change_as_outcomes_come_in(known: int) -> None:
-    candidates = tuple(RankedCandidate((layer,), 0.5, 0.7, 0.1, 0.6) for layer in range(known))
-    board = leaderboard(replace(STANDINGS, candidates=candidates, layers=12, of=12), 5)
+    candidates = tuple(RankedCandidate(str(layer), 0.5, 0.7, 0.1, 0.6) for layer in range(known))
+    board = leaderboard(replace(STANDINGS, candidates=candidates, of=12), 5)
     assert len(printed(board).splitlines()) == 9
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_it_fits_the_terminal_however_many_layers_there_are(width: int) -> None:
-    whole = RankedCandidate(tuple(range(0, 48, 2)), 0.884, 0.4123)
-    board = leaderboard(replace(STANDINGS, layers=48, removed=(), candidates=(whole,) * 6), 5)
+    whole = RankedCandidate("+".join(map(str, range(0, 48, 2))), 0.884, 0.4123)
+    picture = tuple(Piece(str(layer)) for layer in range(48))
+    board = leaderboard(replace(STANDINGS, picture=picture, candidates=(whole,) * 6), 5)
     text = printed(board, width)
     assert max(map(len, text.splitlines())) <= width
     assert len(text.splitlines()) == 9
@@ -53,7 +58,7 @@ def test_it_fits_the_terminal_however_many_layers_there_are(width: int) -> None:
 
 
 def test_a_search_by_score_has_no_columns_of_losses() -> None:
-    candidates = (RankedCandidate((3,), 0.884), RankedCandidate((1,), 0.881, behind=0.003))
+    candidates = (RankedCandidate("3", 0.884), RankedCandidate("1", 0.881, behind=0.003))
     by_score = replace(STANDINGS, candidates=candidates)
     text = printed(leaderboard(by_score, 3))
     assert "loss" not in text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from glp_export.compress.plan import Candidate
 from glp_export.compress.search.confidence import probability_smaller
 from glp_export.compress.search.trial import Removed
-from glp_export.core.progress import RankedCandidate, Standings
+from glp_export.core.progress import Piece, RankedCandidate, Standings
 
 Losses = NDArray[np.float32]
 
@@ -61,32 +61,49 @@ class Comparison:
         self._tried += 1
         by_loss = any(one.mean is not None for one in self._runners.values())
         ranked = sorted(self._runners.values(), key=_by_loss if by_loss else _by_score)
+        candidates = tuple(self._ranked(one, ranked[0], by_loss) for one in ranked)
+        gone = _joined(self.batch.removed)
         return Standings(
             title=self.batch.title,
             metric=self.metric,
-            layers=self.layers,
-            removed=self.batch.removed,
-            candidates=tuple(self._ranked(one, ranked[0], by_loss) for one in ranked),
+            column="without",
+            candidates=candidates,
             tried=self._tried,
             of=self.of,
+            detail=f"removed: {gone}" if gone else "",
+            picture=self._picture(ranked[0].removed),
         )
 
     def _ranked(self, one: _Runner, first: _Runner, by_loss: bool) -> RankedCandidate:
-        removed = tuple(layer for layer in one.removed if layer not in self.batch.removed)
-        ranked = RankedCandidate(removed, one.score, one.loss)
+        label = _joined(layer for layer in one.removed if layer not in self.batch.removed)
+        ranked = RankedCandidate(label, one.score, one.loss)
         if one is first:
             return ranked
         if not by_loss:
-            return RankedCandidate(removed, one.score, behind=first.score - one.score)
+            return RankedCandidate(label, one.score, behind=first.score - one.score)
         if one.mean is None or first.mean is None:
             return ranked
         return RankedCandidate(
-            removed,
+            label,
             one.score,
             one.loss,
             behind=float(one.mean.mean() - first.mean.mean()),
             probability=probability_smaller(first.mean, one.mean),
         )
+
+    def _picture(self, leading: Removed) -> tuple[Piece, ...]:
+        """The layers from input to head; those that are gone as dots, the leader's strong."""
+        layers = [
+            Piece("·", "faint")
+            if layer in self.batch.removed
+            else Piece(str(layer), "strong" if layer in leading else "plain")
+            for layer in range(self.layers)
+        ]
+        return (Piece("input"), *layers, Piece("head"))
+
+
+def _joined(layers: Iterable[int]) -> str:
+    return "+".join(map(str, layers))
 
 
 @dataclass

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from glp_export.core.errors import DataError, UsageError
 from glp_export.serve.kinds.base import Opened, ServedKind
+from glp_export.serve.text import listed
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
@@ -120,10 +121,9 @@ def as_words(texts: Any) -> list[list[str]]:
     """Lists of words, or texts that are split at white space.
 
     Raises:
-        DataError: a row is neither.
+        DataError: what is given does not iterate over its rows, or a row is neither.
     """
-    rows = [texts] if isinstance(texts, str) else list(texts)
-    return [_words(row, number) for number, row in enumerate(rows)]
+    return [_words(row, number) for number, row in enumerate(listed(texts))]
 
 
 def _words(row: Any, number: int) -> list[str]:

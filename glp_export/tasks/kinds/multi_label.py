@@ -76,7 +76,8 @@ def _names(column: LabelColumn) -> list[list[str]]:
             raise DataError(
                 "A label is empty." if is_list else "A row has no list of labels.",
                 where=column.place(row),
-                fix="give a list, [] for a text that has no label, or remove the row",
+                fix='give a list, such as ["bad", "cat"], in a CSV file too; [] for a text that '
+                "has no label",
             )
         rows.append([str(name) for name in names])
     return rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ from glp_export.tasks.metrics import NUMBER_METRICS
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+_WRITTEN = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
+
 # Samples keep the proportions of the tenths of the range of ranks.
 STRATA = 10
 
@@ -40,9 +43,9 @@ class NumberReader:
         Raises:
             DataError: a missing label, or one that is not a finite number.
         """
-        for row, value in enumerate(column.values):
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not math.isfinite(value):
+        numbers = [_number(value) for value in column.values]
+        for row, (value, number) in enumerate(zip(column.values, numbers, strict=True)):
+            if number is None or not math.isfinite(number):
                 missing = value is None or value == ""
                 raise DataError(
                     "A row has no label."
@@ -52,7 +55,14 @@ class NumberReader:
                     fix="correct the label or remove the row"
                     + ("" if missing else "; for classes, ask for --kind text-classification"),
                 )
-        return np.asarray(column.values, dtype=np.float64)
+        return np.asarray(numbers, dtype=np.float64)
+
+
+def _number(value: Any) -> float | None:
+    """A number, or one in quotation marks; files write the same one in several ways."""
+    if isinstance(value, str):
+        return float(value) if _WRITTEN.fullmatch(value.strip()) else None
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def read_numbers(column: LabelColumn, known: Sequence[str] = ()) -> NumberReader:

@@ -234,7 +234,7 @@ def time_contenders(
         workloads += task_workloads(first.test, first.tokenizer, options.batch_sizes, own=own)
     else:
         progress.say("no data was named: the lengths of the task's own inputs are not measured")
-    with progress.stage("benchmark") as meter, progress.still():
+    with progress.stage("benchmark") as meter, progress.paused():
         return benchmark(
             contenders,
             workloads,

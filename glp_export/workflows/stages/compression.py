@@ -216,7 +216,7 @@ class _Tables:
         with (
             TemporaryDirectory(prefix="glp-probes-") as scratch,
             self._progress.stage("measure what was chosen"),
-            self._progress.still(),
+            self._progress.paused(),
         ):
             models = measure_whole(
                 self._maker(table.conditions), shapes, table.conditions, Path(scratch)
@@ -254,7 +254,7 @@ class _Tables:
             with (
                 TemporaryDirectory(prefix="glp-probes-") as scratch,
                 self._progress.stage("measure the latency table") as meter,
-                self._progress.still(),
+                self._progress.paused(),
             ):
                 table = measure_table(
                     self._maker(conditions),

@@ -144,7 +144,7 @@ class _Probes:
             for workload in shape_grid(pair, [shape.batch_size], [shape.sequence_length])
         ]
         timing = timing_of(execution.benchmark.bench_seconds, execution)
-        with self._progress.still():
+        with self._progress.paused():
             return [_row(timed) for timed in measure_depth(*pair, workloads, timing=timing)]
 
     @cached_property

@@ -191,7 +191,7 @@ def _choose(
     seconds = min(3.0, execution.benchmark.bench_seconds)
     report = check(execution, trained, built, samples=QUICK_SAMPLES)
     passing = [file for file, found in zip(built, report.files, strict=True) if found.passed]
-    with progress.still():
+    with progress.paused():
         choice = fastest(
             [plain, *passing],
             trained.checkpoint,

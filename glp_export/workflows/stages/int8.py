@@ -171,7 +171,7 @@ def _fastest(job: PrecisionJob, passing: Sequence[_Attempt]) -> _Attempt:
     if len(passing) == 1:
         return passing[0]
     execution, trained = job.execution, job.exported.trained
-    with job.progress.still():
+    with job.progress.paused():
         winner = quickest(
             [one.file for one in passing],
             trained.checkpoint,

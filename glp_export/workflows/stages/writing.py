@@ -132,6 +132,8 @@ def write_serving(
         threads=execution.threads,
         max_length=max_length,
         opset=exported.plain.opset,
+        # A checkpoint that is exported as it is does not say what it was trained on.
+        text_pair=len(execution.task.text_columns) == 2 if measured else None,
         measured=[
             Measured(
                 row.provider,

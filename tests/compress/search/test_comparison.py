@@ -24,14 +24,16 @@ def test_candidates_are_ranked_by_loss_as_they_come_in():
         TrialBatch("step 2 of 3", removed=(5,)), of=3, layers=6, metric="accuracy"
     )
     first = comparison.add(candidate(0, 5, score=0.9, loss=0.5), losses(0.5, 1))
-    assert [one.removed for one in first.candidates] == [(0,)]
+    assert [one.label for one in first.candidates] == ["0"]
     assert first.candidates[0].behind is None
     assert not first.complete
     comparison.add(candidate(1, 5, score=0.8, loss=0.4), losses(0.4, 2))
     last = comparison.add(candidate(2, 5, score=0.7, loss=0.6), losses(0.6, 3))
-    assert [one.removed for one in last.candidates] == [(1,), (0,), (2,)]
+    assert [one.label for one in last.candidates] == ["1", "0", "2"]
     assert last.complete
-    assert last.removed == (5,)
+    assert last.detail == "removed: 5"
+    assert [one.label for one in last.picture if one.emphasis == "faint"] == ["·"]
+    assert [one.label for one in last.picture if one.emphasis == "strong"] == ["1"]
     _, second, third = last.candidates
     assert second.behind == pytest.approx(0.1, abs=1e-3)  # the losses are float32
     assert 0.5 < second.probability <= third.probability <= 1
@@ -41,7 +43,7 @@ def test_without_losses_the_rounded_score_ranks_and_the_highest_layer_wins_a_tie
     comparison = Comparison(TrialBatch("step 1 of 1"), of=3, layers=3, metric="accuracy")
     for layer, score in enumerate((0.9001, 0.90049, 0.5)):
         standings = comparison.add(candidate(layer, score=score), None)
-    assert [one.removed for one in standings.candidates] == [(1,), (0,), (2,)]
+    assert [one.label for one in standings.candidates] == ["1", "0", "2"]
     assert standings.candidates[2].behind == pytest.approx(0.40049)
     assert standings.candidates[1].probability is None
 
@@ -52,7 +54,7 @@ def test_seeds_of_one_candidate_are_taken_together():
     comparison.add(candidate(0, score=0.6, loss=0.6, repeat=1), losses(0.6))
     comparison.add(candidate(1, score=0.7, loss=0.3), losses(0.3))
     standings = comparison.add(candidate(1, score=0.7, loss=0.3, repeat=1), losses(0.3))
-    assert [one.removed for one in standings.candidates] == [(1,), (0,)]
+    assert [one.label for one in standings.candidates] == ["1", "0"]
     assert standings.candidates[1].score == pytest.approx(0.7)
     assert (standings.tried, standings.of) == (4, 4)
 
@@ -61,8 +63,12 @@ def test_a_candidate_that_diverged_comes_last():
     comparison = Comparison(TrialBatch("step 1 of 1"), of=2, layers=3, metric="accuracy")
     comparison.add(candidate(2, score=-1.0), None)
     standings = comparison.add(candidate(0, score=0.5, loss=0.7), losses(0.7))
-    assert [one.removed for one in standings.candidates] == [(0,), (2,)]
+    assert [one.label for one in standings.candidates] == ["0", "2"]
     assert standings.candidates[1].behind is None
+
+
+def labelled(layers) -> str:
+    return "+".join(map(str, layers))
 
 
 class Raced(Table):
@@ -88,8 +94,10 @@ def test_who_leads_at_the_end_of_a_step_is_who_the_strategy_takes():
     steps = [standings for standings in evaluator.winners if standings.title.startswith("step")]
     assert [one.title for one in steps] == ["step 1 of 3", "step 2 of 3", "step 3 of 3"]
     taken = [choice.removed for choice in choices]
-    assert [one.candidates[0].removed for one in steps] == taken
-    assert [set(one.removed) for one in steps] == [set(), {*taken[0]}, {*taken[0], *taken[1]}]
+    assert [one.candidates[0].label for one in steps] == [labelled(one) for one in taken]
+    gone = [(), taken[0], sorted({*taken[0], *taken[1]})]
+    details = ["", *(f"removed: {labelled(one)}" for one in gone[1:])]
+    assert [one.detail for one in steps] == details
     assert steps[0].candidates[1].behind == pytest.approx(choices[0].lead, abs=1e-6)
     assert steps[0].candidates[1].probability == pytest.approx(choices[0].probability)
     (play_off,) = (one for one in evaluator.winners if one.title.startswith("play-off"))
@@ -99,7 +107,8 @@ def test_who_leads_at_the_end_of_a_step_is_who_the_strategy_takes():
 def test_greedy_tells_its_steps_too():
     evaluator = Raced(without(0.5, 0.03, 0.4, 0.01), noise=0.0)
     choices = STRATEGIES["greedy"].choose(Problem((0, 1, 2, 3), 2), evaluator)
-    assert [one.candidates[0].removed for one in evaluator.winners] == [c.removed for c in choices]
+    winners = [one.candidates[0].label for one in evaluator.winners]
+    assert winners == [labelled(choice.removed) for choice in choices]
 
 
 def test_effort_knows_how_many_layers_each_candidate_lacks():

@@ -10,7 +10,9 @@ import ast
 from collections.abc import Sequence
 from pathlib import Path
 
-from glp_export.core.errors import DataError
+from glp_export.core.errors import DataError, quoted
+
+_DIGITS = 4
 
 
 def read_layer_file(path: Path) -> tuple[int, ...]:
@@ -21,9 +23,9 @@ def read_layer_file(path: Path) -> tuple[int, ...]:
     """
     order: list[int] = []
     for number, line in _numbered_lines(path):
-        if not line.isdigit():
+        if not line.isdecimal() or len(line) > _DIGITS:
             raise DataError(
-                f"not a layer number: {line!r}",
+                f"not a layer number: {quoted(line)!r}",
                 where=f"{path}, line {number}",
                 fix="a layer file has one layer number a line, in the order of removal",
             )

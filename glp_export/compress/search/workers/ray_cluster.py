@@ -27,6 +27,9 @@ from glp_export.core.machine import usable_cores
 RETRIES = 3
 """How often a trial is begun again after its worker or machine was lost."""
 
+TELEMETRY = "ORT_DISABLE_TELEMETRY"
+"""What ONNX Runtime reads before it writes a device id and events below the home directory."""
+
 CANCELS = 10
 """How often a trial that is given up is cancelled, a second apart, until it ends."""
 
@@ -80,13 +83,12 @@ class _Cluster:
 
         self._cpus, self._gpus = context.threads, resources.gpus
         self._require_room()
-        threads = {f"{library}_NUM_THREADS": str(context.threads) for library in ("OMP", "MKL")}
         self._task = ray.remote(run_trial).options(
             num_cpus=self._cpus,
             num_gpus=self._gpus,
             max_retries=RETRIES,
             retry_exceptions=False,
-            runtime_env={"env_vars": threads},
+            runtime_env={"env_vars": _environment(context.threads)},
         )
         self._ground = ray.put(portable(context))
 
@@ -133,6 +135,12 @@ class _Cluster:
             else int(cpus / self._cpus)
             for cpus, gpus in _nodes()
         ]
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """Variables of a worker; one of a cluster that was there before inherits none from here."""
+    counts = {f"{name}_NUM_THREADS": str(threads) for name in ("OMP", "MKL")}
+    return {**counts, TELEMETRY: os.environ.get(TELEMETRY, "1")}
 
 
 def _nodes() -> list[tuple[float, float]]:

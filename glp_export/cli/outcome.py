@@ -1,0 +1,142 @@
+"""How a command ends: its exit code, what is said of an error, what cannot be written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any, TextIO
+
+from rich.console import Console
+
+from glp_export.core.errors import GlpError
+
+INTERNAL_ERROR, USAGE_ERROR = 1, 2
+BY_TYPER = 128 + signal.SIGINT
+"""What Typer makes of Ctrl-C outside of a command's work."""
+LONGEST_MESSAGE = 2000
+"""Letters of a message that is not ours; what is longer is cut in the middle."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: it stops a command as Ctrl-C does."""
+
+
+class StoppedError(Exception):
+    """A command that was stopped, as Typer leaves it alone: it ends Ctrl-C without a word.
+
+    Args:
+        by: Ctrl-C or SIGTERM.
+        kept: what is left of its work, in words.
+    """
+
+    def __init__(self, by: KeyboardInterrupt, kept: str = "") -> None:
+        terminated = isinstance(by, Terminated)
+        name = "terminated" if terminated else "interrupted"
+        super().__init__(f"{name}: {kept}" if kept else name)
+        self.exit_code = 128 + (signal.SIGTERM if terminated else signal.SIGINT)
+
+
+def exit_code_of(command: Callable[[], Any], arguments: Sequence[str]) -> int:
+    """Run a command, say what went wrong on stderr, and return its exit code."""
+    stderr = Console(stderr=True, soft_wrap=True)
+    try:
+        outcome = command()
+        if outcome == BY_TYPER:
+            raise StoppedError(KeyboardInterrupt())
+        return outcome if isinstance(outcome, int) else 0
+    except StoppedError as stopped:
+        stderr.print(str(stopped), markup=False, highlight=False)
+        return stopped.exit_code
+    except GlpError as error:
+        return _fail(stderr, error, error.exit_code, arguments)
+    except Exception as error:
+        if hasattr(error, "exit_code") and hasattr(error, "format_message"):
+            stderr.print("error:", style="red", end=" ")
+            stderr.print(shortened(error.format_message()), markup=False, highlight=False)
+            return USAGE_ERROR
+        return _fail(stderr, error, INTERNAL_ERROR, arguments)
+
+
+def shortened(text: str, longest: int = LONGEST_MESSAGE) -> str:
+    """A text without its middle where it is too long."""
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[:half]} … {text[-half:]}"
+
+
+def _fail(stderr: Console, error: Exception, code: int, arguments: Sequence[str]) -> int:
+    """Say what is wrong; the traceback only for those who ask."""
+    if any(argument in ("-v", "-vv", "--verbose") for argument in arguments):
+        stderr.print_exception()
+    name = "internal error" if code == INTERNAL_ERROR else "error"
+    text = str(error) or type(error).__name__
+    stderr.print(f"{name}:", style="red", end=" ")
+    stderr.print(shortened(text), markup=False, highlight=False)
+    if code == INTERNAL_ERROR:
+        stderr.print("  do:    run again with -v and report the traceback", highlight=False)
+    return code
+
+
+@contextmanager
+def as_a_process() -> Iterator[None]:
+    """What the whole process needs: SIGTERM as Ctrl-C, and output that never changes the verdict.
+
+    Letters that stdout or stderr cannot encode are replaced. A reader that goes away (`| head`)
+    and a full disk end the output and not the command.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure:
+            reconfigure(errors="replace")
+    stdout, sys.stdout = sys.stdout, _Tolerant(sys.stdout)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stdout = stdout
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+class _Tolerant:
+    """A stream that loses what cannot be written; says so once where nobody would notice.
+
+    The stream below is pointed at nothing then: Python flushes it again at exit.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, as far as that is possible."""
+        with self._losing():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand over what is buffered, as far as that is possible."""
+        with self._losing():
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    @contextmanager
+    def _losing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno != errno.EPIPE:
+                print(f"stdout cannot be written: {error.strerror}", file=sys.stderr)
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nothing, self._stream.fileno())
+            os.close(nothing)
+            with suppress(OSError):
+                self._stream.flush()
