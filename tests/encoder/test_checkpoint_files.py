@@ -17,7 +17,8 @@ from glp_export.encoder.checkpoint_files import checkpoint_files, copy_checkpoin
 from glp_export.tasks import Task
 from tests.tiny import make_checkpoint, make_tokenizer
 
-TASK = Task("animals", "text-classification", ("text",), "label", ("bad", "good"), "accuracy")
+LABELS = ("LABEL_0", "LABEL_1")
+TASK = Task("animals", "text-classification", ("text",), "label", LABELS, "accuracy")
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 90868376\n"
 
 
