@@ -59,7 +59,7 @@ def compress(
         ModelError: the model cannot be compressed so.
         UsageError: the compressor's options do not fit.
     """
-    row, options = COMPRESSORS[name], context.config.compressors[name]
+    row, options = COMPRESSORS[name].load(), context.config.compressors[name]
     row.require(context.pretrained())
     cache = open_cache(context, work)
     teacher = train_teacher(context, cache, progress)

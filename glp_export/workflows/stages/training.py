@@ -322,7 +322,7 @@ def start_of(context: RunContext, plan: Plan, ancestor: PreTrainedModel) -> PreT
         return plan.apply(ancestor)
     samples = int(plan.settings.get("calibration_samples", CALIBRATION_SAMPLES))
     calibrator = calibrator_of(context, ancestor, samples)
-    return COMPRESSORS[name].start(plan, ancestor, calibrator)
+    return COMPRESSORS[name].load().start(plan, ancestor, calibrator)
 
 
 def alternate_student(plan: Plan, removable: tuple[int, ...]) -> Plan:
