@@ -173,7 +173,7 @@ def inspect(path: Path) -> tuple[RenderableType, Any]:
     else:
         order = read_layer_file(path)
         return " → ".join(map(str, order)), {"order": order}
-    return plan_view(plan), plan.model_dump(mode="json")
+    return plan_view(plan), plan.as_dict()
 
 
 def _told(layout: ArtifactLayout) -> tuple[Path, ...]:
