@@ -214,9 +214,9 @@ class Plan(Record):
             UsageError: the model has another number of layers than the plan is for.
             ModelError: see the edits.
         """
-        from glp_export.encoder.layer_stack import find_layer_stack
+        from glp_export.encoder.sublayers import layers_of
 
-        layers = find_layer_stack(model).num_layers
+        layers = len(layers_of(model))
         if layers != self.num_layers:
             raise UsageError(
                 f"the plan is for a model of {self.num_layers} layers, this one has {layers}",

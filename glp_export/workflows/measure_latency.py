@@ -58,7 +58,7 @@ def measure_latency(
     target = SpeedupTarget.parse(f"2@{shape}")
     device = resolve_device(device)
     config = ModelSource(str(checkpoint), offline=True).configuration()
-    known = KINDS[kind] if kind else kind_of_config(config) or KINDS["classification"]
+    known = KINDS[kind] if kind else kind_of_config(config) or KINDS["text-classification"]
     model = getattr(transformers, known.auto_class).from_config(config)
     find_layer_stack(model)
     require_sublayers(model)
