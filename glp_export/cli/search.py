@@ -24,6 +24,7 @@ from glp_export.config.sections import (
     MachineOptions,
     ModelOptions,
     OutputOptions,
+    PrecisionOptions,
     TrainingOptions,
 )
 
@@ -33,6 +34,7 @@ from glp_export.config.sections import (
     DataOptions,
     CompressOptions,
     TrainingOptions,
+    PrecisionOptions,
     MachineOptions,
     BenchmarkOptions,
     OutputOptions,
