@@ -5,6 +5,7 @@ from __future__ import annotations
 from glp_export.bench.benchmark_file import (
     Baseline,
     BenchmarkFile,
+    Chance,
     DifferenceRow,
     Interval,
     MetricRow,
@@ -38,6 +39,7 @@ __all__ = [
     "Benchmark",
     "BenchmarkFile",
     "CandidateTiming",
+    "Chance",
     "Choice",
     "Contender",
     "ContenderName",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from glp_export.artifact import OnnxFile, open_session, predict_onnx
 from glp_export.bench import (
     Benchmark,
+    Chance,
     Contender,
     ContenderName,
     DifferenceRow,
@@ -27,6 +28,7 @@ from glp_export.precision.record import Loss, PrecisionEntry
 from glp_export.report import OtherScore
 from glp_export.tasks import (
     Task,
+    against_chance,
     count_examples,
     paired_difference_interval,
     score,
@@ -98,6 +100,9 @@ def score_contender(execution: ExecutionContext, exported: Exported) -> Scored:
         )
         for file, logits in zip(exported.best, predictions, strict=True)
     )
+    if trained.contender == "unpruned":
+        chance = _chance(execution, predictions[0], trained.test)
+        rows = (rows[0].model_copy(update={"chance": chance}), *rows[1:])
     others = tuple(
         OtherScore(
             name,
@@ -130,6 +135,11 @@ def _metric(
         "high": high,
         "samples": count_examples(execution.task, truth),
     }
+
+
+def _chance(execution: ExecutionContext, logits: NDArray[np.float32], rows: Dataset) -> Chance:
+    found = against_chance(execution.task, logits, truth_of(execution.task, rows))
+    return Chance(value=found.chance, low=found.low, high=found.high, significant=found.significant)
 
 
 def _with_losses(

@@ -195,7 +195,7 @@ class _Tables:
         if self._given:
             given = LatencyTable.load(Path(self._given))
             given.require(base, conditions)
-            return given
+            return self._decided(given)
         kept = self._path(conditions)
         if kept.is_file():
             return LatencyTable.load(kept)
@@ -209,10 +209,10 @@ class _Tables:
             return table
         kept = self._path(table.conditions)
         if kept.is_file() and (stored := LatencyTable.load(kept)).id != table.id:
-            return stored  # an interrupted run has corrected it
+            return self._decided(stored)  # an interrupted run has corrected it
         known = {model.shape for model in table.measured}
         if set(shapes) <= known and table.worst_error <= PREDICTED_WITHIN:
-            return table
+            return self._decided(table)
         with (
             TemporaryDirectory(prefix="glp-probes-") as scratch,
             self._progress.stage("measure what was chosen"),
@@ -222,10 +222,17 @@ class _Tables:
                 self._maker(table.conditions), shapes, table.conditions, Path(scratch)
             )
         if max(table.errors(models)) <= PREDICTED_WITHIN:
-            return table
+            return self._decided(table)
         corrected = table.corrected(models)
         corrected.save(kept)
-        return corrected
+        return self._decided(corrected)
+
+    def _decided(self, table: LatencyTable) -> LatencyTable:
+        """Keep a table under its id: a later correction for another target replaces the other."""
+        path = table_path(self._work, table.id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.save(path)
+        return table
 
     @cached_property
     def _form(self) -> str:
@@ -284,6 +291,11 @@ class _Tables:
     def _path(self, conditions: Conditions) -> Path:
         shape = f"{conditions.batch_size}x{conditions.sequence_length}"
         return self._work / "latency" / f"{conditions.precision}-{shape}.json"
+
+
+def table_path(work: Path, table_id: str) -> Path:
+    """Where a run keeps a latency table that it chose by."""
+    return work / "latency" / "chosen" / f"{table_id[:16]}.json"
 
 
 def _ships_int8(context: RunContext) -> bool:

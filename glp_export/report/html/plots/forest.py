@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from glp_export.report.html.picture import Canvas, x_label
-from glp_export.report.html.plots.rows import row_axes
+from glp_export.report.html.picture import Canvas, Plot, Words, drawn, x_label
+from glp_export.report.html.plots.rows import heights, row_axes
 from glp_export.report.html.theme import placeholder
 
 
@@ -23,7 +23,23 @@ class Branch:
     hollow: bool = False
 
 
-def draw_forest(canvas: Canvas, branches: Sequence[Branch], line: float, unit: str) -> None:
+def forest(words: Words, branches: Sequence[Branch], line: float, unit: str) -> Plot:
+    """The plot of these rows.
+
+    Args:
+        words: around it.
+        branches: one a row.
+        line: the value that says "no difference".
+        unit: of the values.
+    """
+
+    def draw(canvas: Canvas) -> None:
+        _draw(canvas, branches, line, unit)
+
+    return drawn(draw, heights(len(branches)), words)
+
+
+def _draw(canvas: Canvas, branches: Sequence[Branch], line: float, unit: str) -> None:
     """Draw them, and an upright line at the value that says "no difference"."""
     axes = row_axes(canvas, [(branch.name, "ink") for branch in branches])
     axes.axvline(line, color=placeholder("muted"), linewidth=1.2, linestyle="-", zorder=1)
