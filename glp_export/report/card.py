@@ -75,7 +75,7 @@ _RECOVERY_NOTES = {
 
 @dataclass(frozen=True)
 class OtherScore:
-    """A contender's score on a further test set, such as MNLI's mismatched one.
+    """A model's score on a further test set, such as MNLI's mismatched one.
 
     Attributes:
         split: the set's name.
@@ -107,9 +107,9 @@ class CardFacts:
         data: hub id or path of the data.
         data_notes: what makes scores on it doubtful.
         recover: `distill` or `finetune`, of the pruned model.
-        epochs: of the final training of every contender.
+        epochs: of the final training of every model.
         learning_rate: highest, of that training.
-        train_examples: that every contender was trained on.
+        train_examples: that every model was trained on.
         origins: contender to what it was made from, in words.
         precisions: the lower ones that were to be made.
         other_scores: on further test sets, where the task has them.
@@ -162,7 +162,7 @@ def write_card(
     Args:
         path: `README.md` of the artifact; the code in the card runs from its directory.
         plan: what was removed.
-        benchmark: scores and latencies of all contenders.
+        benchmark: scores and latencies of all models.
         parity: of the pruned model's files.
         facts: everything else.
     """

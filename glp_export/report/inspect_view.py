@@ -9,27 +9,22 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from glp_export.core import numbers
-from glp_export.core.tables import facts_table, titled_table
+from glp_export.core.tables import facts_table
 from glp_export.report.frontier import frontier_table
 from glp_export.report.model_tables import parity_table
 from glp_export.report.pruning import (
     candidate_names,
     cost_words,
     finalists_table,
-    layer_steps,
-    layers_name,
-    probability_words,
-    score_words,
+    steps_table,
 )
 from glp_export.report.structure import stack_line, structure_picture
 from glp_export.report.table import benchmark_table
-from glp_export.report.tables import terminal_table
+from glp_export.report.tables import Table, columns, terminal_table
 from glp_export.report.warnings import benchmark_warnings, metric_name
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-    from glp_export.compress.plan import Candidate, Plan, Step
+    from glp_export.compress.plan import Plan
 
 
 def plan_view(plan: Plan) -> RenderableType:
@@ -37,7 +32,7 @@ def plan_view(plan: Plan) -> RenderableType:
     parts: list[RenderableType] = [_facts(plan)]
     if not plan.layers_only:
         parts += ["", Text(structure_picture(plan))]
-    if layer_steps(plan):
+    if steps_table(plan):
         parts += ["", _steps(plan)]
     finalists = finalists_table(plan)
     if finalists:
@@ -83,7 +78,7 @@ def _short(plan: Plan) -> RenderableType:
     return Group(_facts(plan), "", Text(structure_picture(plan)))
 
 
-def _facts(plan: Plan) -> Table:
+def _facts(plan: Plan) -> RenderableType:
     table = facts_table()
     settings = ", ".join(
         f"{name.replace('_', ' ')} {value}" for name, value in plan.settings.items()
@@ -114,46 +109,26 @@ def _facts(plan: Plan) -> Table:
     return table
 
 
-def _steps(plan: Plan) -> Table:
-    table = titled_table(f"steps ({metric_name(plan.metric)} without the layer, best first)")
-    for name in ("step", "removed", "score", "prob.", "rows"):
-        table.add_column(name, justify="right")
-    table.add_column("candidates")
-    for number, step in enumerate(layer_steps(plan)):
-        table.add_row(
-            str(number + 1),
-            layers_name(set(step.removed)),
-            score_words(step),
-            probability_words(step),
-            str(step.sample_size),
-            _ranking(plan, number, step),
+def _steps(plan: Plan) -> RenderableType:
+    """The steps with every candidate and its score, best first."""
+    table = steps_table(plan)
+    if table is None:
+        return Text("")
+    rankings = (
+        "  ".join(
+            f"{name}:{numbers.metric(candidate.score)}"
+            for name, candidate in candidate_names(plan, number).items()
         )
-    return table
+        for number in range(len(table.rows))
+    )
+    shown = table.without("next best", "lead (loss)").beside("candidates", rankings)
+    return terminal_table(shown, "steps", fold=("candidates",))
 
 
-def _ranking(plan: Plan, number: int, step: Step) -> Text:
-    """Every candidate with its score, the chosen one and those that tied with it in bold."""
-    text = Text()
-    for name, candidate in candidate_names(plan, number).items():
-        tied = _tied(candidate, step)
-        text.append(f"{name}:{numbers.metric(candidate.score)}", "bold" if tied else "")
-        text.append("  ")
-    return text
-
-
-def _tied(candidate: Candidate, step: Step) -> bool:
-    """Whether a candidate is the chosen one, or scored as well where scores choose."""
-    if candidate.loss is None:
-        return step.score is not None and round(candidate.score, 3) == round(step.score, 3)
-    return set(step.removed) <= set(candidate.removed)
-
-
-def _files(files: list[Path], root: Path) -> Table:
-    table = titled_table(root.resolve().name)
-    table.add_column("file")
-    table.add_column("size", justify="right")
-    for file in files:
-        table.add_row(
-            Text(file.relative_to(root).as_posix()), numbers.file_size(file.stat().st_size)
-        )
-    return table
+def _files(files: list[Path], root: Path) -> RenderableType:
+    rows = tuple(
+        (file.relative_to(root).as_posix(), numbers.file_size(file.stat().st_size))
+        for file in files
+    )
+    table = Table("", columns("file", "size"), rows)
+    return terminal_table(table, root.resolve().name, fold=("file",))

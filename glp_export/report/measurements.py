@@ -1,4 +1,4 @@
-"""A benchmark's rows as people ask for them: one series a contender, runtime and file."""
+"""A benchmark's rows as people ask for them: one series a model, runtime and file."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ TASK_LENGTHS = "task"
 
 @dataclass(frozen=True)
 class Measurement:
-    """One contender in one runtime from one file, over all shapes.
+    """One model in one runtime from one file, over all shapes.
 
     Attributes:
         rows: by the name of the shape, as measured; at least one.
@@ -154,7 +154,7 @@ def shape_words(benchmark: BenchmarkFile, name: str) -> str:
 def metric_of(
     benchmark: BenchmarkFile, contender: str, precision: str, plan_id: str | None = None
 ) -> MetricRow | None:
-    """The score of a contender at a precision, if it was taken; the first of any plan."""
+    """The score of a model at a precision, if it was taken; the first of any plan."""
     for row in benchmark.metrics:
         if (row.contender, row.precision) == (contender, precision) and plan_id in (
             None,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from glp_export.compress.plan import Candidate, Plan, Step
 
 FINAL_ROUND = "final-round"
-"""The kind of a step that compares whole models, not the layers that could go next."""
+"""The kind of a step that compares whole models, not single layers."""
 
 _ENOUGH = 3
 """Single layers that a step has to have tried, where so many were left."""
@@ -28,7 +28,7 @@ class Layer:
 
     Attributes:
         number: from 0 at the input.
-        step: in which it went, from 1; None for one that stays.
+        step: in which it was removed, from 1; None for one that stays.
     """
 
     number: int
@@ -57,14 +57,14 @@ class Compared:
 
     Attributes:
         number: from 1.
-        removed: the layers that went in it.
-        gone: those that had gone before.
+        removed: the layers that were removed in it.
+        earlier: those that were removed before it.
         tried: by layer; empty where none was compared with another one.
     """
 
     number: int
     removed: tuple[int, ...]
-    gone: frozenset[int]
+    earlier: frozenset[int]
     tried: dict[int, Tried]
 
 
@@ -83,12 +83,14 @@ def layer_steps(plan: Plan) -> tuple[Step, ...]:
 
 def compared(plan: Plan) -> list[Compared]:
     """The steps with the single layers that each compared."""
-    found, gone = [], frozenset[int]()
+    found, earlier = [], frozenset[int]()
     for number, step in enumerate(layer_steps(plan), 1):
         found.append(
-            Compared(number, step.removed, gone, _tried(step, gone, plan.num_layers - len(gone)))
+            Compared(
+                number, step.removed, earlier, _tried(step, earlier, plan.num_layers - len(earlier))
+            )
         )
-        gone |= set(step.removed)
+        earlier |= set(step.removed)
     return found
 
 
@@ -105,14 +107,16 @@ def candidate_names(plan: Plan, number: int) -> dict[str, Candidate]:
     ranks where there is one, the score otherwise.
     """
     steps = layer_steps(plan)
-    gone = {layer for step in steps[:number] for layer in step.removed}
+    earlier = {layer for step in steps[:number] for layer in step.removed}
     longest: dict[tuple[int, ...], Candidate] = {}
     for candidate in steps[number].candidates:
         known = longest.get(candidate.removed)
         if known is None or _inputs(candidate) > _inputs(known):
             longest[candidate.removed] = candidate
     ranked = sorted(longest.values(), key=_merit, reverse=True)
-    return {layers_name(_beyond(set(candidate.removed), gone)): candidate for candidate in ranked}
+    return {
+        layers_name(_beyond(set(candidate.removed), earlier)): candidate for candidate in ranked
+    }
 
 
 def layers_name(layers: set[int]) -> str:
@@ -129,7 +133,7 @@ def probability_words(step: Step) -> str:
     """The probability that the winner is the best: `0.87`; a dash for a choice by score."""
     if step.probability is None:
         return numbers.MISSING
-    return f"{min(step.probability, 0.999):.2f}"
+    return f"{min(step.probability, 0.99):.2f}"  # never rounded up to a certainty
 
 
 def cost_words(plan: Plan) -> str:
@@ -141,7 +145,7 @@ def cost_words(plan: Plan) -> str:
 
 
 def steps_table(plan: Plan) -> Table | None:
-    """What went in each step, what came second, and how probable it is that the right one went."""
+    """What was removed in each step, what came second, and the probability that it was the best choice."""
     steps = layer_steps(plan)
     if not steps:
         return None
@@ -161,7 +165,7 @@ def steps_table(plan: Plan) -> Table | None:
             )
         )
     return Table(
-        caption="Each step of the search. Lead: by how much the loss of the layer that went was "
+        caption="Each step of the search. Lead: by how much the loss of the layer removed was "
         "smaller than the next one's. Probability: that it is, on other examples of this kind.",
         columns=columns(
             *("step", "layer removed", f"{metric_name(plan.metric)} without it", "next best"),
@@ -234,8 +238,8 @@ def _loss(candidate: Candidate) -> str:
     return numbers.MISSING if candidate.loss is None else f"{candidate.loss:.4f}"
 
 
-def _beyond(removed: set[int], gone: set[int]) -> set[int]:
-    return removed - gone if gone <= removed else removed
+def _beyond(removed: set[int], earlier: set[int]) -> set[int]:
+    return removed - earlier if earlier <= removed else removed
 
 
 def _inputs(candidate: Candidate) -> float:
@@ -249,20 +253,20 @@ def _merit(candidate: Candidate) -> tuple[float, float, tuple[int, ...]]:
     return inputs, score, candidate.removed
 
 
-def _tried(step: Step, gone: frozenset[int], left: int) -> dict[int, Tried]:
+def _tried(step: Step, earlier: frozenset[int], left: int) -> dict[int, Tried]:
     """The single layers that were tried in a step, all by the training that most of them had.
 
     Whole orders that are compared may happen to differ in one layer; a few of them do not compare
     the layers that were left.
     """
-    single = [one for one in step.candidates if _layer(one, gone) is not None]
+    single = [one for one in step.candidates if _layer(one, earlier) is not None]
     if not single:
         return {}
     sizes = Counter(one.examples for one in single)
     inputs = max(sizes, key=lambda each: (sizes[each], -(each or 0)))
     by_layer: dict[int, list[Candidate]] = {}
     for one in single:
-        layer = _layer(one, gone)
+        layer = _layer(one, earlier)
         if one.examples == inputs and layer is not None:
             by_layer.setdefault(layer, []).append(one)
     if len(by_layer) < min(_ENOUGH, left):
@@ -277,10 +281,10 @@ def _tried(step: Step, gone: frozenset[int], left: int) -> dict[int, Tried]:
     }
 
 
-def _layer(candidate: Candidate, gone: frozenset[int]) -> int | None:
+def _layer(candidate: Candidate, earlier: frozenset[int]) -> int | None:
     """The one layer that a candidate lacks beyond those that went before, if it is one."""
-    more = set(candidate.removed) - gone
-    return more.pop() if gone <= set(candidate.removed) and len(more) == 1 else None
+    more = set(candidate.removed) - earlier
+    return more.pop() if earlier <= set(candidate.removed) and len(more) == 1 else None
 
 
 def _means(repeats: Sequence[Candidate]) -> tuple[float, float | None]:

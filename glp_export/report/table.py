@@ -39,7 +39,7 @@ def benchmark_table(benchmark: BenchmarkFile) -> RenderableType:
     """All models: score, size, median latency and speedups, with 95 % intervals.
 
     Two tables for each provider that was measured (scores and speedups at the headline shape,
-    then medians at every shape), a line that says how to read them, and what to be wary of.
+    then medians at every shape), a line that says how to read them, and the warnings.
     """
     parts: list[RenderableType] = []
     for provider in providers(benchmark):

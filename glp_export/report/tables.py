@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -52,6 +54,11 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     strong: frozenset[int] = frozenset()
 
+    def beside(self, title: str, cells: Iterable[str]) -> Table:
+        """The same table with one column of words more."""
+        rows = tuple((*row, cell) for row, cell in zip(self.rows, cells, strict=True))
+        return replace(self, columns=(*self.columns, Column(title, numeric=False)), rows=rows)
+
     def without(self, *titles: str) -> Table:
         """The same table without some columns."""
         kept = [n for n, column in enumerate(self.columns) if column.title not in titles]
@@ -94,7 +101,7 @@ def terminal_table(table: Table, title: str, *, fold: tuple[str, ...] = ()) -> R
     drawn = titled_table(title)
     for column in table.columns:
         drawn.add_column(
-            column.title.replace(" ", "\n", 1) if column.numeric else column.title,
+            "\n".join(wrap(column.title, 8)) if column.numeric else column.title,
             justify="right" if column.numeric else "left",
             no_wrap=column.title not in fold,
             overflow="fold",

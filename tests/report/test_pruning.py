@@ -18,7 +18,7 @@ def test_by_score_a_candidate_is_behind_by_the_difference() -> None:
     first, second, _ = compared(make_plan())
     assert first.tried[5].behind == 0
     assert first.tried[0].behind == pytest.approx(0.16)
-    assert second.gone == {5}
+    assert second.earlier == {5}
     assert set(second.tried) == {0, 1, 2, 3, 4}
 
 

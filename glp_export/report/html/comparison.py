@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from glp_export.core import numbers
 from glp_export.report.card import base_name
 from glp_export.report.html.picture import Plot, Words
-from glp_export.report.html.plots.forest import Branch, forest
+from glp_export.report.html.plots.forest import Branch, branch_table, forest, listed
 from glp_export.report.html.plots.structure import structure
 from glp_export.report.html.verdict import Verdict, verdict
 from glp_export.report.html.warnings import report_warnings
@@ -147,10 +147,10 @@ def _speedups(entries: Sequence[Entry]) -> Plot:
     words = Words(
         name="speedups",
         title="Speedup over the unpruned model",
-        description="Right of the line is faster. " + _listed(branches, "×"),
+        description="Right of the line is faster. " + listed(branches, "×"),
         caption="Each artifact's fastest file beside its own unpruned model, in one run, at the "
         f"same precision. Bars are 95 % intervals. At {'; '.join(sorted(shapes))}.",
-        table=_branch_table("Speedup, with its 95 % interval.", "speedup (×)", branches, 2),
+        table=branch_table("Speedup, with its 95 % interval.", "speedup (×)", branches, 2),
     )
     return forest(words, branches, 1.0, "speedup over unpruned in ONNX Runtime (×)")
 
@@ -162,10 +162,10 @@ def _differences(entries: Sequence[Entry]) -> Plot:
     words = Words(
         name="differences",
         title=f"What pruning did to {metric}",
-        description="Right of the line is better. " + _listed(branches, ""),
+        description="Right of the line is better. " + listed(branches),
         caption="The fastest file's score less that of its own unpruned model, on its own test "
         "examples, with 95 % intervals. One that crosses the line leaves open which is better.",
-        table=_branch_table("Difference, with its 95 % interval.", "difference", branches, 3),
+        table=branch_table("Difference, with its 95 % interval.", "difference", branches, 3),
     )
     return forest(words, branches, 0.0, f"pruned less unpruned ({metric})")
 
@@ -177,38 +177,6 @@ def _branches(found: Iterable[tuple[str, Interval | DifferenceRow | None]]) -> l
         else Branch(name, "accent", None, 0, 0)
         for name, each in found
     ]
-
-
-def _listed(branches: Sequence[Branch], unit: str) -> str:
-    return "; ".join(f"{branch.name}: {_spanned(branch, unit)}" for branch in branches)
-
-
-def _branch_table(caption: str, what: str, branches: Sequence[Branch], digits: int) -> Table:
-    return Table(
-        caption=caption,
-        columns=columns("artifact", what, "from", "to"),
-        rows=tuple(
-            (branch.name, *(_number(value, digits) for value in _values(branch)))
-            for branch in branches
-        ),
-    )
-
-
-def _values(branch: Branch) -> tuple[float | None, float | None, float | None]:
-    if branch.value is None:
-        return None, None, None
-    return branch.value, branch.low, branch.high
-
-
-def _number(value: float | None, digits: int) -> str:
-    return numbers.MISSING if value is None else f"{value:z.{digits}f}".replace("-", "−")
-
-
-def _spanned(branch: Branch, unit: str) -> str:
-    if branch.value is None:
-        return "not measured"
-    value, low, high = (_number(each, 3) for each in _values(branch))
-    return f"{value}{unit} ({low} to {high})"
 
 
 def _facts(report_data: ReportData) -> dict[str, str]:

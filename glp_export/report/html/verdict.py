@@ -72,7 +72,7 @@ class Verdict:
 
 
 def verdict(report_data: ReportData, warnings: int) -> Verdict:
-    """Judge an artifact, or of a ladder the model that stands for it.
+    """Judge an artifact, or of a sweep the model that stands for it.
 
     Args:
         report_data: what was measured.

@@ -104,6 +104,6 @@ def _search(plan: Plan) -> Iterator[str]:
     ]
     if close:
         yield (
-            f"Close calls in the search: {', '.join(close)}. The percentage is the probability that "
+            f"Close calls in the search: {', '.join(close)}. The percentage is the chance that "
             "what was taken is the best choice; another sample may choose another."
         )

@@ -1,4 +1,4 @@
-"""The metric of the pruned models less that of their rivals, in pairs."""
+"""The metric of the pruned models less that of the others, in pairs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from glp_export.core import numbers
 from glp_export.core.text import capital
 from glp_export.report.html.picture import Mark, Plot, Words
-from glp_export.report.html.plots.forest import Branch, forest
+from glp_export.report.html.plots.forest import Branch, forest, listed
 from glp_export.report.html.theme import CONTENDER_COLOURS, CONTENDER_MARKS
 from glp_export.report.measurements import layers_cell, model_label
 from glp_export.report.tables import Table, columns
@@ -39,11 +39,7 @@ def differences(benchmark: BenchmarkFile) -> Plot | None:
         name="differences",
         title=f"What pruning did to {metric}",
         description=f"{metric} of the pruned model less that of another one, with 95 % intervals. "
-        + "; ".join(
-            f"{_name(benchmark, row)}: {numbers.signed_with_span(row.value, row.low, row.high)}"
-            for row in rows
-        )
-        + ".",
+        + f"{listed(branches)}.",
         caption="Right of the line the pruned model is better. The same test examples are compared "
         "in pairs, so an interval says more than those of the two scores. One that crosses the "
         "line leaves open which is better.",

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from glp_export.core import numbers
 from glp_export.report.html.picture import Canvas, Plot, Words, drawn, x_label
 from glp_export.report.html.plots.rows import heights, row_axes
 from glp_export.report.html.theme import placeholder
+from glp_export.report.tables import Table, columns
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,34 @@ class Branch:
     high: float
     marker: str = "o"
     hollow: bool = False
+
+    def cells(self, digits: int) -> tuple[str, str, str]:
+        """The value and the ends of its interval."""
+        if self.value is None:
+            return (numbers.MISSING,) * 3
+        value, low, high = (
+            f"{each:z.{digits}f}".replace("-", "−") for each in (self.value, self.low, self.high)
+        )
+        return value, low, high
+
+
+def listed(branches: Sequence[Branch], unit: str = "") -> str:
+    """All of them in words, with their intervals."""
+    found = []
+    for branch in branches:
+        value, low, high = branch.cells(3)
+        words = "not measured" if branch.value is None else f"{value}{unit} ({low} to {high})"
+        found.append(f"{branch.name}: {words}")
+    return "; ".join(found)
+
+
+def branch_table(caption: str, what: str, branches: Sequence[Branch], digits: int) -> Table:
+    """All of them as a table."""
+    return Table(
+        caption=caption,
+        columns=columns("artifact", what, "from", "to"),
+        rows=tuple((branch.name, *branch.cells(digits)) for branch in branches),
+    )
 
 
 def forest(words: Words, branches: Sequence[Branch], line: float, unit: str) -> Plot:

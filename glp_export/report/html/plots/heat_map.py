@@ -1,4 +1,4 @@
-"""The candidates of every step as a heat map: what went, and how near the others came."""
+"""The candidates of every step as a heat map: what was removed, and how near the others came."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _cell(
         )
     elif went:
         text, ink = "×", "ink" if shade is None else f"heat-ink-{shade}"
-    elif layer in step.gone:
+    elif layer in step.earlier:
         text, ink = "·", "muted"
     else:
         return
@@ -150,8 +150,8 @@ def _legend(plan: Plan) -> tuple[Mark, ...]:
     texts = [*(text for _, text in edges), "more"]
     return (
         *(Mark("■", f"heat-{number}", text) for number, text in enumerate(texts)),
-        Mark("□", "ink", "went"),
-        Mark("·", "muted", "gone before"),
+        Mark("□", "ink", "removed in this step"),
+        Mark("·", "muted", "removed before"),
     )
 
 
@@ -162,16 +162,16 @@ def _caption(plan: Plan, metric: str) -> str:
         else f"by how much {metric} on dev is below that of the step's best candidate"
     )
     return (
-        f"One row a step, one cell a layer that could have gone in it (a phone shows them "
+        f"One row a step, one cell a layer that could have been removed in it (a phone shows them "
         f"turned). The number is {metric} without that layer, the shade {behind}: dark or bright "
-        "cells were as good. The framed one went."
+        "cells were as good. The framed one was removed."
     )
 
 
 def _said(step: Compared) -> str:
     went = " and ".join(map(str, step.removed))
     if not step.tried:
-        return f"Step {step.number}: layer {went} went, no single layers were compared."
+        return f"Step {step.number}: layer {went} removed, no single layers were compared."
     near = sorted(step.tried, key=lambda layer: step.tried[layer].behind)
     ranking = ", ".join(map(str, near[:3]))
-    return f"Step {step.number}: layer {went} went; the best candidates were {ranking}."
+    return f"Step {step.number}: layer {went} removed; the best candidates were {ranking}."
