@@ -145,7 +145,7 @@ def cost_words(plan: Plan) -> str:
 
 
 def steps_table(plan: Plan) -> Table | None:
-    """What was removed in each step, what came second, and the probability that it was the best choice."""
+    """What was removed in each step, what came second, and how probably it is the best."""
     steps = layer_steps(plan)
     if not steps:
         return None
