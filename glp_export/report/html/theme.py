@@ -1,7 +1,7 @@
 """The colours of a report, each in a light and a dark shade, and how plots come to them.
 
-Plots are drawn in placeholder colours, one a name; in the page each becomes the CSS variable of that
-name, so that one drawing serves both schemes. Blue, orange and grey are distinct in every kind
+Plots are drawn in placeholder colours, one a name; in the page each becomes the CSS variable of
+that name, so that one drawing serves both schemes. Blue, orange and grey are distinct in every kind
 of colour vision, and no meaning hangs on colour alone: shapes and words say it too.
 """
 

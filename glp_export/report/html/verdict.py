@@ -177,6 +177,11 @@ def _right(
     if row is None or found is None:
         line = f"The {name} of the two models is not in the benchmark."
         return Tile(question, "unknown", "Not measured", numbers.MISSING, "", (line,))
+    unpruned = metric_of(benchmark, "unpruned", "fp32")
+    if unpruned is not None and unpruned.chance is not None and not unpruned.chance.significant:
+        line = f"The unpruned model's {name} is not significantly better than chance."
+        figure = numbers.metric(unpruned.value)
+        return Tile(question, "unknown", "Nothing to compare with", figure, "", (line,))
     words = "Yes, better", "No difference shown", "No, lower"
     answer, word = _side(found.low, found.high, *words, zero="yes")
     lines = [f"{name} less that of the unpruned model"]
@@ -206,7 +211,7 @@ def _ship(faster: Answer, right: Answer, passed: bool, noisy: bool, warnings: in
         line = "It is slower than the unpruned model, whatever else it is."
     elif "unknown" in (faster, right):
         answer, word = "unknown", "Cannot be said"
-        line = "Something that decides it was not measured."
+        line = "Something that decides it was not measured, or there is nothing to compare with."
     elif faster == "open":
         answer, word = "open", "Not for its speed"
         line = "It was not shown to be faster than the unpruned model."
