@@ -125,7 +125,7 @@ class Frontier(Record):
 
         Args:
             benchmark: of all models.
-            directories: of the artifacts, by plan id; `N-layers`, or a part of the plan's id, for one
+            directories: of the artifacts, by plan id; `N-layers` or a part of the plan's id for one
                 that is not named.
 
         Raises:

@@ -33,6 +33,7 @@ from glp_export.encoder import (
     load_model,
     load_tokenizer,
     match_inputs,
+    require_removable,
 )
 from glp_export.encoder.sublayers import shape_of
 from glp_export.precision.selection import Wanted, wanted_precisions
@@ -170,8 +171,11 @@ def make_context(config: RunConfig) -> RunContext:
     require_labels(training.recover, data.task)
     tokenizer = load_tokenizer(source)
     model = load_seeded(source, data, training.seed)
-    match_inputs(tokenizer, model)
+    match_inputs(tokenizer, model, where=source.name)
+    config = with_length(config, tokenizer)
     stack = find_layer_stack(model)
+    if config.compress.plan is None:
+        require_removable(model)
     exporter = resolve_exporter(
         config.export.exporter, model.config, KINDS[data.task.kind].export_task
     )
@@ -296,6 +300,11 @@ def data_spec(data: DataOptions, model: ModelOptions, seed: int) -> DataSpec:
         token=model.token,
         trust_remote_code=model.trust_remote_code,
     )
+
+
+def with_length(config: RunConfig, tokenizer: PreTrainedTokenizerBase) -> RunConfig:
+    """The configuration with the longest input in tokens that a matched tokenizer makes."""
+    return config.updated(max_length=min(config.data.max_length, tokenizer.model_max_length))
 
 
 def _train_settings(options: TrainingOptions, model: PreTrainedModel, device: str) -> TrainSettings:

@@ -19,7 +19,7 @@ from glp_export.artifact import (
 from glp_export.artifact.layout import layers_directory
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier, of_plan
 from glp_export.bench.memory_probe import peak_resident_mb
-from glp_export.compress.latency_table import LatencyTable
+from glp_export.compress.latency_table import LatencyTable, kept_table
 from glp_export.compress.plan import Plan
 from glp_export.config.run_config import RunConfig
 from glp_export.config.sections import COUNTS, CompressOptions
@@ -33,7 +33,6 @@ from glp_export.workflows.context import ExecutionContext, RunContext
 from glp_export.workflows.report import write_report
 from glp_export.workflows.stages.base_card import told_by_card
 from glp_export.workflows.stages.benchmark import Scored
-from glp_export.workflows.stages.compression import table_path
 from glp_export.workflows.stages.export import Exported
 from glp_export.workflows.stages.gate_files import write_gate_files
 
@@ -91,7 +90,7 @@ def write_output(
         The frontier; None for a single depth.
     """
     for sweep_variant in sweep_variants:
-        table = _table_of(sweep_variant.plan, layout.work_dir)
+        table = kept_table(layout.work_dir, sweep_variant.plan.latency_table)
         _write_artifact(context, sweep_variant, measured, scored, table)
         write_report(sweep_variant.layout.root)
     if len(sweep_variants) == 1:
@@ -241,12 +240,6 @@ def _write_environment(layout: ArtifactLayout) -> None:
     logger.info("peak memory of this run: %d MiB", peak)
     content = {**asdict(describe()), "command": _command(), "peak_memory_mb": peak}
     layout.environment.write_text(json.dumps(content, indent=2) + "\n")
-
-
-def _table_of(plan: Plan, work: Path) -> LatencyTable | None:
-    """The latency table that a plan was chosen by; None where none was or it is not here."""
-    path = table_path(work, plan.latency_table) if plan.latency_table else None
-    return LatencyTable.load(path) if path and path.is_file() else None
 
 
 def _card_facts(
