@@ -10,6 +10,7 @@ from glp_export.bench.benchmark_file import (
     Interval,
     MetricRow,
     Row,
+    Share,
     of_plan,
 )
 from glp_export.bench.choice import CandidateTiming, Choice, fastest, quickest
@@ -58,6 +59,7 @@ __all__ = [
     "Samples",
     "SamplesFile",
     "Shape",
+    "Share",
     "Summary",
     "Timing",
     "Workload",

@@ -116,6 +116,14 @@ class MetricRow(OfModel):
     )
 
 
+class Share(Record):
+    """A share of the test rows with its 95 % interval."""
+
+    value: float = Field(ge=0, le=1)
+    low: float = Field(ge=0, le=1)
+    high: float = Field(ge=0, le=1)
+
+
 class DifferenceRow(OfModel):
     """The metric of a pruned model less another contender's in fp32, on the same test examples."""
 
@@ -125,6 +133,11 @@ class DifferenceRow(OfModel):
     value: float = Field(description="positive where the pruned model is better")
     low: float = Field(description="lower end of the paired 95 % interval")
     high: float = Field(description="upper end of it")
+    changed: Share | None = Field(
+        default=None,
+        description="test rows whose predicted labels differ from the other's; null where no "
+        "labels are predicted or it was not computed",
+    )
 
 
 class Row(OfModel):

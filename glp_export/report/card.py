@@ -28,6 +28,7 @@ from glp_export.report.measurements import (
     shapes,
 )
 from glp_export.report.model_tables import (
+    changed_words,
     difference_from,
     files_table,
     parity_rows,
@@ -223,6 +224,11 @@ def _measured(plan: Plan, benchmark: BenchmarkFile, facts: CardFacts) -> dict[st
         "scores": scores_table(benchmark, facts.origins or {"": ""}),
         "other_scores": _other_scores(benchmark, facts),
         "samples": " or ".join(str(n) for n in sorted({row.samples for row in benchmark.metrics})),
+        "changed": [
+            f"{changed_words(row)} in {row.precision}"
+            for row in benchmark.differences
+            if row.less == "unpruned" and row.changed is not None
+        ],
         "latencies": _latencies(benchmark),
         "files": files_table(benchmark, every_model=True),
         "device": device_name(benchmark, provider),

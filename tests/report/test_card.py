@@ -130,6 +130,7 @@ def test_the_card_says_what_was_removed_what_it_cost_and_what_it_gained() -> Non
     assert "input 0 · 2 · 4 · head" in text
     assert "0.888 (0.863–0.908), unpruned 0.924 (0.899–0.944)" in text
     assert "−0.036 (−0.058 to −0.014)" in text
+    assert "4.2 % (2.7–6.4) in fp32" in text
     assert "4.44× (4.31–4.58) as fast as the unpruned model in PyTorch" in text
     assert "2.22× (2.16–2.29) as fast as the unpruned model in ONNX Runtime" in text
     assert "Test CPU" in text

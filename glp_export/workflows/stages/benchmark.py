@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from glp_export.bench import (
     ContenderName,
     DifferenceRow,
     MetricRow,
+    Share,
     benchmark,
     of_plan,
     onnx_contender,
@@ -29,6 +30,7 @@ from glp_export.report import OtherScore
 from glp_export.tasks import (
     Task,
     against_chance,
+    changed_predictions,
     count_examples,
     paired_difference_interval,
     score,
@@ -192,6 +194,7 @@ def _difference(
         task, pruned.logits[index], other.logits[0], labels
     )
     row = pruned.rows[index]
+    share = changed_predictions(task, pruned.logits[index], other.logits[0], labels)
     return DifferenceRow(
         precision=row.precision,
         plan_id=row.plan_id,
@@ -201,6 +204,7 @@ def _difference(
         value=value,
         low=low,
         high=high,
+        changed=Share(**asdict(share)) if share else None,
     )
 
 

@@ -90,7 +90,7 @@ def write_output(
         The frontier; None for a single depth.
     """
     for sweep_variant in sweep_variants:
-        table = kept_table(layout.work_dir, sweep_variant.plan.latency_table)
+        table = _table_of(context, sweep_variant.plan, layout.work_dir)
         _write_artifact(context, sweep_variant, measured, scored, table)
         write_report(sweep_variant.layout.root)
     if len(sweep_variants) == 1:
@@ -240,6 +240,16 @@ def _write_environment(layout: ArtifactLayout) -> None:
     logger.info("peak memory of this run: %d MiB", peak)
     content = {**asdict(describe()), "command": _command(), "peak_memory_mb": peak}
     layout.environment.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _table_of(context: RunContext, plan: Plan, work: Path) -> LatencyTable | None:
+    """The table that a plan was chosen by: of this run, or beside the plan that was given."""
+    given = Path(context.config.compress.plan or "")
+    beside = given.with_name("latency_table.json") if given.is_file() else None
+    if plan.latency_table and beside and beside.is_file():
+        found = LatencyTable.load(beside)
+        return found if found.id == plan.latency_table else None
+    return kept_table(work, plan.latency_table)
 
 
 def _card_facts(

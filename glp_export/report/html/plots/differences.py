@@ -10,6 +10,7 @@ from glp_export.report.html.picture import Mark, Plot, Words
 from glp_export.report.html.plots.forest import Branch, forest, listed
 from glp_export.report.html.theme import CONTENDER_COLOURS, CONTENDER_MARKS
 from glp_export.report.measurements import layers_cell, model_label
+from glp_export.report.model_tables import changed_words
 from glp_export.report.tables import Table, columns
 from glp_export.report.warnings import metric_name
 
@@ -70,6 +71,7 @@ def _table(benchmark: BenchmarkFile, metric: str) -> Table:
         "paired 95 % interval.",
         columns=columns(
             *("layers", "precision", "less", "difference", "from", "to", "the pruned model is"),
+            "changed predictions",
             words=("precision", "less", "the pruned model is"),
         ),
         rows=tuple(
@@ -79,6 +81,7 @@ def _table(benchmark: BenchmarkFile, metric: str) -> Table:
                 row.less,
                 *map(numbers.signed, (row.value, row.low, row.high)),
                 _says(row),
+                changed_words(row),
             )
             for row in benchmark.differences
         ),

@@ -154,11 +154,16 @@ def _scale(axes: Axes, low: float, high: float, count: int) -> None:
 
 def _violin(axes: Axes, number: int, row: Row, runs: Runs | None, tall: float) -> None:
     """The density of the runs up to p99, or a line where only percentiles are known."""
+    from scipy.stats import gaussian_kde
+
     colour = placeholder(CONTENDER_COLOURS[row.contender])
-    if runs is None or len(np.unique(runs)) < 3:
+    if runs is None or len(np.unique(runs[runs <= row.p99_ms])) < 3:
         axes.hlines(number, row.p50_ms, row.p99_ms, color=colour, linewidth=3, zorder=2)
         return
-    places, density = _density(np.log(runs[runs <= row.p99_ms]))
+    logs = np.log(runs[runs <= row.p99_ms])
+    room = 0.1 * float(np.ptp(logs))
+    places = np.linspace(logs.min() - room, logs.max() + room, 64)
+    density = gaussian_kde(logs, bw_method="silverman")(places)
     height = tall * density / density.max()
     axes.fill_between(
         np.exp(places),
@@ -170,15 +175,6 @@ def _violin(axes: Axes, number: int, row: Row, runs: Runs | None, tall: float) -
         zorder=1,
     )
     axes.hlines(number, row.p50_ms, row.p99_ms, color=colour, linewidth=1, zorder=2)
-
-
-def _density(values: Runs) -> tuple[Runs, Runs]:
-    """A Gaussian kernel estimate on 64 places (Silverman's rule of thumb for the width)."""
-    spread = min(float(values.std()), float(np.subtract(*np.percentile(values, (75, 25)))) / 1.34)
-    width = 0.9 * (spread or float(values.std()) or 1e-3) * len(values) ** -0.2
-    places = np.linspace(values.min() - 2 * width, values.max() + 2 * width, 64)
-    density = np.exp(-0.5 * ((places[:, None] - values) / width) ** 2).sum(axis=1)
-    return places, density
 
 
 def _marks(axes: Axes, number: int, row: Row, tall: float) -> None:
