@@ -14,6 +14,7 @@ from glp_export.artifact.parity_report import FileParity, ParityReport, Probe
 from glp_export.artifact.serving import ServingSettings
 from glp_export.bench.benchmark_file import BenchmarkFile
 from glp_export.bench.frontier import Frontier
+from glp_export.compress.latency_table import Conditions, LatencyTable, SublayerTimes, WholeModel
 from glp_export.compress.plan import Plan
 from glp_export.core.machine import Machine
 from glp_export.precision.record import PrecisionsFile
@@ -91,7 +92,12 @@ FILES = (
         "The package has its schema as `glp_export/bench/benchmark.schema.json`. The raw samples "
         "stand beside it, in `glp/benchmark_samples.json`.",
     ),
-    FileFormat("glp/frontier.json", Frontier, "Of a ladder, above its artifacts."),
+    FileFormat("glp/frontier.json", Frontier, "Of a sweep, above its artifacts."),
+    FileFormat(
+        "glp/latency_table.json",
+        LatencyTable,
+        "`--latency-table` takes it; there where heads and neurons were chosen.",
+    ),
     FileFormat("glp/precisions.json", PrecisionsFile),
     FileFormat("glp/environment.json", Machine),
     FileFormat(
@@ -104,7 +110,11 @@ FILES = (
 )
 
 _CLASSES: dict[str, Any] = {
-    one.__name__: one for one in (Plan, ParityReport, FileParity, Probe, Machine, ServingSettings)
+    one.__name__: one
+    for one in (
+        *(Plan, ParityReport, FileParity, Probe, Machine, ServingSettings),
+        *(LatencyTable, Conditions, SublayerTimes, WholeModel),
+    )
 }
 """Records whose fields are described in their docstrings."""
 

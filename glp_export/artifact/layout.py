@@ -67,6 +67,11 @@ class ArtifactLayout:
         return self.glp_dir / "plan.json"
 
     @property
+    def latency_table(self) -> Path:
+        """What the plan's heads, neurons and layers were chosen by, where they were."""
+        return self.glp_dir / "latency_table.json"
+
+    @property
     def parity(self) -> Path:
         """How far each ONNX file is from the PyTorch model."""
         return self.glp_dir / "parity.json"
@@ -83,7 +88,7 @@ class ArtifactLayout:
 
     @property
     def frontier(self) -> Path:
-        """Accuracy against latency of all depths; only above the artifacts of a ladder."""
+        """Accuracy against latency of all models; only above the artifacts of a sweep."""
         return self.glp_dir / "frontier.json"
 
     @property

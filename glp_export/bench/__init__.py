@@ -5,10 +5,12 @@ from __future__ import annotations
 from glp_export.bench.benchmark_file import (
     Baseline,
     BenchmarkFile,
+    Chance,
     DifferenceRow,
     Interval,
     MetricRow,
     Row,
+    Share,
     of_plan,
 )
 from glp_export.bench.choice import CandidateTiming, Choice, fastest, quickest
@@ -38,6 +40,7 @@ __all__ = [
     "Benchmark",
     "BenchmarkFile",
     "CandidateTiming",
+    "Chance",
     "Choice",
     "Contender",
     "ContenderName",
@@ -56,6 +59,7 @@ __all__ = [
     "Samples",
     "SamplesFile",
     "Shape",
+    "Share",
     "Summary",
     "Timing",
     "Workload",

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from glp_export.bench.contenders import ContenderName, RuntimeName
 from glp_export.core.errors import DataError, UsageError
 from glp_export.core.machine import Machine
+from glp_export.core.numbers import layers_in_words
 from glp_export.core.records import Record
 from glp_export.core.shape import ModelShape
 
@@ -70,6 +71,12 @@ class OfModel(Record):
             return {**content, "plan_id": f"{content['layers']}-layers"}
         return content
 
+    def label_beside(self, unpruned: OfModel) -> str:
+        """What is left of the unpruned model, for people: `6 layers`, or heads and neurons too."""
+        if self.model_shape is None:
+            return layers_in_words(self.layers)
+        return self.model_shape.label(unpruned.model_shape)
+
 
 class Baseline(OfModel):
     """The contender that every row's first speedup is over."""
@@ -78,8 +85,22 @@ class Baseline(OfModel):
     provider: str
     precision: str
     variant: str
+    form: str | None = Field(
+        default=None,
+        description="of the file's graph: none, a level of --optimize, first-token; null where "
+        "not known",
+    )
     parameters: int = Field(ge=1)
     bytes: int = Field(ge=1)
+
+
+class Chance(Record):
+    """What is reached without reading the texts, and whether a score is above it."""
+
+    value: float = Field(description="the task's metric of the best answer that ignores the texts")
+    low: float = Field(description="lower end of the 95 % interval of the score less it")
+    high: float = Field(description="upper end of it")
+    significant: bool = Field(description="whether the score is above it beyond chance")
 
 
 class MetricRow(OfModel):
@@ -90,6 +111,17 @@ class MetricRow(OfModel):
     low: float = Field(description="lower end of the 95 % interval")
     high: float = Field(description="upper end of the 95 % interval")
     samples: int = Field(ge=1, description="examples of the test set")
+    chance: Chance | None = Field(
+        default=None, description="of the unpruned model in fp32; null where not computed"
+    )
+
+
+class Share(Record):
+    """A share of the test rows with its 95 % interval."""
+
+    value: float = Field(ge=0, le=1)
+    low: float = Field(ge=0, le=1)
+    high: float = Field(ge=0, le=1)
 
 
 class DifferenceRow(OfModel):
@@ -101,6 +133,11 @@ class DifferenceRow(OfModel):
     value: float = Field(description="positive where the pruned model is better")
     low: float = Field(description="lower end of the paired 95 % interval")
     high: float = Field(description="upper end of it")
+    changed: Share | None = Field(
+        default=None,
+        description="test rows whose predicted labels differ from the other's; null where no "
+        "labels are predicted or it was not computed",
+    )
 
 
 class Row(OfModel):
@@ -113,6 +150,11 @@ class Row(OfModel):
     provider: str
     precision: str
     variant: str = Field(description="name of the file that was run")
+    form: str | None = Field(
+        default=None,
+        description="of the file's graph: none, a level of --optimize, first-token; null where "
+        "not known",
+    )
     parameters: int = Field(ge=1)
     bytes: int = Field(ge=1, description="of the file, with its sidecar")
     shape: str = Field(description="8x128, or 8xtask for the task's own lengths")

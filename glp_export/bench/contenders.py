@@ -78,6 +78,7 @@ class Contender:
         plan_id: of the edits that made the model; `N-layers` where nobody named it.
         model_shape: its heads, neurons and vocabulary.
         rival_of: of a distilled model, the plan that it is compared with; None for all.
+        form: of an ONNX file's graph: `none`, or the level of `artifact.optimise` that made it.
     """
 
     contender: ContenderName
@@ -97,6 +98,7 @@ class Contender:
     plan_id: str = ""
     model_shape: ModelShape | None = None
     rival_of: str | None = None
+    form: str | None = None
 
     def __post_init__(self) -> None:
         if not self.plan_id:
@@ -194,6 +196,7 @@ def onnx_contender(
         threads=threads,
         path=file.path,
         auto_class=auto_class,
+        form=file.optimisation,
         **_facts(checkpoint),
     )
 

@@ -21,6 +21,7 @@ from glp_export.bench.benchmark_file import (
 from glp_export.bench.contenders import ContenderName
 from glp_export.core.errors import UsageError
 from glp_export.core.machine import Machine
+from glp_export.core.numbers import layers_in_words
 from glp_export.core.records import Record
 
 SCHEMA_VERSION: Literal[2] = 2
@@ -124,7 +125,8 @@ class Frontier(Record):
 
         Args:
             benchmark: of all models.
-            directories: of the artifacts, by plan id; `N-layers` for one that is not named.
+            directories: of the artifacts, by plan id; `N-layers` or a part of the plan's id for one
+                that is not named.
 
         Raises:
             UsageError: none was.
@@ -140,7 +142,7 @@ class Frontier(Record):
         placed = [
             point
             for metric in benchmark.metrics
-            if (point := _point(metric, rows, smallest.shape, benchmark.differences)) is not None
+            if (point := _point(metric, rows, smallest.shape, benchmark)) is not None
         ]
         placed = [_shipped(point, directories or {}) for point in placed]
         return cls(
@@ -234,7 +236,7 @@ def _point(
     metric: MetricRow,
     rows: Sequence[Row],
     shape: str,
-    differences: Sequence[DifferenceRow],
+    benchmark: BenchmarkFile,
 ) -> FrontierPoint | None:
     """A contender's point, None if it was not timed on the shape."""
     own = [row for row in rows if _model(row) == _model(metric)]
@@ -247,6 +249,7 @@ def _point(
     )
     return FrontierPoint(
         **{name: getattr(best, name) for name in OfModel.model_fields},
+        label=best.label_beside(benchmark.baseline),
         precision=best.precision,
         directory=None,
         variant=best.variant,
@@ -255,7 +258,7 @@ def _point(
         value=metric.value,
         low=metric.low,
         high=metric.high,
-        less_unpruned=_less_unpruned(best, differences),
+        less_unpruned=_less_unpruned(best, benchmark.differences),
         latencies=tuple(
             FrontierLatency(
                 shape=row.shape,
@@ -278,7 +281,9 @@ def _shipped(point: FrontierPoint, directories: Mapping[str, str]) -> FrontierPo
     """A pruned model's point with the directory of its artifact."""
     if point.contender != "pruned":
         return point
-    name = directories.get(point.plan_id, layers_directory(point.layers))
+    whole = point.label in ("", layers_in_words(point.layers))
+    unnamed = layers_directory(point.layers) if whole else point.plan_id[:8]
+    name = directories.get(point.plan_id, unnamed)
     return point.model_copy(update={"directory": name})
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from glp_export.report import benchmark_table, closing_words, frontier_table
+from glp_export.report import benchmark_table, benchmark_warnings, closing_words, frontier_table
 
 if TYPE_CHECKING:
     from glp_export.publish.push import Pushed
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 def show_run(result: RunResult) -> None:
     """Print the tables, and how to use what was made."""
     frontier = result.frontier
-    Console().print(frontier_table(frontier) if frontier else benchmark_table(result.benchmark))
+    warnings = benchmark_warnings(result.benchmark)
+    Console().print(
+        frontier_table(frontier, warnings) if frontier else benchmark_table(result.benchmark)
+    )
     print(f"\n{closing_words(result.output, frontier)}")
 
 

@@ -208,6 +208,12 @@ class LatencyTable(Record):
             }
         )
 
+    def keep(self, work: Path) -> Path:
+        """Write it into a run's work directory, where `kept_table` finds it by its id."""
+        path = _kept_path(work, self.id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return self.save(path)
+
     def save(self, path: Path) -> Path:
         """Write it as JSON."""
         path.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -301,6 +307,20 @@ def fit_table(
         worst_error=0.0,
     )
     return table.model_copy(update={"worst_error": max(table.errors(models))})
+
+
+def kept_table(work: Path, table_id: str | None) -> LatencyTable | None:
+    """The table of this id that a run has kept; None where there is none.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    path = _kept_path(work, table_id or "")
+    return LatencyTable.load(path) if path.is_file() else None
+
+
+def _kept_path(work: Path, table_id: str) -> Path:
+    return work / "latency" / "chosen" / f"{table_id[:16]}.json"
 
 
 def corrected_by_choices(

@@ -30,6 +30,11 @@ def signed_with_span(value: float, low: float, high: float) -> str:
     return f"{signed(value)} ({signed(low)} to {signed(high)})"
 
 
+def share_with_span(value: float, low: float, high: float) -> str:
+    """A share with its interval, `4.2 % (2.7–6.4)`."""
+    return f"{100 * value:.1f} % ({100 * low:.1f}–{100 * high:.1f})"
+
+
 def milliseconds(value: float) -> str:
     """Three digits that count: `0.82`, `12.3`, `1234`."""
     if value >= 100:

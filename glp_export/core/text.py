@@ -47,6 +47,12 @@ def printable(text: str) -> str:
     return _OBEYED.sub("", text)
 
 
+def capital(text: str) -> str:
+    """A sentence with its first letter in capital; the name of a file stays as it is."""
+    first = text.partition(" ")[0]
+    return text if "." in first or "_" in first else text[:1].upper() + text[1:]
+
+
 def _joins(text: str, place: int) -> bool:
     if text[place] not in _JOINERS or not 0 < place < len(text) - 1:
         return False

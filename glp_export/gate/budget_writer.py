@@ -145,7 +145,12 @@ def _rest(benchmark: BenchmarkFile, row: Row, margin: float, metric_margin: floa
     unpruned = next((m for m in benchmark.metrics if m.contender == "unpruned"), None)
     own = [m for m in benchmark.metrics if m.contender == "pruned"]
     at_precision = [m for m in own if m.precision == row.precision] or own
-    if unpruned and at_precision:
+    if unpruned and unpruned.chance and not unpruned.chance.significant:
+        lines.append(
+            f"  # no bound on {benchmark.metric}: the unpruned model is not significantly better "
+            "than chance"
+        )
+    elif unpruned and at_precision:
         drop = max(0.0, unpruned.value - at_precision[0].value)
         seen = f"{benchmark.metric} {at_precision[0].value:.3f}, unpruned {unpruned.value:.3f}"
         lines.append(_line(f"metric_drop <= {drop + metric_margin:.3f}", f"{seen}; with --dataset"))

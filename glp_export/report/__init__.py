@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from glp_export.report.card import write_card
-from glp_export.report.card_facts import (
-    CardFacts,
-    MetricDifference,
-    OtherScore,
-    differences_of,
-)
+from glp_export.report.card import CardFacts, OtherScore, write_card
 from glp_export.report.frontier import frontier_table, write_sweep_readme
 from glp_export.report.inspect_view import artifact_view, plan_view
 from glp_export.report.machine_table import machine_table
-from glp_export.report.parity_table import parity_table
+from glp_export.report.model_tables import parity_table
 from glp_export.report.snippets import closing_words
 from glp_export.report.table import benchmark_table
+from glp_export.report.warnings import benchmark_warnings
 
 __all__ = [
     "CardFacts",
-    "MetricDifference",
     "OtherScore",
     "artifact_view",
     "benchmark_table",
+    "benchmark_warnings",
     "closing_words",
-    "differences_of",
     "frontier_table",
     "machine_table",
     "parity_table",

@@ -12,7 +12,7 @@ from rich.constrain import Constrain
 from rich.text import Text
 
 from glp_export.core import numbers
-from glp_export.core.tables import titled_table
+from glp_export.report.tables import Table, columns, terminal_table
 
 if TYPE_CHECKING:
     from glp_export.cache.store import Entry
@@ -27,22 +27,23 @@ def cache_table(
 ) -> RenderableType:
     """One row an entry: what it is, which model and task it belongs to, its size and age."""
     now = now or datetime.now(UTC)
-    table = titled_table(title)
-    table.expand = True
-    table.add_column("kind", overflow="fold", max_width=14)
-    table.add_column("model", ratio=3, overflow="fold")
-    table.add_column("task", ratio=2, overflow="fold")
-    table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("last used", justify="right", no_wrap=True)
-    for entry in entries:
-        table.add_row(
-            Text(entry.kind),
-            Text(_name(entry.facts, "model") or entry.key[:8]),
-            Text(_name(entry.facts, "task") or numbers.MISSING),
-            Text(numbers.file_size(entry.bytes)),
-            Text(age((now - entry.last_used).total_seconds())),
-        )
-    return Group(Constrain(table, WIDTH), Text(f"{total(entries)} in all", style="dim"))
+    words = ("model", "task")
+    table = Table(
+        caption=title,
+        columns=columns("kind", *words, "size", "last used", words=words),
+        rows=tuple(
+            (
+                entry.kind,
+                _name(entry.facts, "model") or entry.key[:8],
+                _name(entry.facts, "task") or numbers.MISSING,
+                numbers.file_size(entry.bytes),
+                age((now - entry.last_used).total_seconds()),
+            )
+            for entry in entries
+        ),
+    )
+    drawn = terminal_table(table, title, fold=("kind", *words))
+    return Group(Constrain(drawn, WIDTH), Text(f"{total(entries)} in all", style="dim"))
 
 
 def total(entries: Sequence[Entry]) -> str:

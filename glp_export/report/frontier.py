@@ -1,7 +1,8 @@
-"""Accuracy against latency of several depths: on a terminal, and above a ladder's artifacts."""
+"""Accuracy against latency of several models: on a terminal, and above a sweep's artifacts."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,14 +11,16 @@ from rich.text import Text
 
 from glp_export.core import numbers
 from glp_export.core.tables import Fitting, titled_table, without
+from glp_export.core.text import capital
 from glp_export.report.machine_table import machine_line
-from glp_export.report.measurements import shape_title
+from glp_export.report.measurements import layers_of_point, shape_title
 from glp_export.report.rendering import render
-from glp_export.report.table import device_words, short_metric
-from glp_export.report.warnings import SMALL_TEST_SET, metric_name
+from glp_export.report.table import device_words
+from glp_export.report.tables import Code, Table, columns
+from glp_export.report.warnings import SMALL_TEST_SET, metric_name, short_metric
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.table import Table as RichTable
 
     from glp_export.bench.benchmark_file import Interval
     from glp_export.bench.frontier import Frontier, FrontierPoint
@@ -25,34 +28,56 @@ if TYPE_CHECKING:
 _MARK = "●"
 
 
-def frontier_table(frontier: Frontier) -> RenderableType:
-    """Every model at every depth, what beats it, and how to read that; 79 columns suffice."""
-    notes = [Text(f"! {note}", style="yellow") for note in _notes(frontier)]
-    return Group(_tables(frontier), "", Text(_legend(frontier), style="dim"), *notes)
+def frontier_table(frontier: Frontier, warnings: Sequence[str] | None = None) -> RenderableType:
+    """Every model, what beats it, and how to read that; 79 columns suffice.
+
+    Args:
+        frontier: of a sweep.
+        warnings: of its benchmark; without it those that the frontier itself has cause for.
+    """
+    notes = _notes(frontier) if warnings is None else warnings
+    lines = [Text(f"! {note}", style="yellow") for note in notes]
+    return Group(_tables(frontier), "", Text(_legend(frontier), style="dim"), *lines)
 
 
-def write_sweep_readme(path: Path, frontier: Frontier, *, command: str = "") -> None:
-    """Write the README above a ladder's artifacts: the frontier, and how to pick from it."""
-    path.write_text(sweep_text(frontier, command), encoding="utf-8")
-
-
-def sweep_text(frontier: Frontier, command: str = "") -> str:
-    """That README as Markdown."""
-    return render(
-        "ladder.md.jinja",
+def write_sweep_readme(
+    path: Path, frontier: Frontier, *, command: str = "", warnings: Sequence[str] | None = None
+) -> None:
+    """Write the README above a sweep's artifacts: the frontier, and how to pick from it."""
+    text = render(
+        "sweep.md.jinja",
         frontier=frontier,
         metric=metric_name(frontier.metric),
         shape=shape_title(frontier.shape),
         shape_words=_shape_words(frontier),
         device=_device(frontier),
         machine=machine_line(frontier.machine),
-        rows=[_cells(point) for point in frontier.points],
-        best=[_cells(point) for point in frontier.best if point.directory],
+        by_layers=all(layers_of_point(point).isdigit() for point in frontier.points),
+        models=models_table(frontier),
+        best=[_pick(frontier, point) for point in frontier.best if point.directory],
         first=next(point.directory for point in frontier.points if point.directory),
         alike=alike(frontier),
         compared=any(point.less_unpruned for point in frontier.points),
-        notes=_notes(frontier),
+        notes=_notes(frontier) if warnings is None else warnings,
         command=command,
+    )
+    path.write_text(text, encoding="utf-8")
+
+
+def models_table(frontier: Frontier) -> Table:
+    """Every model by its fastest file, for Markdown and HTML."""
+    metric = metric_name(frontier.metric)
+    return Table(
+        caption=f"{capital(metric)} and median latency at {shape_title(frontier.shape)}; speedup "
+        "over the unpruned fp32 model in ONNX Runtime; ranges are 95 % intervals.",
+        columns=columns(
+            *("model", "layers", metric, "95 % interval", "less the unpruned model's", "MB"),
+            *(f"p50 ms at {shape_title(frontier.shape)}", "over the unpruned in ONNX Runtime"),
+            "beside the others",
+            words=("beside the others",),
+        ),
+        rows=tuple(_row(point) for point in frontier.points),
+        strong=frozenset(n for n, point in enumerate(frontier.points) if point.on_frontier),
     )
 
 
@@ -63,8 +88,8 @@ def verdict(point: FrontierPoint) -> str:
     if point.on_frontier:
         return "on the frontier"
     if point.surely_beaten_by:
-        return f"beaten by {_listed(point.surely_beaten_by)}"
-    return f"not distinguishable from {_listed(point.beaten_by)}"
+        return f"beaten by {', '.join(point.surely_beaten_by)}"
+    return f"not distinguishable from {', '.join(point.beaten_by)}"
 
 
 def _tables(frontier: Frontier) -> Fitting:
@@ -73,7 +98,7 @@ def _tables(frontier: Frontier) -> Fitting:
     return Fitting([whole], [without(whole, "MB")], [without(whole, "MB", "over\nORT")])
 
 
-def _table(frontier: Frontier) -> Table:
+def _table(frontier: Frontier) -> RichTable:
     table = titled_table(f"{frontier.task} on {_device(frontier)}")
     table.add_column("model", no_wrap=True)
     for name in (
@@ -98,25 +123,35 @@ def _table(frontier: Frontier) -> Table:
     return table
 
 
-def _cells(point: FrontierPoint) -> dict[str, str]:
-    """A point's row of the Markdown table."""
-    speedup, less = _speedup(point.speedup), point.less_unpruned
+def _row(point: FrontierPoint) -> tuple[str, ...]:
+    less = point.less_unpruned
     lower = "" if point.precision == "fp32" else f" {point.precision}"
-    name = (f"`{point.directory}/`" if point.directory else point.contender) + lower
-    return {
-        "name": f"**{name}**" if point.on_frontier else name,
-        "directory": point.directory or "",
-        "layers": str(point.layers),
-        "value": numbers.metric(point.value),
-        "interval": numbers.span(point.low, point.high),
-        "difference": numbers.signed_with_span(less.value, less.low, less.high)
-        if less
-        else numbers.MISSING,
-        "megabytes": numbers.megabytes(point.bytes),
-        "p50": numbers.milliseconds(point.p50_ms),
-        "speedup": speedup[0] if len(speedup) == 1 else f"{speedup[0]} ({speedup[1]})",
-        "verdict": verdict(point),
-    }
+    return (
+        Code(f"{point.directory}/{lower}") if point.directory else f"{point.contender}{lower}",
+        layers_of_point(point),
+        numbers.metric(point.value),
+        numbers.span(point.low, point.high),
+        numbers.signed_with_span(less.value, less.low, less.high) if less else numbers.MISSING,
+        numbers.megabytes(point.bytes),
+        numbers.milliseconds(point.p50_ms),
+        _in_a_line(point),
+        verdict(point),
+    )
+
+
+def _pick(frontier: Frontier, point: FrontierPoint) -> str:
+    """What to know of a model on the frontier, in a line."""
+    span = numbers.span(point.low, point.high)
+    return (
+        f"`{point.directory}/`: {metric_name(frontier.metric)} {numbers.metric(point.value)} "
+        f"({span}), {numbers.milliseconds(point.p50_ms)} ms, {_in_a_line(point)}, "
+        f"{numbers.megabytes(point.bytes)} MB"
+    )
+
+
+def _in_a_line(point: FrontierPoint) -> str:
+    value, *span = _speedup(point.speedup)
+    return f"{value} ({span[0]})" if span else value
 
 
 def _speedup(interval: Interval | None) -> tuple[str, ...]:
@@ -129,11 +164,10 @@ def _speedup(interval: Interval | None) -> tuple[str, ...]:
 
 
 def _model(point: FrontierPoint) -> str:
-    return point.contender if point.precision == "fp32" else f"{point.contender}\n{point.precision}"
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return ", ".join(names)
+    whole = layers_of_point(point).isdigit()
+    own = () if whole else (str(point.directory or point.plan_id[:8]),)
+    lower = () if point.precision == "fp32" else (point.precision,)
+    return "\n".join((point.contender, *own, *lower))
 
 
 def alike(frontier: Frontier) -> FrontierPoint | None:
@@ -147,10 +181,17 @@ def alike(frontier: Frontier) -> FrontierPoint | None:
 
 
 def _legend(frontier: Frontier) -> str:
+    inside = {
+        str(point.directory or point.plan_id[:8]): point.label
+        for point in frontier.points
+        if not layers_of_point(point).isdigit()
+    }
+    left = "".join(f"{name}: {label}. " for name, label in inside.items())
     return (
-        f"{_MARK} on the frontier: no other model is as good in {metric_name(frontier.metric)} "
-        "and latency and better in one. Beaten by a depth: it is better in both and no interval "
-        "overlaps. Not distinguishable: an interval does. Distilled models stand beside. "
+        f"{left}{_MARK} on the frontier: no other model is as good in "
+        f"{metric_name(frontier.metric)} and latency and better in one. Beaten by a model: it is "
+        "better in both and no interval overlaps. Not distinguishable: an interval does. "
+        "Distilled models stand beside. "
         f"{metric_name(frontier.metric)} on {frontier.samples} test examples; "
         f"{shape_title(frontier.shape)}: {_shape_words(frontier)}; over ORT: speedup over the "
         "unpruned fp32 model there. Ranges are 95 % intervals."

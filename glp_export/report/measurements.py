@@ -1,4 +1,4 @@
-"""A benchmark's rows as people ask for them: one series a contender, runtime and file."""
+"""A benchmark's rows as people ask for them: one series a model, runtime and file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 from glp_export.core.numbers import layers_in_words
 
 if TYPE_CHECKING:
-    from glp_export.bench.benchmark_file import BenchmarkFile, MetricRow, OfModel, Row
+    from glp_export.bench.benchmark_file import (
+        BenchmarkFile,
+        DifferenceRow,
+        MetricRow,
+        OfModel,
+        Row,
+    )
+    from glp_export.bench.frontier import FrontierPoint
+    from glp_export.compress.plan import Plan
 
 CONTENDERS = ("unpruned", "distilled", "pruned")
 RUNTIMES = {
@@ -31,7 +39,7 @@ TASK_LENGTHS = "task"
 
 @dataclass(frozen=True)
 class Measurement:
-    """One contender in one runtime from one file, over all shapes.
+    """One model in one runtime from one file, over all shapes.
 
     Attributes:
         rows: by the name of the shape, as measured; at least one.
@@ -67,24 +75,53 @@ def providers(benchmark: BenchmarkFile) -> list[str]:
     return list(dict.fromkeys(row.provider for row in benchmark.rows))
 
 
-def model_name(benchmark: BenchmarkFile, row: Row) -> str:
+def model_name(benchmark: BenchmarkFile, row: OfModel) -> str:
     """`pruned`; `pruned 6` where several were measured, with the plan where that is not enough."""
     models = {_model(other): other for other in benchmark.rows if other.contender == row.contender}
-    if len(models) == 1:
+    if len(models) <= 1:
         return row.contender
     depths = [other.layers for other in models.values()]
+    if not whole_layers(benchmark, row):
+        return f"{row.contender} {row.plan_id[:8]}"
     own = f"{row.contender} {row.layers}"
     return own if depths.count(row.layers) == 1 else f"{own} ({row.plan_id[:8]})"
 
 
+def measured_ids(benchmark: BenchmarkFile, plan: Plan) -> frozenset[str]:
+    """The id under which a plan was measured; benchmarks of schema 1 name models by their depth."""
+    known = any(row.plan_id == plan.id for row in benchmark.rows)
+    return frozenset((plan.id if known else f"{plan.depth}-layers",))
+
+
+def precise_name(benchmark: BenchmarkFile, row: MetricRow | DifferenceRow) -> str:
+    """The model's name, with a precision below fp32."""
+    name = model_name(benchmark, row)
+    return name if row.precision == "fp32" else f"{name} {row.precision}"
+
+
 def model_label(benchmark: BenchmarkFile, row: OfModel) -> str:
     """What is left of the unpruned model: `6 layers`, with heads and neurons where those went."""
-    base = benchmark.baseline.model_shape
-    return layers_in_words(row.layers) if row.model_shape is None else row.model_shape.label(base)
+    return row.label_beside(benchmark.baseline)
+
+
+def whole_layers(benchmark: BenchmarkFile, row: OfModel) -> bool:
+    """Whether a model is the unpruned one without some whole layers."""
+    return model_label(benchmark, row) == layers_in_words(row.layers)
+
+
+def layers_cell(benchmark: BenchmarkFile, row: OfModel) -> str:
+    """A model in a column of layers: their number, or what is left where more than layers went."""
+    return str(row.layers) if whole_layers(benchmark, row) else model_label(benchmark, row)
+
+
+def layers_of_point(point: FrontierPoint) -> str:
+    """The same of a point of a frontier."""
+    whole = point.label in ("", layers_in_words(point.layers))
+    return str(point.layers) if whole else point.label
 
 
 def shapes(benchmark: BenchmarkFile) -> list[str]:
-    """The names of all shapes: the ladder by batch and length, then the task's own lengths."""
+    """The names of all shapes: the fixed ones by batch and length, then the task's own lengths."""
     first = {row.shape: row for row in reversed(benchmark.rows)}
     return sorted(first, key=lambda name: _size(first[name]))
 
@@ -117,7 +154,7 @@ def shape_words(benchmark: BenchmarkFile, name: str) -> str:
 def metric_of(
     benchmark: BenchmarkFile, contender: str, precision: str, plan_id: str | None = None
 ) -> MetricRow | None:
-    """The score of a contender at a precision, if it was taken; the first of any plan."""
+    """The score of a model at a precision, if it was taken; the first of any plan."""
     for row in benchmark.metrics:
         if (row.contender, row.precision) == (contender, precision) and plan_id in (
             None,

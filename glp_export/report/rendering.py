@@ -1,4 +1,4 @@
-"""Markdown from the templates beside this file."""
+"""Text from templates: Markdown for the card, HTML for the report."""
 
 from __future__ import annotations
 
@@ -6,34 +6,41 @@ from pathlib import Path
 from typing import Any
 
 from glp_export.core import numbers
-from glp_export.core.text import markdown, plain
+from glp_export.core.text import markdown
+from glp_export.report.tables import code, markdown_table
 
-_LONG = 2000
-TEMPLATES = Path(__file__).parent / "templates"
+_HERE = Path(__file__).parent
+TEMPLATES = _HERE / "templates"
+HTML_TEMPLATES = _HERE / "html" / "templates"
 
 
 def render(name: str, **values: Any) -> str:
-    """The text of a template with these values."""
+    """Markdown from a template with these values; `table`, `code` and `text` are its filters."""
+    environment = _environment(TEMPLATES, keep_trailing_newline=True)
+    environment.filters["table"] = markdown_table
+    environment.filters["code"] = lambda text: code(text) or numbers.MISSING
+    environment.filters["text"] = markdown
+    return str(environment.get_template(name).render(**values))
+
+
+def render_page(name: str, **values: Any) -> str:
+    """A whole HTML page from a template; whatever comes from data is escaped."""
+    from glp_export.report.html.theme import variables
+
+    environment = _environment(HTML_TEMPLATES, autoescape=True)
+    style = environment.get_template("style.css.jinja").render(
+        light=variables(0), dark=variables(1)
+    )
+    return str(environment.get_template(name).render(style=style, **values))
+
+
+def _environment(templates: Path, **options: Any) -> Any:
     import jinja2
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(templates),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        keep_trailing_newline=True,
+        **options,
     )
-    environment.filters["cell"] = _cell
-    environment.filters["code"] = _code
-    environment.filters["text"] = markdown
-    return environment.get_template(name).render(**values)
-
-
-def _cell(text: str) -> str:
-    """Text inside a Markdown table."""
-    return markdown(text, _LONG)
-
-
-def _code(text: str) -> str:
-    """Text as inline code, whatever is in it."""
-    return f"`{plain(text, _LONG).replace('`', chr(39))}`" if text else numbers.MISSING

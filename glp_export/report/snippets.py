@@ -7,12 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glp_export.report.card_facts import CardFacts
-from glp_export.report.more_snippets import of_masks, of_vectors
 from glp_export.tasks import KINDS
 
 if TYPE_CHECKING:
     from glp_export.bench.frontier import Frontier
+    from glp_export.report.card import CardFacts
 
 REPORT = "glp/report.html"
 """Where an artifact's report lies below it."""
@@ -24,6 +23,26 @@ _QUESTIONS = (
     ("Which one is longer?", "There are two documents, and the second one is longer."),
 )
 _WORDS = (("The", "first", "text", "."), ("A", "second", ",", "longer", "text", "."))
+_POOLING = {
+    "sentence-embeddings": """\
+mask = {mask}
+vectors = (last_hidden_state * mask).sum({axis}=1) / mask.sum({axis}=1)""",
+    "sentence-embeddings-cls": "vectors = last_hidden_state[:, 0]",
+}
+
+_SENTENCE_TRANSFORMERS = """
+sentence-transformers, which finds the pooling in `1_Pooling`:
+
+```python
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer(
+    ".", backend="onnx", model_kwargs={{"file_name": "onnx/model.onnx"}}
+)
+vectors = model.encode({texts})
+print((vectors @ vectors.T).round(2).tolist())
+```
+"""
 
 
 def of(facts: CardFacts) -> dict[str, str]:
@@ -37,7 +56,7 @@ def of(facts: CardFacts) -> dict[str, str]:
         "output_names": json.dumps(outputs),
         "torch_outputs": _torch_outputs(outputs),
     }
-    return {**common, **CODE.get(facts.kind, _of_texts)(facts)}
+    return {**common, **_CODE.get(facts.kind, _of_texts)(facts)}
 
 
 def _torch_outputs(names: tuple[str, ...]) -> str:
@@ -125,13 +144,55 @@ for number, labels in enumerate(logits.argmax({axis}=-1).tolist()):
     print(list(tags.values()))"""
 
 
-CODE: dict[str, Callable[[CardFacts], dict[str, str]]] = {
+def _of_vectors(facts: CardFacts) -> dict[str, str]:
+    """The cosine of every two texts; the vectors themselves are long."""
+    pooling = _POOLING[facts.kind]
+    return {
+        "own_answer": "dot(answers.T).round(2).tolist()",
+        "tokenizers_texts": _source(_TEXTS),
+        "transformers_texts": _source(_TEXTS),
+        "numpy_answer": f"""\
+{pooling.format(mask='inputs["attention_mask"][:, :, None]', axis="axis")}
+vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+print((vectors @ vectors.T).round(2).tolist())""",
+        "torch_answer": f"""\
+{pooling.format(mask="inputs.attention_mask.unsqueeze(-1)", axis="dim")}
+vectors = vectors / vectors.norm(dim=1, keepdim=True)
+print((vectors @ vectors.T).numpy().round(2).tolist())""",
+        "more_code": _SENTENCE_TRANSFORMERS.format(texts=_source(_TEXTS)),
+    }
+
+
+def _of_masks(facts: CardFacts) -> dict[str, str]:
+    """The likeliest token in the place of every mask."""
+    texts = f'["The first {facts.mask_token}.", "A second {facts.mask_token}, which is longer."]'
+    line = "print([{name} for token in logits[{ids} == {mask}].argmax({axis}=-1).tolist()])"
+    return {
+        "own_answer": "tokens",
+        "tokenizers_texts": texts,
+        "transformers_texts": texts,
+        "numpy_answer": line.format(
+            name="tokenizer.id_to_token(token)",
+            ids='inputs["input_ids"]',
+            mask=f'tokenizer.token_to_id("{facts.mask_token}")',
+            axis="axis",
+        ),
+        "torch_answer": line.format(
+            name="tokenizer.convert_ids_to_tokens(token)",
+            ids="inputs.input_ids",
+            mask="tokenizer.mask_token_id",
+            axis="dim",
+        ),
+    }
+
+
+_CODE: dict[str, Callable[[CardFacts], dict[str, str]]] = {
     "multi-label-classification": _of_label_sets,
     "token-classification": _of_words,
     "question-answering": _of_questions,
-    "sentence-embeddings": of_vectors,
-    "sentence-embeddings-cls": of_vectors,
-    "masked-language-model": of_masks,
+    "sentence-embeddings": _of_vectors,
+    "sentence-embeddings-cls": _of_vectors,
+    "masked-language-model": _of_masks,
 }
 """By kind of task, where it is not asked and read as a classifier of texts is."""
 

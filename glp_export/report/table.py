@@ -15,13 +15,15 @@ from glp_export.report.measurements import (
     all_measurements,
     headline_shape,
     metric_of,
+    model_label,
     model_name,
     providers,
     shape_title,
     shape_words,
     shapes,
+    whole_layers,
 )
-from glp_export.report.warnings import benchmark_warnings, metric_name
+from glp_export.report.warnings import benchmark_warnings, metric_name, short_metric
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,10 +36,10 @@ _DEVICES = {"CPUExecutionProvider": "CPU", "CUDAExecutionProvider": "GPU"}
 
 
 def benchmark_table(benchmark: BenchmarkFile) -> RenderableType:
-    """All contenders: score, size, median latency and speedups, with 95 % intervals.
+    """All models: score, size, median latency and speedups, with 95 % intervals.
 
     Two tables for each provider that was measured (scores and speedups at the headline shape,
-    then medians at every shape), a line that says how to read them, and what to be wary of.
+    then medians at every shape), a line that says how to read them, and the warnings.
     """
     parts: list[RenderableType] = []
     for provider in providers(benchmark):
@@ -149,11 +151,6 @@ def _runtime(measurement: Measurement, *, one_line: bool = False) -> str:
     )
 
 
-def short_metric(metric: str) -> str:
-    """A metric's name for the head of a narrow column."""
-    return {"matthews_correlation": "Matthews"}.get(metric, metric_name(metric))
-
-
 def _score(benchmark: BenchmarkFile, measurement: Measurement) -> str:
     row = metric_of(
         benchmark, measurement.any.contender, measurement.any.precision, measurement.any.plan_id
@@ -183,8 +180,14 @@ def _legend(benchmark: BenchmarkFile) -> str:
         else ""
     )
     headline = headline_shape(benchmark)
+    inside = {
+        model_name(benchmark, row): model_label(benchmark, row)
+        for row in benchmark.rows
+        if not whole_layers(benchmark, row)
+    }
+    left = "".join(f"{name}: {label}. " for name, label in inside.items())
     return (
-        f"{scored}{shape_title(headline)}: {shape_words(benchmark, headline)}. "
+        f"{left}{scored}{shape_title(headline)}: {shape_words(benchmark, headline)}. "
         "over: speedup over the unpruned model there, in ORT at the same precision. Ranges are "
         "95 % intervals."
     )

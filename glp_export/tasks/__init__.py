@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from glp_export.tasks.chance import AgainstChance, against_chance
+from glp_export.tasks.changes import ChangedShare, changed_predictions
 from glp_export.tasks.encoding import encode
 from glp_export.tasks.glue import GLUE_TASKS, GlueTask
 from glp_export.tasks.kinds import KINDS, TaskKind, kind_of_config, outputs_of
@@ -26,6 +27,7 @@ __all__ = [
     "KINDS",
     "METRICS",
     "AgainstChance",
+    "ChangedShare",
     "DataSpec",
     "GlueTask",
     "Metric",
@@ -34,6 +36,7 @@ __all__ = [
     "TaskKind",
     "against_chance",
     "blank_labels",
+    "changed_predictions",
     "count_examples",
     "encode",
     "kind_of_config",

@@ -12,6 +12,7 @@ from glp_export.artifact import ArtifactLayout, commit, locked, prepare, writing
 from glp_export.artifact.served_text import check_served_texts
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier
 from glp_export.bench.contenders import longest_input
+from glp_export.compress.latency_table import kept_table
 from glp_export.compress.plan import Plan
 from glp_export.config.run_config import RunConfig
 from glp_export.config.sections import OutputOptions
@@ -122,6 +123,9 @@ def search_only(
         plans, _ = choose_plans(context, layout.work_dir, progress)
         plan = plans[-1]
         plan.save(layout.plan)
+        table = kept_table(layout.work_dir, plan.latency_table)
+        if table is not None:
+            table.save(layout.latency_table)
         config.save(layout.run_config)
     return plan, ArtifactLayout(_directory(config.output)).plan
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import glp_export
 from glp_export.artifact import ArtifactLayout
 from glp_export.bench import BenchmarkFile
 from glp_export.cli.app import run
+from glp_export.compress.latency_table import LatencyTable
 from glp_export.compress.plan import Plan
 from tests.end_to_end.conftest import MEASURING, ONE_SHAPE, SMALL, TRAINING
 
@@ -42,6 +44,7 @@ def shipped(found: Path, encoder: Path, data: Path, tmp_path_factory: pytest.Tem
     content["order"] = []
     plan = tmp_path_factory.mktemp("plan") / "plan.json"
     plan.write_text(json.dumps(content))
+    shutil.copy(found / "glp" / "latency_table.json", plan.parent)
     output = tmp_path_factory.mktemp("structure") / "artifact"
     command = ["prune-and-export", "-m", str(encoder), "--dataset", str(data), *SMALL]
     assert run([*command, "--plan", str(plan), "-o", str(output), "-q"]) == 0
@@ -51,7 +54,7 @@ def shipped(found: Path, encoder: Path, data: Path, tmp_path_factory: pytest.Tem
 def test_a_speed_is_chosen_by_structure_and_says_by_which_table(found: Path) -> None:
     plan = Plan.load(found / "glp" / "plan.json")
     assert plan.compressors == ("structure",)
-    assert plan.latency_table is not None
+    assert plan.latency_table == LatencyTable.load(found / "glp" / "latency_table.json").id
     assert plan.predicted_speedup is not None
     assert plan.edits
     (step,) = plan.steps
@@ -82,6 +85,17 @@ def test_the_artifact_is_dense_in_pytorch_and_small_in_onnx(shipped: Path) -> No
     assert own == sum(parameter.numel() for parameter in small.parameters())
     assert {row.plan_id for row in rows if row.contender == "pruned"} == {plan.id}
     assert {row.model_shape for row in rows if row.contender == "pruned"} == {plan.shape}
+
+
+def test_card_and_report_say_what_is_left(shipped: Path) -> None:
+    plan = Plan.load(shipped / "glp" / "plan.json")
+    assert (shipped / "glp" / "latency_table.json").is_file()
+    card, report = (shipped / name for name in ("README.md", "glp/report.html"))
+    for text in (card.read_text(), report.read_text()):
+        assert plan.label in text
+        assert "load_torch" in text
+    assert "first-token graph" in card.read_text()
+    assert run(["inspect", str(shipped)]) == 0
 
 
 def test_the_gate_rebuilds_its_unpruned_model(shipped: Path) -> None:

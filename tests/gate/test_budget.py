@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from glp_export.artifact import LEVELS
-from glp_export.bench import BenchmarkFile
+from glp_export.bench import BenchmarkFile, Chance
 from glp_export.core.errors import UsageError
 from glp_export.gate.budget import Budget
 from glp_export.gate.budget_line import read_line
@@ -119,6 +119,21 @@ def test_what_was_measured_less_a_margin(tmp_path):
         assert measured
         assert measured.value * 0.8 < line.bound <= measured.value * 0.95
         assert row.bytes / 1e6 < bounds["size_mb"].bound < row.bytes / 1e6 * 1.1
+
+
+def test_no_metric_is_bound_by_an_unpruned_model_that_has_learned_nothing(tmp_path):
+    made = any_benchmark()
+    assert "metric_drop <=" in budget_text(made)
+    chance = Chance(value=0.5, low=-0.02, high=0.03, significant=False)
+    metrics = tuple(
+        row.model_copy(update={"chance": chance}) if row.contender == "unpruned" else row
+        for row in made.metrics
+    )
+    path = write_budget(tmp_path / "b.toml", made.model_copy(update={"metrics": metrics}))
+    assert "chance" in path.read_text()
+    keys = {line.key for table in Budget.load(path).tables for line in table.lines}
+    assert "metric_drop" not in keys
+    assert "size_mb" in keys
 
 
 def test_the_file_says_how_the_unpruned_model_was_optimised():

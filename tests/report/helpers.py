@@ -15,11 +15,20 @@ from glp_export.bench.benchmark_file import (
     Interval,
     MetricRow,
     Row,
+    Share,
     Speedup,
+)
+from glp_export.compress.edits import RemoveLayers, width_edits
+from glp_export.compress.latency_table import (
+    Conditions,
+    LatencyTable,
+    SublayerTimes,
+    WholeModel,
 )
 from glp_export.compress.plan import Candidate, Cost, Plan, Step
 from glp_export.core.machine import Machine
-from glp_export.report import CardFacts, MetricDifference
+from glp_export.core.shape import Kept, LayerShape, ModelShape
+from glp_export.report import CardFacts
 
 SHAPES = {"1x32": (1, 32), "8x128": (8, 128), "1xtask": (1, 14), "8xtask": (8, 21)}
 # contender, runtime, variant, layers, milliseconds a token
@@ -149,6 +158,14 @@ def less_unpruned(
     )
 
 
+DIFFERENCES = (
+    less_unpruned(3, -0.036, -0.058, -0.014).model_copy(
+        update={"changed": Share(value=0.042, low=0.027, high=0.064)}
+    ),
+    DifferenceRow(precision="fp32", layers=3, less="distilled", value=0.004, low=-0.012, high=0.02),
+)
+
+
 def make_plan(**changes: Any) -> Plan:
     def step(gone: tuple[int, ...], layer: int, scores: dict[int, float]) -> Step:
         candidates = tuple(
@@ -173,6 +190,101 @@ def make_plan(**changes: Any) -> Plan:
         "cost": Cost(trainings=15, sample_layers=90000, seconds=397.0),
     }
     return Plan.of_layers(**{**fields, **changes})
+
+
+BASE_SHAPE = ModelShape(
+    layers=(LayerShape(heads=4, head_size=8, neurons=64),) * 6, vocabulary=100, hidden_size=32
+)
+
+
+def make_structure_plan(**changes: Any) -> Plan:
+    """Layer 5 gone, half the heads and a quarter of the neurons of the others, layer 0 whole."""
+    kept = Kept.of(
+        (range(4 if layer == 0 else 2), range(64 if layer == 0 else 48)) for layer in range(5)
+    )
+    gone = RemoveLayers(layers=(5,))
+    finalists = (
+        Candidate(removed=(5,), score=0.91, loss=0.21, examples=1024, label="structure"),
+        Candidate(removed=(0, 2, 4), score=0.88, loss=0.3, examples=1024, label="layers (top)"),
+    )
+    final = Step(
+        kind="final-round",
+        removed=(5,),
+        score=0.91,
+        sample_size=300,
+        candidates=finalists,
+        lead=0.09,
+        probability=0.97,
+    )
+    fields: dict[str, Any] = {
+        "base_model": "nreimers/MiniLM-L6-H384-uncased",
+        "num_layers": 6,
+        "base_shape": BASE_SHAPE,
+        "compressors": ("structure",),
+        "edits": (gone, *width_edits(kept, gone.shape(BASE_SHAPE))),
+        "task": "trec",
+        "metric": "accuracy",
+        "strategy": "obs",
+        "seed": 41,
+        "steps": (final,),
+        "predicted_speedup": 2.1,
+        "latency_table": make_latency_table().id,
+    }
+    return Plan(**{**fields, **changes})
+
+
+def make_latency_table() -> LatencyTable:
+    """Of the base shape at 1×32, fitted to the unpruned model and one of half its layers."""
+    times = {
+        name: SublayerTimes(counts=(0, 1, units), milliseconds=(0.0, 0.1, 0.5))
+        for name, units in (("attention", 4), ("feed_forward", 64))
+    }
+    half = BASE_SHAPE.model_copy(update={"layers": BASE_SHAPE.layers[:3]})
+    return LatencyTable(
+        conditions=Conditions(
+            device="Test CPU",
+            runtime="onnxruntime",
+            provider="CPUExecutionProvider",
+            precision="fp32",
+            form="first-token",
+            threads=2,
+            batch_size=1,
+            sequence_length=32,
+            family="bert",
+            versions={},
+        ),
+        base=BASE_SHAPE,
+        base_ms=0.4,
+        **times,
+        **{f"topmost_{name}": curve for name, curve in times.items()},
+        measured=(
+            WholeModel(shape=BASE_SHAPE, milliseconds=6.4),
+            WholeModel(shape=half, milliseconds=3.3),
+        ),
+        worst_error=0.03,
+    )
+
+
+def make_structure_benchmark(plan: Plan | None = None, **changes: Any) -> BenchmarkFile:
+    """The usual benchmark, its pruned model that of a structure plan."""
+    plan = plan or make_structure_plan()
+    made = make_benchmark(**changes)
+    own = {"plan_id": plan.id, "model_shape": plan.shape, "layers": plan.depth}
+    base = {"model_shape": BASE_SHAPE}
+
+    def renamed(row: Any) -> Any:
+        update = own if row.contender == "pruned" else base if row.contender == "unpruned" else {}
+        return row.model_copy(update=update)
+
+    return made.model_copy(
+        update={
+            "baseline": made.baseline.model_copy(update=base),
+            **{
+                name: tuple(map(renamed, getattr(made, name)))
+                for name in ("rows", "metrics", "differences")
+            },
+        }
+    )
 
 
 def make_parity(**changes: Any) -> ParityReport:
@@ -211,10 +323,6 @@ def make_facts(**changes: Any) -> CardFacts:
         "learning_rate": 1e-4,
         "train_examples": 2000,
         "origins": {"unpruned": "MiniLM-L6", "distilled": "alternate layers of MiniLM-L6"},
-        "differences": (
-            MetricDifference("unpruned", -0.036, -0.058, -0.014),
-            MetricDifference("distilled", 0.004, -0.012, 0.02),
-        ),
         "command": "glp-export prune-and-export -m minilm --dataset data/trec --depth 3 -o out",
     }
     return CardFacts(**{**fields, **changes})

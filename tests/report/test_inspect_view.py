@@ -8,14 +8,15 @@ from glp_export.artifact.layout import ArtifactLayout
 from glp_export.compress.compressors.layers.published import published_plan
 from glp_export.core.errors import DataError, ModelError
 from glp_export.report import artifact_view, plan_view
-from glp_export.report.inspect_view import candidate_names, stack_line
+from glp_export.report.pruning import candidate_names
+from glp_export.report.structure import stack_line
 from tests.report.helpers import make_benchmark, make_parity, make_plan, printed
 
 
 def test_a_plan_shows_its_stack_order_and_cost() -> None:
     text = printed(plan_view(make_plan()))
     assert "input 0 · 2 · 4 · head" in text
-    assert "3 of 6, in this order: 5 3 1" in text
+    assert "3 of 6 layers, in this order: 5 3 1" in text
     assert "15 trainings, 7 min" in text
     assert "nreimers/MiniLM-L6-H384-uncased" in text
 

@@ -95,7 +95,7 @@ def test_parity_says_what_failed_and_never_rounds_a_flip_away() -> None:
     assert "✗ model.onnx: 2 logits are not finite" in text
     assert "99.99 %" in text
     assert "1.5e-06" in text
-    assert "at 2×64" in text
+    assert "2×64" in text
     assert "model_optimized.onnx" in text
 
 

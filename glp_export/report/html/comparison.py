@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from glp_export.core import numbers
-from glp_export.report.card_metadata import base_name
-from glp_export.report.html.picture import Canvas, Plot, drawn
-from glp_export.report.html.plots.forest import Branch, draw_forest
-from glp_export.report.html.plots.rows import heights
-from glp_export.report.html.pruning import Layer, stack
-from glp_export.report.html.rendering import render_page
-from glp_export.report.html.tables import Table, columns
+from glp_export.report.card import base_name
+from glp_export.report.html.picture import Plot, Words
+from glp_export.report.html.plots.forest import Branch, branch_table, forest, listed
+from glp_export.report.html.plots.structure import structure
 from glp_export.report.html.verdict import Verdict, verdict
 from glp_export.report.html.warnings import report_warnings
 from glp_export.report.machine_table import machine_line
 from glp_export.report.measurements import headline_shape, recommended, shape_words
+from glp_export.report.pruning import Layer, stack
+from glp_export.report.rendering import render_page
+from glp_export.report.tables import Table, columns
 from glp_export.report.warnings import metric_name
 
 if TYPE_CHECKING:
+    from glp_export.bench.benchmark_file import DifferenceRow, Interval
+    from glp_export.compress.plan import Plan
     from glp_export.report.html.report_data import ReportData
 
 
@@ -32,6 +34,7 @@ class Entry:
     verdict: Verdict
     warnings: tuple[str, ...]
     stack: tuple[Layer, ...]
+    structure: Plot | None
 
     @property
     def name(self) -> str:
@@ -40,12 +43,13 @@ class Entry:
 
 
 def comparison_page(all_report_data: Sequence[ReportData]) -> str:
-    """The whole file; a ladder counts as its artifacts.
+    """The whole file; a sweep counts as its artifacts.
 
     Args:
         all_report_data: at least one; their names tell them apart.
     """
-    entries = [_entry(part) for whole in all_report_data for part in whole.parts()]
+    parts = [part for whole in all_report_data for part in whole.parts()]
+    entries = [_entry(part, number) for number, part in enumerate(parts)]
     facts = [_facts(entry.report_data) for entry in entries]
     return render_page(
         "comparison.html.jinja",
@@ -62,10 +66,14 @@ def comparison_page(all_report_data: Sequence[ReportData]) -> str:
     )
 
 
-def _entry(report_data: ReportData) -> Entry:
-    warnings = tuple(report_warnings(report_data))
+def _entry(report_data: ReportData, number: int) -> Entry:
+    warnings, plan = tuple(report_warnings(report_data)), report_data.plan
     return Entry(
-        report_data, verdict(report_data, len(warnings)), warnings, tuple(stack(report_data.plan))
+        report_data,
+        verdict(report_data, len(warnings)),
+        warnings,
+        tuple(stack(plan)),
+        None if plan.layers_only else structure(plan, number),
     )
 
 
@@ -105,7 +113,7 @@ def _table(entries: Sequence[Entry]) -> Table:
         rows.append(
             (
                 entry.name,
-                f"{entry.report_data.plan.depth} of {entry.report_data.plan.num_layers}",
+                _left(entry.report_data.plan),
                 f"{faster.word}: {faster.figure}",
                 f"{right.word}: {right.figure}",
                 ship.word,
@@ -126,94 +134,49 @@ def _table(entries: Sequence[Entry]) -> Table:
     )
 
 
+def _left(plan: Plan) -> str:
+    return f"{plan.depth} of {plan.num_layers}" if plan.layers_only else plan.label
+
+
 def _speedups(entries: Sequence[Entry]) -> Plot:
-    name, title = "speedups", "Speedup over the unpruned model"
-    found = [entry.verdict.speedup for entry in entries]
-    branches = [
-        Branch(entry.name, "accent", each.value, each.low, each.high)
-        if each
-        else Branch(entry.name, "accent", None, 0, 0)
-        for entry, each in zip(entries, found, strict=True)
-    ]
     shapes = {
         shape_words(entry.report_data.benchmark, headline_shape(entry.report_data.benchmark))
         for entry in entries
     }
-
-    def draw(canvas: Canvas) -> None:
-        draw_forest(canvas, branches, 1.0, "speedup over unpruned in ONNX Runtime (×)")
-
-    description = "Right of the line is faster. " + "; ".join(
-        f"{branch.name}: {_spanned(branch, '×')}" for branch in branches
-    )
-    return drawn(
-        draw,
-        heights(len(branches)),
-        name=name,
-        title=title,
-        description=description,
+    branches = _branches((entry.name, entry.verdict.speedup) for entry in entries)
+    words = Words(
+        name="speedups",
+        title="Speedup over the unpruned model",
+        description="Right of the line is faster. " + listed(branches, "×"),
         caption="Each artifact's fastest file beside its own unpruned model, in one run, at the "
         f"same precision. Bars are 95 % intervals. At {'; '.join(sorted(shapes))}.",
-        table=_branch_table("Speedup, with its 95 % interval.", "speedup (×)", branches, 2),
+        table=branch_table("Speedup, with its 95 % interval.", "speedup (×)", branches, 2),
     )
+    return forest(words, branches, 1.0, "speedup over unpruned in ONNX Runtime (×)")
 
 
 def _differences(entries: Sequence[Entry]) -> Plot:
-    metrics = sorted({metric_name(entry.report_data.benchmark.metric) for entry in entries})
-    metric = " or ".join(metrics)
-    name, title = "differences", f"What pruning did to {metric}"
-    found = [entry.verdict.difference for entry in entries]
-    branches = [
-        Branch(entry.name, "accent", each.value, each.low, each.high)
-        if each
-        else Branch(entry.name, "accent", None, 0, 0)
-        for entry, each in zip(entries, found, strict=True)
-    ]
-
-    def draw(canvas: Canvas) -> None:
-        draw_forest(canvas, branches, 0.0, f"pruned less unpruned ({metric})")
-
-    description = "Right of the line is better. " + "; ".join(
-        f"{branch.name}: {_spanned(branch, '')}" for branch in branches
-    )
-    return drawn(
-        draw,
-        heights(len(branches)),
-        name=name,
-        title=title,
-        description=description,
+    metrics = {metric_name(entry.report_data.benchmark.metric) for entry in entries}
+    metric = " or ".join(sorted(metrics))
+    branches = _branches((entry.name, entry.verdict.difference) for entry in entries)
+    words = Words(
+        name="differences",
+        title=f"What pruning did to {metric}",
+        description="Right of the line is better. " + listed(branches),
         caption="The fastest file's score less that of its own unpruned model, on its own test "
         "examples, with 95 % intervals. One that crosses the line leaves open which is better.",
-        table=_branch_table("Difference, with its 95 % interval.", "difference", branches, 3),
+        table=branch_table("Difference, with its 95 % interval.", "difference", branches, 3),
     )
+    return forest(words, branches, 0.0, f"pruned less unpruned ({metric})")
 
 
-def _branch_table(caption: str, what: str, branches: Sequence[Branch], digits: int) -> Table:
-    return Table(
-        caption=caption,
-        columns=columns("artifact", what, "from", "to"),
-        rows=tuple(
-            (branch.name, *(_number(value, digits) for value in _values(branch)))
-            for branch in branches
-        ),
-    )
-
-
-def _values(branch: Branch) -> tuple[float | None, float | None, float | None]:
-    if branch.value is None:
-        return None, None, None
-    return branch.value, branch.low, branch.high
-
-
-def _number(value: float | None, digits: int) -> str:
-    return numbers.MISSING if value is None else f"{value:z.{digits}f}".replace("-", "−")
-
-
-def _spanned(branch: Branch, unit: str) -> str:
-    if branch.value is None:
-        return "not measured"
-    value, low, high = (_number(each, 3) for each in _values(branch))
-    return f"{value}{unit} ({low} to {high})"
+def _branches(found: Iterable[tuple[str, Interval | DifferenceRow | None]]) -> list[Branch]:
+    return [
+        Branch(name, "accent", each.value, each.low, each.high)
+        if each
+        else Branch(name, "accent", None, 0, 0)
+        for name, each in found
+    ]
 
 
 def _facts(report_data: ReportData) -> dict[str, str]:
@@ -228,7 +191,8 @@ def _facts(report_data: ReportData) -> dict[str, str]:
         "test examples": str(_samples(report_data)),
         "strategy": plan.strategy,
         "seed": numbers.MISSING if plan.seed is None else str(plan.seed),
-        "layers removed, in order": ", ".join(map(str, plan.order)),
+        "what is left": plan.label,
+        "layers removed, in order": ", ".join(map(str, plan.order)) or numbers.MISSING,
         "machine": machine_line(benchmark.machine),
         "threads": ", ".join(map(str, threads)),
         "ONNX Runtime": versions.get("onnxruntime", numbers.MISSING),

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
-from glp_export.report.html.tables import Table
 from glp_export.report.html.theme import in_page, placeholder
+from glp_export.report.tables import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,16 +36,14 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Plot:
-    """A plot with everything that belongs to it.
+class Words:
+    """What stands around a plot.
 
     Attributes:
         name: of its place in the page.
         title: above it.
         description: for who does not see it.
         caption: how to read it.
-        wide: the drawing as SVG.
-        narrow: the same for a phone.
         table: the numbers.
         legend: what its marks stand for.
     """
@@ -54,10 +52,17 @@ class Plot:
     title: str
     description: str
     caption: str
-    wide: Markup
-    narrow: Markup
     table: Table
     legend: tuple[Mark, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A plot: what stands around it, and its drawing as SVG, for a wide page and for a phone."""
+
+    words: Words
+    wide: Markup
+    narrow: Markup
 
 
 @dataclass(frozen=True)
@@ -106,40 +111,19 @@ def y_label(axes: Axes, text: str, offset: float = 12) -> None:
     _label(axes, text, (0, 1), (0, offset), "left", "bottom")
 
 
-def drawn(
-    draw: Draw,
-    heights: tuple[float, float],
-    *,
-    name: str,
-    title: str,
-    description: str,
-    caption: str,
-    table: Table,
-    legend: tuple[Mark, ...] = (),
-) -> Plot:
+def drawn(draw: Draw, heights: tuple[float, float], words: Words) -> Plot:
     """A plot with its two drawings.
 
     Args:
         draw: draws on a canvas of either width.
         heights: of the wide and of the narrow drawing.
-        name: as the other arguments, see `Plot`.
-        title: see there.
-        description: see there.
-        caption: see there.
-        table: see there.
-        legend: see there.
+        words: around it.
     """
-    words = (title, description)
     wide, narrow = heights
     return Plot(
-        name=name,
-        title=title,
-        description=description,
-        caption=caption,
-        wide=_svg(f"{name}-wide", "wide", words, draw, (WIDE, wide)),
-        narrow=_svg(f"{name}-narrow", "narrow", words, draw, (NARROW, narrow)),
-        table=table,
-        legend=legend,
+        words,
+        wide=_svg("wide", words, draw, (WIDE, wide)),
+        narrow=_svg("narrow", words, draw, (NARROW, narrow)),
     )
 
 
@@ -166,9 +150,7 @@ def _label(
     )
 
 
-def _svg(
-    name: str, css_class: str, words: tuple[str, str], draw: Draw, size: tuple[float, float]
-) -> Markup:
+def _svg(css_class: str, words: Words, draw: Draw, size: tuple[float, float]) -> Markup:
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -184,12 +166,13 @@ def _svg(
         out = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(out, format="svg", metadata=nothing)
+    name = f"{words.name}-{css_class}"
     opening = (
         f'<svg class="{css_class}" viewBox="0 0 {width:g} {height:g}" role="img" '
         f'aria-labelledby="{name}-title {name}-description" xmlns="http://www.w3.org/2000/svg" '
         'xmlns:xlink="http://www.w3.org/1999/xlink">'
-        f'<title id="{name}-title">{escape(words[0])}</title>'
-        f'<desc id="{name}-description">{escape(words[1])}</desc>'
+        f'<title id="{name}-title">{escape(words.title)}</title>'
+        f'<desc id="{name}-description">{escape(words.description)}</desc>'
     )
     return Markup(opening + _inside(out.getvalue(), name))
 

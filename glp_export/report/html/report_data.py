@@ -1,4 +1,4 @@
-"""What a report is made from: the files below `glp/` of an artifact or a ladder, and no others."""
+"""What a report is made from: the files below `glp/` of an artifact or a sweep, and no others."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from functools import cached_property
 from pathlib import Path
 
 from glp_export.artifact.layout import ArtifactLayout
-from glp_export.artifact.parity_report import ParityReport
+from glp_export.artifact.parity_report import FileParity, ParityReport
 from glp_export.bench.benchmark_file import BenchmarkFile
 from glp_export.bench.frontier import Frontier
 from glp_export.bench.samples_file import SamplesFile
+from glp_export.compress.latency_table import LatencyTable
 from glp_export.compress.plan import Plan
 from glp_export.core.errors import DataError
 from glp_export.precision.record import PrecisionEntry, PrecisionsFile
+from glp_export.report.measurements import measured_ids
 
 SAMPLES = "benchmark_samples.json"
 
@@ -29,12 +31,14 @@ class SweepVariant:
         directory: its name below a sweep; empty for an artifact by itself.
         parity: of its ONNX files.
         precisions: the lower ones that were to be made.
+        latency_table: that the plan was chosen by; None where none was or none was kept.
     """
 
     plan: Plan
     directory: str
     parity: ParityReport
     precisions: tuple[PrecisionEntry, ...] = ()
+    latency_table: LatencyTable | None = None
 
     @property
     def label(self) -> str:
@@ -44,15 +48,15 @@ class SweepVariant:
 
 @dataclass(frozen=True)
 class ReportData:
-    """An artifact, or a ladder with all of its depths.
+    """An artifact, or a sweep with all of its models.
 
     Attributes:
         name: of its directory.
-        plan: what was removed; of a ladder, for the shallowest model.
-        benchmark: what was measured, of all depths.
-        sweep_variants: the depths, the deepest first; one of an artifact.
+        plan: what was removed; of a sweep, for the smallest model.
+        benchmark: what was measured, of all models.
+        sweep_variants: the models, the deepest first; one of an artifact.
         samples: the raw runs; None where they were not kept.
-        frontier: of a ladder, None of an artifact.
+        frontier: of a sweep, None of an artifact.
         command: that made it, "" where that is not known.
         texts: of test rows that may be shown, by row.
     """
@@ -68,7 +72,7 @@ class ReportData:
 
     @property
     def is_sweep(self) -> bool:
-        """Whether it holds several depths."""
+        """Whether it holds several models."""
         return self.frontier is not None
 
     @cached_property
@@ -82,13 +86,25 @@ class ReportData:
         )
         return Frontier.of(self.benchmark) if timed and self.benchmark.metrics else None
 
+    def named(self, variant: SweepVariant, name: str) -> str:
+        """The name of a file or precision, of several models with the one that it belongs to."""
+        return f"{variant.label}, {name}" if self.is_sweep else name
+
+    def named_files(self) -> list[tuple[str, FileParity]]:
+        """Every file's parity by the file's name."""
+        return [
+            (self.named(variant, file.variant), file)
+            for variant in self.sweep_variants
+            for file in variant.parity.files
+        ]
+
     def parts(self) -> Iterator[ReportData]:
-        """Every depth by itself."""
+        """Every model by itself."""
         if not self.is_sweep:
             yield self
             return
         for sweep_variant in self.sweep_variants:
-            own_id = measured_id(self.benchmark, sweep_variant.plan)
+            (own_id,) = measured_ids(self.benchmark, sweep_variant.plan)
             yield ReportData(
                 name=f"{self.name}/{sweep_variant.directory}",
                 plan=sweep_variant.plan,
@@ -129,7 +145,7 @@ def read_by(root: Path) -> tuple[list[str], list[str]]:
     """The files below a directory that its report needs, and those that it reads where they are.
 
     Raises:
-        DataError: it is a ladder whose frontier cannot be read.
+        DataError: it is a sweep whose frontier cannot be read.
     """
     layout = ArtifactLayout(root)
     needed = [layout.plan, layout.benchmark]
@@ -142,7 +158,8 @@ def read_by(root: Path) -> tuple[list[str], list[str]]:
         ]
         needed += [sweep_variant.plan for sweep_variant in sweep_variants]
     needed += [sweep_variant.parity for sweep_variant in sweep_variants]
-    perhaps += [sweep_variant.precisions for sweep_variant in sweep_variants]
+    for sweep_variant in sweep_variants:
+        perhaps += [sweep_variant.precisions, sweep_variant.latency_table]
     names = [[path.relative_to(root).as_posix() for path in paths] for paths in (needed, perhaps)]
     return names[0], names[1]
 
@@ -158,13 +175,8 @@ def _sweep_variant(layout: ArtifactLayout, directory: str) -> SweepVariant:
         ) from error
     known = layout.precisions.is_file()
     entries = PrecisionsFile.load(layout.precisions).entries if known else ()
-    return SweepVariant(Plan.load(layout.plan), directory, parity, entries)
-
-
-def measured_id(benchmark: BenchmarkFile, plan: Plan) -> str:
-    """The id under which a plan was measured; benchmarks of schema 1 name models by their depth."""
-    known = {row.plan_id for row in benchmark.rows}
-    return plan.id if plan.id in known else f"{plan.depth}-layers"
+    table = LatencyTable.load(layout.latency_table) if layout.latency_table.is_file() else None
+    return SweepVariant(Plan.load(layout.plan), directory, parity, entries, table)
 
 
 def _command(environment: Path) -> str:

@@ -1,7 +1,7 @@
 """The colours of a report, each in a light and a dark shade, and how plots come to them.
 
-Plots are drawn in stand-in colours, one a name; in the page each becomes the CSS variable of that
-name, so that one drawing serves both schemes. Blue, orange and grey are told apart by every kind
+Plots are drawn in placeholder colours, one a name; in the page each becomes the CSS variable of
+that name, so that one drawing serves both schemes. Blue, orange and grey are distinct in every kind
 of colour vision, and no meaning hangs on colour alone: shapes and words say it too.
 """
 
@@ -40,7 +40,7 @@ CONTENDER_MARKS = {
     "distilled": ("^", "▲", "△"),
     "pruned": ("o", "●", "○"),
 }
-"""How a contender is marked: in a plot, and in its legend where filled and where hollow."""
+"""How a kind of model is marked: in a plot, and in its legend where filled and where hollow."""
 
 _PLACEHOLDER = "#0a0b{:02x}"
 _NUMBERS = {name: number for number, name in enumerate(COLOURS)}
@@ -52,7 +52,7 @@ def placeholder(name: str) -> str:
 
 
 def in_page(svg: str) -> str:
-    """A drawing with the page's colours in place of their stand-ins."""
+    """A drawing with the page's colours in place of the placeholders."""
     for name in COLOURS:
         svg = svg.replace(placeholder(name), f"var(--{name})")
     return svg

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from glp_export.core import numbers
-from glp_export.report.card_facts import MetricDifference
+from glp_export.core.text import capital
 from glp_export.report.frontier import alike
-from glp_export.report.html.words import capital
 from glp_export.report.measurements import (
     headline_shape,
     metric_of,
@@ -24,7 +23,7 @@ from glp_export.report.measurements import (
 from glp_export.report.warnings import metric_name
 
 if TYPE_CHECKING:
-    from glp_export.bench.benchmark_file import BenchmarkFile, Interval, Row
+    from glp_export.bench.benchmark_file import BenchmarkFile, DifferenceRow, Interval, Row
     from glp_export.report.html.report_data import ReportData
 
 Answer = Literal["yes", "open", "no", "unknown"]
@@ -69,11 +68,11 @@ class Verdict:
     tiles: tuple[Tile, ...]
     parity_passed: bool
     speedup: Interval | None
-    difference: MetricDifference | None
+    difference: DifferenceRow | None
 
 
 def verdict(report_data: ReportData, warnings: int) -> Verdict:
-    """Judge an artifact, or of a ladder the model that stands for it.
+    """Judge an artifact, or of a sweep the model that stands for it.
 
     Args:
         report_data: what was measured.
@@ -105,7 +104,7 @@ def verdict(report_data: ReportData, warnings: int) -> Verdict:
 def _row(report_data: ReportData) -> Row | None:
     """The file that the verdict speaks of, at the headline shape.
 
-    Of one depth the fastest; of a ladder the fastest that the test examples do not show to be
+    Of one model the fastest; of a sweep the fastest that the test examples do not show to be
     less accurate than the unpruned model, or else the most accurate.
     """
     benchmark, shape = report_data.benchmark, headline_shape(report_data.benchmark)
@@ -123,7 +122,7 @@ def _row(report_data: ReportData) -> Row | None:
     return None
 
 
-def _difference(benchmark: BenchmarkFile, row: Row) -> tuple[MetricDifference | None, bool]:
+def _difference(benchmark: BenchmarkFile, row: Row) -> tuple[DifferenceRow | None, bool]:
     """The metric less the unpruned model's, and whether its interval is a paired one.
 
     A benchmark without paired differences has the two intervals alone; taken as independent they
@@ -131,8 +130,7 @@ def _difference(benchmark: BenchmarkFile, row: Row) -> tuple[MetricDifference | 
     """
     for one in benchmark.differences:
         if (one.plan_id, one.precision, one.less) == (row.plan_id, row.precision, "unpruned"):
-            found = MetricDifference("unpruned", one.value, one.low, one.high, one.precision)
-            return found, True
+            return one, True
     ours = metric_of(benchmark, "pruned", row.precision, row.plan_id)
     theirs = metric_of(benchmark, "unpruned", "fp32")
     if ours is None or theirs is None:
@@ -140,7 +138,16 @@ def _difference(benchmark: BenchmarkFile, row: Row) -> tuple[MetricDifference | 
     value = ours.value - theirs.value
     low = value - math.hypot(ours.value - ours.low, theirs.high - theirs.value)
     high = value + math.hypot(ours.high - ours.value, theirs.value - theirs.low)
-    return MetricDifference("unpruned", value, low, high, row.precision), False
+    return _unpaired(row, value, low, high), False
+
+
+def _unpaired(row: Row, value: float, low: float, high: float) -> DifferenceRow:
+    from glp_export.bench.benchmark_file import DifferenceRow, OfModel
+
+    model = {name: getattr(row, name) for name in OfModel.model_fields}
+    return DifferenceRow(
+        **model, precision=row.precision, less="unpruned", value=value, low=low, high=high
+    )
 
 
 def _faster(row: Row | None) -> Tile:
@@ -149,7 +156,7 @@ def _faster(row: Row | None) -> Tile:
     if row is None or interval is None:
         line = "Nothing was timed beside the unpruned model in ONNX Runtime."
         return Tile(question, "unknown", "Not measured", numbers.MISSING, "", (line,))
-    answer, word = _side(interval.low - 1, interval.high - 1, "Yes", "Not surely", "No, slower")
+    answer, word = _side(interval.low - 1, interval.high - 1, "Yes", "Not shown", "No, slower")
     precision = "" if row.precision == "fp32" else f" in {row.precision}"
     lines = [f"the speed of the unpruned model in ONNX Runtime{precision}"]
     for other, name in (
@@ -164,12 +171,17 @@ def _faster(row: Row | None) -> Tile:
 
 
 def _right(
-    benchmark: BenchmarkFile, row: Row | None, found: MetricDifference | None, paired: bool
+    benchmark: BenchmarkFile, row: Row | None, found: DifferenceRow | None, paired: bool
 ) -> Tile:
     question, name = "Is it still right?", metric_name(benchmark.metric)
     if row is None or found is None:
         line = f"The {name} of the two models is not in the benchmark."
         return Tile(question, "unknown", "Not measured", numbers.MISSING, "", (line,))
+    unpruned = metric_of(benchmark, "unpruned", "fp32")
+    if unpruned is not None and unpruned.chance is not None and not unpruned.chance.significant:
+        line = f"The unpruned model's {name} is not significantly better than chance."
+        figure = numbers.metric(unpruned.value)
+        return Tile(question, "unknown", "Nothing to compare with", figure, "", (line,))
     words = "Yes, better", "No difference shown", "No, lower"
     answer, word = _side(found.low, found.high, *words, zero="yes")
     lines = [f"{name} less that of the unpruned model"]
@@ -199,7 +211,7 @@ def _ship(faster: Answer, right: Answer, passed: bool, noisy: bool, warnings: in
         line = "It is slower than the unpruned model, whatever else it is."
     elif "unknown" in (faster, right):
         answer, word = "unknown", "Cannot be said"
-        line = "Something that decides it was not measured."
+        line = "Something that decides it was not measured, or there is nothing to compare with."
     elif faster == "open":
         answer, word = "open", "Not for its speed"
         line = "It was not shown to be faster than the unpruned model."
@@ -236,10 +248,10 @@ def _speed_words(interval: Interval | None) -> str:
         return f"{times} {span} as fast as the unpruned model"
     if interval.high < 1:
         return f"slower than the unpruned model, at {times} {span} its speed"
-    return f"not surely faster than the unpruned model, at {times} {span} its speed"
+    return f"not significantly faster than the unpruned model, at {times} {span} its speed"
 
 
-def _metric_words(benchmark: BenchmarkFile, row: Row | None, found: MetricDifference | None) -> str:
+def _metric_words(benchmark: BenchmarkFile, row: Row | None, found: DifferenceRow | None) -> str:
     name = metric_name(benchmark.metric)
     if row is None or found is None:
         return f"{name} was not compared"
@@ -263,7 +275,7 @@ def _about(report_data: ReportData, row: Row | None) -> str:
     why = (
         "the fastest that the test examples do not show to be worse than the unpruned model"
         if frontier and alike(frontier)
-        else "the most accurate: every depth costs more than chance, or nothing was compared"
+        else "the most accurate: every model is significantly worse, or nothing was compared"
     )
     where = f"{model_label(report_data.benchmark, row)}, {row.variant}"
     return f"Said of {where}, {why}; timed at {shape}."

@@ -6,18 +6,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from glp_export.core import numbers
+from glp_export.core.text import capital
 from glp_export.precision.devices import not_in_hardware
-from glp_export.report.card_facts import MetricDifference
-from glp_export.report.html.words import capital
-from glp_export.report.measurements import model_label
-from glp_export.report.warnings import benchmark_warnings, difference_in_words
+from glp_export.report.warnings import benchmark_warnings
 
 if TYPE_CHECKING:
     from glp_export.compress.plan import Plan
     from glp_export.precision.record import PrecisionEntry
-    from glp_export.report.html.report_data import ReportData, SweepVariant
+    from glp_export.report.html.report_data import ReportData
 
-SMALL_SELECT = 300
+SMALL_DEV = 300
 """Held out examples below which an accuracy of 0.9 is known to no better than ±0.035."""
 CLOSE_CALL = 0.8
 """Probability below which a step of the search is called close."""
@@ -27,7 +25,6 @@ def report_warnings(report_data: ReportData) -> list[str]:
     """All warnings, those that could forbid shipping first."""
     return [
         *_parity(report_data),
-        *_differences(report_data),
         *(f"{capital(line)}." for line in benchmark_warnings(report_data.benchmark)),
         *_precisions(report_data),
         *_device(report_data),
@@ -38,7 +35,7 @@ def report_warnings(report_data: ReportData) -> list[str]:
 def _parity(report_data: ReportData) -> Iterator[str]:
     for sweep_variant in report_data.sweep_variants:
         for file in sweep_variant.parity.files:
-            name = _named(report_data, sweep_variant, file.variant)
+            name = report_data.named(sweep_variant, file.variant)
             if not file.passed:
                 yield f"{name} does not compute what the PyTorch model computes: " + "; ".join(
                     file.failures
@@ -50,21 +47,10 @@ def _parity(report_data: ReportData) -> Iterator[str]:
                 )
 
 
-def _differences(report_data: ReportData) -> Iterator[str]:
-    """Scores that are surely lower than a rival's."""
-    for row in report_data.benchmark.differences:
-        if row.high >= 0:
-            continue
-        found = MetricDifference(row.less, row.value, row.low, row.high, row.precision)
-        words = difference_in_words(found, report_data.benchmark.metric)
-        depth = f"{model_label(report_data.benchmark, row)}: " if report_data.is_sweep else ""
-        yield f"{depth}{words if depth else capital(words)}."
-
-
 def _precisions(report_data: ReportData) -> Iterator[str]:
     for sweep_variant in report_data.sweep_variants:
         for entry in sweep_variant.precisions:
-            name = _named(report_data, sweep_variant, entry.precision)
+            name = report_data.named(sweep_variant, entry.precision)
             if entry.file is None:
                 yield f"No {name} file ships: {entry.reason or 'none was good enough'}."
             elif entry.on_test is not None and entry.on_test.low > 0:
@@ -105,10 +91,10 @@ def _search(plan: Plan) -> Iterator[str]:
         )
         return
     judged = [step.sample_size for step in plan.steps if step.candidates]
-    if judged and min(judged) < SMALL_SELECT:
+    if judged and min(judged) < SMALL_DEV:
         yield (
-            f"Small select split: candidates were compared on {min(judged)} held out examples, so "
-            "which layers went is partly chance. More training examples or a larger "
+            f"Small dev split: candidates were compared on {min(judged)} held out examples, so "
+            "what was taken is partly chance. More training examples or a larger "
             "--select-fraction help."
         )
     close = [
@@ -118,10 +104,6 @@ def _search(plan: Plan) -> Iterator[str]:
     ]
     if close:
         yield (
-            f"Close calls in the search: {', '.join(close)}. The percentage is the chance that the "
-            "layer that went is the best choice; another sample may choose another."
+            f"Close calls in the search: {', '.join(close)}. The percentage is the chance that "
+            "what was taken is the best choice; another sample may choose another."
         )
-
-
-def _named(report_data: ReportData, sweep_variant: SweepVariant, name: str) -> str:
-    return f"{sweep_variant.label}, {name}" if report_data.is_sweep else name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from glp_export.artifact import OnnxFile, open_session, predict_onnx
 from glp_export.bench import (
     Benchmark,
+    Chance,
     Contender,
     ContenderName,
     DifferenceRow,
     MetricRow,
+    Share,
     benchmark,
     of_plan,
     onnx_contender,
@@ -27,6 +29,8 @@ from glp_export.precision.record import Loss, PrecisionEntry
 from glp_export.report import OtherScore
 from glp_export.tasks import (
     Task,
+    against_chance,
+    changed_predictions,
     count_examples,
     paired_difference_interval,
     score,
@@ -98,6 +102,9 @@ def score_contender(execution: ExecutionContext, exported: Exported) -> Scored:
         )
         for file, logits in zip(exported.best, predictions, strict=True)
     )
+    if trained.contender == "unpruned":
+        chance = _chance(execution, predictions[0], trained.test)
+        rows = (rows[0].model_copy(update={"chance": chance}), *rows[1:])
     others = tuple(
         OtherScore(
             name,
@@ -130,6 +137,11 @@ def _metric(
         "high": high,
         "samples": count_examples(execution.task, truth),
     }
+
+
+def _chance(execution: ExecutionContext, logits: NDArray[np.float32], rows: Dataset) -> Chance:
+    found = against_chance(execution.task, logits, truth_of(execution.task, rows))
+    return Chance(value=found.chance, low=found.low, high=found.high, significant=found.significant)
 
 
 def _with_losses(
@@ -182,6 +194,7 @@ def _difference(
         task, pruned.logits[index], other.logits[0], labels
     )
     row = pruned.rows[index]
+    share = changed_predictions(task, pruned.logits[index], other.logits[0], labels)
     return DifferenceRow(
         precision=row.precision,
         plan_id=row.plan_id,
@@ -191,6 +204,7 @@ def _difference(
         value=value,
         low=low,
         high=high,
+        changed=Share(**asdict(share)) if share else None,
     )
 
 

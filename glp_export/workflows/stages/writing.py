@@ -19,6 +19,7 @@ from glp_export.artifact import (
 from glp_export.artifact.layout import layers_directory
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier, of_plan
 from glp_export.bench.memory_probe import peak_resident_mb
+from glp_export.compress.latency_table import LatencyTable, kept_table
 from glp_export.compress.plan import Plan
 from glp_export.config.run_config import RunConfig
 from glp_export.config.sections import COUNTS, CompressOptions
@@ -26,7 +27,7 @@ from glp_export.core.command_line import command_line
 from glp_export.core.machine import describe
 from glp_export.encoder import ModelSource, find_file
 from glp_export.precision.record import PrecisionsFile
-from glp_export.report import CardFacts, differences_of, write_card, write_sweep_readme
+from glp_export.report import CardFacts, benchmark_warnings, write_card, write_sweep_readme
 from glp_export.tasks import KINDS
 from glp_export.workflows.context import ExecutionContext, RunContext
 from glp_export.workflows.report import write_report
@@ -89,7 +90,8 @@ def write_output(
         The frontier; None for a single depth.
     """
     for sweep_variant in sweep_variants:
-        _write_artifact(context, sweep_variant, measured, scored)
+        table = _table_of(context, sweep_variant.plan, layout.work_dir)
+        _write_artifact(context, sweep_variant, measured, scored, table)
         write_report(sweep_variant.layout.root)
     if len(sweep_variants) == 1:
         return None
@@ -102,7 +104,8 @@ def write_output(
     measured.save(layout.benchmark)
     context.config.save(layout.run_config)
     _write_environment(layout)
-    write_sweep_readme(layout.card, frontier, command=_command())
+    warnings = benchmark_warnings(measured.file)
+    write_sweep_readme(layout.card, frontier, command=_command(), warnings=warnings)
     write_report(layout.root)
     return frontier
 
@@ -169,12 +172,15 @@ def _write_artifact(
     sweep_variant: SweepVariant,
     measured: Benchmark,
     scored: Sequence[Scored],
+    table: LatencyTable | None,
 ) -> None:
     """Write what tells about one artifact's files."""
     plan_id, layout = sweep_variant.plan.id, sweep_variant.layout
     own, part = of_plan(scored, plan_id), measured.of_plan(plan_id)
     (pruned,) = (one for one in own if one.contender == "pruned")
     sweep_variant.plan.save(layout.plan)
+    if table is not None:
+        table.save(layout.latency_table)
     _config_of(sweep_variant, context.config).save(layout.run_config)
     layout.parity.write_text(pruned.exported.parity.to_json())
     PrecisionsFile.of(pruned.entries).save(layout.precisions)
@@ -204,7 +210,7 @@ def _write_artifact(
         plan=sweep_variant.plan,
         benchmark=part.file,
         parity=pruned.exported.parity,
-        facts=_card_facts(context, own, part.file),
+        facts=_card_facts(context, own, table),
     )
 
 
@@ -236,8 +242,18 @@ def _write_environment(layout: ArtifactLayout) -> None:
     layout.environment.write_text(json.dumps(content, indent=2) + "\n")
 
 
+def _table_of(context: RunContext, plan: Plan, work: Path) -> LatencyTable | None:
+    """The table that a plan was chosen by: of this run, or beside the plan that was given."""
+    given = Path(context.config.compress.plan or "")
+    beside = given.with_name("latency_table.json") if given.is_file() else None
+    if plan.latency_table and beside and beside.is_file():
+        found = LatencyTable.load(beside)
+        return found if found.id == plan.latency_table else None
+    return kept_table(work, plan.latency_table)
+
+
 def _card_facts(
-    context: RunContext, scored: Sequence[Scored], measured: BenchmarkFile
+    context: RunContext, scored: Sequence[Scored], table: LatencyTable | None
 ) -> CardFacts:
     kind = KINDS[context.data.task.kind]
     return CardFacts(
@@ -253,7 +269,6 @@ def _card_facts(
         learning_rate=context.final.learning_rate,
         train_examples=len(context.train),
         origins={one.contender: one.exported.trained.origin for one in scored},
-        differences=differences_of(measured),
         precisions=next(one.entries for one in scored if one.contender == "pruned"),
         other_scores=tuple(score for one in scored for score in one.others),
         command=_command(),
@@ -262,6 +277,7 @@ def _card_facts(
         text_pair=len(context.data.task.text_columns) == 2,
         hub_data=context.data.hub,
         mask_token=context.tokenizer.mask_token or "",
+        latency_table=table,
         **told_by_card(context.source),
     )
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from glp_export.bench import Chance
 from glp_export.report.html.verdict import verdict
 from tests.report.helpers import MACHINE, less_unpruned, make_benchmark, make_plan
 from tests.report.html.helpers import (
@@ -77,3 +78,14 @@ def test_other_metrics_and_precisions_keep_their_names() -> None:
     )
     found = verdict(make_report_data(benchmark=benchmark, plan=make_plan()), 0)
     assert "matthews correlation is lower by 0.100" in found.sentence
+
+
+def test_beside_a_model_that_has_learned_nothing_nothing_is_right() -> None:
+    benchmark = at_speed(*FASTER)
+    chance = Chance(value=0.9, low=-0.02, high=0.05, significant=False)
+    first, *others = benchmark.metrics
+    metrics = (first.model_copy(update={"chance": chance}), *others)
+    found = verdict(
+        make_report_data(benchmark=benchmark.model_copy(update={"metrics": metrics})), 1
+    )
+    assert [tile.answer for tile in found.tiles] == ["yes", "unknown", "unknown"]

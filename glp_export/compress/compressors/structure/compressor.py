@@ -112,6 +112,7 @@ class StructureCompressor:
                 lambda one: [selected_shape(chosen.by(one), base)],
                 lambda shapes: evaluator.measure_whole(measured.conditions, shapes),
             )
+            table.keep(evaluator.directory)
             selection = chosen.by(table)
             shape = selected_shape(selection, base)
             meter.advance(f"{shape.label(base)}: {table.speedup(shape):.2f}× predicted")

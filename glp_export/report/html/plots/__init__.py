@@ -7,6 +7,7 @@ from glp_export.report.html.plots.distributions import distributions
 from glp_export.report.html.plots.frontier import accuracy_against_latency
 from glp_export.report.html.plots.heat_map import heat_map
 from glp_export.report.html.plots.parity import parity
+from glp_export.report.html.plots.structure import predictions, structure
 
 __all__ = [
     "accuracy_against_latency",
@@ -14,4 +15,6 @@ __all__ = [
     "distributions",
     "heat_map",
     "parity",
+    "predictions",
+    "structure",
 ]

@@ -1,22 +1,21 @@
-"""The metric of the pruned models less that of their rivals, in pairs."""
+"""The metric of the pruned models less that of the others, in pairs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from glp_export.core import numbers
-from glp_export.report.html.picture import Canvas, Mark, Plot, drawn
-from glp_export.report.html.plots.forest import Branch, draw_forest
-from glp_export.report.html.plots.rows import heights
-from glp_export.report.html.tables import Table, columns
+from glp_export.core.text import capital
+from glp_export.report.html.picture import Mark, Plot, Words
+from glp_export.report.html.plots.forest import Branch, forest, listed
 from glp_export.report.html.theme import CONTENDER_COLOURS, CONTENDER_MARKS
-from glp_export.report.html.words import capital
+from glp_export.report.measurements import layers_cell, model_label
+from glp_export.report.model_tables import changed_words
+from glp_export.report.tables import Table, columns
 from glp_export.report.warnings import metric_name
 
 if TYPE_CHECKING:
     from glp_export.bench.benchmark_file import BenchmarkFile, DifferenceRow
-
-_NAME = "differences"
 
 
 def differences(benchmark: BenchmarkFile) -> Plot | None:
@@ -25,15 +24,9 @@ def differences(benchmark: BenchmarkFile) -> Plot | None:
     if not rows:
         return None
     metric = metric_name(benchmark.metric)
-    title = f"What pruning did to {metric}"
-    description = (
-        f"{metric} of the pruned model less that of another one, with 95 % intervals. "
-        + "; ".join(f"{_name(row)}: {_words(row)}" for row in rows)
-        + "."
-    )
     branches = [
         Branch(
-            name=_name(row),
+            name=_name(benchmark, row),
             colour=CONTENDER_COLOURS[row.less],
             value=row.value,
             low=row.low,
@@ -43,61 +36,53 @@ def differences(benchmark: BenchmarkFile) -> Plot | None:
         )
         for row in rows
     ]
-
-    def draw(canvas: Canvas) -> None:
-        draw_forest(canvas, branches, 0.0, f"pruned less the other ({metric})")
-
-    return drawn(
-        draw,
-        heights(len(rows)),
-        name=_NAME,
-        title=title,
-        description=description,
+    words = Words(
+        name="differences",
+        title=f"What pruning did to {metric}",
+        description=f"{metric} of the pruned model less that of another one, with 95 % intervals. "
+        + f"{listed(branches)}.",
         caption="Right of the line the pruned model is better. The same test examples are compared "
         "in pairs, so an interval says more than those of the two scores. One that crosses the "
         "line leaves open which is better.",
-        table=_table(rows, metric),
+        table=_table(benchmark, metric),
         legend=tuple(
             Mark(CONTENDER_MARKS[name][1], CONTENDER_COLOURS[name], f"less the {name} model")
             for name in ("unpruned", "distilled")
             if any(row.less == name for row in rows)
         ),
     )
+    return forest(words, branches, 0.0, f"pruned less the other ({metric})")
 
 
-def _name(row: DifferenceRow) -> str:
+def _name(benchmark: BenchmarkFile, row: DifferenceRow) -> str:
     precision = "" if row.precision == "fp32" else f" {row.precision}"
-    return f"{row.layers} layers{precision}, less {row.less}"
-
-
-def _words(row: DifferenceRow) -> str:
-    return numbers.signed_with_span(row.value, row.low, row.high)
+    return f"{model_label(benchmark, row)}{precision}, less {row.less}"
 
 
 def _says(row: DifferenceRow) -> str:
     if row.low > 0:
         return "better"
-    return "worse" if row.high < 0 else "not told apart"
+    return "worse" if row.high < 0 else "no significant difference"
 
 
-def _table(rows: tuple[DifferenceRow, ...], metric: str) -> Table:
+def _table(benchmark: BenchmarkFile, metric: str) -> Table:
     return Table(
         caption=f"{capital(metric)} of the pruned model less that of the other in fp32, with its "
         "paired 95 % interval.",
         columns=columns(
             *("layers", "precision", "less", "difference", "from", "to", "the pruned model is"),
+            "changed predictions",
             words=("precision", "less", "the pruned model is"),
         ),
         rows=tuple(
             (
-                str(row.layers),
+                layers_cell(benchmark, row),
                 row.precision,
                 row.less,
-                numbers.signed(row.value),
-                numbers.signed(row.low),
-                numbers.signed(row.high),
+                *map(numbers.signed, (row.value, row.low, row.high)),
                 _says(row),
+                changed_words(row),
             )
-            for row in rows
+            for row in benchmark.differences
         ),
     )

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.core import numbers
-from glp_export.report.html.picture import Canvas, Mark, Plot, drawn, x_label
+from glp_export.report.html.picture import Canvas, Mark, Plot, Words, drawn, x_label
 from glp_export.report.html.plots.rows import half_row, heights, row_axes
 from glp_export.report.html.speeds import measurement_words
-from glp_export.report.html.tables import Table, columns
 from glp_export.report.html.theme import CONTENDER_COLOURS, placeholder
 from glp_export.report.measurements import (
     Measurement,
@@ -23,6 +22,7 @@ from glp_export.report.measurements import (
     shape_words,
     shapes,
 )
+from glp_export.report.tables import Table, columns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     Runs = NDArray[np.float64]
 
-_NAME = "distributions"
 _MANY = 14
 """Series beyond which only the fastest file of each model is drawn."""
 
@@ -44,24 +43,12 @@ def distributions(benchmark: BenchmarkFile, samples: SamplesFile | None) -> Plot
     if not chosen:
         return None
     runs = _runs(samples)
-    title = f"How latency spreads at {shape_title(shape)}"
-    description = (
-        f"Latency of a batch in milliseconds at {shape_words(benchmark, shape)}. "
-        + "; ".join(
-            _said(benchmark, measurement.rows[shape], measurement) for measurement in chosen
-        )
-        + "."
-    )
-
-    def draw(canvas: Canvas) -> None:
-        _draw(canvas, benchmark, chosen, shape, runs)
-
-    return drawn(
-        draw,
-        heights(len(chosen)),
-        name=_NAME,
-        title=title,
-        description=description,
+    words = Words(
+        name="distributions",
+        title=f"How latency spreads at {shape_title(shape)}",
+        description=f"Latency of a batch in milliseconds at {shape_words(benchmark, shape)}. "
+        + "; ".join(_said(benchmark, one.rows[shape], one) for one in chosen)
+        + ".",
         caption=_caption(benchmark, chosen, shape, bool(runs)),
         table=_table(benchmark),
         legend=(
@@ -70,6 +57,11 @@ def distributions(benchmark: BenchmarkFile, samples: SamplesFile | None) -> Plot
             Mark("◇", "ink", "p99"),
         ),
     )
+
+    def draw(canvas: Canvas) -> None:
+        _draw(canvas, benchmark, chosen, shape, runs)
+
+    return drawn(draw, heights(len(chosen)), words)
 
 
 def _chosen(benchmark: BenchmarkFile, shape: str) -> list[Measurement]:
@@ -88,14 +80,9 @@ def _chosen(benchmark: BenchmarkFile, shape: str) -> list[Measurement]:
         if row.runtime != "onnxruntime" and row.contender != "unpruned":
             continue
         known = fastest.get(name)
-        if known is None or row_of(measurement, shape).p50_ms < row_of(known, shape).p50_ms:
+        if known is None or measurement.rows[shape].p50_ms < known.rows[shape].p50_ms:
             fastest[name] = measurement
     return [measurement for measurement in all_of_them if measurement in fastest.values()]
-
-
-def row_of(measurement: Measurement, shape: str) -> Row:
-    """The row of a series at a shape that it has."""
-    return measurement.rows[shape]
 
 
 def _runs(samples: SamplesFile | None) -> dict[tuple[object, ...], Runs]:
@@ -108,7 +95,7 @@ def _runs(samples: SamplesFile | None) -> dict[tuple[object, ...], Runs]:
 
 
 def _key(row: object) -> tuple[object, ...]:
-    names = ("contender", "runtime", "provider", "precision", "variant", "layers", "shape")
+    names = ("contender", "runtime", "provider", "precision", "variant", "plan_id", "shape")
     return tuple(getattr(row, name) for name in names)
 
 
@@ -119,7 +106,7 @@ def _draw(
     shape: str,
     runs: dict[tuple[object, ...], Runs],
 ) -> None:
-    rows = [row_of(measurement, shape) for measurement in chosen]
+    rows = [measurement.rows[shape] for measurement in chosen]
     names = [
         (_name(benchmark, measurement), CONTENDER_COLOURS[measurement.any.contender])
         for measurement in chosen
@@ -167,11 +154,16 @@ def _scale(axes: Axes, low: float, high: float, count: int) -> None:
 
 def _violin(axes: Axes, number: int, row: Row, runs: Runs | None, tall: float) -> None:
     """The density of the runs up to p99, or a line where only percentiles are known."""
+    from scipy.stats import gaussian_kde
+
     colour = placeholder(CONTENDER_COLOURS[row.contender])
-    if runs is None or len(np.unique(runs)) < 3:
+    if runs is None or len(np.unique(runs[runs <= row.p99_ms])) < 3:
         axes.hlines(number, row.p50_ms, row.p99_ms, color=colour, linewidth=3, zorder=2)
         return
-    places, density = _density(np.log(runs[runs <= row.p99_ms]))
+    logs = np.log(runs[runs <= row.p99_ms])
+    room = 0.1 * float(np.ptp(logs))
+    places = np.linspace(logs.min() - room, logs.max() + room, 64)
+    density = gaussian_kde(logs, bw_method="silverman")(places)
     height = tall * density / density.max()
     axes.fill_between(
         np.exp(places),
@@ -183,15 +175,6 @@ def _violin(axes: Axes, number: int, row: Row, runs: Runs | None, tall: float) -
         zorder=1,
     )
     axes.hlines(number, row.p50_ms, row.p99_ms, color=colour, linewidth=1, zorder=2)
-
-
-def _density(values: Runs) -> tuple[Runs, Runs]:
-    """A Gaussian kernel estimate on 64 places (Silverman's rule of thumb for the width)."""
-    spread = min(float(values.std()), float(np.subtract(*np.percentile(values, (75, 25)))) / 1.34)
-    width = 0.9 * (spread or float(values.std()) or 1e-3) * len(values) ** -0.2
-    places = np.linspace(values.min() - 2 * width, values.max() + 2 * width, 64)
-    density = np.exp(-0.5 * ((places[:, None] - values) / width) ** 2).sum(axis=1)
-    return places, density
 
 
 def _marks(axes: Axes, number: int, row: Row, tall: float) -> None:
@@ -231,7 +214,7 @@ def _caption(
     )
     left_out = len(all_measurements(benchmark, benchmark.baseline.provider)) - len(chosen)
     some = " Of each model the fastest file in ONNX Runtime; the table has all." if left_out else ""
-    fewest = min(row_of(measurement, shape).samples for measurement in chosen)
+    fewest = min(measurement.rows[shape].samples for measurement in chosen)
     tail = (
         f" With {fewest} runs p99 is little more than the slowest that were seen."
         if fewest < 200
@@ -244,7 +227,7 @@ def _table(benchmark: BenchmarkFile) -> Table:
     rows = []
     for measurement in all_measurements(benchmark, benchmark.baseline.provider):
         for shape in (name for name in shapes(benchmark) if name in measurement.rows):
-            row = row_of(measurement, shape)
+            row = measurement.rows[shape]
             rows.append(
                 (
                     _name(benchmark, measurement),

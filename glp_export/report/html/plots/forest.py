@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from glp_export.report.html.picture import Canvas, x_label
-from glp_export.report.html.plots.rows import row_axes
+from glp_export.core import numbers
+from glp_export.report.html.picture import Canvas, Plot, Words, drawn, x_label
+from glp_export.report.html.plots.rows import heights, row_axes
 from glp_export.report.html.theme import placeholder
+from glp_export.report.tables import Table, columns
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,52 @@ class Branch:
     marker: str = "o"
     hollow: bool = False
 
+    def cells(self, digits: int) -> tuple[str, str, str]:
+        """The value and the ends of its interval."""
+        if self.value is None:
+            return (numbers.MISSING,) * 3
+        value, low, high = (
+            f"{each:z.{digits}f}".replace("-", "−") for each in (self.value, self.low, self.high)
+        )
+        return value, low, high
 
-def draw_forest(canvas: Canvas, branches: Sequence[Branch], line: float, unit: str) -> None:
+
+def listed(branches: Sequence[Branch], unit: str = "") -> str:
+    """All of them in words, with their intervals."""
+    found = []
+    for branch in branches:
+        value, low, high = branch.cells(3)
+        words = "not measured" if branch.value is None else f"{value}{unit} ({low} to {high})"
+        found.append(f"{branch.name}: {words}")
+    return "; ".join(found)
+
+
+def branch_table(caption: str, what: str, branches: Sequence[Branch], digits: int) -> Table:
+    """All of them as a table."""
+    return Table(
+        caption=caption,
+        columns=columns("artifact", what, "from", "to"),
+        rows=tuple((branch.name, *branch.cells(digits)) for branch in branches),
+    )
+
+
+def forest(words: Words, branches: Sequence[Branch], line: float, unit: str) -> Plot:
+    """The plot of these rows.
+
+    Args:
+        words: around it.
+        branches: one a row.
+        line: the value that says "no difference".
+        unit: of the values.
+    """
+
+    def draw(canvas: Canvas) -> None:
+        _draw(canvas, branches, line, unit)
+
+    return drawn(draw, heights(len(branches)), words)
+
+
+def _draw(canvas: Canvas, branches: Sequence[Branch], line: float, unit: str) -> None:
     """Draw them, and an upright line at the value that says "no difference"."""
     axes = row_axes(canvas, [(branch.name, "ink") for branch in branches])
     axes.axvline(line, color=placeholder("muted"), linewidth=1.2, linestyle="-", zorder=1)

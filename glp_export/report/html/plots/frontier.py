@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glp_export.core import numbers
-from glp_export.report.frontier import verdict
-from glp_export.report.html.picture import Canvas, Mark, Plot, drawn, x_label, y_label
-from glp_export.report.html.tables import Table, columns
+from glp_export.core.text import capital
+from glp_export.report.frontier import models_table
+from glp_export.report.html.picture import Canvas, Mark, Plot, Words, drawn, x_label, y_label
 from glp_export.report.html.theme import CONTENDER_COLOURS, CONTENDER_MARKS, placeholder
-from glp_export.report.html.words import capital
-from glp_export.report.measurements import CONTENDERS, shape_title
+from glp_export.report.measurements import CONTENDERS, layers_of_point, shape_title
 from glp_export.report.warnings import metric_name
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
     from glp_export.bench.frontier import Frontier, FrontierPoint
 
-_NAME = "accuracy-against-latency"
 _SIGNED = ("matthews_correlation", "pearson", "spearman")
 
 
@@ -27,25 +25,22 @@ def accuracy_against_latency(frontier: Frontier | None) -> Plot | None:
     if frontier is None:
         return None
     metric = metric_name(frontier.metric)
-    title = f"{capital(metric)} against latency"
-    description = (
-        f"{len(frontier.points)} models by the median latency of a batch in milliseconds and "
-        f"{metric}, with 95 % intervals of both. " + "; ".join(map(_said, frontier.points)) + "."
+    words = Words(
+        name="accuracy-against-latency",
+        title=f"{capital(metric)} against latency",
+        description=f"{len(frontier.points)} models by the median latency of a batch in "
+        f"milliseconds and {metric}, with 95 % intervals of both. "
+        + "; ".join(map(_said, frontier.points))
+        + ".",
+        caption=_caption(frontier),
+        table=models_table(frontier),
+        legend=_legend(frontier),
     )
 
     def draw(canvas: Canvas) -> None:
         _draw(canvas, frontier, metric)
 
-    return drawn(
-        draw,
-        (430, 360),
-        name=_NAME,
-        title=title,
-        description=description,
-        caption=_caption(frontier),
-        table=_table(frontier, metric),
-        legend=_legend(frontier),
-    )
+    return drawn(draw, (430, 360), words)
 
 
 def _draw(canvas: Canvas, frontier: Frontier, metric: str) -> None:
@@ -60,8 +55,10 @@ def _draw(canvas: Canvas, frontier: Frontier, metric: str) -> None:
         linestyle=(0, (4, 4)),
         zorder=1,
     )
+    alone = sum(point.contender == "pruned" for point in frontier.points) == 1
     for point in frontier.points:
-        _point(axes, point)
+        short = alone and not layers_of_point(point).isdigit()
+        _point(axes, point, point.contender if short else point.name)
     low = min(point.low for point in frontier.points)
     high = max(point.high for point in frontier.points)
     room = 0.08 * max(high - low, 0.01)
@@ -74,7 +71,7 @@ def _draw(canvas: Canvas, frontier: Frontier, metric: str) -> None:
     y_label(axes, f"{metric} ({'−1' if frontier.metric in _SIGNED else '0'} to 1)")
 
 
-def _point(axes: Axes, point: FrontierPoint) -> None:
+def _point(axes: Axes, point: FrontierPoint, name: str) -> None:
     colour = placeholder(CONTENDER_COLOURS[point.contender])
     left, right = _ends(point)
     axes.hlines(point.value, left, right, color=colour, linewidth=1.3, zorder=2)
@@ -93,7 +90,7 @@ def _point(axes: Axes, point: FrontierPoint) -> None:
     left_of = point.precision != "fp32"
     below = point.contender == "distilled"
     axes.annotate(
-        point.name,
+        name,
         (point.p50_ms, point.value),
         xytext=(-7 if left_of else 7, -16 if below else 7),
         textcoords="offset points",
@@ -114,9 +111,11 @@ def _ends(point: FrontierPoint) -> tuple[float, float]:
 
 
 def _caption(frontier: Frontier) -> str:
+    by_layers = all(layers_of_point(point).isdigit() for point in frontier.points)
+    names = "Numbers are layers. " if by_layers else ""
     line = "The dashed line joins what no other model beats. " if len(frontier.best) > 1 else ""
     return (
-        "Further left is faster, further up is better. Numbers are layers. Bars are 95 % "
+        f"Further left is faster, further up is better. {names}Bars are 95 % "
         "intervals: upright of the score, level of the latency relative to the unpruned model in "
         f"fp32, which was timed beside it and so has none. {line}ONNX Runtime, "
         f"{frontier.samples} test examples; the upright scale does not start at 0."
@@ -136,45 +135,10 @@ def _legend(frontier: Frontier) -> tuple[Mark, ...]:
     return tuple(marks)
 
 
-def _table(frontier: Frontier, metric: str) -> Table:
-    rows = tuple(
-        (
-            point.contender,
-            str(point.layers),
-            point.precision,
-            numbers.metric(point.value),
-            numbers.span(point.low, point.high),
-            numbers.milliseconds(point.p50_ms),
-            *_speedup(point),
-            numbers.megabytes(point.bytes),
-            verdict(point),
-        )
-        for point in frontier.points
-    )
-    return Table(
-        caption=f"{capital(metric)} and median latency at {shape_title(frontier.shape)}; speedup "
-        "over the unpruned fp32 model in ONNX Runtime; ranges are 95 % intervals.",
-        columns=columns(
-            *("model", "layers", "precision", metric, "interval", "p50 (ms)", "speedup (×)"),
-            *("interval of it", "size (MB)", "beside the others"),
-            words=("precision", "beside the others"),
-        ),
-        rows=rows,
-        strong=frozenset(n for n, point in enumerate(frontier.points) if point.on_frontier),
-    )
-
-
-def _speedup(point: FrontierPoint) -> tuple[str, str]:
-    found = point.speedup
-    if found is None:
-        return numbers.MISSING, numbers.MISSING
-    if found.low == found.high == 1:
-        return "1", numbers.MISSING
-    return numbers.ratio(found.value), numbers.ratio_span(found.low, found.high)
-
-
 def _said(point: FrontierPoint) -> str:
+    left = layers_of_point(point)
+    left = f"{left} layers" if left.isdigit() else left
     return (
-        f"{point.contender}, {point.name} layers: {numbers.milliseconds(point.p50_ms)} ms, "
+        f"{point.contender}, {left}: {numbers.milliseconds(point.p50_ms)} ms, "
         f"{numbers.metric(point.value)}"
     )

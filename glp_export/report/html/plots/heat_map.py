@@ -1,4 +1,4 @@
-"""The candidates of every step as a heat map: what went, and how near the others came."""
+"""The candidates of every step as a heat map: what was removed, and how near the others came."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from glp_export.report.html.picture import (
     Canvas,
     Mark,
     Plot,
+    Words,
     drawn,
     x_label,
     y_label,
 )
-from glp_export.report.html.pruning import (
+from glp_export.report.html.theme import placeholder
+from glp_export.report.pruning import (
     Compared,
     candidates_table,
     chosen_by_loss,
     compared,
 )
-from glp_export.report.html.theme import placeholder
 from glp_export.report.warnings import metric_name
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     from glp_export.compress.plan import Plan
 
-_NAME = "candidates"
 _BY_LOSS = (
     (0.0, "the best"),
     (0.05, "to 5 %"),
@@ -55,25 +55,20 @@ def heat_map(plan: Plan) -> Plot | None:
     table = candidates_table(plan)
     if table is None or not any(step.tried for step in steps):
         return None
-    title = "How near the other candidates came"
-    metric = metric_name(plan.metric)
-    description = f"{len(steps)} steps, {plan.num_layers} layers. " + " ".join(map(_said, steps))
+    words = Words(
+        name="candidates",
+        title="How near the other candidates came",
+        description=f"{len(steps)} steps, {plan.num_layers} layers. " + " ".join(map(_said, steps)),
+        caption=_caption(plan, metric_name(plan.metric)),
+        table=table,
+        legend=_legend(plan),
+    )
 
     def draw(canvas: Canvas) -> None:
         _draw(canvas, plan, steps)
 
     tall = _TOP + _BOTTOM
-    heights = tall + _ROW * len(steps), tall + _ROW * plan.num_layers
-    return drawn(
-        draw,
-        heights,
-        name=_NAME,
-        title=title,
-        description=description,
-        caption=_caption(plan, metric),
-        table=table,
-        legend=_legend(plan),
-    )
+    return drawn(draw, (tall + _ROW * len(steps), tall + _ROW * plan.num_layers), words)
 
 
 def _draw(canvas: Canvas, plan: Plan, steps: Sequence[Compared]) -> None:
@@ -134,7 +129,7 @@ def _cell(
         )
     elif went:
         text, ink = "×", "ink" if shade is None else f"heat-ink-{shade}"
-    elif layer in step.gone:
+    elif layer in step.earlier:
         text, ink = "·", "muted"
     else:
         return
@@ -155,28 +150,28 @@ def _legend(plan: Plan) -> tuple[Mark, ...]:
     texts = [*(text for _, text in edges), "more"]
     return (
         *(Mark("■", f"heat-{number}", text) for number, text in enumerate(texts)),
-        Mark("□", "ink", "went"),
-        Mark("·", "muted", "gone before"),
+        Mark("□", "ink", "removed in this step"),
+        Mark("·", "muted", "removed before"),
     )
 
 
 def _caption(plan: Plan, metric: str) -> str:
     behind = (
-        "by what share the loss on select is above that of the step's best candidate"
+        "by what share the loss on dev is above that of the step's best candidate"
         if chosen_by_loss(plan)
-        else f"by how much {metric} on select is below that of the step's best candidate"
+        else f"by how much {metric} on dev is below that of the step's best candidate"
     )
     return (
-        f"One row a step, one cell a layer that could have gone in it (a phone shows them "
+        f"One row a step, one cell a layer that could have been removed in it (a phone shows them "
         f"turned). The number is {metric} without that layer, the shade {behind}: dark or bright "
-        "cells were as good. The framed one went."
+        "cells were as good. The framed one was removed."
     )
 
 
 def _said(step: Compared) -> str:
     went = " and ".join(map(str, step.removed))
     if not step.tried:
-        return f"Step {step.number}: layer {went} went, no single layers were compared."
+        return f"Step {step.number}: layer {went} removed, no single layers were compared."
     near = sorted(step.tried, key=lambda layer: step.tried[layer].behind)
     ranking = ", ".join(map(str, near[:3]))
-    return f"Step {step.number}: layer {went} went; the best candidates were {ranking}."
+    return f"Step {step.number}: layer {went} removed; the best candidates were {ranking}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from glp_export.compress.plan import Candidate, Step
-from glp_export.report.html.pruning import candidates_table, compared, stack, steps_table
+from glp_export.report.pruning import candidates_table, compared, stack, steps_table
 from tests.report.helpers import make_plan
 
 
@@ -18,7 +18,7 @@ def test_by_score_a_candidate_is_behind_by_the_difference() -> None:
     first, second, _ = compared(make_plan())
     assert first.tried[5].behind == 0
     assert first.tried[0].behind == pytest.approx(0.16)
-    assert second.gone == {5}
+    assert second.earlier == {5}
     assert set(second.tried) == {0, 1, 2, 3, 4}
 
 
@@ -31,7 +31,7 @@ def test_by_loss_it_is_behind_by_a_share_and_like_is_compared_with_like() -> Non
         score=0.9,
         sample_size=600,
         candidates=(
-            tried((1,), 0.01, 512),  # a longer lesson that the others did not get
+            tried((1,), 0.01, 512),  # a longer training that the others did not get
             tried((0, 2, 4), 0.02, 512),  # a whole order
             tried((1,), 0.2, 128),
             tried((2,), 0.3, 128),

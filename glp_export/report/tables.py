@@ -1,0 +1,117 @@
+"""Tables as rows of text, and their three writers: Markdown, a terminal, and the HTML templates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from glp_export.core.tables import titled_table
+from glp_export.core.text import markdown, plain
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+_LONG = 2000
+
+
+class Quoted(str):
+    """A cell from data or from a user: Markdown shows its markup and does not obey it."""
+
+    __slots__ = ()
+
+
+class Code(str):
+    """A cell that Markdown sets as code, such as the name of a file."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Column:
+    """The head of a column; numbers stand flush right."""
+
+    title: str
+    numeric: bool = True
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; the first cell of a row is its header.
+
+    Attributes:
+        caption: what it shows, with the units.
+        columns: from left to right.
+        rows: one cell a column, written out.
+        strong: numbers of the rows that matter most.
+    """
+
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]
+    strong: frozenset[int] = frozenset()
+
+    def beside(self, title: str, cells: Iterable[str]) -> Table:
+        """The same table with one column of words more."""
+        rows = tuple((*row, cell) for row, cell in zip(self.rows, cells, strict=True))
+        return replace(self, columns=(*self.columns, Column(title, numeric=False)), rows=rows)
+
+    def without(self, *titles: str) -> Table:
+        """The same table without some columns."""
+        kept = [n for n, column in enumerate(self.columns) if column.title not in titles]
+        return replace(
+            self,
+            columns=tuple(self.columns[n] for n in kept),
+            rows=tuple(tuple(row[n] for n in kept) for row in self.rows),
+        )
+
+
+def columns(*titles: str, words: tuple[str, ...] = ()) -> tuple[Column, ...]:
+    """Columns of numbers, but for the first and those that are named as words."""
+    return tuple(
+        Column(title, numeric=number > 0 and title not in words)
+        for number, title in enumerate(titles)
+    )
+
+
+def markdown_table(table: Table | None) -> str:
+    """The table in GitHub's Markdown, without its caption; empty for none."""
+    if table is None:
+        return ""
+    heads = [column.title.replace("|", "\\|") for column in table.columns]
+    rules = ["---:" if column.numeric else "---" for column in table.columns]
+    lines = [f"| {' | '.join(heads)} |", f"|{'|'.join(rules)}|"]
+    for number, row in enumerate(table.rows):
+        first, *others = map(_cell, row)
+        head = f"**{first}**" if number in table.strong else first
+        lines.append(f"| {' | '.join((head, *others))} |")
+    return "\n".join(lines)
+
+
+def code(text: str) -> str:
+    """Text as inline code of Markdown, whatever is in it; empty for none."""
+    return f"`{plain(text, _LONG).replace('`', chr(39))}`" if text else ""
+
+
+def terminal_table(table: Table, title: str, *, fold: tuple[str, ...] = ()) -> RichTable:
+    """The table on a terminal: heads in two lines, no cell cut but in columns that may fold."""
+    drawn = titled_table(title)
+    for column in table.columns:
+        drawn.add_column(
+            "\n".join(wrap(column.title, 8)) if column.numeric else column.title,
+            justify="right" if column.numeric else "left",
+            no_wrap=column.title not in fold,
+            overflow="fold",
+        )
+    for number, row in enumerate(table.rows):
+        drawn.add_row(*map(Text, row), style="bold" if number in table.strong else "")
+    return drawn
+
+
+def _cell(text: str) -> str:
+    if isinstance(text, Code):
+        return code(text)
+    return markdown(text, _LONG) if isinstance(text, Quoted) else text
