@@ -3,6 +3,7 @@
 from glp_export.encoder.checkpoint import (
     ModelSource,
     checksum,
+    load_checkpoint,
     load_model,
     load_tokenizer,
     match_inputs,
@@ -35,6 +36,7 @@ __all__ = [
     "find_layer_stack",
     "finetune",
     "infer_kind",
+    "load_checkpoint",
     "load_model",
     "load_tokenizer",
     "mark_kind",
