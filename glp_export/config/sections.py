@@ -149,6 +149,11 @@ class TrainingOptions(Options):
 
     panel: ClassVar[str] = "Training"
 
+    teacher: Literal["auto", "as-is", "finetune"] = option(
+        "auto",
+        "The unpruned model that others imitate and are compared with: as-is (the given one, "
+        "unchanged), finetune (trained first), or auto: as it is where its head fits the labels.",
+    )
     recover: str = option("distill", "distill (from the unpruned model) or finetune (the paper).")
     distilled: str = option(
         "student",

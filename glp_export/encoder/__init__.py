@@ -1,6 +1,7 @@
 """The PyTorch side: checkpoints, the layer stack, fine-tuning, distilling, predicting."""
 
 from glp_export.encoder.checkpoint import (
+    Loaded,
     ModelSource,
     checksum,
     load_checkpoint,
@@ -14,6 +15,7 @@ from glp_export.encoder.families import FAMILIES, Family
 from glp_export.encoder.layer_stack import LayerStack, find_layer_stack, remove_layers
 from glp_export.encoder.loader_files import write_loader_files
 from glp_export.encoder.model_files import find_file, infer_kind, mark_kind
+from glp_export.encoder.own_task import own_task
 from glp_export.encoder.random_init import random_init_reference, random_rows, task_of_model
 from glp_export.encoder.recovery import RECOVERIES, Recovery, TrainingInputs
 from glp_export.encoder.scoring import predict, predict_with_features
@@ -26,6 +28,7 @@ __all__ = [
     "DistillSettings",
     "Family",
     "LayerStack",
+    "Loaded",
     "ModelSource",
     "Recovery",
     "TrainSettings",
@@ -41,6 +44,7 @@ __all__ = [
     "load_tokenizer",
     "mark_kind",
     "match_inputs",
+    "own_task",
     "predict",
     "predict_with_features",
     "random_init_reference",

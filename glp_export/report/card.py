@@ -133,7 +133,7 @@ def _training(facts: CardFacts) -> dict[str, str]:
     """Who was taught on what; a model that is given as a teacher learns nothing itself."""
     kind = KINDS[facts.kind]
     lessons = "texts" if kind.blank else "labelled examples"
-    if kind.loss is None:
+    if facts.as_is and facts.recover == "distill":
         return {
             "recovered": "distilled from the unpruned model as it was given",
             "taught": "the unpruned model was taken as it was given; every other contender",
@@ -143,7 +143,9 @@ def _training(facts: CardFacts) -> dict[str, str]:
         }
     return {
         "recovered": _RECOVERED.get(facts.recover, facts.recover),
-        "taught": "every contender",
+        "taught": "the unpruned model was taken as it was given; every other contender"
+        if facts.as_is
+        else "every contender",
         "lessons": lessons,
         "recovery_note": _RECOVERY_NOTES.get(facts.recover, ""),
     }

@@ -73,6 +73,7 @@ class CardFacts:
         data: hub id or path of the data.
         data_notes: what makes scores on it doubtful.
         recover: `distill` or `finetune`, of the pruned model.
+        as_is: whether the unpruned model is the one that was given, unchanged.
         epochs: of the final training of every contender.
         learning_rate: highest, of that training.
         train_examples: that every contender was trained on.
@@ -100,6 +101,7 @@ class CardFacts:
     epochs: float
     learning_rate: float
     train_examples: int
+    as_is: bool = False
     origins: Mapping[str, str] = field(default_factory=dict)
     differences: tuple[MetricDifference, ...] = ()
     precisions: tuple[PrecisionEntry, ...] = ()

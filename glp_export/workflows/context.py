@@ -25,14 +25,16 @@ from glp_export.core.shape import ModelShape
 from glp_export.encoder import (
     DistillSettings,
     LayerStack,
+    Loaded,
     ModelSource,
     TrainSettings,
     checksum,
     find_layer_stack,
     infer_kind,
-    load_model,
+    load_checkpoint,
     load_tokenizer,
     match_inputs,
+    own_task,
 )
 from glp_export.encoder.sublayers import shape_of
 from glp_export.precision.selection import Wanted, wanted_precisions
@@ -49,6 +51,7 @@ from glp_export.tasks import (
 )
 from glp_export.workflows.checks import require_choices, require_labels
 from glp_export.workflows.depths import judged_cuts, most_cuts, wanted_depths
+from glp_export.workflows.teacher import taken_as_is
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -116,6 +119,8 @@ class RunContext:
         base_shape: the heads, neurons and vocabulary of the model to prune.
         exporter: the one that is used.
         deepest: the most layers that may stay, where a target of speed says so.
+        as_is: whether the given model is the teacher and the unpruned baseline unchanged; else it
+            is fine-tuned first.
     """
 
     config: RunConfig
@@ -138,6 +143,7 @@ class RunContext:
     base_shape: ModelShape
     exporter: ExporterChoice
     deepest: int | None = None
+    as_is: bool = False
 
     @property
     def max_length(self) -> int:
@@ -146,7 +152,10 @@ class RunContext:
 
     def pretrained(self) -> PreTrainedModel:
         """Load the unpruned encoder; a new head is the same every time."""
-        return load_seeded(self.source, self.data, self.config.training.seed)
+        training = self.config.training
+        return load_seeded(
+            self.source, self.data, training.seed, doubtful=training.teacher != "finetune"
+        ).model
 
 
 def make_context(config: RunConfig) -> RunContext:
@@ -163,13 +172,19 @@ def make_context(config: RunConfig) -> RunContext:
     require_choices(config)
     device, precisions = on_device(config.machine, config.precision)
     training = config.training
-    data = load_task_data(data_spec(config.data, config.model, training.seed))
-    require_enough(data, training.batch_size)
     source = model_source(config.model, str(config.model.model))
+    own = None if training.teacher == "finetune" else own_task(source, config.data.kind)
+    data = load_task_data(
+        data_spec(config.data, config.model, training.seed), own.labels if own else ()
+    )
+    require_enough(data, training.batch_size)
     data = replace(data, task=infer_kind(data.task, source))
     require_labels(training.recover, data.task)
     tokenizer = load_tokenizer(source)
-    model = load_seeded(source, data, training.seed)
+    model, own_head = load_seeded(
+        source, data, training.seed, doubtful=training.teacher != "finetune"
+    )
+    as_is = taken_as_is(training.teacher, KINDS[data.task.kind], data.task, own_head, source.name)
     match_inputs(tokenizer, model)
     stack = find_layer_stack(model)
     exporter = resolve_exporter(
@@ -205,6 +220,7 @@ def make_context(config: RunConfig) -> RunContext:
         model_checksum=checksum(source),
         base_shape=shape_of(model),
         exporter=exporter,
+        as_is=as_is,
     )
 
 
@@ -254,12 +270,12 @@ def execution_context(
     )
 
 
-def load_seeded(source: ModelSource, data: TaskData, seed: int) -> PreTrainedModel:
-    """Load a model whose new head depends on the seed alone."""
+def load_seeded(source: ModelSource, data: TaskData, seed: int, *, doubtful: bool = True) -> Loaded:
+    """Load a model whose new head depends on the seed alone; see `load_checkpoint`."""
     from transformers import set_seed
 
     set_seed(seed)
-    return load_model(source, data.task)
+    return load_checkpoint(source, data.task, doubtful=doubtful)
 
 
 def model_source(options: ModelOptions, name: str) -> ModelSource:

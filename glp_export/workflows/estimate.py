@@ -74,13 +74,14 @@ def estimate_run(context: RunContext) -> Estimate:
         else SearchCost()
     )
     rivals = {"none": (), "student": depths}.get(context.config.training.distilled, depths[-1:])
-    teacher = () if context.execution.kind.loss is None else (context.stack.num_layers,)
+    teacher = () if context.as_is else (context.stack.num_layers,)
     final = (*teacher, *depths, *rivals)
     whole = round(len(context.fit) * context.candidate.epochs)
-    search_samples = search_cost.examples + search_cost.trainings * whole
+    given = search_cost.teachers * context.as_is
+    search_samples = search_cost.examples + (search_cost.trainings - given) * whole
     final_samples = round(len(context.train) * context.final.epochs)
     per_sample_layer = _probe(context) / context.stack.num_layers
-    searched_layers = search_cost.teachers * whole * context.stack.num_layers + sum(
+    searched_layers = len(teacher) * search_cost.teachers * whole * context.stack.num_layers + sum(
         group.trials * (context.stack.num_layers - group.removed) * (group.examples or whole)
         for group in search_cost.groups
     )

@@ -54,7 +54,7 @@ class Teacher:
     """The unpruned model that candidates inherit from and imitate.
 
     Attributes:
-        model: fine-tuned on `fit` alone, so that `select` is new to it.
+        model: as it was given; else fine-tuned on `fit` alone, so that `select` is new to it.
         predictions: its logits on `select`, float32.
         cost: of its training.
     """
@@ -65,7 +65,10 @@ class Teacher:
 
 
 def train_teacher(context: RunContext, cache: Cache, progress: Progress) -> Teacher:
-    """Fine-tune the teacher, or take it from the cache: another search may have paid for it."""
+    """The model as it was given; else it is fine-tuned, or another search has paid for that."""
+    if context.as_is:
+        model = context.pretrained().eval()
+        return Teacher(model, _predict(context, model, context.select), Cost())
     title = "fine-tune the search's teacher"
     made = False
 
@@ -88,12 +91,13 @@ def train_teacher(context: RunContext, cache: Cache, progress: Progress) -> Teac
     directory = cache.get_or_make("teacher", _training_facts(context), make)
     if not made:
         progress.skip(title, "in the cache")
-    model = load_seeded(ModelSource(str(directory)), context.data, context.config.training.seed)
+    model = load_seeded(
+        ModelSource(str(directory)), context.data, context.config.training.seed
+    ).model
     examples = round(len(context.fit) * context.candidate.epochs)
-    trained = context.execution.kind.loss is not None
     cost = Cost(
-        trainings=int(trained),
-        sample_layers=trained * examples * context.stack.num_layers,
+        trainings=1,
+        sample_layers=examples * context.stack.num_layers,
         seconds=json.loads((directory / COST).read_text())["seconds"],
     )
     return Teacher(model, _predict(context, model, context.select), cost)
@@ -155,7 +159,8 @@ def _predict(context: RunContext, model: PreTrainedModel, rows: Dataset) -> NDAr
 def _training_facts(context: RunContext) -> dict[str, Any]:
     """All that a training on `fit` depends on."""
     versions = describe().versions
-    return {
+    given = {"teacher": "as-is"} if context.as_is else {}
+    return given | {
         "model": context.source.name,
         "revision": context.source.revision,
         "model_checksum": context.model_checksum,

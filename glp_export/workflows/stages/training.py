@@ -110,9 +110,8 @@ def train_contenders(
     Args:
         plans: one for each depth.
     """
-    given = context.execution.kind.loss is None
-    title = "take the unpruned as it is" if given else "fine-tune the unpruned"
-    teacher = _train(context, work / "unpruned", title, progress, _fine_tuned_unpruned(context))
+    title = "take the unpruned as it is" if context.as_is else "fine-tune the unpruned"
+    teacher = _train(context, work / "unpruned", title, progress, _make_unpruned(context))
     unpruned = _saved_model(context, teacher)
     if read_structure(teacher) is None:
         Structure.of(unpruned, plan_id=UNPRUNED).save(teacher)
@@ -227,7 +226,12 @@ def _distilled_rival(students: _StudentTraining, name: str) -> Trained:
     context, inputs = students.context, students.inputs
     source = model_source(context.config.model, name)
     tokenizer = load_tokenizer(source)
-    model = load_seeded(source, context.data, context.config.training.seed)
+    model = load_seeded(
+        source,
+        context.data,
+        context.config.training.seed,
+        doubtful=context.config.training.teacher != "finetune",
+    ).model
     match_inputs(tokenizer, model)
     task, length = context.data.task, context.config.data.max_length
     examples = encode(students.rows, task, tokenizer, length)
@@ -276,8 +280,10 @@ def _require_comparable(
         )
 
 
-def _fine_tuned_unpruned(context: RunContext) -> Make:
+def _make_unpruned(context: RunContext) -> Make:
     def make(report: Callable[[int, int], None]) -> PreTrainedModel:
+        if context.as_is:
+            return context.pretrained()
         return finetune(
             context.pretrained(), context.train, context.tokenizer, context.final, report
         )
@@ -355,7 +361,9 @@ def _record(context: RunContext, checkpoint: Path, plan: Plan, rival_of: str | N
 
 
 def _saved_model(context: RunContext, checkpoint: Path) -> PreTrainedModel:
-    return load_seeded(ModelSource(str(checkpoint)), context.data, context.config.training.seed)
+    return load_seeded(
+        ModelSource(str(checkpoint)), context.data, context.config.training.seed
+    ).model
 
 
 def _own(context: RunContext, contender: ContenderName, origin: str, checkpoint: Path) -> Trained:

@@ -249,6 +249,7 @@ def _card_facts(
         data=context.data.source,
         data_notes=context.data.notes,
         recover=context.config.training.recover,
+        as_is=context.as_is,
         epochs=context.config.training.epochs,
         learning_rate=context.final.learning_rate,
         train_examples=len(context.train),

@@ -28,7 +28,7 @@ RETRIES = 3
 """How often a trial is begun again after its worker or machine was lost."""
 
 _OURS = {"ORT_DISABLE_TELEMETRY": "1", "OMP_WAIT_POLICY": "passive"}
-"""Read before ONNX Runtime writes events below the home directory, and by OpenMP as it is loaded."""
+"""What ONNX Runtime, which else writes events to the home directory, and OpenMP read when loaded."""
 
 CANCELS = 10
 """How often a trial that is given up is cancelled, a second apart, until it ends."""
