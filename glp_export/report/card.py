@@ -109,7 +109,7 @@ def _measured(plan: Plan, benchmark: BenchmarkFile, facts: CardFacts) -> dict[st
         "metric": metric_name(benchmark.metric),
         "summary": summary(plan, benchmark, facts),
         "scores": score_rows(benchmark, facts),
-        "other_scores": other_score_rows(facts),
+        "other_scores": other_score_rows(benchmark, facts),
         "samples": " or ".join(str(n) for n in sorted({row.samples for row in benchmark.metrics})),
         "columns": latency_columns(benchmark),
         "latencies": latency_rows(benchmark),

@@ -50,6 +50,7 @@ class OtherScore:
         low: lower end of its 95 % bootstrap interval.
         high: its upper end.
         samples: examples in the set.
+        metric: by its name; empty for the task's.
     """
 
     split: str
@@ -58,6 +59,7 @@ class OtherScore:
     low: float
     high: float
     samples: int
+    metric: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

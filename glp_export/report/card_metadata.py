@@ -79,19 +79,30 @@ def hub_metric(metric: str) -> str:
 
 def _results(plan: Plan, benchmark: BenchmarkFile, facts: CardFacts) -> list[EvalResult]:
     """The scores of the files that ship, on the test split and on further ones."""
-    name = metric_name(benchmark.metric)
-    title = name[0].upper() + name[1:]
+    title = _capital(benchmark.metric)
     own = facts.hub_data.split if facts.hub_data else "test"
     results = [
-        _result(plan, benchmark, facts, own, row.value, _title(title, row))
+        _result(plan, facts, own, row.value, _title(title, row), benchmark.metric)
         for row in benchmark.metrics
         if row.contender == "pruned"
     ]
     return results + [
-        _result(plan, benchmark, facts, score.split, score.value, title)
+        _result(
+            plan,
+            facts,
+            score.split,
+            score.value,
+            _capital(score.metric or benchmark.metric),
+            score.metric or benchmark.metric,
+        )
         for score in facts.other_scores
         if score.contender == "pruned"
     ]
+
+
+def _capital(metric: str) -> str:
+    name = metric_name(metric)
+    return name[0].upper() + name[1:]
 
 
 def _title(metric: str, row: MetricRow) -> str:
@@ -99,7 +110,7 @@ def _title(metric: str, row: MetricRow) -> str:
 
 
 def _result(
-    plan: Plan, benchmark: BenchmarkFile, facts: CardFacts, split: str, value: float, title: str
+    plan: Plan, facts: CardFacts, split: str, value: float, title: str, metric: str
 ) -> EvalResult:
     from huggingface_hub import EvalResult
 
@@ -119,7 +130,7 @@ def _result(
         task_type=task,
         task_name=task.replace("-", " ").title(),
         dataset_split=split,
-        metric_type=hub_metric(benchmark.metric),
+        metric_type=hub_metric(metric),
         metric_value=value,
         metric_name=title,
         verified=False,

@@ -108,11 +108,12 @@ def score_rows(benchmark: BenchmarkFile, facts: CardFacts) -> list[Cells]:
     ]
 
 
-def other_score_rows(facts: CardFacts) -> list[Cells]:
+def other_score_rows(benchmark: BenchmarkFile, facts: CardFacts) -> list[Cells]:
     """One row a further test set and contender."""
     return [
         {
             "split": score.split,
+            "metric": metric_name(score.metric or benchmark.metric),
             "contender": score.contender,
             "value": numbers.metric(score.value),
             "interval": numbers.span(score.low, score.high),

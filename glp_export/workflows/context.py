@@ -51,7 +51,7 @@ from glp_export.tasks import (
 )
 from glp_export.workflows.checks import require_choices, require_labels
 from glp_export.workflows.depths import judged_cuts, most_cuts, wanted_depths
-from glp_export.workflows.teacher import taken_as_is
+from glp_export.workflows.teacher import taken_as_is, with_answers
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -173,18 +173,17 @@ def make_context(config: RunConfig) -> RunContext:
     device, precisions = on_device(config.machine, config.precision)
     training = config.training
     source = model_source(config.model, str(config.model.model))
+    tokenizer = load_tokenizer(source)
     own = None if training.teacher == "finetune" else own_task(source, config.data.kind)
-    data = load_task_data(
-        data_spec(config.data, config.model, training.seed), own.labels if own else ()
-    )
+    data = load_task_data(data_spec(config.data, config.model, training.seed), own)
     require_enough(data, training.batch_size)
     data = replace(data, task=infer_kind(data.task, source))
-    require_labels(training.recover, data.task)
-    tokenizer = load_tokenizer(source)
+    require_labels(training.recover, data)
     model, own_head = load_seeded(
         source, data, training.seed, doubtful=training.teacher != "finetune"
     )
-    as_is = taken_as_is(training.teacher, KINDS[data.task.kind], data.task, own_head, source.name)
+    teacher = training.teacher if data.labelled else "as-is"
+    as_is = taken_as_is(teacher, KINDS[data.task.kind], data.task, own_head, source.name)
     match_inputs(tokenizer, model)
     stack = find_layer_stack(model)
     exporter = resolve_exporter(
@@ -192,13 +191,16 @@ def make_context(config: RunConfig) -> RunContext:
     )
     config = config.updated(exporter=exporter.exporter.name)
     final = _train_settings(training, model, device)
+    execution = execution_context(config, data.task, device, precisions)
+    if not data.labelled:
+        data = with_answers(data, model, tokenizer, config.data.max_length, device)
     fit, select, test = (
         encode(part, data.task, tokenizer, config.data.max_length)
         for part in (data.fit, data.select, data.test)
     )
     return RunContext(
         config=config,
-        execution=execution_context(config, data.task, device, precisions),
+        execution=execution,
         data=data,
         source=source,
         tokenizer=tokenizer,
@@ -215,7 +217,10 @@ def make_context(config: RunConfig) -> RunContext:
         final=final,
         candidate=replace(final, epochs=config.compress.search_epochs or training.epochs),
         distillation=DistillSettings(
-            training.temperature, training.distill_weight, training.distill_rate
+            training.temperature,
+            # Labels that are the teacher's own say nothing that its answers do not.
+            training.distill_weight if data.labelled else 1.0,
+            training.distill_rate,
         ),
         model_checksum=checksum(source),
         base_shape=shape_of(model),

@@ -7,42 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from glp_export.artifact import ArtifactLayout
 from glp_export.bench import BenchmarkFile
 from glp_export.cli.app import run
 from glp_export.compress.plan import Plan
-from glp_export.encoder import ModelSource, TrainSettings, finetune, load_model, load_tokenizer
-from glp_export.tasks import DataSpec, encode, load_task_data
 from tests.end_to_end.conftest import SMALL
-from tests.tiny import make_checkpoint, make_data, rows, write_jsonl
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_data(tmp_path_factory.mktemp("data"), train=160, validation=60)
-
-
-@pytest.fixture(scope="module")
-def served(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A trained classifier whose labels stand in another order and letter case than the data's."""
-    place = tmp_path_factory.mktemp("served")
-    source = ModelSource(str(make_checkpoint(place / "bare", layers=3, initializer_range=0.1)))
-    tokenizer, loaded = load_tokenizer(source), load_task_data(DataSpec(dataset=str(data)))
-    torch.manual_seed(0)
-    model = load_model(source, loaded.task)
-    examples = encode(loaded.train, loaded.task, tokenizer, 32)
-    settings = TrainSettings(epochs=8, learning_rate=3e-3, batch_size=16)
-    model = finetune(model, examples, tokenizer, settings)
-    with torch.no_grad():  # good becomes the first row
-        for parameter in (model.classifier.weight, model.classifier.bias):
-            parameter.copy_(parameter[[1, 0]].clone())
-    model.config.id2label, model.config.label2id = {0: "Good", 1: "Bad"}, {"Good": 0, "Bad": 1}
-    model.config.finetuning_task = None
-    model.save_pretrained(place / "model")
-    tokenizer.save_pretrained(place / "model")
-    return place / "model"
+from tests.tiny import rows, write_jsonl
 
 
 def prune(model: Path, data: Path, output: Path, *flags: str) -> int:

@@ -62,7 +62,8 @@ KINDS: dict[str, TaskKind] = {
 def metric_names() -> tuple[str, ...]:
     """Every metric that can be asked for."""
     kinds = reversed(KINDS.values())
-    return tuple(dict.fromkeys(metric.name for kind in kinds for metric in kind.metrics))
+    metrics = (metric for kind in kinds for metric in kind.metrics if not metric.of_model)
+    return tuple(dict.fromkeys(metric.name for metric in metrics))
 
 
 def kind_of_config(config: Any, *names: str) -> TaskKind | None:

@@ -159,7 +159,9 @@ def _predict(context: RunContext, model: PreTrainedModel, rows: Dataset) -> NDAr
 def _training_facts(context: RunContext) -> dict[str, Any]:
     """All that a training on `fit` depends on."""
     versions = describe().versions
-    given = {"teacher": "as-is"} if context.as_is else {}
+    given: dict[str, Any] = {"teacher": "as-is"} if context.as_is else {}
+    if not context.data.labelled:
+        given |= {"labels": "the teacher's"}
     return given | {
         "model": context.source.name,
         "revision": context.source.revision,

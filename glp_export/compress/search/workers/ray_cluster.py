@@ -28,7 +28,7 @@ RETRIES = 3
 """How often a trial is begun again after its worker or machine was lost."""
 
 _OURS = {"ORT_DISABLE_TELEMETRY": "1", "OMP_WAIT_POLICY": "passive"}
-"""What ONNX Runtime, which else writes events to the home directory, and OpenMP read when loaded."""
+"""Variables that ONNX Runtime and OpenMP read as they are loaded."""
 
 CANCELS = 10
 """How often a trial that is given up is cancelled, a second apart, until it ends."""
