@@ -18,12 +18,14 @@ from glp_export.encoder.model_files import find_file, infer_kind, mark_kind
 from glp_export.encoder.own_task import own_task
 from glp_export.encoder.random_init import random_init_reference, random_rows, task_of_model
 from glp_export.encoder.recovery import RECOVERIES, Recovery, TrainingInputs
+from glp_export.encoder.schedule import RATES, Schedule, schedule_for
 from glp_export.encoder.scoring import predict, predict_with_features
 from glp_export.encoder.threads import torch_threads
-from glp_export.encoder.training import TrainSettings, finetune
+from glp_export.encoder.training import TrainSettings, Watch, finetune
 
 __all__ = [
     "FAMILIES",
+    "RATES",
     "RECOVERIES",
     "DistillSettings",
     "Family",
@@ -31,8 +33,10 @@ __all__ = [
     "Loaded",
     "ModelSource",
     "Recovery",
+    "Schedule",
     "TrainSettings",
     "TrainingInputs",
+    "Watch",
     "checksum",
     "distill",
     "find_file",
@@ -51,6 +55,7 @@ __all__ = [
     "random_rows",
     "remove_layers",
     "save_checkpoint",
+    "schedule_for",
     "task_of_model",
     "torch_threads",
     "write_loader_files",

@@ -124,9 +124,18 @@ def _measured(plan: Plan, benchmark: BenchmarkFile, facts: CardFacts) -> dict[st
             if name in versions
         ),
         **_training(facts),
-        "passes": "1 pass" if facts.epochs == 1 else f"{facts.epochs:g} passes",
-        "learning_rate": f"{facts.learning_rate:g}",
+        "lasted": _lasted(facts),
     }
+
+
+def _lasted(facts: CardFacts) -> str:
+    """How long a training lasts, and at which rate."""
+    passes = "1 pass" if facts.epochs == 1 else f"{facts.epochs:.3g} passes"
+    if not facts.rates:
+        return f"{passes} over them and the same highest learning rate ({facts.learning_rate:g})"
+    rates = ", ".join(f"{rate:.2g}" for rate in facts.rates)
+    chosen = f" and the best there of the learning rates {rates}" if len(facts.rates) > 1 else ""
+    return f"at most {passes} over them, with the weights that were best on `select`{chosen}"
 
 
 def _training(facts: CardFacts) -> dict[str, str]:

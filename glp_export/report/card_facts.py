@@ -78,6 +78,7 @@ class CardFacts:
         as_is: whether the unpruned model is the one that was given, unchanged.
         epochs: of the final training of every contender.
         learning_rate: highest, of that training.
+        rates: that were tried on dev instead, where dev ended the training too.
         train_examples: that every contender was trained on.
         origins: contender to what it was made from, in words.
         differences: of the metric, pruned less the others.
@@ -104,6 +105,7 @@ class CardFacts:
     learning_rate: float
     train_examples: int
     as_is: bool = False
+    rates: tuple[float, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
     differences: tuple[MetricDifference, ...] = ()
     precisions: tuple[PrecisionEntry, ...] = ()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from glp_export.artifact.exporters import ExporterChoice, resolve_exporter
 from glp_export.compress.compressors.layers.strategies import Problem
@@ -23,11 +27,14 @@ from glp_export.config.targets import Targets
 from glp_export.core.machine import provider_for, resolve_device, usable_cores
 from glp_export.core.shape import ModelShape
 from glp_export.encoder import (
+    RATES,
     DistillSettings,
     LayerStack,
     Loaded,
     ModelSource,
+    Schedule,
     TrainSettings,
+    Watch,
     checksum,
     find_layer_stack,
     infer_kind,
@@ -35,6 +42,8 @@ from glp_export.encoder import (
     load_tokenizer,
     match_inputs,
     own_task,
+    predict,
+    schedule_for,
 )
 from glp_export.encoder.sublayers import shape_of
 from glp_export.precision.selection import Wanted, wanted_precisions
@@ -48,6 +57,8 @@ from glp_export.tasks import (
     load_task_data,
     read_unlabeled,
     require_enough,
+    score,
+    truth_of,
 )
 from glp_export.workflows.checks import require_choices, require_labels
 from glp_export.workflows.depths import judged_cuts, most_cuts, wanted_depths
@@ -110,7 +121,7 @@ class RunContext:
         problem: which layers may go, and how many shall at most.
         fit: encoded; trains the candidates.
         select: encoded; chooses between them.
-        train: encoded; both of them, for the final training.
+        train: encoded; both of them, for the final training; `fit` alone where dev ends it.
         test: encoded; read once, for the report.
         unlabeled: texts that students imitate their teacher on besides, None for none.
         final: how every contender is trained in the end.
@@ -119,6 +130,8 @@ class RunContext:
         base_shape: the heads, neurons and vocabulary of the model to prune.
         exporter: the one that is used.
         deepest: the most layers that may stay, where a target of speed says so.
+        schedule: of every contender's training where dev ends it, on `fit`; None for the epochs
+            of `final`.
         as_is: whether the given model is the teacher and the unpruned baseline unchanged; else it
             is fine-tuned first.
     """
@@ -143,12 +156,36 @@ class RunContext:
     base_shape: ModelShape
     exporter: ExporterChoice
     deepest: int | None = None
+    schedule: Schedule | None = None
     as_is: bool = False
 
     @property
     def max_length(self) -> int:
         """The longest input in tokens that this model and run take."""
         return min(self.config.data.max_length, self.tokenizer.model_max_length)
+
+    @property
+    def lessons(self) -> Dataset:
+        """The rows that `train` was encoded from."""
+        return self.data.fit if self.schedule else self.data.train
+
+    def watch(self, teacher_answers: NDArray[np.float32] | None = None) -> Watch | None:
+        """What a final training is looked at with; None where epochs are given.
+
+        Args:
+            teacher_answers: on `select`, where they are imitated.
+        """
+        if self.schedule is None:
+            return None
+        task, device = self.data.task, self.execution.device
+        truth = truth_of(task, self.select)
+
+        def on_dev(model: PreTrainedModel) -> float:
+            answers = predict(model, self.select, self.tokenizer, device=device)
+            finite = bool(np.isfinite(answers).all())
+            return score(task, answers, truth) if finite else -math.inf
+
+        return Watch(self.schedule, self.select, on_dev, teacher_answers)
 
     def pretrained(self) -> PreTrainedModel:
         """Load the unpruned encoder; a new head is the same every time."""
@@ -190,7 +227,8 @@ def make_context(config: RunConfig) -> RunContext:
         config.export.exporter, model.config, KINDS[data.task.kind].export_task
     )
     config = config.updated(exporter=exporter.exporter.name)
-    final = _train_settings(training, model, device)
+    schedule = _schedule(training, model, data)
+    final = _train_settings(training, model, device, schedule, len(data.fit))
     execution = execution_context(config, data.task, device, precisions)
     if not data.labelled:
         data = with_answers(data, model, tokenizer, config.data.max_length, device)
@@ -209,13 +247,13 @@ def make_context(config: RunConfig) -> RunContext:
         problem=_problem(config.compress, stack),
         fit=_first(fit, config.compress.max_search_samples),
         select=select,
-        train=concatenate_datasets([fit, select]),
+        train=fit if schedule else concatenate_datasets([fit, select]),
         test=test,
         unlabeled=read_unlabeled(config.data.unlabeled, data.task)
         if config.data.unlabeled
         else None,
         final=final,
-        candidate=replace(final, epochs=config.compress.search_epochs or training.epochs),
+        candidate=replace(final, epochs=config.compress.search_epochs or final.epochs),
         distillation=DistillSettings(
             training.temperature,
             # Labels that are the teacher's own say nothing that its answers do not.
@@ -225,6 +263,7 @@ def make_context(config: RunConfig) -> RunContext:
         model_checksum=checksum(source),
         base_shape=shape_of(model),
         exporter=exporter,
+        schedule=schedule,
         as_is=as_is,
     )
 
@@ -319,9 +358,27 @@ def data_spec(data: DataOptions, model: ModelOptions, seed: int) -> DataSpec:
     )
 
 
-def _train_settings(options: TrainingOptions, model: PreTrainedModel, device: str) -> TrainSettings:
+def _schedule(options: TrainingOptions, model: PreTrainedModel, data: TaskData) -> Schedule | None:
+    """How long contenders are trained where no epochs are given."""
+    if options.epochs != "auto":
+        return None
+    base = learning_rate_for(model.config.hidden_size)
+    rates = (options.learning_rate,) if options.learning_rate else tuple(r * base for r in RATES)
+    return schedule_for(len(data.fit), options.batch_size, len(data.task.labels), rates)
+
+
+def _train_settings(
+    options: TrainingOptions,
+    model: PreTrainedModel,
+    device: str,
+    schedule: Schedule | None,
+    rows: int,
+) -> TrainSettings:
+    epochs = options.epochs
+    if schedule is not None or epochs == "auto":
+        epochs = schedule.updates * options.batch_size / rows if schedule else 1.0
     return TrainSettings(
-        epochs=options.epochs,
+        epochs=epochs,
         learning_rate=options.learning_rate or learning_rate_for(model.config.hidden_size),
         batch_size=options.batch_size,
         seed=options.seed,

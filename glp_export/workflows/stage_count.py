@@ -17,7 +17,9 @@ def stages_of_search(context: RunContext) -> int:
     """
     options = context.config.compress
     searched = not options.plan
-    teachers = searched and STRATEGIES[options.search].needs_teacher and not context.as_is
+    wanted = searched and STRATEGIES[options.search].needs_teacher
+    # Where dev ends the training, the unpruned model is the search's teacher.
+    teachers = (wanted or context.schedule is not None) and not context.as_is
     fast_enough = options.targets.fast_enough_asked and searched
     accurate_enough = (2 - context.as_is) * (options.max_drop is not None)
     return int(fast_enough) + int(teachers) + int(searched) + accurate_enough

@@ -54,7 +54,8 @@ class Teacher:
     """The unpruned model that candidates inherit from and imitate.
 
     Attributes:
-        model: as it was given; else fine-tuned on `fit` alone, so that `select` is new to it.
+        model: as it was given; else fine-tuned on `fit` alone, so that no weight follows from
+            `select`.
         predictions: its logits on `select`, float32.
         cost: of its training.
     """
@@ -69,7 +70,7 @@ def train_teacher(context: RunContext, cache: Cache, progress: Progress) -> Teac
     if context.as_is:
         model = context.pretrained().eval()
         return Teacher(model, _predict(context, model, context.select), Cost())
-    title = "fine-tune the search's teacher"
+    title = "fine-tune the unpruned" if context.schedule else "fine-tune the search's teacher"
     made = False
 
     def make(directory: Path) -> None:
@@ -79,10 +80,11 @@ def train_teacher(context: RunContext, cache: Cache, progress: Progress) -> Teac
             start = time.perf_counter()
             model = finetune(
                 context.pretrained(),
-                context.fit,
+                context.train if context.schedule else context.fit,
                 context.tokenizer,
                 context.candidate,
                 meter.update,
+                context.watch(),
             )
             save_checkpoint(model, context.tokenizer, directory)
             seconds = round(time.perf_counter() - start, 1)
@@ -160,6 +162,8 @@ def _training_facts(context: RunContext) -> dict[str, Any]:
     """All that a training on `fit` depends on."""
     versions = describe().versions
     given: dict[str, Any] = {"teacher": "as-is"} if context.as_is else {}
+    if context.schedule:
+        given |= {"schedule": asdict(context.schedule)}
     if not context.data.labelled:
         given |= {"labels": "the teacher's"}
     return given | {
