@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from transformers import PreTrainedModel
+
     from glp_export.serve import ServedModel
     from glp_export.workflows.prune_and_export import RunResult
 
@@ -21,7 +23,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 # process on the same cores a training with two threads then takes several times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-__all__ = ["__version__", "load", "prune_and_export"]
+__all__ = ["__version__", "load", "load_torch", "prune_and_export"]
 
 
 def prune_and_export(**settings: Any) -> RunResult:
@@ -102,3 +104,26 @@ def load(
         verify=verify,
         batch_tokens=batch_tokens,
     )
+
+
+def load_torch(path: str | Path, *, trust_remote_code: bool = False) -> PreTrainedModel:
+    """Load an artifact's model for PyTorch: the small module, which can be trained on.
+
+    The checkpoint of an artifact that lost heads or neurons holds zeros for them, so that plain
+    `from_pretrained` loads it; this gives the module without them. It is in fp32, in eval mode.
+
+    Args:
+        path: of the directory that `glp-export prune-and-export` or `glp-export export` wrote.
+        trust_remote_code: run code that comes with the model.
+
+    Raises:
+        ModelError: it is no checkpoint, or cannot be loaded.
+        DataError: the record of what was removed is broken.
+    """
+    from pathlib import Path as Directory
+
+    from glp_export.encoder import ModelSource, load_model, task_of_model
+
+    directory = Directory(path)
+    source = ModelSource(str(directory), offline=True, trust_remote_code=trust_remote_code)
+    return load_model(source, task_of_model(directory)).eval()

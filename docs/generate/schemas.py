@@ -44,8 +44,20 @@ class FileFormat:
 
 
 def _with_digest(schema: dict[str, Any]) -> dict[str, Any]:
-    digest = {"type": "string", "description": "of what was decided; an edited plan is refused"}
-    return {**schema, "properties": {**schema["properties"], "digest": digest}}
+    """What a plan's file holds besides: it follows from the edits."""
+    added = {
+        "order": {
+            "type": "array",
+            "items": {"type": "integer"},
+            "description": "whole layers that go, in the order of removal",
+        },
+        "id": {"type": "string", "description": "of the base model and the edits alone"},
+        "digest": {
+            "type": "string",
+            "description": "of what was decided; an edited plan is refused",
+        },
+    }
+    return {**schema, "properties": {**schema["properties"], **added}}
 
 
 def _with_verdicts(schema: dict[str, Any]) -> dict[str, Any]:

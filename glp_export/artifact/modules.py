@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from glp_export.core.errors import ModelError
 from glp_export.core.quiet import quiet
+from glp_export.encoder.checkpoint import ModelSource, read_config
 from glp_export.encoder.families import BARE, auto_class_for
 from glp_export.encoder.structure import compacted
 from glp_export.encoder.transformers_compat import quiet_weights
@@ -45,12 +46,7 @@ def config_of(source: Source) -> Any:
     """
     if not isinstance(source, Path):
         return source.config
-    from transformers import AutoConfig
-
-    try:
-        return AutoConfig.from_pretrained(str(source), local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"The configuration cannot be read: {error}", where=str(source)) from error
+    return read_config(ModelSource(str(source), offline=True))
 
 
 def name_of(source: Source) -> str:
@@ -122,11 +118,12 @@ def load_fp32(checkpoint: Path, auto_class: str, **options: Any) -> Any:
 
     try:
         with quiet(), quiet_weights():
-            config = transformers.AutoConfig.from_pretrained(str(checkpoint), local_files_only=True)
+            config = config_of(checkpoint)
             loader: Callable[..., Any]
             loader = getattr(transformers, auto_class_for(auto_class, config)).from_pretrained
             model, info = loader(
                 str(checkpoint),
+                config=config,
                 dtype=torch.float32,
                 local_files_only=True,
                 use_safetensors=True,

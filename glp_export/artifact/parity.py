@@ -15,7 +15,7 @@ from glp_export.artifact.difference import Difference, agreement, compare
 from glp_export.artifact.onnx_file import OnnxFile
 from glp_export.artifact.parity_hints import approximated, unread
 from glp_export.artifact.parity_report import FileParity, ParityReport, Probe
-from glp_export.artifact.probes import Case, probe_cases, sample_cases
+from glp_export.artifact.probes import LONGEST_PROBE, Case, probe_cases, sample_cases
 from glp_export.artifact.reference import Reference
 from glp_export.artifact.session import open_session, provider_name, run_batch
 from glp_export.artifact.tolerance import Tolerance, tolerance_for
@@ -94,7 +94,7 @@ def check_parity(
     provider = provider_name(provider)
     reference = Reference(source, auto_class, threads=threads)
     rows = sample_cases(encoded, tokenizer, samples=samples, batch_size=batch_size)
-    probes = probe_cases(encoded, tokenizer, max_length=max_length)
+    probes = probe_cases(encoded, tokenizer, max_length=min(max_length, LONGEST_PROBE))
     cases = [*rows, *probes]
     wanted = [reference.predictions(case.batch) for case in cases]
     checked = []

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 Row = dict[str, list[int]]
 
+LONGEST_PROBE = 1024
+"""Tokens of the longest batch that is compared: attention computed step by step needs memory with
+the square of them, and a model for 8192 has no table of positions that could end in between."""
+
 
 @dataclass(frozen=True)
 class Case:

@@ -14,7 +14,7 @@ from zipfile import BadZipFile
 from glp_export.artifact.onnx_file import OnnxFile
 from glp_export.artifact.parity import compare_with
 from glp_export.artifact.parity_report import ParityReport
-from glp_export.artifact.probes import Case, probe_cases, sample_cases
+from glp_export.artifact.probes import LONGEST_PROBE, Case, probe_cases, sample_cases
 from glp_export.artifact.reference import Reference
 from glp_export.artifact.session import open_session, provider_name
 from glp_export.artifact.tolerance import tolerance_for
@@ -82,7 +82,7 @@ class StoredInputs:
         reference = Reference(source, auto_class, threads=threads)
         cases = (
             *sample_cases(encoded, tokenizer, samples=samples, batch_size=batch_size),
-            *probe_cases(encoded, tokenizer, max_length=max_length),
+            *probe_cases(encoded, tokenizer, max_length=min(max_length, LONGEST_PROBE)),
         )
         predictions = tuple(reference.predictions(case.batch) for case in cases)
         return cls(cases, predictions, reference.kind.name)

@@ -20,6 +20,7 @@ from glp_export.cli.export import export_command
 from glp_export.cli.flags import spread
 from glp_export.cli.gate import gate_command
 from glp_export.cli.inspect import inspect_command
+from glp_export.cli.latency_table import latency_table_command
 from glp_export.cli.outcome import as_a_process, exit_code_of
 from glp_export.cli.prune_and_export import prune_and_export_command
 from glp_export.cli.push import push_command
@@ -49,6 +50,7 @@ app.command("gate")(gate_command)
 app.command("report")(report_command)
 app.command("push")(push_command)
 app.command("triton")(triton_command)
+app.command("latency-table")(latency_table_command)
 app.command("inspect")(inspect_command)
 app.command("env")(env_command)
 app.add_typer(cache.app, name="cache")

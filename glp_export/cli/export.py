@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from glp_export.cli.console import JsonFlag, QuietFlag, VerboseFlag, at_work, print_json
 from glp_export.cli.flags import flags_of
@@ -19,7 +20,10 @@ from glp_export.config.sections import (
 )
 
 
-@flags_of(ExportOptions, PrecisionOptions, MachineOptions, BenchmarkOptions, OutputOptions)
+@flags_of(
+    *(ExportOptions, PrecisionOptions, MachineOptions, BenchmarkOptions, OutputOptions),
+    also=("kind", "max_length"),
+)
 def export_command(
     settings: dict[str, Any],
     checkpoint: Annotated[Path, typer.Argument(help="Directory that save_pretrained wrote.")],
@@ -35,9 +39,11 @@ def export_command(
     from glp_export.workflows import export as export_job
 
     with at_work(quiet, verbose, settings.get("output")) as progress:
-        output = export_job.export(checkpoint, resolve(settings), progress)
+        made = export_job.export(checkpoint, resolve(settings), progress)
     if json_output:
-        _, content = artifact_jobs.inspect(output)
-        print_json({"output": output, **content})
-    else:
-        print(output)
+        _, content = artifact_jobs.inspect(made.output)
+        print_json({"output": made.output, **content, **made.as_dict()})
+        return
+    if made.files:
+        Console().print(made.table())
+    print(made.output)

@@ -13,7 +13,12 @@ from pydantic.fields import FieldInfo
 
 from glp_export.config.run_config import compressor_sections, fields, heading
 from glp_export.config.sections import CompressOptions
-from glp_export.core.options import former_names, short_flag, takes_several
+from glp_export.core.options import (
+    former_names,
+    short_flag,
+    takes_several,
+    words_beside_numbers,
+)
 
 
 def spread(arguments: Sequence[str]) -> list[str]:
@@ -39,10 +44,16 @@ def spread(arguments: Sequence[str]) -> list[str]:
     return spread
 
 
-def flags_of(*wanted: type[BaseModel]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def flags_of(
+    *wanted: type[BaseModel], also: Sequence[str] = ()
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command the flags of these sections, collected in its argument `settings`.
 
     With the section of the search come the options of every compressor.
+
+    Args:
+        wanted: sections.
+        also: names of single fields of other sections.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -50,7 +61,7 @@ def flags_of(*wanted: type[BaseModel]) -> Callable[[Callable[..., Any]], Callabl
         flags = [
             _flag(name, field, heading(section))
             for name, field, section in fields()
-            if section in (*wanted, *own_options.values())
+            if section in (*wanted, *own_options.values()) or name in also
         ]
 
         def wrapped(**given: Any) -> Any:
@@ -72,7 +83,8 @@ def flags_of(*wanted: type[BaseModel]) -> Callable[[Callable[..., Any]], Callabl
 
 def _flag(name: str, field: FieldInfo, panel: str) -> inspect.Parameter:
     """One field of the configuration as a Typer option that knows whether it was given."""
-    default = field.default
+    words = words_beside_numbers(field)
+    default = words[0] if words else field.default
     shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
     text = field.description
     if shown not in (None, False):
@@ -100,6 +112,8 @@ def _plain_type(field: FieldInfo) -> Any:
     annotation: Any = field.annotation
     if takes_several(field):
         return list[str]
+    if words_beside_numbers(field):
+        return str
     if annotation in (bool, int, float, str, Path):
         return annotation
     if any(get_origin(kind) is Literal for kind in get_args(annotation)):

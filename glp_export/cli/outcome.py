@@ -18,6 +18,8 @@ from glp_export.core.errors import GlpError
 INTERNAL_ERROR, USAGE_ERROR = 1, 2
 BY_TYPER = 128 + signal.SIGINT
 """What Typer makes of Ctrl-C outside of a command's work."""
+RAISED_AGAIN = 3.0
+"""Seconds after which a termination that nobody took is raised again."""
 LONGEST_MESSAGE = 2000
 """Letters of a message that is not ours; what is longer is cut in the middle."""
 
@@ -35,6 +37,7 @@ class StoppedError(Exception):
     """
 
     def __init__(self, by: KeyboardInterrupt, kept: str = "") -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         terminated = isinstance(by, Terminated)
         name = "terminated" if terminated else "interrupted"
         super().__init__(f"{name}: {kept}" if kept else name)
@@ -97,11 +100,15 @@ def as_a_process() -> Iterator[None]:
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         sys.stdout.flush()
         sys.stdout = stdout
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
+    """Stop, and again while nobody does: a callback of a library may swallow it where it comes."""
+    signal.signal(signal.SIGALRM, _terminate)
+    signal.setitimer(signal.ITIMER_REAL, RAISED_AGAIN)
     raise Terminated
 
 

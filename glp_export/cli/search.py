@@ -24,6 +24,7 @@ from glp_export.config.sections import (
     MachineOptions,
     ModelOptions,
     OutputOptions,
+    PrecisionOptions,
     TrainingOptions,
 )
 
@@ -33,6 +34,7 @@ from glp_export.config.sections import (
     DataOptions,
     CompressOptions,
     TrainingOptions,
+    PrecisionOptions,
     MachineOptions,
     BenchmarkOptions,
     OutputOptions,
@@ -56,7 +58,7 @@ def search_command(
         run_config = resolve(settings, config or interrupted_config(settings))
         plan, path = pipeline.search_only(run_config, progress=progress, confirm=ask)
     if json_output:
-        print_json({"path": path, **plan.model_dump(mode="json")})
+        print_json({"path": path, **plan.as_dict()})
     else:
         Console().print(plan_view(plan))
         print(f"\nplan: {path}")

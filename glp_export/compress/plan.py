@@ -214,9 +214,9 @@ class Plan(Record):
             UsageError: the model has another number of layers than the plan is for.
             ModelError: see the edits.
         """
-        from glp_export.encoder.layer_stack import find_layer_stack
+        from glp_export.encoder.sublayers import layers_of
 
-        layers = find_layer_stack(model).num_layers
+        layers = len(layers_of(model))
         if layers != self.num_layers:
             raise UsageError(
                 f"the plan is for a model of {self.num_layers} layers, this one has {layers}",
@@ -257,10 +257,14 @@ class Plan(Record):
         edits = (RemoveLayers(layers=self.order[:removals]),)
         return self.model_copy(update={"edits": edits, "steps": self.steps[:removals]})
 
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, with what follows from them: `order`, as schema 1 had it, and the id."""
+        return {**self.model_dump(mode="json"), "order": list(self.order), "id": self.id}
+
     def save(self, path: Path) -> Path:
         """Write the plan as JSON, with its id and its digest for people to compare."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        content = {**self.model_dump(mode="json"), "id": self.id, "digest": self.digest}
+        content = {**self.as_dict(), "digest": self.digest}
         path.write_text(json.dumps(content, indent=2) + "\n")
         return path
 
@@ -276,12 +280,14 @@ class Plan(Record):
 
         try:
             content = json.loads(path.read_text())
-            digest, _ = content.pop("digest", None), content.pop("id", None)
+            digest = content.pop("digest", None)
             version = content.get("schema_version", 1)
             if version not in (1, SCHEMA_VERSION):
                 raise ValueError(
                     f"it has schema version {quoted(version)}, this program reads 1 and 2"
                 )
+            order = content.pop("order", None) if version == SCHEMA_VERSION else None
+            content.pop("id", None)  # it follows from the edits
             read: Plan | PlanV1 = (PlanV1 if version == 1 else cls).model_validate(content)
         except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise DataError(_reason(error), where=str(path), fix="give a plan.json") from error
@@ -291,7 +297,15 @@ class Plan(Record):
                 where=str(path),
                 fix="remove the `digest` line if the change is meant",
             )
-        return read.plan() if isinstance(read, PlanV1) else read
+        if isinstance(read, PlanV1):
+            return read.plan()
+        if order is not None and order != list(read.order):
+            raise DataError(
+                "the plan's `order` is not that of its `edits`",
+                where=str(path),
+                fix="change the edits, and leave `order` out",
+            )
+        return read
 
 
 def plan_id(base: str, edits: Sequence[Edit]) -> str:

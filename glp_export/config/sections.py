@@ -14,7 +14,7 @@ from pydantic import PlainValidator, ValidationInfo, field_validator, model_vali
 
 from glp_export.config.targets import Targets
 from glp_export.core.errors import UsageError
-from glp_export.core.options import Names, Numbers, Options, Written, option
+from glp_export.core.options import NO_LIMIT, Length, Names, Numbers, Options, Written, option
 
 COUNTS = ("depth", "prune", "depths", "sweep")
 """The ways to say how many layers are left; one run takes one."""
@@ -72,7 +72,12 @@ class DataOptions(Options):
     label_column: str | None = option(None, "The label's column.")
     kind: str | None = option(None, "Kind of task, if the data does not tell it.")
     metric: str | None = option(None, "Metric that is kept; else the task's own.")
-    max_length: int = option(128, "Longest input in tokens; longer ones are cut.", gt=2)
+    max_length: Length = option(
+        NO_LIMIT,
+        "Longest input in tokens, longer ones are cut; auto: what tokenizer and model take.",
+        words=("auto",),
+        gt=2,
+    )
     select_fraction: float = option(0.15, "Share of train that layers are chosen on.", gt=0, lt=1)
     max_train_samples: int | None = option(None, "Use so many training rows only.", gt=0)
     max_select_samples: int | None = option(None, "Score candidates on so many rows only.", gt=0)

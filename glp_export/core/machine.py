@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -27,7 +27,7 @@ _FEATURES = (
     *("amx_tile", "amx_int8", "amx_bf16", "amx_fp16"),
     *("asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2", "sme"),
 )
-_INT8_PRODUCTS = frozenset(
+INT8_PRODUCTS = frozenset(
     ("avx_vnni", "avx_vnni_int8", "avx512_vnni", "amx_int8", "asimddp", "i8mm")
 )
 """Instruction sets that sum products of int8 in 32 bits. Without them x86 sums pairs in 16, where
@@ -174,6 +174,11 @@ def cpu_features(root: Path = Path("/")) -> tuple[str, ...]:
     return tuple(name for name in _FEATURES if name in present)
 
 
+def multiplies_int8(features: Collection[str]) -> bool:
+    """Whether a CPU sums products of int8 in 32 bits, so that they cannot overflow."""
+    return bool(INT8_PRODUCTS.intersection(features))
+
+
 def int8_doubt(recorded: Sequence[str] | None, here: Sequence[str]) -> str | None:
     """Why an int8 file that was chosen on one CPU may be wrong or slow on this one; None if not.
 
@@ -187,8 +192,8 @@ def int8_doubt(recorded: Sequence[str] | None, here: Sequence[str]) -> str | Non
     """
     if not recorded or not here:
         return None
-    lost = sorted(_INT8_PRODUCTS.intersection(recorded))
-    if not lost or _INT8_PRODUCTS.intersection(here):
+    lost = sorted(INT8_PRODUCTS.intersection(recorded))
+    if not lost or INT8_PRODUCTS.intersection(here):
         return None
     return (
         f"int8 was chosen on a CPU with {', '.join(lost)}, and this one has no such instructions: "

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
 
 LARGEST = 2**31 - 1
@@ -48,6 +55,7 @@ def option(
     text: str,
     short: str | None = None,
     former: tuple[str, ...] = (),
+    words: tuple[str, ...] = (),
     **limits: Any,
 ) -> Any:
     """A field with its help text.
@@ -57,9 +65,10 @@ def option(
         text: one sentence for `--help` and the docs.
         short: a flag of one letter.
         former: names that are accepted too, as flag, key and keyword.
+        words: that are accepted beside numbers; the first is what the default is called.
         limits: what pydantic's `Field` takes: gt, ge, lt, le.
     """
-    extra: Any = {"short": short, "former": list(former)}
+    extra: Any = {"short": short, "former": list(former), "words": list(words)}
     return Field(default, description=text, json_schema_extra=extra, **limits)
 
 
@@ -76,6 +85,11 @@ def short_flag(field: FieldInfo) -> str | None:
 def former_names(field: FieldInfo) -> list[str]:
     """Other names that a field is accepted under."""
     return list(_extra(field).get("former", ()))
+
+
+def words_beside_numbers(field: FieldInfo) -> list[str]:
+    """Words that a field of numbers is accepted as; the first stands for its default."""
+    return list(_extra(field).get("words", ()))
 
 
 def takes_several(field: FieldInfo) -> bool:
@@ -102,6 +116,19 @@ def _written(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
+NO_LIMIT = LARGEST
+"""The number behind `auto` of a limit: only what others set holds."""
+
+
+def _limit(value: Any) -> Any:
+    return NO_LIMIT if value == "auto" else value
+
+
+def _shown_limit(value: int) -> int | str:
+    return "auto" if value == NO_LIMIT else value
+
+
+Length = Annotated[int, BeforeValidator(_limit), PlainSerializer(_shown_limit)]
 Written = Annotated[str, BeforeValidator(_written)]
 Numbers = Annotated[tuple[Annotated[int, Field(gt=0)], ...], BeforeValidator(_split)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]

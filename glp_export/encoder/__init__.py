@@ -12,7 +12,12 @@ from glp_export.encoder.checkpoint import (
 )
 from glp_export.encoder.distillation import DistillSettings, distill
 from glp_export.encoder.families import FAMILIES, Family
-from glp_export.encoder.layer_stack import LayerStack, find_layer_stack, remove_layers
+from glp_export.encoder.layer_stack import (
+    LayerStack,
+    find_layer_stack,
+    remove_layers,
+    require_removable,
+)
 from glp_export.encoder.loader_files import write_loader_files
 from glp_export.encoder.model_files import find_file, infer_kind, mark_kind
 from glp_export.encoder.own_task import own_task
@@ -54,6 +59,7 @@ __all__ = [
     "random_init_reference",
     "random_rows",
     "remove_layers",
+    "require_removable",
     "save_checkpoint",
     "schedule_for",
     "task_of_model",

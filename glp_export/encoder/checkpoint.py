@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from glp_export.core.errors import ModelError
+from glp_export.encoder.checkpoint_files import by_umask, require_checkpoint_files
 from glp_export.encoder.families import auto_class_for
 from glp_export.encoder.head import (
     fit_head,
@@ -21,16 +23,24 @@ from glp_export.encoder.head import (
     mismatched_names,
     other_head,
 )
-from glp_export.encoder.positions import longest_input
+from glp_export.encoder.positions import UNLIMITED
 from glp_export.encoder.structure import compacted
-from glp_export.encoder.transformers_compat import quiet_weights, save_tokenizer
+from glp_export.encoder.switches import restore_switches, switched
+from glp_export.encoder.tables import SEGMENTS, require_tables, tables_of
+from glp_export.encoder.transformers_compat import (
+    general_tokenizer_options,
+    quiet_weights,
+    save_tokenizer,
+)
 from glp_export.tasks import KINDS, Task
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 EMBEDDED = "demo"
-_SEGMENTS = "token_type_ids"
+
+CUSTOMARY_LENGTH = 512
+"""Tokens of the longest input where neither tokenizer nor model knows a limit."""
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
@@ -65,6 +75,18 @@ class ModelSource:
         path = Path(self.location)
         return path if path.is_dir() else None
 
+    def configuration(self) -> Any:
+        """Its configuration, as transformers has it.
+
+        Raises:
+            ModelError: there is none, or it cannot be read.
+        """
+        from transformers import AutoConfig
+
+        _check_directory(self)
+        with explained(self, "configuration"):
+            return AutoConfig.from_pretrained(self.location, **self.arguments())
+
     def arguments(self) -> dict[str, Any]:
         """The keyword arguments that every `from_pretrained` call gets."""
         return {
@@ -90,13 +112,11 @@ def load_tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
     """Load the tokenizer of a model.
 
     Raises:
-        ModelError: there is none, it cannot be read, or it cannot pad.
+        ModelError: there is none, it cannot be read, it cannot pad, or it has no fast form.
     """
-    from transformers import AutoTokenizer
-
     _check_directory(source)
     with explained(source, "tokenizer"):
-        tokenizer = AutoTokenizer.from_pretrained(source.location, **source.arguments())
+        tokenizer = open_tokenizer(source)
     if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
         # transformers 5 makes up an empty one where there is none.
         raise ModelError(
@@ -104,6 +124,14 @@ def load_tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
             where=source.name,
             fix="put its files there, tokenizer.json at least",
         )
+    if not tokenizer.is_fast:
+        raise ModelError(
+            f"{type(tokenizer).__name__} has no fast form (tokenizer.json), which what is served "
+            "here, and most other servers, read",
+            where=source.name,
+            fix="give a model whose tokenizer has one, or convert it and put tokenizer.json there",
+        )
+    _as_sentence_transformers(tokenizer, source)
     if tokenizer.pad_token_id is None:
         raise ModelError(
             "the tokenizer has no padding token",
@@ -113,6 +141,47 @@ def load_tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
     # Encoding once and padding later is meant here, so the advice against it is noise.
     getattr(tokenizer, "deprecation_warnings", {})["Asking-to-pad-a-fast-tokenizer"] = True
     return tokenizer
+
+
+def _as_sentence_transformers(tokenizer: PreTrainedTokenizerBase, source: ModelSource) -> None:
+    """Cut and lower texts as `sentence_bert_config.json` has it, where the model has that file."""
+    from tokenizers import normalizers
+
+    from glp_export.encoder.model_files import find_file
+
+    path = find_file(source, "sentence_bert_config.json")
+    said = json.loads(path.read_text(encoding="utf-8")) if path else {}
+    limit = said.get("max_seq_length")
+    if limit and limit < tokenizer.model_max_length:
+        tokenizer.model_max_length = limit
+        tokenizer.init_kwargs["model_max_length"] = limit
+    backend: Any = tokenizer.backend_tokenizer
+    if said.get("do_lower_case") and "Lowercase" not in str(backend.normalizer):
+        own = [backend.normalizer] if backend.normalizer else []
+        backend.normalizer = normalizers.Sequence([normalizers.Lowercase(), *own])
+
+
+def open_tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
+    """What transformers makes of a model's tokenizer files, whichever major wrote them."""
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    options = general_tokenizer_options(source.directory) if source.directory else None
+    loader = AutoTokenizer if options is None else PreTrainedTokenizerFast
+    return loader.from_pretrained(source.location, **source.arguments(), **(options or {}))
+
+
+def read_config(source: ModelSource) -> Any:
+    """The configuration of a model, with the switches set that its use here needs.
+
+    Raises:
+        ModelError: it cannot be read, or names an architecture that transformers does not know.
+    """
+    from transformers import AutoConfig
+
+    _check_directory(source)
+    with explained(source, "configuration"):
+        config = AutoConfig.from_pretrained(source.location, **source.arguments())
+    return switched(config)
 
 
 class Loaded(NamedTuple):
@@ -153,8 +222,7 @@ def load_checkpoint(source: ModelSource, task: Task, *, doubtful: bool = True) -
     import transformers
 
     _check_directory(source)
-    with explained(source, "configuration"):
-        config = transformers.AutoConfig.from_pretrained(source.location, **source.arguments())
+    config = read_config(source)
     _refuse_pickle(source)
     labels = _labels(source, config, task)
     other = other_head(config, KINDS[task.kind])
@@ -189,22 +257,32 @@ def _labels(source: ModelSource, config: Any, task: Task) -> tuple[str, ...]:
     return labels_of_config(content, config, source.name)
 
 
-def match_inputs(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
+def match_inputs(
+    tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, *, where: str | None = None
+) -> None:
     """Let the tokenizer make the inputs that the model reads, now and when it is saved.
 
     A general tokenizer makes `token_type_ids` in transformers 4, which DistilBERT and MPNet do not
-    know, and none in 5, where BERT would take both texts of a pair for one. One that was saved
-    without a longest length makes inputs longer than the model's positions.
+    know, and none in 5, where BERT would take both texts of a pair for one. A model with one kind
+    of segment has no row for the second text of a pair. A tokenizer that was saved without a
+    longest length makes inputs longer than the model's positions.
+
+    Raises:
+        ModelError: it makes token ids that the model has no row for.
     """
-    longest = longest_input(model.config)
-    if tokenizer.model_max_length > longest:
-        tokenizer.model_max_length = longest
-        tokenizer.init_kwargs["model_max_length"] = longest
+    tables = tables_of(model)
+    require_tables(tokenizer, tables, where=where)
+    limit = min(tokenizer.model_max_length, tables.longest)
+    limit = limit if limit < UNLIMITED else CUSTOMARY_LENGTH
+    if limit != tokenizer.model_max_length:
+        tokenizer.model_max_length = limit
+        tokenizer.init_kwargs["model_max_length"] = limit
     taken = inspect.signature(model.forward).parameters
     names = [name for name in tokenizer.model_input_names if name in taken]
-    segments = (getattr(model.config, "type_vocab_size", 0) or 0) > 1
-    if segments and _SEGMENTS in taken and _SEGMENTS not in names:
-        names.append(_SEGMENTS)
+    if tables.segments > 1 and SEGMENTS not in names:
+        names.append(SEGMENTS)
+    if tables.segments == 1 and SEGMENTS in names:
+        names.remove(SEGMENTS)
     if names != tokenizer.model_input_names:
         tokenizer.model_input_names = names
         tokenizer.init_kwargs["model_input_names"] = names
@@ -229,6 +307,9 @@ def save_checkpoint(
     directory.mkdir(parents=True, exist_ok=True)
     with quiet_weights():
         model.save_pretrained(directory)
+    restore_switches(directory / "config.json")
+    for weights in directory.glob("*.safetensors"):
+        by_umask(weights)
     save_tokenizer(tokenizer, directory)
     return directory
 
@@ -247,7 +328,7 @@ def checksum(source: ModelSource) -> str | None:
 
 
 def _check_directory(source: ModelSource) -> None:
-    """Name a mistyped path before the hub is asked for it."""
+    """Name a mistyped path before the hub is asked for it, and what is wrong with a directory."""
     looks_local = source.name.startswith((".", "/", "~")) or source.name.count("/") > 1
     if source.directory is None and looks_local:
         raise ModelError(
@@ -255,12 +336,8 @@ def _check_directory(source: ModelSource) -> None:
             where=source.name,
             fix="give a directory with config.json and model.safetensors, or a hub id",
         )
-    if source.directory is not None and not (source.directory / "config.json").is_file():
-        raise ModelError(
-            "the model directory has no config.json",
-            where=source.name,
-            fix="give a directory that save_pretrained wrote",
-        )
+    if source.directory is not None:
+        require_checkpoint_files(source.directory)
 
 
 def _refuse_pickle(source: ModelSource) -> None:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+_PRUNED_HEADS = "pruned_heads"
+"""Heads that major 4 of transformers takes out of a layer when it builds a model."""
+
+
 @dataclass(frozen=True)
 class LayerStack:
     """The layers of one model.
@@ -100,6 +104,24 @@ def find_layer_stack(model: PreTrainedModel) -> LayerStack:
     )
 
 
+def require_removable(model: PreTrainedModel, removed: Iterable[int] | None = None) -> None:
+    """Try, on models without memory for weights, whether layers can go.
+
+    Args:
+        model: stays as it is.
+        removed: the layers that go together; each alone if None.
+
+    Raises:
+        UsageError: see `LayerStack.check`.
+        ModelError: see `remove_layers`.
+    """
+    stack = find_layer_stack(model)
+    tried = [[layer] for layer in stack.removable] if removed is None else [list(removed)]
+    for gone in tried if stack.num_layers > 1 else []:
+        left = set(stack.check(gone))
+        _shallower(model, stack, [n for n in range(stack.num_layers) if n not in left], "meta")
+
+
 def find_layer_list(model: PreTrainedModel) -> str:
     """The path of the layer list alone, of models too whose layers cannot move.
 
@@ -116,7 +138,8 @@ def find_layer_list(model: PreTrainedModel) -> str:
 def remove_layers(model: PreTrainedModel, removed: Iterable[int]) -> PreTrainedModel:
     """Build the shallower model without the `removed` layers; `model` stays as it is.
 
-    The kept layers move down to consecutive numbers. Weights are copied.
+    The kept layers move down to consecutive numbers. Weights are copied. Values of the
+    configuration that belong to a layer move with it.
 
     Raises:
         UsageError: see `LayerStack.check`.
@@ -125,18 +148,60 @@ def remove_layers(model: PreTrainedModel, removed: Iterable[int]) -> PreTrainedM
     stack = find_layer_stack(model)
     gone = set(stack.check(removed))
     kept = [layer for layer in range(stack.num_layers) if layer not in gone]
-    shallower = type(model)(_cut_config(model.config, stack, kept))
+    shallower = _shallower(model, stack, kept, "cpu")
     shallower.load_state_dict(_renumber(model.state_dict(), stack, kept))
-    _require_alike(model, shallower, stack, kept)
     return shallower.to(model.device, model.dtype)
 
 
-def _cut_config(config: Any, stack: LayerStack, kept: list[int]) -> Any:
-    """The configuration of the kept layers, lists with one entry a layer cut alike."""
+def _shallower(
+    model: PreTrainedModel, stack: LayerStack, kept: list[int], device: str
+) -> PreTrainedModel:
+    """The model of the kept layers, each alike what it was, with weights of its own."""
+    import torch
+
+    names = _lists_of_layers(model.config, stack)
+    named = [name for name in names if "layer" in name]
+    faults: list[Exception] = []
+    # A list may merely be as long as there are layers: it is cut where the layers need that.
+    for cut in dict.fromkeys((tuple(named), tuple(names))):
+        config = _cut_config(model.config, stack, kept, cut)
+        try:
+            with torch.device(device):
+                shallower: PreTrainedModel = type(model)(config)
+            _require_alike(model, shallower, stack, kept)
+        except ModelError as error:
+            faults.append(error)
+        except Exception as error:  # a class checks its configuration as it likes
+            if len(names) == len(named):
+                raise
+            faults.append(error)
+        else:
+            return shallower
+    told = next((fault for fault in faults if isinstance(fault, ModelError)), None)
+    raise told or ModelError(
+        f"the model cannot be built with {len(kept)} of its layers: {faults[-1]}",
+        fix="set what its configuration says of each layer to one value for all",
+    )
+
+
+def _lists_of_layers(config: Any, stack: LayerStack) -> list[str]:
+    """Names of the configuration's lists that have as many entries as there are layers."""
+    return [
+        name
+        for name, value in config.to_dict().items()
+        if isinstance(value, list | tuple) and len(value) == stack.num_layers
+    ]
+
+
+def _cut_config(config: Any, stack: LayerStack, kept: list[int], lists: Iterable[str]) -> Any:
+    """The configuration of the kept layers: lists with one entry a layer, and heads that went."""
     cut = copy.deepcopy(config)
-    for name, value in config.to_dict().items():
-        if isinstance(value, list) and len(value) == stack.num_layers and "layer" in name:
-            setattr(cut, name, [value[layer] for layer in kept])
+    for name in lists:
+        value = getattr(config, name)
+        setattr(cut, name, type(value)(value[layer] for layer in kept))
+    if pruned := getattr(config, _PRUNED_HEADS, None):
+        own = {int(layer): heads for layer, heads in pruned.items()}
+        cut.pruned_heads = {new: own[old] for new, old in enumerate(kept) if old in own}
     setattr(cut, stack.count, len(kept))
     return cut
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glp_export.encoder.transformers_compat import name_class, write_special_tokens
+from glp_export.encoder.transformers_compat import name_class, save_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -33,19 +33,17 @@ def write_loader_files(
 
     Args:
         directory: of the checkpoint, which is changed in place.
-        tokenizer: loaded from it.
+        tokenizer: loaded from it; its files are written anew.
         longest: input in tokens that the model reads.
     """
-    names = ("tokenizer.json", "tokenizer_config.json")
-    if not all((directory / name).is_file() for name in names):
-        tokenizer.save_pretrained(directory)
+    # Always: files of a tokenizer that was saved long ago may say different things.
+    save_tokenizer(tokenizer, directory)
     length = min(longest, tokenizer.model_max_length)
     _edit(
         directory / "tokenizer_config.json",
         lambda content: _tokenizer_config(content, tokenizer, length),
     )
     _forget_last_call(directory / "tokenizer.json")
-    write_special_tokens(tokenizer, directory)
     _model_config(directory, tokenizer)
     _lengths(directory, longest)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glp_export.encoder.checkpoint import ModelSource, explained
+from glp_export.encoder.checkpoint import ModelSource, explained, read_config
 from glp_export.encoder.head import labels_of_config
 from glp_export.tasks import KINDS, Task, kind_of_config
 
@@ -21,10 +21,10 @@ def own_task(source: ModelSource, kind: str | None = None) -> Task | None:
     Raises:
         ModelError: there is no configuration, or its labels have no ids from 0 on.
     """
-    from transformers import AutoConfig, PretrainedConfig
+    from transformers import PretrainedConfig
 
+    config = read_config(source)
     with explained(source, "configuration"):
-        config = AutoConfig.from_pretrained(source.location, **source.arguments())
         content, _ = PretrainedConfig.get_config_dict(source.location, **source.arguments())
     found = kind_of_config(config)
     if found is None or kind not in (None, found.name):

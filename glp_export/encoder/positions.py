@@ -2,23 +2,66 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
+
+UNLIMITED = 2**31
+"""Tokens of a model without a table of positions."""
 
 
 def longest_input(config: Any) -> int:
     """Tokens of the longest input: what the position table holds, less the positions never given.
 
+    Families after fairseq number positions from the padding id on. Their tables say so: a table of
+    positions has a padding row only where padding has a position.
+
     Args:
         config: of a model of transformers; one without a table of positions has no limit (2**31).
     """
-    positions = int(getattr(config, "max_position_embeddings", None) or 2**31)
-    return positions - _first_position(config)
+    rows = int(getattr(config, "max_position_embeddings", None) or UNLIMITED)
+    return rows if rows == UNLIMITED else rows - _never_given(_as_text(config), rows)
 
 
-def _first_position(config: Any) -> int:
-    """Families after fairseq number positions from the padding id on; MPNet's is always 1."""
-    if config.model_type == "mpnet":
-        return 2
-    if config.model_type in {"roberta", "xlm-roberta", "camembert"}:
-        return int(config.pad_token_id) + 1
+def longest_of_model(model: nn.Module) -> int:
+    """`longest_input`, read off the tables of a live model."""
+    rows = int(getattr(model.config, "max_position_embeddings", None) or UNLIMITED)
+    return rows if rows == UNLIMITED else rows - first_position(model, rows)
+
+
+def first_position(model: nn.Module, rows: int) -> int:
+    """The number that the first token's position has, seen at the table of `rows` positions."""
+    from torch import nn
+
+    for name, module in model.named_modules():
+        if not isinstance(module, nn.Embedding) or "position" not in name:
+            continue
+        if module.num_embeddings == rows and module.padding_idx is not None:
+            return int(module.padding_idx) + 1
     return 0
+
+
+@lru_cache
+def _never_given(config: str, rows: int) -> int:
+    """The first position of a model of this configuration, built without memory for weights."""
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    content = json.loads(config)
+    try:
+        with torch.device("meta"):
+            model = AutoModel.from_config(AutoConfig.for_model(**content))
+    except Exception:  # a family of the user's own, which fails as it likes
+        return 0
+    return first_position(model, rows)
+
+
+def _as_text(config: Any) -> str:
+    """A configuration as `AutoConfig.for_model` takes it."""
+    content = json.loads(config.to_json_string(use_diff=False))
+    for name in ("transformers_version", "architectures", "dtype", "torch_dtype"):
+        content.pop(name, None)
+    return json.dumps(content, sort_keys=True)

@@ -6,10 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glp_export.core.errors import ModelError
+from glp_export.core.numbers import few
+from glp_export.encoder.checkpoint import (
+    ModelSource,
+    open_tokenizer,
+    read_config,
+    save_checkpoint,
+)
 from glp_export.encoder.families import auto_class_for
 from glp_export.encoder.layer_stack import find_layer_stack
 from glp_export.encoder.model_files import kind_of_files
-from glp_export.encoder.transformers_compat import quiet_weights, save_tokenizer
+from glp_export.encoder.transformers_compat import quiet_weights
 from glp_export.serve.settings import read_settings
 from glp_export.tasks import KINDS, Task, kind_of_config
 
@@ -27,33 +34,31 @@ def random_init_reference(
     """
     import transformers
 
-    config = transformers.AutoConfig.from_pretrained(artifact, local_files_only=True)
+    config = read_config(ModelSource(str(artifact), offline=True))
     build = getattr(transformers, auto_class_for(auto_class, config)).from_config
     setattr(config, find_layer_stack(build(config)).count, num_layers)
     with quiet_weights():
-        build(config).save_pretrained(directory)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(artifact, local_files_only=True)
-    save_tokenizer(tokenizer, directory)
+        model = build(config)
+    save_checkpoint(model, open_tokenizer(ModelSource(str(artifact), offline=True)), directory)
     return directory
 
 
-def task_of_model(checkpoint: Path) -> Task:
+def task_of_model(checkpoint: Path, asked: str | None = None) -> Task:
     """The task that a fine-tuned checkpoint was made for.
 
     An artifact says its kind itself; of another checkpoint the head and the configuration tell, or
     files beside the weights, such as those of sentence-transformers.
 
+    Args:
+        checkpoint: directory.
+        asked: the kind that it shall be, where that is known.
+
     Raises:
         ModelError: it has no head for any kind of task.
     """
-    from transformers import AutoConfig
-
-    if not (checkpoint / "config.json").is_file():
-        raise ModelError(
-            "there is no checkpoint", where=str(checkpoint), fix="give what save_pretrained wrote"
-        )
-    config = AutoConfig.from_pretrained(checkpoint, local_files_only=True)
-    said = read_settings(checkpoint).kind
+    config = read_config(ModelSource(str(checkpoint), offline=True))
+    require_sound_head(config, checkpoint)
+    said = asked or read_settings(checkpoint).kind
     kind = KINDS.get(said or "") or kind_of_config(config)
     kind = kind or KINDS.get(kind_of_files(checkpoint) or "")
     if kind is None:
@@ -61,7 +66,8 @@ def task_of_model(checkpoint: Path) -> Task:
             "the checkpoint has no head that is known here: "
             f"{', '.join(config.architectures or ()) or 'none'}",
             where=str(checkpoint),
-            fix=f"fine-tune it for {' or '.join(KINDS)} first, or use prune-and-export",
+            fix="export it for its vectors (glp-export export --kind sentence-embeddings), which "
+            "needs no training, or fine-tune it first, or use prune-and-export",
         )
     labels = tuple(str(config.id2label[i]) for i in range(config.num_labels)) if kind.named else ()
     return Task(
@@ -74,6 +80,34 @@ def task_of_model(checkpoint: Path) -> Task:
     )
 
 
+def require_sound_head(config: Any, checkpoint: Path) -> None:
+    """Check that a classifier's configuration names as many outputs as it has, in its own words.
+
+    Raises:
+        ModelError: an output has no name, or one output is to choose between classes.
+    """
+    if not any(name.endswith("Classification") for name in config.architectures or ()):
+        return
+    where, numbers = str(checkpoint / "config.json"), sorted(map(int, config.id2label))
+    if numbers and numbers != list(range(len(numbers))):
+        gaps = sorted(set(range(max(numbers))) - set(numbers)) or numbers[:1]
+        raise ModelError(
+            f"id2label has no name for output {gaps[0]}: it names {few([*map(str, numbers)])}",
+            where=where,
+            fix="name every output from 0 on",
+        )
+    if len(numbers) == 1 and config.problem_type == "single_label_classification":
+        raise ModelError(
+            "problem_type is single_label_classification, and one output chooses between nothing",
+            where=where,
+            fix='say "regression", or "multi_label_classification" for yes or no',
+        )
+
+
+_USUAL_LENGTH = 128
+"""Tokens of random rows at most: the longest inputs are tried apart, and few."""
+
+
 def random_rows(
     tokenizer: PreTrainedTokenizerBase, max_length: int, seed: int, count: int = 64
 ) -> Dataset:
@@ -82,7 +116,7 @@ def random_rows(
     from datasets import Dataset
 
     generator = np.random.default_rng(seed)
-    longest = min(max_length, tokenizer.model_max_length)
+    longest = min(max_length, tokenizer.model_max_length, _USUAL_LENGTH)
     special = set(tokenizer.all_special_ids)
     ids = [token for token in range(len(tokenizer)) if token not in special]
     rows: list[dict[str, Any]] = []

@@ -86,6 +86,27 @@ def name_class(config: dict[str, Any]) -> None:
         config["tokenizer_class"] = _GENERAL_CLASS[config["tokenizer_class"]]
 
 
+def general_tokenizer_options(directory: Path) -> dict[str, Any] | None:
+    """What major 4 has to be told to load a tokenizer of major 5's general class.
+
+    Returns:
+        Options of `PreTrainedTokenizerFast.from_pretrained`; None where `AutoTokenizer` will do.
+    """
+    import transformers
+
+    path = directory / "tokenizer_config.json"
+    if not path.is_file():
+        return None
+    content = json.loads(path.read_text(encoding="utf-8"))
+    name = content.get("tokenizer_class")
+    if name not in _GENERAL_CLASS or hasattr(transformers, name):
+        return None
+    extra = content.get("extra_special_tokens")
+    if not isinstance(extra, list):
+        return {}
+    return {"additional_special_tokens": extra, "extra_special_tokens": {}}
+
+
 def _plain(token: Any) -> Any:
     """A token, or several, as strings."""
     return [str(one) for one in token] if isinstance(token, list | tuple) else str(token)

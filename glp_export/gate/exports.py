@@ -25,7 +25,7 @@ def github_annotations(report: GateReport) -> list[str]:
     """Workflow commands of GitHub Actions: an error for a failure, a warning for the rest."""
     commands = []
     failing = {id(result) for result in report.failures}
-    for result in report.results:
+    for result in report.findings:
         if result.outcome not in ("broken", "undecided"):
             continue
         level = "error" if id(result) in failing else "warning"
@@ -49,7 +49,7 @@ def summary_markdown(report: GateReport) -> str:
         "| | check | measured | interval | rounds | |",
         "|---|---|---:|---:|---:|---|",
     ]
-    for result in report.results:
+    for result in report.findings:
         cells = (
             f"{_SIGNS[result.outcome]} {result.outcome}",
             f"`{result.name}`",
@@ -95,7 +95,7 @@ def _metrics(
     report: GateReport,
 ) -> Iterator[tuple[LineResult, str, str, float, float | None, float | None]]:
     """Everything of the budget that was measured, so that smaller is better."""
-    for result in report.results:
+    for result in report.findings:
         if result.value is None or not result.key:
             continue
         place = " ".join(filter(None, (result.table, result.shape)))

@@ -59,7 +59,7 @@ def gate(
             budget=str(session.budget.path),
             threads=session.threads,
             undecided=session.settings.undecided,
-            results=tuple(results),
+            findings=tuple(results),
             notes=tuple(dict.fromkeys(notes)),
             seconds=round(time.perf_counter() - start, 2),
         )

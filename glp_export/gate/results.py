@@ -65,7 +65,7 @@ class GateReport(Record):
     budget: str
     threads: int
     undecided: Undecided
-    results: tuple[LineResult, ...]
+    findings: tuple[LineResult, ...]
     notes: tuple[str, ...] = ()
     seconds: float
 
@@ -74,13 +74,13 @@ class GateReport(Record):
         """What the gate fails for, in the order of severity: integrity, accuracy, the rest."""
         failing = {"broken", "undecided"} if self.undecided == "fail" else {"broken"}
         order = ("integrity", "accuracy", "size", "latency")
-        found = [result for result in self.results if result.outcome in failing]
+        found = [result for result in self.findings if result.outcome in failing]
         return tuple(sorted(found, key=lambda result: order.index(result.part)))
 
     @property
     def outcome(self) -> Outcome:
         """Of the whole: broken before undecided before kept."""
-        found = {result.outcome for result in self.results}
+        found = {result.outcome for result in self.findings}
         return next((one for one in ("broken", "undecided") if one in found), "kept")
 
     @property

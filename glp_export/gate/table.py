@@ -26,7 +26,7 @@ def gate_table(report: GateReport) -> RenderableType:
     table.add_column("interval", justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     previous = ""
-    for result in report.results:
+    for result in report.findings:
         if result.table != previous:
             table.add_section()
             table.add_row(Text(result.table, style="dim"), "", "", "")
@@ -38,7 +38,7 @@ def gate_table(report: GateReport) -> RenderableType:
             Text(_verdict(result), style=_STYLES[result.outcome]),
         )
     parts: list[RenderableType] = [table, ""]
-    for result in report.results:
+    for result in report.findings:
         if result.reason and result.outcome not in _WITHOUT_REASON:
             text = f"{result.outcome}: {result.name}: {result.reason}"
             parts.append(Text(text, style=_STYLES[result.outcome]))

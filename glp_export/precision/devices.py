@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from glp_export.core.machine import INT8_PRODUCTS
+
 Capability = tuple[int, int]
 """CUDA compute capability, (8, 0) for an A100."""
 
@@ -37,9 +39,7 @@ PRECISIONS: dict[str, Precision] = {
     for precision in (
         Precision(
             "int8",
-            cpu_features=frozenset(
-                {"avx512_vnni", "avx_vnni", "avx_vnni_int8", "amx_int8", "asimddp", "i8mm"}
-            ),
+            cpu_features=INT8_PRODUCTS,
             not_on_cuda="ONNX Runtime's CUDA provider has no DynamicQuantizeLinear, so a "
             "dynamically quantised file goes through the CPU at every product; fp16 is the "
             "precision for a GPU",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from glp_export.encoder.distillation import distill
 from glp_export.encoder.recovery import TrainingInputs
 from glp_export.encoder.training import Progress
+from glp_export.precision.int8.weights import steps_here
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -20,6 +21,7 @@ def quantisation_aware(
     inputs: TrainingInputs,
     *,
     keep_float: Callable[[str], bool] = lambda name: False,
+    steps: int | None = None,
     progress: Progress | None = None,
 ) -> PreTrainedModel:
     """Distil a model in place while its products compute as in int8; return it plain again.
@@ -33,6 +35,7 @@ def quantisation_aware(
         inputs: examples, answers to imitate, and how; its learning rate should be a small one,
             since the model is where it should be.
         keep_float: whether the nn.Linear of that dotted name keeps its precision.
+        steps: of weights, to either side of zero; None for as many as files made here have.
         progress: called with steps done and in all.
 
     Returns:
@@ -43,7 +46,7 @@ def quantisation_aware(
     """
     if inputs.teacher_logits is None:
         raise ValueError("quantisation-aware recovery imitates: the lesson needs logits")
-    with quantised_matmuls(model, keep_float):
+    with quantised_matmuls(model, keep_float, steps):
         return distill(
             model,
             inputs.teacher_logits,
@@ -57,7 +60,9 @@ def quantisation_aware(
 
 @contextmanager
 def quantised_matmuls(
-    model: PreTrainedModel, keep_float: Callable[[str], bool] = lambda name: False
+    model: PreTrainedModel,
+    keep_float: Callable[[str], bool] = lambda name: False,
+    steps: int | None = None,
 ) -> Iterator[None]:
     """Let a model's nn.Linear modules compute as ONNX Runtime's dynamic int8 would.
 
@@ -67,6 +72,7 @@ def quantised_matmuls(
     Args:
         model: its products change while the context lasts.
         keep_float: whether the nn.Linear of that dotted name keeps its precision.
+        steps: of weights, to either side of zero; None for as many as files made here have.
     """
     from torch.nn import Linear
 
@@ -77,7 +83,7 @@ def quantised_matmuls(
     ]
     for module in changed:
         # On the instance: hooks, parametrisations or wrappers would change the weights' names.
-        module.forward = _as_int8(module)  # type: ignore[method-assign, assignment]
+        module.forward = _as_int8(module, steps)  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
@@ -85,22 +91,30 @@ def quantised_matmuls(
             del module.forward
 
 
-def _as_int8(module: nn.Linear) -> Callable[[Tensor], Tensor]:
+def _as_int8(module: nn.Linear, steps: int | None) -> Callable[[Tensor], Tensor]:
     from torch.nn import functional
 
     def forward(input: Tensor) -> Tensor:
-        return functional.linear(round_inputs(input), round_weight(module.weight), module.bias)
+        return functional.linear(
+            round_inputs(input), round_weight(module.weight, steps), module.bias
+        )
 
     return forward
 
 
-def round_weight(weight: Tensor) -> Tensor:
-    """Round a weight (out, in) to s8 and back, symmetric, a scale for each row."""
+def round_weight(weight: Tensor, steps: int | None = None) -> Tensor:
+    """Round a weight (out, in) to s8 and back, symmetric, a scale for each row.
+
+    Args:
+        weight: (out, in).
+        steps: to either side of zero; None for as many as files made here have.
+    """
     import torch
 
-    largest = weight.detach().abs().amax(dim=1).clamp_min(torch.finfo(weight.dtype).tiny * 127)
+    steps = steps or steps_here()
+    largest = weight.detach().abs().amax(dim=1).clamp_min(torch.finfo(weight.dtype).tiny * steps)
     zeros = torch.zeros_like(largest, dtype=torch.int32)
-    return torch.fake_quantize_per_channel_affine(weight, largest / 127, zeros, 0, -127, 127)
+    return torch.fake_quantize_per_channel_affine(weight, largest / steps, zeros, 0, -steps, steps)
 
 
 def round_inputs(inputs: Tensor) -> Tensor:

@@ -8,19 +8,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 
 from glp_export.artifact import (
     ArtifactLayout,
     ParityReport,
+    StoredInputs,
     check_parity,
     finished_artifact,
     one_artifact,
     shipped_files,
 )
 from glp_export.artifact.opened import trusted_settings
+from glp_export.artifact.served_text import check_served_texts
 from glp_export.bench import BenchmarkFile
 from glp_export.bench.contenders import longest_input
 from glp_export.compress.compressors.layers.layer_file import read_layer_file
@@ -45,18 +47,28 @@ from glp_export.precision.record import PrecisionsFile
 from glp_export.precision.selection import ALWAYS, Wanted
 from glp_export.report import artifact_view, plan_view
 from glp_export.tasks import encode, load_task_data
-from glp_export.workflows.context import ExecutionContext, data_spec, execution_context, on_device
+from glp_export.workflows.context import (
+    ExecutionContext,
+    data_spec,
+    execution_context,
+    on_device,
+    with_length,
+)
 from glp_export.workflows.stages.benchmark import time_contenders
 from glp_export.workflows.stages.export import Exported, LowerPrecision, export_contender
 from glp_export.workflows.stages.precision import add_precisions
 from glp_export.workflows.stages.precision_job import CalibrationData
 from glp_export.workflows.stages.training import Trained
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
 
 def verify(artifact: Path, settings: Mapping[str, Any], progress: Progress) -> ParityReport:
-    """Check an artifact's checksums, then every ONNX file against its PyTorch weights.
+    """Check an artifact's checksums, its tokenizer on texts, and every ONNX file.
 
-    The rows are the test set of the data that `settings` name; without any, random tokens.
+    The rows are the test set of the data that `settings` name; without any, random tokens. What
+    was exported without data has inputs stored, with what PyTorch computed of them.
 
     Raises:
         DataError: the data cannot be read.
@@ -67,8 +79,11 @@ def verify(artifact: Path, settings: Mapping[str, Any], progress: Progress) -> P
     layout.verify_checksums()
     check_agreement(layout)
     config = _config(layout, settings)
+    if not (_has_data(config) or layout.plan.is_file()):
+        return _verify_alone(layout, config, progress)
     execution, trained = _pruned(layout, config)
     with progress.stage("verify"):
+        _check_texts(layout, config, trained.tokenizer)
         return check_parity(
             shipped_files(layout),
             artifact,
@@ -81,6 +96,25 @@ def verify(artifact: Path, settings: Mapping[str, Any], progress: Progress) -> P
             atol=execution.export.atol,
             rtol=execution.export.rtol,
         )
+
+
+def _verify_alone(layout: ArtifactLayout, config: RunConfig, progress: Progress) -> ParityReport:
+    """Hold the files against the stored inputs, and the tokenizer against transformers'."""
+    tokenizer = load_tokenizer(ModelSource(str(layout.root), offline=True))
+    device, precisions = on_device(config.machine, config.precision)
+    execution = execution_context(config, task_of_model(layout.root), device, precisions)
+    with progress.stage("verify"):
+        _check_texts(layout, config, tokenizer)
+        return StoredInputs.load(layout.parity_inputs).check(
+            shipped_files(layout), provider=execution.provider, threads=execution.threads
+        )
+
+
+def _check_texts(
+    layout: ArtifactLayout, config: RunConfig, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    length = min(config.data.max_length, tokenizer.model_max_length)
+    check_served_texts(layout.root, tokenizer, max_length=length)
 
 
 def benchmark(artifact: Path, settings: Mapping[str, Any], progress: Progress) -> BenchmarkFile:
@@ -139,7 +173,7 @@ def inspect(path: Path) -> tuple[RenderableType, Any]:
     else:
         order = read_layer_file(path)
         return " → ".join(map(str, order)), {"order": order}
-    return plan_view(plan), plan.model_dump(mode="json")
+    return plan_view(plan), plan.as_dict()
 
 
 def _told(layout: ArtifactLayout) -> tuple[Path, ...]:
@@ -173,7 +207,7 @@ def _pruned(layout: ArtifactLayout, config: RunConfig) -> tuple[ExecutionContext
         data = load_task_data(spec, own)
     task = infer_kind(data.task, source) if data else own
     device, precisions = on_device(config.machine, config.precision)
-    execution = execution_context(config, task, device, precisions)
+    execution = execution_context(with_length(config, tokenizer), task, device, precisions)
     if data:
         rows = encode(data.test, task, tokenizer, execution.max_length)
     else:

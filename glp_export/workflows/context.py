@@ -43,6 +43,7 @@ from glp_export.encoder import (
     match_inputs,
     own_task,
     predict,
+    require_removable,
     schedule_for,
 )
 from glp_export.encoder.sublayers import shape_of
@@ -221,8 +222,11 @@ def make_context(config: RunConfig) -> RunContext:
     )
     teacher = training.teacher if data.labelled else "as-is"
     as_is = taken_as_is(teacher, KINDS[data.task.kind], data.task, own_head, source.name)
-    match_inputs(tokenizer, model)
+    match_inputs(tokenizer, model, where=source.name)
+    config = with_length(config, tokenizer)
     stack = find_layer_stack(model)
+    if config.compress.plan is None:
+        require_removable(model)
     exporter = resolve_exporter(
         config.export.exporter, model.config, KINDS[data.task.kind].export_task
     )
@@ -356,6 +360,11 @@ def data_spec(data: DataOptions, model: ModelOptions, seed: int) -> DataSpec:
         token=model.token,
         trust_remote_code=model.trust_remote_code,
     )
+
+
+def with_length(config: RunConfig, tokenizer: PreTrainedTokenizerBase) -> RunConfig:
+    """The configuration with the longest input in tokens that a matched tokenizer makes."""
+    return config.updated(max_length=min(config.data.max_length, tokenizer.model_max_length))
 
 
 def _schedule(options: TrainingOptions, model: PreTrainedModel, data: TaskData) -> Schedule | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glp_export.artifact import ArtifactLayout, commit, locked, prepare, writing
+from glp_export.artifact.served_text import check_served_texts
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier
 from glp_export.bench.contenders import longest_input
 from glp_export.compress.plan import Plan
@@ -213,6 +214,7 @@ def _export(
             shutil.rmtree(made, ignore_errors=True)
         shutil.copytree(trained.checkpoint, own.root, dirs_exist_ok=True)
         write_loader_files(own.root, trained.tokenizer, longest=longest_input(own.root))
+        check_served_texts(own.root, trained.tokenizer, max_length=context.max_length)
     exported = export_contender(context.execution, trained, own, scratch, progress)
     calibration = calibration_data_of(
         context, trained, spent if trained.contender == "pruned" else 0.0

@@ -295,3 +295,38 @@ def test_other_errors_pass_through(tmp_path: Path) -> None:
     elsewhere = PermissionError(errno.EACCES, "Permission denied", "/data/train.jsonl")
     with pytest.raises(PermissionError), writing(tmp_path / "out"):
         raise elsewhere
+
+
+def test_a_second_run_on_one_output_ends_with_8_until_the_first_is_over(output: Path) -> None:
+    from glp_export.artifact import locked
+
+    with locked(output):
+        with pytest.raises(OutputError, match="Another run") as caught, locked(output):
+            pass
+        assert caught.value.exit_code == 8
+        staging = fill(prepare(output), "new")
+        commit(staging, output)
+    assert siblings(output) == {"out"}
+    with locked(output):
+        pass
+    assert siblings(output) == {"out"}
+
+
+def test_the_lock_of_a_killed_run_is_free(output: Path) -> None:
+    from glp_export.artifact import locked
+
+    child = os.fork()
+    if not child:
+        with locked(output):
+            os._exit(9)
+    os.waitpid(child, 0)
+    with locked(output):
+        assert output.parent.is_dir()
+    assert siblings(output) == set()
+
+
+def test_a_staging_directory_that_is_a_link_is_refused(output: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    staging_path(output).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OutputError, match="link"):
+        prepare(output, resume=True)

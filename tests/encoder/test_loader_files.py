@@ -87,7 +87,8 @@ def test_special_tokens_are_where_each_loader_looks(checkpoint):
     (checkpoint / "special_tokens_map.json").unlink(missing_ok=True)
     edit(checkpoint, CONFIG, pad_token_id=None)
     complete(checkpoint)
-    assert content(checkpoint, "special_tokens_map.json")["pad_token"] == "[PAD]"
+    written = content(checkpoint, "special_tokens_map.json")["pad_token"]
+    assert written == "[PAD]" or written["content"] == "[PAD]"  # fastembed reads both
     assert content(checkpoint, CONFIG)["pad_token_id"] == 0
 
 
@@ -98,11 +99,9 @@ def test_an_old_checkpoint_names_its_special_tokens_in_one_file_only(checkpoint)
 
 def test_names_of_transformers_5_are_written_as_4_knows_them(checkpoint):
     settings = content(checkpoint, TOKENIZER)
-    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     newer = {"tokenizer_class": "TokenizersBackend", "extra_special_tokens": ["[CLS]"]}
     (checkpoint / TOKENIZER).write_text(json.dumps({**settings, **newer}))
-    write_loader_files(checkpoint, tokenizer, longest=80)
-    written = content(checkpoint, TOKENIZER)
+    written = content(complete(checkpoint), TOKENIZER)
     assert written["tokenizer_class"] == "PreTrainedTokenizerFast"
     assert written["additional_special_tokens"] == ["[CLS]"]
     assert AutoTokenizer.from_pretrained(checkpoint).pad_token == "[PAD]"

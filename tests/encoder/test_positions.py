@@ -1,20 +1,34 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
-from transformers import AutoModel
+from transformers import AutoConfig, AutoModel
 
 from glp_export.encoder import match_inputs
 from glp_export.encoder.positions import longest_input
+from glp_export.encoder.tables import tables_of
 from tests.tiny import make_config, make_tokenizer
 
 FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert", "mpnet")
+OTHERS = ("data2vec-text", "roberta-prelayernorm", "xlm-roberta-xl", "xmod", "ernie", "layoutlm")
+"""Families that no table of ours knows; the first four number positions from the padding on."""
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+def other_config(family: str) -> Any:
+    own = {"default_language": "en_XX", "languages": ["en_XX"]} if family == "xmod" else {}
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    rows = {"vocab_size": 23, "max_position_embeddings": 80, "pad_token_id": 1}
+    return AutoConfig.for_model(family, intermediate_size=64, **sizes, **rows, **own)
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, *OTHERS])
 def test_the_longest_input_is_read_and_one_longer_is_not(family: str) -> None:
-    model = AutoModel.from_config(make_config(family, pad_token_id=1)).eval()
+    config = make_config(family, pad_token_id=1) if family in FAMILIES else other_config(family)
+    model = AutoModel.from_config(config).eval()
     longest = longest_input(model.config)
+    assert tables_of(model).longest == longest
     ids = torch.full((1, longest + 1), 5)
     with torch.inference_mode():
         assert model(ids[:, :longest])[0].shape[1] == longest
@@ -35,6 +49,9 @@ def test_a_tokenizer_without_a_limit_takes_that_of_the_model(tmp_path) -> None:
 
 
 def test_a_model_without_a_table_of_positions_has_no_limit() -> None:
-    from transformers import AutoConfig
+    from transformers import AutoModelForTextEncoding
 
     assert longest_input(AutoConfig.for_model("t5")) == 2**31
+    # Its positions are relative: their rows are buckets.
+    model = AutoModelForTextEncoding.from_config(make_config("t5"))
+    assert tables_of(model).longest == 2**31

@@ -36,7 +36,11 @@ def test_benchmark_rebuilds_the_unpruned_model(artifact, capsys):
 def test_export_of_any_classifier(classifier, tmp_path, capsys):
     output = tmp_path / "out"
     assert run(["export", str(classifier), "-o", str(output), "--seq-lens", "8", "-q"]) == 0
-    assert capsys.readouterr().out.strip() == str(output)
+    told = capsys.readouterr()
+    assert told.out.strip().endswith(str(output))
+    for word in ("model.onnx", "MB", "difference", "ms at 1x8"):
+        assert word in told.out
+    assert "pruned," not in told.err.replace("unpruned", "")
     assert (output / "onnx" / "model.onnx").is_file()
 
 
@@ -48,11 +52,20 @@ def test_export_as_json(classifier, tmp_path, capsys):
     assert content["output"] == str(output)
     assert content["parity"]["passed"]
     assert "onnx/model.onnx" in content["files"]
+    (file,) = content["exported"]
+    assert file["p50_ms"] > 0
+    assert file["judged"]
 
 
 def test_export_of_an_encoder_without_a_head(encoder, tmp_path, capsys):
-    assert run(["export", str(encoder), "-o", str(tmp_path / "out"), "-q"]) == 7
-    assert "no head" in capsys.readouterr().err
+    output = tmp_path / "out"
+    assert run(["export", str(encoder), "-o", str(output), "-q"]) == 7
+    told = capsys.readouterr().err
+    assert "no head" in told
+    assert "--kind sentence-embeddings" in told
+    flags = ["--kind", "sentence-embeddings", "--seq-lens", "8", "--optimize", "none"]
+    assert run(["export", str(encoder), "-o", str(output), *flags, "-q"]) == 0
+    assert glp_export.load(output)(["the cat", "fish"]).shape == (2, 32)
 
 
 def test_export_of_a_sentence_transformers_model(encoder, tmp_path, capsys):

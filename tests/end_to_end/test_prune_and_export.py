@@ -129,6 +129,34 @@ def test_a_killed_run_resumes_to_the_same_plan(artifact, small_run, tmp_path):
     assert plan.digest == Plan.load(ArtifactLayout(artifact).plan).digest
 
 
+def test_a_terminated_run_says_how_to_go_on(small_run, tmp_path):
+    output = tmp_path / "stopped"
+    command = [sys.executable, "-m", "glp_export", *small_run, "-o", str(output), "-q"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120  # only a hang reaches it
+    while time.monotonic() < deadline and process.poll() is None:
+        if (tmp_path / "stopped.partial" / "work" / "run.yaml").is_file():
+            break
+        time.sleep(0.02)
+    process.terminate()
+    _, told = process.communicate()
+    assert process.returncode == 143, told
+    assert f"{output}.partial" in told
+    assert "--resume" in told
+    assert "Traceback" not in told
+
+
+def test_resuming_a_complete_run_is_done_at_once(artifact, small_run, capsys):
+    before = (artifact / "glp" / "SHA256SUMS").stat()
+    assert run(["prune-and-export", "-o", str(artifact), "--resume"]) == 0
+    told = capsys.readouterr()
+    assert "is complete" in told.err
+    assert "unpruned" in told.out
+    assert run(["prune-and-export", "-o", str(artifact), "--resume", "--seed", "7", "-q"]) == 2
+    assert "--seed" in capsys.readouterr().err
+    assert (artifact / "glp" / "SHA256SUMS").stat() == before
+
+
 def test_a_finished_artifact_is_not_overwritten_unasked(artifact, small_run, capsys):
     before = (artifact / "glp" / "SHA256SUMS").read_text()
     assert run([*small_run, "-o", str(artifact), "-q"]) == 8

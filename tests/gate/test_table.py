@@ -39,7 +39,7 @@ REPORT = GateReport(
     budget="out/mine/glp/budget.toml",
     threads=2,
     undecided="pass",
-    results=(
+    findings=(
         LineResult(part="integrity", check="checksums", outcome="kept"),
         SPEEDUP,
         UNDECIDED,
@@ -82,7 +82,7 @@ def test_a_summary_of_the_step():
     assert text.startswith("### glp-export gate: ❌ broken")
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     assert len({row.count("|") for row in rows}) == 1
-    assert len(rows) == 1 + len(REPORT.results)
+    assert len(rows) == 1 + len(REPORT.findings)
 
 
 def test_numbers_for_other_programs_are_better_when_smaller():

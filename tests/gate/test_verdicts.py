@@ -167,7 +167,7 @@ def report(*results: LineResult, undecided: str = "pass") -> GateReport:
         budget="budget.toml",
         threads=1,
         undecided=undecided,  # type: ignore[arg-type]
-        results=results,
+        findings=results,
         seconds=1.0,
     )
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from glp_export.core import machine
 from glp_export.core.errors import DeviceError, ModelError
 from glp_export.encoder.structure import compacted
+from glp_export.encoder.switches import switched
 from glp_export.encoder.transformers_compat import quiet_weights
 from glp_export.precision.devices import gpu_capability, not_in_hardware
 from glp_export.tasks.predictions import joined
@@ -100,6 +101,7 @@ def _load(contender: Contender) -> PreTrainedModel:
 
     auto_class = getattr(transformers, contender.auto_class)
     config = transformers.AutoConfig.from_pretrained(contender.path, local_files_only=True)
+    config = switched(config)
     if hasattr(config, "reference_compile"):
         config.reference_compile = False  # ModernBERT compiles itself otherwise: not eager
     arguments = {

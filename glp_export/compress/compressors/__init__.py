@@ -2,8 +2,36 @@
 
 from __future__ import annotations
 
-from glp_export.compress.compressors.base import Compressor
-from glp_export.compress.compressors.structure import STRUCTURE
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-COMPRESSORS: dict[str, Compressor] = {row.name: row for row in (STRUCTURE,)}
+from glp_export.compress.compressors.structure.options import StructureOptions
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from glp_export.compress.compressors.base import Compressor
+
+
+@dataclass(frozen=True)
+class Row:
+    """A compressor by its options; the rest is imported where it is used, not for `--help`.
+
+    Attributes:
+        options: flags, keys of run.yaml and docs are made from its fields.
+        load: imports the compressor.
+    """
+
+    options: type[BaseModel]
+    load: Callable[[], Compressor]
+
+
+def _structure() -> Compressor:
+    from glp_export.compress.compressors.structure.compressor import STRUCTURE
+
+    return STRUCTURE
+
+
+COMPRESSORS = {"structure": Row(StructureOptions, _structure)}
 """By name, as given to `--compress`. Whole layers are chosen by the strategies of `--search`."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from glp_export.compress.criteria.base import Batch
-    from glp_export.compress.latency_table import LatencyTable
+    from glp_export.compress.latency_table import Conditions, LatencyTable, WholeModel
     from glp_export.core.shape import ModelShape
 
 LossFunction = Callable[[Any, "Batch"], Any]
@@ -68,8 +68,8 @@ class CompressionEvaluator:
         dev: padded rows for choosing, which the teacher has not seen.
         divergence: how far a model's outputs are from the teacher's.
         table: gives the latency table of a time budget, measured or read.
-        correct: measures models of some shapes whole, and corrects a table that is not within 5 %
-            of them; the table itself where it is.
+        measure_whole: measures models of some shapes whole, interleaved, under a table's
+            conditions.
         train_briefly: trains a candidate in a final round.
         facts: the fields of a plan that no search changes.
         removable: layers that may go whole.
@@ -83,7 +83,7 @@ class CompressionEvaluator:
     dev: Sequence[Batch]
     divergence: Divergence
     table: Callable[[TimeBudget], LatencyTable]
-    correct: Callable[[LatencyTable, Sequence[ModelShape]], LatencyTable]
+    measure_whole: Callable[[Conditions, Sequence[ModelShape]], Sequence[WholeModel]]
     train_briefly: TrainBriefly
     facts: Mapping[str, Any]
     removable: tuple[int, ...]

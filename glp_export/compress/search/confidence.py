@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 
 def probability_smaller(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
@@ -21,6 +20,8 @@ def probability_smaller(a: NDArray[np.float32], b: NDArray[np.float32]) -> float
     Returns:
         Between 0 and 1; 0.5 where nothing tells them apart.
     """
+    from scipy.special import ndtr  # slow to import, and the command line comes by here
+
     differences = np.asarray(b, dtype=np.float64) - a
     spread = differences.std(ddof=1) if len(differences) > 1 else 0.0
     if spread == 0:

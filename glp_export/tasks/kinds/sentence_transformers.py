@@ -13,6 +13,7 @@ from typing import Any
 from glp_export.serve.pooling import FIRST, MEAN, MODULES
 from glp_export.tasks.kinds.base import FindFile
 
+LENGTHS = "sentence_bert_config.json"
 SETTINGS = "config_sentence_transformers.json"
 
 _MODULES = {"": "Transformer", "1_Pooling": "Pooling", "2_Normalize": "Normalize"}
@@ -59,7 +60,9 @@ def write_files(directory: Path, pooling: str, max_length: int, find: FindFile) 
             "pooling_mode_mean_sqrt_len_tokens": False,
         },
     )
-    _write(directory / "sentence_bert_config.json", {"max_seq_length": max_length})
+    lengths = find(LENGTHS)
+    said = json.loads(lengths.read_text(encoding="utf-8")) if lengths else {}
+    _write(directory / LENGTHS, {**said, "max_seq_length": max_length})
     _write(directory / SETTINGS, given)
 
 

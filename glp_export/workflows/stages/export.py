@@ -109,12 +109,14 @@ def export_contender(
         shipped = (plain,) if chosen == plain else (plain, chosen)
         parity = check(execution, trained, shipped)
         parity.require()
-    progress.say(describe_choice(chosen))
+    progress.say(describe_choice(chosen, execution.export.optimize))
     return Exported(trained, plain, chosen, parity)
 
 
-def describe_choice(chosen: OnnxFile) -> str:
+def describe_choice(chosen: OnnxFile, asked: str = AUTO) -> str:
     """One line on the file that is deployed, with the fusions that fired."""
+    if asked == PLAIN:
+        return "plain graph, as --optimize none asks for"
     if chosen.optimisation == PLAIN:
         return "plain graph kept: no optimised one passed parity and was surely faster"
     if LEVELS[chosen.optimisation].graph_pass:

@@ -239,8 +239,9 @@ def _distilled_rival(students: _StudentTraining, name: str) -> Trained:
         context.config.training.seed,
         doubtful=context.config.training.teacher != "finetune",
     ).model
-    match_inputs(tokenizer, model)
-    task, length = context.data.task, context.config.data.max_length
+    match_inputs(tokenizer, model, where=name)
+    task = context.data.task
+    length = min(context.config.data.max_length, tokenizer.model_max_length)
     examples = encode(students.rows, task, tokenizer, length)
     _require_comparable(context, source, inputs, examples)
     own_inputs = TrainingInputs(
@@ -349,7 +350,7 @@ def start_of(context: RunContext, plan: Plan, ancestor: PreTrainedModel) -> PreT
         return plan.apply(ancestor)
     samples = int(plan.settings.get("calibration_samples", CALIBRATION_SAMPLES))
     calibrator = calibrator_of(context, ancestor, samples)
-    return COMPRESSORS[name].start(plan, ancestor, calibrator)
+    return COMPRESSORS[name].load().start(plan, ancestor, calibrator)
 
 
 def alternate_student(plan: Plan, removable: tuple[int, ...]) -> Plan:

@@ -12,6 +12,7 @@ from glp_export.compress.compressors.layers.strategies import STRATEGIES, Choice
 from glp_export.compress.plan import Candidate, Cost, Plan, Step
 from glp_export.compress.search.evaluator import TrialEvaluator
 from glp_export.core.errors import UsageError
+from glp_export.core.shape import ModelShape
 
 NOTHING = Cost()
 
@@ -67,7 +68,20 @@ def read_plan(name: str, num_layers: int, facts: dict[str, Any]) -> Plan:
         return Plan.of_layers(order, **facts, strategy="layer-file", source=Path(name).name)
     if plan.num_layers != num_layers:
         raise _other_depth(name, plan.num_layers, num_layers)
+    base = facts.get("base_shape")
+    if plan.base_shape is not None and base is not None and not _alike(plan.base_shape, base):
+        raise UsageError(
+            f"the plan is for a model of {plan.base_shape.label()}, this one has {base.label()} "
+            "of other sizes",
+            where=f"--plan {name}",
+            fix="give a plan that was searched for this model",
+        )
     return plan.model_copy(update={**facts, "source": plan.source or name})
+
+
+def _alike(one: ModelShape, other: ModelShape) -> bool:
+    """Whether a plan for one model can be applied to another; the vocabulary has no part in it."""
+    return (one.layers, one.hidden_size) == (other.layers, other.hidden_size)
 
 
 def _other_depth(name: str, expected: int, num_layers: int) -> UsageError:

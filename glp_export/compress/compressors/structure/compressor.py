@@ -19,6 +19,7 @@ from glp_export.compress.criteria import CRITERIA
 from glp_export.compress.criteria.base import Calibration, Ranking
 from glp_export.compress.criteria.projections import find_projections
 from glp_export.compress.edits import RemoveLayers, width_edits
+from glp_export.compress.latency_table import corrected_by_choices
 from glp_export.compress.plan import Cost, Plan
 from glp_export.compress.pruned_model import build_pruned, refit_kept
 from glp_export.compress.search_space import kept_units, make_space, removed_layers, selected_shape
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from glp_export.compress.latency_table import LatencyTable
-
-CORRECTIONS = 3
-"""Times that a table is corrected, at most."""
 
 MARGIN = 1.03
 """A choice is made for so much more than the speedup asked for: what ships is measured anew, and a
@@ -106,34 +104,68 @@ class StructureCompressor:
         ranking: Ranking,
         sensitivities: Sensitivities,
     ) -> Found:
-        table = evaluator.table(time)
-        base = table.base
+        measured = evaluator.table(time)
+        base, chosen = measured.base, _Chosen(options, time, evaluator, ranking, sensitivities)
         with evaluator.progress.stage("choose heads, neurons and layers") as meter:
-            for _ in range(CORRECTIONS + 1):
-                space = _space(options, ranking, table, sensitivities, evaluator)
-                wanted = _milliseconds(time, table)
-                chosen, _ = improve(
-                    space,
-                    wanted,
-                    lambda choice: divergences(
-                        evaluator.teacher, ranking, [choice], evaluator.dev, evaluator.divergence
-                    )[0],
-                    Mutation(rounds=options.mutations, seed=evaluator.seed),
-                )
-                shape = selected_shape(chosen, base)
-                corrected = evaluator.correct(table, [base, shape])
-                meter.advance(f"{shape.label(base)}: {table.speedup(shape):.2f}× predicted")
-                if corrected is table:
-                    break
-                table = corrected
+            table = corrected_by_choices(
+                measured,
+                lambda one: [selected_shape(chosen.by(one), base)],
+                lambda shapes: evaluator.measure_whole(measured.conditions, shapes),
+            )
+            selection = chosen.by(table)
+            shape = selected_shape(selection, base)
+            meter.advance(f"{shape.label(base)}: {table.speedup(shape):.2f}× predicted")
+        space, wanted = chosen.space(table), chosen.milliseconds(table)
         rivals = _layer_rivals(space, wanted, evaluator)
         selection, steps, cost = decide(
-            [Finalist("structure", chosen), *rivals],
+            [Finalist("structure", selection), *rivals],
             options.final_round,
             evaluator,
             lambda one: build_pruned(evaluator.teacher, one, ranking),
         )
         return Found(_plan(options, selection, ranking, table, evaluator, steps, cost))
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """What a latency table leads to, with everything else as it is: a pure function of it."""
+
+    options: StructureOptions
+    time: TimeBudget
+    evaluator: CompressionEvaluator
+    ranking: Ranking
+    sensitivities: Sensitivities
+
+    def by(self, table: LatencyTable) -> Selection:
+        """The choice that diverges least from the teacher, of those that were scored."""
+        evaluator = self.evaluator
+        mutation = Mutation(rounds=self.options.mutations, seed=evaluator.seed)
+        chosen, _ = improve(self.space(table), self.milliseconds(table), self._loss, mutation)
+        return chosen
+
+    def space(self, table: LatencyTable) -> SearchSpace:
+        """All choices."""
+        layers = range(table.base.depth)
+        return make_space(
+            self.ranking,
+            table,
+            neuron_step=self.options.neuron_step,
+            sensitivity=self.sensitivities.sublayers,
+            whole_layers={n: self.sensitivities.layers.get(n, 0.0) for n in layers},
+            pinned=[n for n in layers if n not in self.evaluator.removable],
+        )
+
+    def milliseconds(self, table: LatencyTable) -> float:
+        """What a batch may take by the table."""
+        if self.time.milliseconds is not None:
+            return self.time.milliseconds / MARGIN
+        return table.predict(table.base) / ((self.time.speedup or 1.0) * MARGIN)
+
+    def _loss(self, choice: Selection) -> float:
+        evaluator = self.evaluator
+        return divergences(
+            evaluator.teacher, self.ranking, [choice], evaluator.dev, evaluator.divergence
+        )[0]
 
 
 def rank(options: StructureOptions, model: PreTrainedModel, calibrator: Calibrator) -> Ranking:
@@ -151,30 +183,6 @@ def rank(options: StructureOptions, model: PreTrainedModel, calibrator: Calibrat
     return CRITERIA[options.criterion].rank(
         Calibration(model, find_projections(model), calibrator.batches, calibrator.loss)
     )
-
-
-def _space(
-    options: StructureOptions,
-    ranking: Ranking,
-    table: LatencyTable,
-    sensitivities: Sensitivities,
-    evaluator: CompressionEvaluator,
-) -> SearchSpace:
-    pinned = [n for n in range(table.base.depth) if n not in evaluator.removable]
-    return make_space(
-        ranking,
-        table,
-        neuron_step=options.neuron_step,
-        sensitivity=sensitivities.sublayers,
-        whole_layers={n: sensitivities.layers.get(n, 0.0) for n in range(table.base.depth)},
-        pinned=pinned,
-    )
-
-
-def _milliseconds(time: TimeBudget, table: LatencyTable) -> float:
-    if time.milliseconds is not None:
-        return time.milliseconds / MARGIN
-    return table.predict(table.base) / ((time.speedup or 1.0) * MARGIN)
 
 
 def _layer_rivals(

@@ -1,0 +1,109 @@
+"""Structure from the command line: chosen for a speed, applied from a plan, shipped and served."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import glp_export
+from glp_export.artifact import ArtifactLayout
+from glp_export.bench import BenchmarkFile
+from glp_export.cli.app import run
+from glp_export.compress.plan import Plan
+from tests.end_to_end.conftest import MEASURING, ONE_SHAPE, SMALL, TRAINING
+
+QUICK = ("--mutations", "2", "--final-round", "32", "--calibration-samples", "32")
+
+
+@pytest.fixture(scope="module")
+def found(encoder: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a search for a speed leaves; no latency is asserted, so any machine will do."""
+    output = tmp_path_factory.mktemp("structure") / "search"
+    asked = ("--target-speedup", "1.3@1x16", "--neuron-step", "8", *QUICK)
+    flags = (*TRAINING, *MEASURING, *asked)
+    command = ["search", "-m", str(encoder), "--dataset", str(data), *flags, "-o", str(output)]
+    assert run([*command, "-q"]) == 0
+    return output
+
+
+@pytest.fixture(scope="module")
+def shipped(found: Path, encoder: Path, data: Path, tmp_path_factory: pytest.TempPathFactory):
+    """An artifact made of a plan that certainly prunes inside layers."""
+    content = json.loads((found / "glp" / "plan.json").read_text())
+    del content["digest"], content["id"]
+    content["edits"] = [
+        {"kind": "prune-heads", "heads": [[0], [0, 1], [1], []]},
+        {"kind": "prune-neurons", "neurons": [[0, 3], list(range(9)), [], [1]]},
+    ]
+    content["order"] = []
+    plan = tmp_path_factory.mktemp("plan") / "plan.json"
+    plan.write_text(json.dumps(content))
+    output = tmp_path_factory.mktemp("structure") / "artifact"
+    command = ["prune-and-export", "-m", str(encoder), "--dataset", str(data), *SMALL]
+    assert run([*command, "--plan", str(plan), "-o", str(output), "-q"]) == 0
+    return output
+
+
+def test_a_speed_is_chosen_by_structure_and_says_by_which_table(found: Path) -> None:
+    plan = Plan.load(found / "glp" / "plan.json")
+    assert plan.compressors == ("structure",)
+    assert plan.latency_table is not None
+    assert plan.predicted_speedup is not None
+    assert plan.edits
+    (step,) = plan.steps
+    assert step.kind == "final-round"
+    assert "structure" in {candidate.label for candidate in step.candidates}
+
+
+def test_the_artifact_is_dense_in_pytorch_and_small_in_onnx(shipped: Path) -> None:
+    from transformers import AutoModelForSequenceClassification
+
+    layout = ArtifactLayout(shipped)
+    plan = Plan.load(layout.plan)
+    served = glp_export.load(shipped)
+    texts = ["red green", "blue blue red"]
+    answers = served(texts)
+    model = AutoModelForSequenceClassification.from_pretrained(shipped).eval()
+    from transformers import AutoTokenizer
+
+    batch = AutoTokenizer.from_pretrained(shipped)(texts, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        expected = model(**batch).logits.numpy()
+    np.testing.assert_allclose(answers.logits, expected, atol=1e-4)  # fp32 in another order
+    small = glp_export.load_torch(shipped)
+    with torch.inference_mode():
+        np.testing.assert_allclose(small(**batch).logits.numpy(), expected, atol=1e-5)
+    rows = BenchmarkFile.load(layout.benchmark).rows
+    (own,) = {row.parameters for row in rows if row.contender == "pruned"}
+    assert own == sum(parameter.numel() for parameter in small.parameters())
+    assert {row.plan_id for row in rows if row.contender == "pruned"} == {plan.id}
+    assert {row.model_shape for row in rows if row.contender == "pruned"} == {plan.shape}
+
+
+def test_the_gate_rebuilds_its_unpruned_model(shipped: Path) -> None:
+    budget = ArtifactLayout(shipped).budget
+    budget.write_text('[cpu.fp32]\nkeep = ["speedup_vs_unpruned >= 0.1 at 1x16", "size_mb <= 5"]\n')
+    assert run(["gate", str(shipped), "--max-seconds", "3", "--threads", "1", "-q"]) == 0
+    assert run(["verify", str(shipped), "--threads", "1", "-q"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "code"),
+    [
+        (("--target-speedup", "900@1x16"), 5),  # no choice is so fast
+        (("--compress", "structure"), 2),  # for which speed?
+        (("--compress", "nothing"), 2),
+        (("--target-speedup", "1.3@1x16", "--criterion", "nothing"), 2),
+        (("--target-speedup", "1.3@1x16", "--latency-table", "missing.json"), 7),
+    ],
+)
+def test_what_cannot_be_done_leaves_nothing(flags, code, encoder, data, tmp_path) -> None:
+    output = tmp_path / "out"
+    command = ["prune-and-export", "-m", str(encoder), "--dataset", str(data), *TRAINING]
+    asked = (*MEASURING, *ONE_SHAPE, *QUICK, *flags)
+    assert run([*command, *asked, "-o", str(output), "-q"]) == code
+    assert not output.exists()
