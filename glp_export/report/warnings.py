@@ -72,7 +72,7 @@ def _unfinished_baseline(benchmark: BenchmarkFile) -> list[str]:
     return [
         f"the pruned model of {numbers.layers_in_words(best.layers)} passes the unpruned one, "
         f"{gain} of {metric_name(benchmark.metric)}: it was trained as long again, so the unpruned "
-        "model may have been trained too briefly; with more --epochs the comparison is fairer"
+        "model may have been trained too briefly; with more --epochs or auto it is a fairer comparison"
     ]
 
 
