@@ -43,7 +43,10 @@ class GlpError(Exception):
 def quoted(value: object) -> str:
     """A value out of a file or a flag as an error quotes it: at most some 200 characters."""
     # The whole text of a nested value may be larger than memory.
-    text = str(value[:_QUOTED]) if isinstance(value, str | bytes) else reprlib.repr(value)
+    try:
+        text = str(value[:_QUOTED]) if isinstance(value, str | bytes) else reprlib.repr(value)
+    except ValueError:  # an integer of thousands of digits
+        return "a number that is too long to show"
     return text if len(text) < _QUOTED else f"{text[: _QUOTED - 1]}…"
 
 

@@ -37,6 +37,9 @@ def read_yaml(path: Path) -> Any:
         raise ValueError(f"it is nested more than {MAX_DEPTH} deep") from error
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())[:200]) from error
+    except (TypeError, LookupError, AttributeError, OverflowError) as error:
+        # What PyYAML raises of a value that does not fit its tag, `!!int ''` say.
+        raise ValueError(f"a value does not fit its tag: {type(error).__name__}") from error
 
 
 def _size(node: Any, known: dict[int, int], depth: int) -> int:

@@ -44,7 +44,7 @@ def check(bert: Exported, encoded: Any, tokenizer: Any) -> Check:
 
     def run(*files: OnnxFile, **changes: Any) -> ParityReport:
         arguments: dict[str, Any] = {
-            "checkpoint": bert.checkpoint,
+            "source": bert.checkpoint,
             "encoded": encoded,
             "tokenizer": tokenizer,
             "auto_class": AUTO_CLASS,
@@ -59,7 +59,7 @@ def check(bert: Exported, encoded: Any, tokenizer: Any) -> Check:
 @pytest.mark.parametrize("family", ["bert", "roberta", "distilbert"])
 def test_a_true_export_passes(export: Callable[..., Exported], family: str, check: Check) -> None:
     made = export(family)
-    report = check(made.file, checkpoint=made.checkpoint)
+    report = check(made.file, source=made.checkpoint)
     report.require()
     (file,) = report.files
     assert file.samples == 40
@@ -199,14 +199,14 @@ def test_segments_that_the_graph_cannot_read_are_named(
     if "token_type_ids" in {value.name for value in onnx.load(made.file.path).graph.input}:
         pytest.skip("this exporter gives the graph every input that the model takes")
     pairs = encoded.map(lambda row: {"token_type_ids": [1] * len(row["input_ids"])})
-    (file,) = check(made.file, checkpoint=made.checkpoint, encoded=pairs).files
+    (file,) = check(made.file, source=made.checkpoint, encoded=pairs).files
     assert not file.passed
     assert "no input token_type_ids" in file.failures[-1]
 
 
 def test_regression_has_no_labels(export: Callable[..., Exported], check: Check) -> None:
     made = export("bert", num_labels=1)
-    (file,) = check(made.file, checkpoint=made.checkpoint).files
+    (file,) = check(made.file, source=made.checkpoint).files
     assert file.passed
     assert file.label_agreement is None
     assert file.disagreements == ()
@@ -243,7 +243,7 @@ def test_checkpoint_without_a_head_is_refused(bert: Exported, check: Check, tmp_
     """Its head would be random, here and in the export, and differently so."""
     headless = make_checkpoint(tmp_path, "bert")
     with pytest.raises(ModelError, match=r"lacks classifier\.bias"):
-        check(bert.file, checkpoint=headless)
+        check(bert.file, source=headless)
 
 
 def test_diverged_model_is_not_blamed_on_the_export(
@@ -257,7 +257,7 @@ def test_diverged_model_is_not_blamed_on_the_export(
     tensors[CLASSIFIER_BIAS] = tensors[CLASSIFIER_BIAS] * np.float32("nan")
     save_file(tensors, weights, metadata={"format": "pt"})
     with pytest.raises(ModelError, match="PyTorch model itself"):
-        check(bert.file, checkpoint=tmp_path / "nan")
+        check(bert.file, source=tmp_path / "nan")
 
 
 @pytest.mark.parametrize(("family", "length"), [("bert", 81), ("roberta", 80)])
@@ -266,9 +266,9 @@ def test_length_past_the_positions_names_the_flag(
 ) -> None:
     """Eighty positions; RoBERTa's first is that after the padding id."""
     made = export(family)
-    check(made.file, checkpoint=made.checkpoint, max_length=length - 1).require()
+    check(made.file, source=made.checkpoint, max_length=length - 1).require()
     with pytest.raises(UsageError, match=f"{length} tokens") as caught:
-        check(made.file, checkpoint=made.checkpoint, max_length=length)
+        check(made.file, source=made.checkpoint, max_length=length)
     assert caught.value.where == "--max-length"
 
 
@@ -287,7 +287,7 @@ def test_logits_that_do_not_vary_are_pointed_out(
     checkpoint = make_checkpoint(tmp_path / "untrained", "bert", layers=1, num_labels=2)
     file = export_onnx(checkpoint, tmp_path / "model.onnx", export_task="text-classification")
     caplog.set_level(logging.WARNING)
-    check(file, checkpoint=checkpoint)
+    check(file, source=checkpoint)
     assert "cannot tell right from wrong" in caplog.text
 
 

@@ -21,12 +21,15 @@ NAMES = {
     "provider": "CPUExecutionProvider",
     "precision": "fp32",
     "variant": "model.safetensors",
+    "plan_id": "unpruned",
+    "model_shape": None,
+    "rival_of": None,
     "layers": 12,
     "parameters": 109_000_000,
     "bytes": 438_000_000,
 }
 EXAMPLE: dict[str, Any] = {
-    "schema_version": 1,
+    "schema_version": 2,
     "machine": {
         "cpu": "Some CPU",
         "logical_cores": 4,
@@ -48,6 +51,9 @@ EXAMPLE: dict[str, Any] = {
         {
             "contender": "pruned",
             "precision": "fp32",
+            "plan_id": "0123456789abcdef",
+            "model_shape": None,
+            "rival_of": None,
             "layers": 6,
             "value": 0.7,
             "low": 0.65,
@@ -79,6 +85,9 @@ EXAMPLE: dict[str, Any] = {
     "winners": [
         {
             "contender": "pruned",
+            "plan_id": "0123456789abcdef",
+            "model_shape": None,
+            "rival_of": None,
             "layers": 6,
             "provider": "CPUExecutionProvider",
             "shape": "8x128",
@@ -94,6 +103,9 @@ EXAMPLE: dict[str, Any] = {
         {
             "contender": "pruned",
             "precision": "int8",
+            "plan_id": "0123456789abcdef",
+            "model_shape": None,
+            "rival_of": None,
             "layers": 6,
             "less": "unpruned",
             "value": -0.004,
@@ -138,6 +150,19 @@ def test_an_example_validates_and_comes_back_unchanged(tmp_path: Path) -> None:
     assert BenchmarkFile.load(saved) == loaded
 
 
+def test_a_file_of_schema_1_tells_models_by_their_layers(tmp_path: Path) -> None:
+    content = json.loads(json.dumps({**EXAMPLE, "schema_version": 1}))
+    content["rows"][0] |= {"contender": "pruned", "layers": 6}
+    for rows in ([content["baseline"]], content["metrics"], content["rows"]):
+        for row in rows:
+            for name in ("plan_id", "model_shape", "rival_of"):
+                row.pop(name, None)
+    loaded = BenchmarkFile.load(write(tmp_path / "in.json", content))
+    assert loaded.schema_version == 2
+    assert {(row.plan_id, row.model_shape) for row in loaded.metrics} == {("6-layers", None)}
+    assert loaded.of_plan("6-layers").metrics == loaded.metrics
+
+
 @pytest.mark.parametrize(
     ("path", "value", "named"),
     [
@@ -149,7 +174,7 @@ def test_an_example_validates_and_comes_back_unchanged(tmp_path: Path) -> None:
         ("baseline", ..., "baseline"),
         ("machine.cpu", ..., "machine"),
         ("metrics.0.samples", "many", r"metrics\.0\.samples"),
-        ("schema_version", 2, "schema version 2"),
+        ("schema_version", 3, "schema version 3"),
         ("schema_version", ..., "schema version None"),
     ],
 )
@@ -201,9 +226,9 @@ def test_a_rival_from_elsewhere_belongs_to_every_depth() -> None:
 
 
 def test_a_depth_that_was_not_measured_is_refused() -> None:
-    with pytest.raises(UsageError, match="no pruned model of 5 layers") as caught:
+    with pytest.raises(UsageError, match="5-layers") as caught:
         make_sweep((4, 3)).of_plan("5-layers")
-    assert "3, 4" in str(caught.value)
+    assert "3-layers, 4-layers" in str(caught.value)
 
 
 def test_a_missing_or_binary_file_is_refused(tmp_path: Path) -> None:

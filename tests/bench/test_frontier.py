@@ -136,7 +136,7 @@ def test_a_frontier_comes_back_as_it_was_written(tmp_path: Path) -> None:
 def test_what_is_no_frontier_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="frontier cannot be read"):
         Frontier.load(tmp_path / "none.json")
-    (tmp_path / "other.json").write_text('{"schema_version": 2}')
+    (tmp_path / "other.json").write_text('{"schema_version": 3}')
     with pytest.raises(DataError, match="frontier's schema_version is not as it should be"):
         Frontier.load(tmp_path / "other.json")
     with pytest.raises(UsageError, match="ONNX Runtime"):

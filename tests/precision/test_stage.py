@@ -16,6 +16,7 @@ from glp_export.workflows.stages.export import export_contender
 from glp_export.workflows.stages.precision import add_precisions
 from glp_export.workflows.stages.precision_job import calibration_data_of
 from glp_export.workflows.stages.training import Trained
+from tests.tiny import make_checkpoint
 
 
 class Heard(Progress):
@@ -27,8 +28,10 @@ class Heard(Progress):
 
 
 @pytest.fixture(scope="module")
-def exported(classifier, data, tmp_path_factory):
-    """A classifier's plain fp32 file, with the setup and the layout it lies in."""
+def exported(data, tmp_path_factory):
+    """A classifier's plain fp32 file, with the context and the layout it lies in."""
+    names = {"id2label": {0: "bad", 1: "good"}}
+    classifier = make_checkpoint(tmp_path_factory.mktemp("named"), num_labels=2, **names)
     settings = {"model": str(classifier), "dataset": str(data), "depth": 2, "device": "cpu"}
     small = {"threads": 1, "optimize": "none", "epochs": 1, "max_length": 32, "offline": True}
     context = make_context(resolve({**settings, **small}))

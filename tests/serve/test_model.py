@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from collections.abc import Callable
@@ -199,7 +200,10 @@ def test_other_directories_are_refused_with_what_to_open_instead(
     ladder = tmp_path / "ladder"
     for depth in (6, 4):
         shutil.copytree(artifact("bert"), ladder / f"{depth}-layers")
-    with pytest.raises(ModelError, match=r"4-layers, .*6-layers"):
+    points = [{"directory": f"{depth}-layers"} for depth in (6, 4)]
+    (ladder / "glp").mkdir()
+    (ladder / "glp" / "frontier.json").write_text(json.dumps({"points": points}))
+    with pytest.raises(ModelError, match=r"6-layers, .*4-layers"):
         glp_export.load(ladder)
     assert glp_export.load(ladder / "4-layers")("").labels[0] in LABELS
 

@@ -34,7 +34,7 @@ def formed(exported: Exported, graph_pass: str, path: Path) -> Path:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("form", ["lean", "first-token"])
+@pytest.mark.parametrize("graph_pass", ["lean", "first-token"])
 def test_form_computes_the_same_numbers(
     export: Callable[..., Exported], family: str, graph_pass: str, tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from glp_export.artifact.onnx_file import read_graph, sidecar, write_graph
 from glp_export.artifact.session import run_batch
 from glp_export.core.errors import ModelError, UsageError
 from glp_export.precision.int8 import Int8Recipe, find_matmuls, quantise
+from glp_export.precision.int8.weights import LARGEST, steps_here
 from tests.exported import Exported
 from tests.precision.int8.conftest import batch, rows
 from tests.tiny import make_checkpoint
@@ -23,9 +24,10 @@ AGREEMENT = 0.9
 """Share of rows whose label stays. Random rows lie anywhere, some at the border: of 64 rows the
 families here change at most three."""
 
-CORRELATION = 0.99
+CORRELATION = 0.99 if steps_here() == LARGEST else 0.98
 """Of the logits with those of fp32. 32 wide, rounding to 256 steps leaves 0.995 and more; a lost
-mask, bias or scale leaves less than 0.9."""
+mask, bias or scale leaves less than 0.9. A CPU without integer products gets weights of half as
+many steps, whose rounding has four times the variance: 0.98 and more."""
 
 FAMILIES = ["bert", "roberta", "electra", "distilbert", "mpnet", "deberta", "deberta-v2", "albert"]
 
