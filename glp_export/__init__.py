@@ -1,4 +1,4 @@
-"""Prune whole layers of a transformer encoder, export it to ONNX, prove it right, measure it."""
+"""Prune a transformer encoder for a task, export it to ONNX, prove it right, measure it."""
 
 from __future__ import annotations
 
