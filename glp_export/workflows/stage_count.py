@@ -20,7 +20,8 @@ def stages_of_search(context: RunContext) -> int:
     teachers = searched and STRATEGIES[options.search].needs_teacher
     fast_enough = options.targets.fast_enough_asked and searched
     accurate_enough = 2 * (options.max_drop is not None)
-    return int(fast_enough) + int(teachers) + int(searched) + accurate_enough
+    # The unpruned model is measured before depths are.
+    return 2 * int(fast_enough) + int(teachers) + int(searched) + accurate_enough
 
 
 def stages_after_search(context: RunContext, depths: int) -> int:

@@ -7,14 +7,18 @@ import pytest
 from glp_export.artifact import ArtifactLayout
 from glp_export.cli.app import run
 from glp_export.compress.plan import Plan
+from glp_export.workflows.stages import depth_choice
 from tests.tiny import make_checkpoint, make_data
 
 from .conftest import SMALL
 
 
 @pytest.fixture
-def wish(encoder, data, tmp_path):
+def wish(encoder, data, tmp_path, monkeypatch):
     """Run with a wish; the exit code and the plan that was left, if any."""
+
+    # The scheduler interrupts long runs more than short ones: room for what tests do to another.
+    monkeypatch.setattr(depth_choice, "CACHED", 10.0)
 
     def ask(*flags: str):
         output = tmp_path / "out"
