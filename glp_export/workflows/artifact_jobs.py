@@ -117,6 +117,14 @@ def _check_texts(
     check_served_texts(layout.root, tokenizer, max_length=length)
 
 
+def is_pruned(path: Path) -> bool:
+    """Whether a directory is a pruned artifact, or claims to be one or several; no checkpoint."""
+    layout = ArtifactLayout(path)
+    return any(file.exists() for file in (layout.plan, layout.frontier)) or not (
+        layout.config.is_file()
+    )
+
+
 def benchmark(artifact: Path, settings: Mapping[str, Any], progress: Progress) -> BenchmarkFile:
     """Measure an artifact on this machine.
 

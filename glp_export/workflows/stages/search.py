@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +58,10 @@ def choose_plans(context: RunContext, work: Path, progress: Progress) -> tuple[l
     return plans_at(plan, context.depths), spent
 
 
-def targets_of(targets: Targets, plans: Sequence[Plan]) -> list[Targets]:
-    """The targets that each plan's model has to reach."""
+def targets_of(targets: Targets, plans: int) -> list[Targets]:
+    """The targets that the model of each of so many plans has to reach."""
     each = targets.each()
-    return list(each) if len(each) == len(plans) else [targets] * len(plans)
+    return list(each) if len(each) == plans else [targets] * plans
 
 
 def choose_layers(context: RunContext, work: Path, progress: Progress) -> Plan:
