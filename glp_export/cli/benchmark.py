@@ -19,7 +19,7 @@ from glp_export.config.sections import (
 
 @flags_of(
     *(DataOptions, MachineOptions, BenchmarkOptions),
-    also=("target_speedup", "latency_budget"),
+    also=("precision", "target_speedup", "latency_budget"),
 )
 def benchmark_command(
     settings: dict[str, Any],

@@ -20,10 +20,12 @@ from glp_export.core.progress import Progress
 from glp_export.encoder import (
     ModelSource,
     load_tokenizer,
+    mark_kind,
     match_inputs,
     random_rows,
     task_of_model,
 )
+from glp_export.encoder.checkpoint_files import copy_checkpoint
 from glp_export.precision.selection import Wanted
 from glp_export.report.measurements import headline_shape
 from glp_export.tasks import KINDS, Task, kind_of_config
@@ -64,6 +66,9 @@ def benchmark_checkpoint(
         execution, trained = _unpruned(checkpoint, config, progress)
     with TemporaryDirectory(prefix="glp-benchmark-") as scratch:
         layout = ArtifactLayout(Path(scratch))
+        copy_checkpoint(checkpoint, layout.root)  # it is told its kind, as by export
+        mark_kind(layout.config, execution.task)
+        trained = replace(trained, checkpoint=layout.root)
         exported = export_contender(execution, trained, layout, layout.work_dir, progress)
         for name in execution.precisions.names:
             exported = _with(execution, name, exported, layout, progress)
