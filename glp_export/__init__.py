@@ -19,6 +19,10 @@ __version__ = "0.1.0"
 # below the home directory. Child processes inherit it; whoever has set it keeps what they chose.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
+# Before anything here can import torch. Idle OpenMP threads otherwise spin, and beside another busy
+# process on the same cores a training with two threads then takes several times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 __all__ = ["__version__", "load", "load_torch", "prune_and_export"]
 
 

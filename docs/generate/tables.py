@@ -30,7 +30,7 @@ def tasks() -> str:
 
 def _kind(kind: Any) -> str:
     meanings = attributes_of(type(kind))
-    fitting = [metric.name for metric in kind.metrics]
+    fitting = [metric.name for metric in kind.metrics if not metric.of_model]
     rows = [
         (code(field.name), code(value), meanings.get(field.name, "").replace("``", "`"))
         for field in fields(kind)
@@ -57,7 +57,7 @@ def metrics() -> str:
     """The metrics, with the kinds of task that they score."""
     found: dict[str, list[str]] = {}
     for kind in KINDS.values():
-        for metric in kind.metrics:
+        for metric in (one for one in kind.metrics if not one.of_model):
             words = f"{kind.name}, two classes" if metric.two_classes else kind.name
             found.setdefault(metric.name, []).append(words)
     rows = ((code(name), "; ".join(sorted(set(whose)))) for name, whose in sorted(found.items()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
@@ -116,6 +116,8 @@ def _plain_type(field: FieldInfo) -> Any:
         return str
     if annotation in (bool, int, float, str, Path):
         return annotation
+    if any(get_origin(kind) is Literal for kind in get_args(annotation)):
+        return str
     kinds = [kind for kind in get_args(annotation) if kind in (bool, int, float, str, Path)]
     return kinds[0] if kinds else str
 

@@ -6,10 +6,11 @@ Every field is a command-line flag, a key of `--config run.yaml` and an argument
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ValidationInfo, field_validator, model_validator
+from pydantic import PlainValidator, ValidationInfo, field_validator, model_validator
 
 from glp_export.config.targets import Targets
 from glp_export.core.errors import UsageError
@@ -20,6 +21,21 @@ COUNTS = ("depth", "prune", "depths", "sweep")
 
 TIMED = ("target_speedup", "latency_budget")
 """The targets of time, in the order in which `Targets` reads them."""
+
+
+def _epochs(value: Any) -> float | Literal["auto"]:
+    if value == "auto":
+        return "auto"
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = 0.0
+    if not (0 < number < math.inf):
+        raise ValueError("should be a number above 0, or auto")
+    return number
+
+
+Epochs = Annotated[float | Literal["auto"], PlainValidator(_epochs)]
 
 
 class ModelOptions(Options):
@@ -154,12 +170,21 @@ class TrainingOptions(Options):
 
     panel: ClassVar[str] = "Training"
 
+    teacher: Literal["auto", "as-is", "finetune"] = option(
+        "auto",
+        "The unpruned model that others imitate and are compared with: as-is (the given one, "
+        "unchanged), finetune (trained first), or auto: as it is where its head fits the labels.",
+    )
     recover: str = option("distill", "distill (from the unpruned model) or finetune (the paper).")
     distilled: str = option(
         "student",
         "The distilled rival: a model, `student` (made here), or `none`.",
     )
-    epochs: float = option(3.0, "Passes over the data.", gt=0)
+    epochs: Epochs = option(
+        "auto",
+        "Passes over the data, or auto: as many updates as the task needs, the best weights and "
+        "the best of a few learning rates by dev.",
+    )
     learning_rate: float | None = option(
         None, "Highest learning rate; else chosen by the model's width.", gt=0
     )

@@ -1,8 +1,10 @@
 """The PyTorch side: checkpoints, the layer stack, fine-tuning, distilling, predicting."""
 
 from glp_export.encoder.checkpoint import (
+    Loaded,
     ModelSource,
     checksum,
+    load_checkpoint,
     load_model,
     load_tokenizer,
     match_inputs,
@@ -18,32 +20,40 @@ from glp_export.encoder.layer_stack import (
 )
 from glp_export.encoder.loader_files import write_loader_files
 from glp_export.encoder.model_files import find_file, infer_kind, mark_kind
+from glp_export.encoder.own_task import own_task
 from glp_export.encoder.random_init import random_init_reference, random_rows, task_of_model
 from glp_export.encoder.recovery import RECOVERIES, Recovery, TrainingInputs
+from glp_export.encoder.schedule import RATES, Schedule, schedule_for
 from glp_export.encoder.scoring import predict, predict_with_features
 from glp_export.encoder.threads import torch_threads
-from glp_export.encoder.training import TrainSettings, finetune
+from glp_export.encoder.training import TrainSettings, Watch, finetune
 
 __all__ = [
     "FAMILIES",
+    "RATES",
     "RECOVERIES",
     "DistillSettings",
     "Family",
     "LayerStack",
+    "Loaded",
     "ModelSource",
     "Recovery",
+    "Schedule",
     "TrainSettings",
     "TrainingInputs",
+    "Watch",
     "checksum",
     "distill",
     "find_file",
     "find_layer_stack",
     "finetune",
     "infer_kind",
+    "load_checkpoint",
     "load_model",
     "load_tokenizer",
     "mark_kind",
     "match_inputs",
+    "own_task",
     "predict",
     "predict_with_features",
     "random_init_reference",
@@ -51,6 +61,7 @@ __all__ = [
     "remove_layers",
     "require_removable",
     "save_checkpoint",
+    "schedule_for",
     "task_of_model",
     "torch_threads",
     "write_loader_files",

@@ -12,12 +12,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from glp_export.core.errors import ModelError
 from glp_export.encoder.checkpoint_files import by_umask, require_checkpoint_files
 from glp_export.encoder.families import auto_class_for
-from glp_export.encoder.head import fit_head, labels_of_config, mismatched_names
+from glp_export.encoder.head import (
+    fit_head,
+    labels_of_config,
+    mismatched_names,
+    other_head,
+)
 from glp_export.encoder.positions import UNLIMITED
 from glp_export.encoder.structure import compacted
 from glp_export.encoder.switches import restore_switches, switched
@@ -179,12 +184,34 @@ def read_config(source: ModelSource) -> Any:
     return switched(config)
 
 
-def load_model(source: ModelSource, task: Task) -> PreTrainedModel:
+class Loaded(NamedTuple):
+    """A model, and whether its head is the checkpoint's own; else it is new and knows nothing."""
+
+    model: PreTrainedModel
+    own_head: bool
+
+
+def load_model(source: ModelSource, task: Task, *, doubtful: bool = True) -> PreTrainedModel:
+    """Load an encoder with the head that a task needs; see `load_checkpoint`.
+
+    Raises:
+        ModelError: likewise.
+    """
+    return load_checkpoint(source, task, doubtful=doubtful).model
+
+
+def load_checkpoint(source: ModelSource, task: Task, *, doubtful: bool = True) -> Loaded:
     """Load an encoder with the head that a task needs, in fp32 on the CPU.
 
     Where the checkpoint's head has the same labels, its rows follow their names. A head that it
     lacks, or has for other labels, is initialised anew from torch's current random state. Of a
     directory that lost heads or neurons it is the small module.
+
+    Args:
+        source: where it is.
+        task: its kind and its labels are what the head is for.
+        doubtful: whether labels of which it cannot be told which are which are an error; else a
+            new head is begun.
 
     Raises:
         ModelError: nothing there, pickled weights, a broken file, tensors missing from the
@@ -198,6 +225,7 @@ def load_model(source: ModelSource, task: Task) -> PreTrainedModel:
     config = read_config(source)
     _refuse_pickle(source)
     labels = _labels(source, config, task)
+    other = other_head(config, KINDS[task.kind])
     configure(config, task)
     auto_class = getattr(transformers, auto_class_for(KINDS[task.kind].auto_class, config))
     with explained(source, "weights"), quiet_weights():
@@ -211,9 +239,11 @@ def load_model(source: ModelSource, task: Task) -> PreTrainedModel:
             **source.arguments(),
         )
     _require_encoder(source, model, loading)
+    own = not (loading["missing_keys"] or loading["mismatched_keys"])
     if KINDS[task.kind].fits_head:
-        fit_head(model, task, labels, loading, source.name)
-    return compacted(model, source.directory) if source.directory else model
+        found = fit_head(model, task, labels, loading, source.name, other=other, doubtful=doubtful)
+        own = own and found
+    return Loaded(compacted(model, source.directory) if source.directory else model, own)
 
 
 def _labels(source: ModelSource, config: Any, task: Task) -> tuple[str, ...]:

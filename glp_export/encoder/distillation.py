@@ -12,6 +12,7 @@ from glp_export.encoder.training import (
     TEACHER,
     Progress,
     TrainSettings,
+    Watch,
     forward,
     kind_of,
     run_trainer,
@@ -54,6 +55,7 @@ def distill(
     settings: TrainSettings,
     distillation: DistillSettings,
     progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> PreTrainedModel:
     """Train `student` in place on the teacher's logits and the labels; return it in eval mode.
 
@@ -63,6 +65,7 @@ def distill(
 
     Args:
         teacher_logits: the teacher's answers (examples, …) float32, in the order of `examples`.
+        watch: ends the training by dev, at a learning rate of its own; None for `settings`.
     """
     faster = replace(
         settings,
@@ -77,6 +80,7 @@ def distill(
         faster,
         progress,
         np.asarray(teacher_logits, dtype=np.float32),
+        watch,
     )
 
 

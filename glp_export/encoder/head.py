@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from glp_export.core.errors import ModelError
 from glp_export.core.text import plain
-from glp_export.tasks import KINDS, Task
+from glp_export.tasks import KINDS, Task, TaskKind
+from glp_export.tasks.kinds import has_head
 from glp_export.tasks.label_names import match_labels
 
 if TYPE_CHECKING:
@@ -51,13 +52,42 @@ def labels_of_config(content: Mapping[str, Any], config: Any, where: str) -> tup
     return tuple(by_id[index] for index in range(len(by_id)))
 
 
+def other_head(config: Any, kind: TaskKind) -> str | None:
+    """What a checkpoint's head is for, where its configuration says that it is of another kind.
+
+    Args:
+        config: as it was saved, before a task is written into it.
+        kind: of the task that is to be done.
+
+    Returns:
+        The class of the head, or the kind of problem that it was trained on; None where nothing
+        speaks against the task.
+    """
+    names = config.architectures or ()
+    if not (kind.fits_head and names):
+        return None
+    if not has_head(kind, names):
+        heads = (name for name in names for one in KINDS.values() if has_head(one, (name,)))
+        return next(heads, None)
+    said = config.problem_type
+    return said if said and kind.problem_type and said != kind.problem_type else None
+
+
 def fit_head(
-    model: PreTrainedModel, task: Task, labels: Sequence[str], loading: Any, where: str
-) -> None:
+    model: PreTrainedModel,
+    task: Task,
+    labels: Sequence[str],
+    loading: Any,
+    where: str,
+    *,
+    other: str | None = None,
+    doubtful: bool = True,
+) -> bool:
     """Bring the head's rows into the order of the task's labels, or begin a new head.
 
-    A head is new where the checkpoint has none, or one for other labels; that is said in a warning.
-    Only the last layer is new then: layers before it know nothing of labels.
+    A head is new where the checkpoint has none, or one for other labels or another kind of task;
+    that is said in a warning. Only the last layer is new then: layers before it know nothing of
+    labels.
 
     Args:
         model: as `from_pretrained` loaded it, with as many outputs as the task has.
@@ -65,6 +95,12 @@ def fit_head(
         labels: of the checkpoint.
         loading: what `from_pretrained` says of the weights.
         where: the checkpoint, for an error.
+        other: what the checkpoint's head is for, where that is another kind of task.
+        doubtful: whether labels that cannot be told from one another are an error; else a new head
+            is begun.
+
+    Returns:
+        Whether the head is the checkpoint's own.
 
     Raises:
         ModelError: labels that cannot be told from one another, or a head that does not fit its
@@ -72,19 +108,25 @@ def fit_head(
     """
     found = output_layer(model)
     if found is None:
-        return
+        return True
     name, layer = found
     if f"{name}.weight" in loading["missing_keys"]:
-        return
+        return False
     dropped = f"{name}.weight" in mismatched_names(loading)
+    if other is not None:
+        if not dropped:
+            _begin_anew(model, layer)
+        _say(f"{where} has a head for another kind of task ({other}): a new head is begun")
+        return False
     if not (KINDS[task.kind].named and task.labels):
         if dropped:
             _say(f"{where} has a head of other outputs than {task.kind} needs: a new head is begun")
-        return
+        return not dropped
     match = match_labels(labels, task.labels)
-    if match.verdict in ("unnamed", "overlapping"):
+    unclear = match.verdict in ("unnamed", "overlapping")
+    if unclear and doubtful:
         raise _unclear(match.verdict, labels, task, where)
-    if dropped == (len(labels) == len(task.labels)):
+    if not unclear and dropped == (len(labels) == len(task.labels)):
         raise ModelError(
             f"config.json names {len(labels)} labels, and the head has another number of rows",
             where=where,
@@ -94,13 +136,14 @@ def fit_head(
         if match.rows != tuple(range(len(match.rows))):
             _reorder(layer, match.rows)
             _say(f"{where}: the head's rows now have the order of the data's labels")
-        return
+        return True
     if not dropped:
         _begin_anew(model, layer)
     _say(
         f"{where} has a head for {_listed(labels)}, the data has {_listed(task.labels)}: "
         f"a new head is begun; {_LOST}"
     )
+    return False
 
 
 def output_layer(model: PreTrainedModel) -> tuple[str, nn.Module] | None:

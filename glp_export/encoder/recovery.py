@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.encoder.distillation import DistillSettings, distill
-from glp_export.encoder.training import Progress, TrainSettings, finetune
+from glp_export.encoder.training import Progress, TrainSettings, Watch, finetune
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -25,6 +25,7 @@ class TrainingInputs:
         examples: encoded training examples with labels.
         teacher_logits: the unpruned model's answers to them, (examples, …) float32; None
             where labels alone are learned.
+        watch: ends a whole lesson by dev; None for the epochs of `settings`.
     """
 
     examples: Dataset
@@ -32,6 +33,7 @@ class TrainingInputs:
     teacher_logits: NDArray[np.float32] | None
     settings: TrainSettings
     distillation: DistillSettings
+    watch: Watch | None = None
 
     def part(self, examples: int | None, repeat: int = 0) -> TrainingInputs | None:
         """A lesson of so many of the examples, once each; all of it for None, None for 0.
@@ -51,6 +53,7 @@ class TrainingInputs:
             examples=self.examples.select(rows),
             teacher_logits=None if self.teacher_logits is None else self.teacher_logits[rows],
             settings=replace(settings, epochs=examples / len(rows)),
+            watch=None,
         )
 
 
@@ -85,13 +88,16 @@ def _imitate(
         inputs.settings,
         inputs.distillation,
         progress,
+        inputs.watch,
     )
 
 
 def _learn_labels(
     student: PreTrainedModel, inputs: TrainingInputs, progress: Progress | None
 ) -> PreTrainedModel:
-    return finetune(student, inputs.examples, inputs.tokenizer, inputs.settings, progress)
+    return finetune(
+        student, inputs.examples, inputs.tokenizer, inputs.settings, progress, inputs.watch
+    )
 
 
 RECOVERIES: dict[str, Recovery] = {

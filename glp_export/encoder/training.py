@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.core.errors import ModelError
+from glp_export.encoder.schedule import Looks, Schedule
 from glp_export.encoder.transformers_compat import training_arguments
 from glp_export.tasks import KINDS, TaskKind, kind_of_config
 from glp_export.tasks.arrow_columns import numbers
@@ -23,6 +25,8 @@ from glp_export.tasks.kinds.learning import own_loss
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
+
+logger = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 """Called with the steps done and the steps in all."""
@@ -56,16 +60,37 @@ class TrainSettings:
     device: str = "cpu"
 
 
+@dataclass(frozen=True)
+class Watch:
+    """A training that is looked at on dev: how long it lasts, and what it is judged by.
+
+    Attributes:
+        schedule: how long, and which learning rates are tried.
+        dev: encoded rows that are not trained on.
+        score: of a model on dev, the higher the better: the weights with the best one are kept.
+        teacher_answers: the teacher's on dev, where it is imitated.
+    """
+
+    schedule: Schedule
+    dev: Dataset
+    score: Callable[[PreTrainedModel], float]
+    teacher_answers: NDArray[np.float32] | None = None
+
+
 def finetune(
     model: PreTrainedModel,
     examples: Dataset,
     tokenizer: PreTrainedTokenizerBase,
     settings: TrainSettings,
     progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> PreTrainedModel:
     """Train `model` in place on the labels of `examples` (encoded) and return it, in eval mode.
 
     Of a kind of task whose labels teach nothing the model comes back as it is.
+
+    Args:
+        watch: ends the training by dev; None for the epochs of `settings`.
     """
     from transformers import Trainer
 
@@ -73,7 +98,7 @@ def finetune(
     if loss is None:
         return model.eval()
     trainer = Trainer if loss is own_loss else _loss_trainer(loss)
-    return run_trainer(trainer, model, examples, tokenizer, settings, progress)
+    return run_trainer(trainer, model, examples, tokenizer, settings, progress, watch=watch)
 
 
 def kind_of(model: PreTrainedModel) -> TaskKind:
@@ -105,6 +130,7 @@ def run_trainer(
     settings: TrainSettings,
     progress: Progress | None = None,
     predictions: NDArray[np.float32] | None = None,
+    watch: Watch | None = None,
 ) -> PreTrainedModel:
     """Train with a Trainer or a subclass of it, batches grouped by length and padded alone.
 
@@ -112,21 +138,127 @@ def run_trainer(
 
     Args:
         predictions: of a teacher to every example; they come with the batch as `TEACHER`.
+        watch: ends the training by dev; None for the epochs of `settings`.
     """
-    from transformers import PrinterCallback, set_seed
+    rows = _rows_for(model, examples, tokenizer, numbered=predictions is not None)
 
-    set_seed(settings.seed)
-    with TemporaryDirectory(prefix="glp-trainer-") as scratch:
-        trainer = _grouped_by_length(trainer_class)(
-            model=model,
-            args=_training_arguments(settings, Path(scratch)),
-            train_dataset=_rows_for(model, examples, tokenizer, numbered=predictions is not None),
-            data_collator=Collator(tokenizer, predictions),
-            callbacks=[_report_to(progress)] if progress else [],
-        )
-        trainer.remove_callback(PrinterCallback)
-        trainer.train()
+    def train(settings: TrainSettings, callbacks: list[Any], updates: int = -1) -> Any:
+        from transformers import PrinterCallback, set_seed
+
+        set_seed(settings.seed)
+        with TemporaryDirectory(prefix="glp-trainer-") as scratch:
+            trainer = _grouped_by_length(trainer_class)(
+                model=model,
+                args=_training_arguments(settings, Path(scratch), updates),
+                train_dataset=rows,
+                data_collator=Collator(tokenizer, predictions),
+                callbacks=callbacks,
+            )
+            trainer.remove_callback(PrinterCallback)
+            trainer.train()
+        return trainer
+
+    if watch is None:
+        train(settings, [_report_to(progress)] if progress else [])
+    else:
+        _train_watched(model, tokenizer, settings, progress, watch, train)
     return model.eval()
+
+
+def _train_watched(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    settings: TrainSettings,
+    progress: Progress | None,
+    watch: Watch,
+    train: Callable[..., Any],
+) -> None:
+    """Find the learning rate, train at most as long as the schedule says, keep the best weights."""
+    schedule, start = watch.schedule, _weights(model)
+    settings = replace(settings, warmup_ratio=schedule.warmup)
+    done, losses = 0, {}
+    for rate in schedule.rates if len(schedule.rates) > 1 else ():
+        own = replace(settings, learning_rate=rate)
+        tried = train(own, _reporting(progress, schedule, done), schedule.tried)
+        losses[rate] = _dev_loss(tried, model, tokenizer, watch)
+        model.load_state_dict(start)
+        done += schedule.tried
+    finite = {rate: loss for rate, loss in losses.items() if np.isfinite(loss)}
+    rate = min(finite, key=lambda one: finite[one]) if finite else settings.learning_rate
+    best = _Best(model, watch, schedule)
+    train(
+        replace(settings, learning_rate=rate),
+        [*_reporting(progress, schedule, done), best.callback()],
+        schedule.updates,
+    )
+    if best.weights is not None:
+        model.load_state_dict(best.weights)
+    logger.info(
+        "learning rate %g (loss on dev after %d updates: %s); dev by %d updates: %s",
+        rate,
+        schedule.tried,
+        ", ".join(f"{one:g} {loss:.3f}" for one, loss in losses.items()) or "none tried",
+        schedule.every,
+        ", ".join(f"{score:.3f}" for score in best.scores),
+    )
+
+
+class _Best:
+    """Looks at dev while a model is trained, and keeps the weights that were best there."""
+
+    def __init__(self, model: PreTrainedModel, watch: Watch, schedule: Schedule) -> None:
+        self.weights: dict[str, Any] | None = None
+        self.scores: list[float] = []
+        self._model, self._watch, self._schedule = model, watch, schedule
+        self._looks = Looks(schedule)
+
+    def callback(self) -> Any:
+        from transformers import TrainerCallback
+
+        best = self
+
+        class Look(TrainerCallback):
+            def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+                last = state.global_step == state.max_steps
+                if state.global_step % best._schedule.every == 0 or last:
+                    control.should_training_stop |= best.look()
+
+        return Look()
+
+    def look(self) -> bool:
+        """Score the model as it is now; whether its training may end."""
+        self.scores.append(self._watch.score(self._model))
+        if self._looks.add(self.scores[-1]):
+            self.weights = _weights(self._model)
+        return self._looks.ends
+
+
+def _weights(model: PreTrainedModel) -> dict[str, Any]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def _dev_loss(
+    trainer: Any, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, watch: Watch
+) -> float:
+    """The loss that is trained for, on dev: the mean over batches."""
+    import torch
+
+    teacher = watch.teacher_answers
+    rows = _rows_for(model, watch.dev, tokenizer, numbered=teacher is not None)
+    collate, size = Collator(tokenizer, teacher), kind_of(model).batch_size
+    losses, model = [], model.eval()
+    with torch.inference_mode():
+        for start in range(0, len(rows), size):
+            batch = collate([rows[row] for row in range(start, min(start + size, len(rows)))])
+            batch = {name: tensor.to(model.device) for name, tensor in batch.items()}
+            losses.append(float(trainer.compute_loss(model, batch)))
+    return float(np.mean(losses))
+
+
+def _reporting(progress: Progress | None, schedule: Schedule, done: int) -> list[Any]:
+    if progress is None:
+        return []
+    return [_report_to(lambda step, _: progress(done + step, schedule.most))]
 
 
 def _grouped_by_length(trainer_class: Any) -> Any:
@@ -239,8 +371,9 @@ def _loss_trainer(loss_of: Callable[[Any, Mapping[str, Any]], Any]) -> Any:
     return LossTrainer
 
 
-def _training_arguments(settings: TrainSettings, scratch: Path) -> Any:
+def _training_arguments(settings: TrainSettings, scratch: Path, updates: int = -1) -> Any:
     return training_arguments(
+        max_steps=updates,
         output_dir=str(scratch),
         num_train_epochs=settings.epochs,
         learning_rate=settings.learning_rate,

@@ -9,7 +9,7 @@ from typing import Any
 
 from glp_export.artifact import OnnxFile, one_artifact, open_session, predict_onnx
 from glp_export.artifact.opened import data_settings
-from glp_export.core.errors import UsageError
+from glp_export.core.errors import DataError, UsageError
 from glp_export.core.numbers import few
 from glp_export.encoder import ModelSource, infer_kind, load_tokenizer, task_of_model
 from glp_export.serve.settings import read_settings
@@ -52,7 +52,13 @@ def score_file(
     source = ModelSource(str(layout.root), offline=True)
     tokenizer = load_tokenizer(source)
     own = task_of_model(artifact)
-    data = load_task_data(_spec(settings), own.labels)
+    data = load_task_data(_spec(settings), own)
+    if not data.labelled:
+        raise DataError(
+            "the data has no labels: what a file is worth on it is not known",
+            where=data.source,
+            fix="give data with labels, or leave it away",
+        )
     task = infer_kind(data.task, source)
     if not same_task(task, own):
         raise UsageError(

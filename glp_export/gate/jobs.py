@@ -18,6 +18,7 @@ from glp_export.gate.budget_line import BudgetLine
 from glp_export.gate.latency import check_all_latency
 from glp_export.gate.results import GateReport, LineResult, Outcome
 from glp_export.gate.session import GateSession, GateSettings
+from glp_export.tasks.metrics import AGREEMENT
 
 _CHANGED = "the files are not those that were verified"
 
@@ -201,7 +202,14 @@ def _broken(check: str, error: GlpError) -> LineResult:
 
 def _recorded_metric(session: GateSession) -> float:
     """The unpruned model's metric, as the run that made the artifact has it."""
-    rows = BenchmarkFile.load(session.layout.benchmark).metrics
+    recorded = BenchmarkFile.load(session.layout.benchmark)
+    if recorded.metric == AGREEMENT:
+        raise UsageError(
+            "the artifact was made without labels, and records agreement with its unpruned model",
+            where=str(session.layout.benchmark),
+            fix="give the unpruned model's artifact with --against, or leave --dataset away",
+        )
+    rows = recorded.metrics
     found = [row.value for row in rows if row.contender == "unpruned"]
     if not found:
         raise UsageError(

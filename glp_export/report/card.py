@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glp_export.core import numbers
-from glp_export.core.text import markdown
+from glp_export.core.text import capital, markdown
 from glp_export.report import snippets, structure
 from glp_export.report.machine_table import machine_line
 from glp_export.report.measurements import (
@@ -85,6 +85,7 @@ class OtherScore:
         low: lower end of its 95 % bootstrap interval.
         high: its upper end.
         samples: examples in the set.
+        metric: by its name; empty for the task's.
     """
 
     split: str
@@ -93,6 +94,7 @@ class OtherScore:
     low: float
     high: float
     samples: int
+    metric: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +110,10 @@ class CardFacts:
         data: hub id or path of the data.
         data_notes: what makes scores on it doubtful.
         recover: `distill` or `finetune`, of the pruned model.
+        as_is: whether the unpruned model is the one that was given, unchanged.
         epochs: of the final training of every model.
         learning_rate: highest, of that training.
+        rates: that were tried on dev instead, where dev ended the training too.
         train_examples: that every model was trained on.
         origins: contender to what it was made from, in words.
         precisions: the lower ones that were to be made.
@@ -136,6 +140,8 @@ class CardFacts:
     epochs: float
     learning_rate: float
     train_examples: int
+    as_is: bool = False
+    rates: tuple[float, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
     precisions: tuple[PrecisionEntry, ...] = ()
     other_scores: tuple[OtherScore, ...] = ()
@@ -243,16 +249,25 @@ def _measured(plan: Plan, benchmark: BenchmarkFile, facts: CardFacts) -> dict[st
             if name in versions
         ),
         **_training(facts),
-        "passes": "1 pass" if facts.epochs == 1 else f"{facts.epochs:g} passes",
-        "learning_rate": f"{facts.learning_rate:g}",
+        "lasted": _lasted(facts),
     }
+
+
+def _lasted(facts: CardFacts) -> str:
+    """How long a training lasts, and at which rate."""
+    passes = "1 pass" if facts.epochs == 1 else f"{facts.epochs:.3g} passes"
+    if not facts.rates:
+        return f"{passes} over them and the same highest learning rate ({facts.learning_rate:g})"
+    rates = ", ".join(f"{rate:.2g}" for rate in facts.rates)
+    chosen = f" and the best there of the learning rates {rates}" if len(facts.rates) > 1 else ""
+    return f"at most {passes} over them, with the weights that were best on `select`{chosen}"
 
 
 def _training(facts: CardFacts) -> dict[str, str]:
     """Which models were trained on what; a model that is given as a teacher is not trained."""
     kind = KINDS[facts.kind]
     examples = "texts" if kind.blank else "labelled examples"
-    if kind.loss is None:
+    if facts.as_is and facts.recover == "distill":
         return {
             "recovered": "distilled from the unpruned model as it was given",
             "trained": "the unpruned model was taken as it was given; every other model",
@@ -262,7 +277,9 @@ def _training(facts: CardFacts) -> dict[str, str]:
         }
     return {
         "recovered": _RECOVERED.get(facts.recover, facts.recover),
-        "trained": "every model",
+        "trained": "the unpruned model was taken as it was given; every other model"
+        if facts.as_is
+        else "every model",
         "examples": examples,
         "recovery_note": _RECOVERY_NOTES.get(facts.recover, ""),
     }
@@ -273,14 +290,16 @@ def _other_scores(benchmark: BenchmarkFile, facts: CardFacts) -> Table | None:
         return None
     metric = metric_name(benchmark.metric)
     return Table(
-        caption="Scores on further test sets.",
+        caption="Further scores.",
         columns=columns(
-            *("further test set", "model", metric, "95 % interval", "examples"), words=("model",)
+            *("further score on", "model", "metric", "value", "95 % interval", "examples"),
+            words=("model", "metric"),
         ),
         rows=tuple(
             (
                 Quoted(score.split),
                 score.contender,
+                metric_name(score.metric) if score.metric else metric,
                 numbers.metric(score.value),
                 numbers.span(score.low, score.high),
                 str(score.samples),
@@ -440,19 +459,19 @@ def hub_metric(metric: str) -> str:
 
 def _results(plan: Plan, benchmark: BenchmarkFile, facts: CardFacts) -> list[EvalResult]:
     """The scores of the files that ship, on the test split and on further ones."""
-    name = metric_name(benchmark.metric)
-    title = name[0].upper() + name[1:]
     own = facts.hub_data.split if facts.hub_data else "test"
+    title = capital(metric_name(benchmark.metric))
     results = [
-        _result(plan, benchmark, facts, own, row.value, _row_title(title, row))
+        _result(plan, facts, own, row.value, _row_title(title, row), benchmark.metric)
         for row in benchmark.metrics
         if row.contender == "pruned"
     ]
-    return results + [
-        _result(plan, benchmark, facts, score.split, score.value, title)
-        for score in facts.other_scores
-        if score.contender == "pruned"
-    ]
+    for score in facts.other_scores:
+        if score.contender == "pruned":
+            metric = score.metric or benchmark.metric
+            title = capital(metric_name(metric))
+            results.append(_result(plan, facts, score.split, score.value, title, metric))
+    return results
 
 
 def _row_title(metric: str, row: MetricRow) -> str:
@@ -460,7 +479,7 @@ def _row_title(metric: str, row: MetricRow) -> str:
 
 
 def _result(
-    plan: Plan, benchmark: BenchmarkFile, facts: CardFacts, split: str, value: float, title: str
+    plan: Plan, facts: CardFacts, split: str, value: float, title: str, metric: str
 ) -> EvalResult:
     from huggingface_hub import EvalResult
 
@@ -480,7 +499,7 @@ def _result(
         task_type=task,
         task_name=task.replace("-", " ").title(),
         dataset_split=split,
-        metric_type=hub_metric(benchmark.metric),
+        metric_type=hub_metric(metric),
         metric_value=value,
         metric_name=title,
         verified=False,

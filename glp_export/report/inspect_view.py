@@ -84,7 +84,7 @@ def _facts(plan: Plan) -> RenderableType:
         f"{name.replace('_', ' ')} {value}" for name, value in plan.settings.items()
     )
     in_order = "" if finalists_table(plan) else ", in this order"
-    removed = f"{len(plan.order)} of {plan.num_layers} layers{in_order}: "
+    removed = f"{len(plan.order)} of {plan.num_layers}{in_order}: "
     predicted = plan.predicted_speedup
     facts: dict[str, str | Text | None] = {
         "left": plan.label,

@@ -106,7 +106,7 @@ def _unfinished_baseline(benchmark: BenchmarkFile) -> list[str]:
     return [
         f"the pruned model of {model_label(benchmark, best)} passes the unpruned one, "
         f"{gain} of {metric_name(benchmark.metric)}: it was trained as long again, so the unpruned "
-        "model may have been trained too briefly; with more --epochs the comparison is fairer"
+        "model may have been trained too briefly; more --epochs, or auto, compare more fairly"
     ]
 
 

@@ -95,7 +95,7 @@ def _infer_label(split: RawSplit, text: Sequence[str]) -> str:
     usual = [by_name[name] for name in LABEL_NAMES if name in by_name]
     if usual:
         return usual[0]
-    other = [name for name in names if not is_text(rows, name) and not _is_key(name)]
+    other = [name for name in names if not is_text(rows, name) and not is_key(name)]
     if len(other) != 1:
         raise _fault(split, "No column can be told to be the label")
     return other[0]
@@ -105,7 +105,7 @@ def _infer_text(split: RawSplit, label: str) -> list[str]:
     names = [
         name
         for name in split.rows.column_names
-        if name != label and not _is_key(name) and is_text(split.rows, name)
+        if name != label and not is_key(name) and is_text(split.rows, name)
     ]
     if len(names) > 1:
         names = [name for name in names if not _renames(split.rows, name, label)]
@@ -115,7 +115,8 @@ def _infer_text(split: RawSplit, label: str) -> list[str]:
     return names
 
 
-def _is_key(name: str) -> bool:
+def is_key(name: str) -> bool:
+    """Whether a column of that name numbers the rows."""
     return KEY.fullmatch(name) is not None
 
 

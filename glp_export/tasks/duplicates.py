@@ -22,11 +22,11 @@ def repeats_in_words(
         select: likewise.
         tests: likewise, by what a set is called.
     """
-    seen = np.concatenate([_digests(fit), _digests(select)])
+    seen = np.concatenate([digests(_texts(rows)) for rows in (fit, select)])
     known = np.unique(seen)
     notes = []
     for name, rows in tests.items():
-        leaked = int(np.isin(_digests(rows), known).sum())
+        leaked = int(np.isin(digests(_texts(rows)), known).sum())
         if leaked:
             notes.append(
                 f"{leaked} of {len(rows)} {name} examples repeat the text of a training example: "
@@ -41,13 +41,16 @@ def repeats_in_words(
     return tuple(notes)
 
 
-def _digests(rows: Dataset) -> NDArray[np.int64]:
-    """A number for the text of each row, (rows,); among millions, different texts share none.
+def _texts(rows: Dataset) -> Dataset:
+    return rows.remove_columns(["label"])
+
+
+def digests(texts: Dataset) -> NDArray[np.int64]:
+    """A number for the texts of each row, (rows,); among millions, different texts share none.
 
     They are 64 bits: two of a million texts share one once in forty million data sets.
     """
-    found = np.empty(len(rows), dtype=np.int64)
-    texts = rows.remove_columns(["label"])
+    found = np.empty(len(texts), dtype=np.int64)
     done = 0
     for batch in texts.iter(1000):
         together = zip(*batch.values(), strict=True)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from glp_export.core.errors import DataError
 from glp_export.tasks.file_open import name_and_ending
-from glp_export.tasks.formats import ENDINGS, FORMATS, read_rows
+from glp_export.tasks.formats import ENDINGS, FORMATS, read_lines, read_rows
 from glp_export.tasks.raw import RawData, RawSplit
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 
 def read_directory(
@@ -71,6 +75,29 @@ def read_files(train: Path, validation: Path, text_columns: Sequence[str] = ()) 
     )
 
 
+def read_alone(
+    texts: Path, labelled: Path | None = None, text_columns: Sequence[str] = ()
+) -> RawData:
+    """Read one file of texts, a table or a text a line (.txt), and one with labels beside it.
+
+    Raises:
+        DataError: a file that is missing, empty or cannot be read.
+    """
+    name, _ = name_and_ending(texts.resolve())
+    if texts.suffix.lower() == ".txt":
+        lines = read_lines(texts, text_columns[0] if text_columns else "text")
+        train = RawSplit(_filled(lines, texts), str(texts))
+    else:
+        train = read_split(texts, text_columns)
+    return RawData(
+        name=name or texts.stem,
+        source=", ".join(map(str, filter(None, (texts, labelled)))),
+        train=train,
+        test=None,
+        labelled=read_split(labelled, text_columns) if labelled else None,
+    )
+
+
 def read_split(path: Path, text_columns: Sequence[str] = ()) -> RawSplit:
     """Read one file.
 
@@ -80,12 +107,15 @@ def read_split(path: Path, text_columns: Sequence[str] = ()) -> RawSplit:
     if not path.is_file():
         what = "A directory stands where a file is needed" if path.is_dir() else "No such file"
         raise DataError(f"{what}.", where=str(path), fix="correct the path")
-    rows = read_rows(path, text_columns)
+    return RawSplit(_filled(read_rows(path, text_columns), path), str(path))
+
+
+def _filled(rows: Dataset, path: Path) -> Dataset:
     if not len(rows):
         raise DataError(
             "The file has no rows.", where=str(path), fix="fill it, or name another file"
         )
-    return RawSplit(rows, str(path))
+    return rows
 
 
 def _find(directory: Path, split: str) -> Path | None:

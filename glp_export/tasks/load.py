@@ -29,13 +29,23 @@ from glp_export.tasks.kinds import (
 from glp_export.tasks.kinds.classification import TEXT_CLASSIFICATION, listing
 from glp_export.tasks.kinds.units import ragged
 from glp_export.tasks.label_checks import check_words
-from glp_export.tasks.label_names import match_labels, twins
+from glp_export.tasks.label_names import label_key, match_labels, twins
 from glp_export.tasks.labels import add_labels
+from glp_export.tasks.metrics import AGREEMENT
 from glp_export.tasks.raw import RawData, RawSplit, is_number
 from glp_export.tasks.sources import DEMO, read_source
 from glp_export.tasks.spec import DataSpec
-from glp_export.tasks.splits import Units
+from glp_export.tasks.splits import Units, sample
 from glp_export.tasks.task import Task, TaskData
+from glp_export.tasks.texts_alone import (
+    TEST_FRACTION,
+    cut_test,
+    find_texts,
+    groups_of,
+    label_name,
+    lacks_labels,
+)
+from glp_export.tasks.unlabeled import blank_labels, with_labels
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -44,16 +54,18 @@ if TYPE_CHECKING:
 TEXT_COLUMNS = ("text", "text_pair")
 
 
-def load_task_data(spec: DataSpec, labels: Sequence[str] = ()) -> TaskData:
+def load_task_data(spec: DataSpec, own: Task | None = None) -> TaskData:
     """Read, check and split the data of a task.
 
     `fit` and `select` are the training examples, `test` the validation examples. Samples and
     splits keep the proportions of the labels and depend on nothing but the data and the seed.
+    Of texts alone the labels are blank: a model's answers have to be entered.
 
     Args:
         spec: what the user named.
-        labels: of a model that is to answer, in the order of its ids: where the data has the same
-            labels in another order or letter case, they take these ids.
+        own: what the model that is to answer was made for, where it has a head: where the data has
+            the same labels in another order or letter case, they take its ids; texts alone take
+            its kind and its labels.
 
     Raises:
         UsageError: flags that contradict each other, an unknown name, a metric that does not fit.
@@ -65,6 +77,11 @@ def load_task_data(spec: DataSpec, labels: Sequence[str] = ()) -> TaskData:
     with quiet_datasets():
         named = spec.text_columns or (glue.text_columns if glue else ())
         raw = read_source(spec, glue, named).with_text(named)
+        if lacks_labels(raw, spec):
+            return _texts_alone(raw, spec, own)
+        if raw.test is None:  # of a kind whose texts are their own labels
+            raw = cut_test(raw, find_texts(raw.train, named), spec.seed)
+        labels = own.labels if own else ()
         reading = _understand(raw, spec, glue, labels)
         texts = _numbers_for_text(raw, reading.task)
         if texts:
@@ -74,7 +91,7 @@ def load_task_data(spec: DataSpec, labels: Sequence[str] = ()) -> TaskData:
             task=reading.task,
             fit=fit,
             select=select,
-            test=_test_split(raw.test, reading, spec),
+            test=_test_split(raw.tested, reading, spec),
             other_tests={
                 name: _test_split(split, reading, spec) for name, split in raw.others.items()
             },
@@ -84,6 +101,94 @@ def load_task_data(spec: DataSpec, labels: Sequence[str] = ()) -> TaskData:
         notes = repeats_in_words(data.fit, data.select, {"test": data.test, **data.other_tests})
         notes = (*reading.notes, *_twins_in_words(data.task), *notes)
         return replace(data, checksum=_checksum(data), notes=notes)
+
+
+def _texts_alone(raw: RawData, spec: DataSpec, own: Task | None) -> TaskData:
+    """The data of a fine-tuned model without any labels: of its kind, and with its labels.
+
+    Raises:
+        DataError: there is no such model, or its answers are no labels of texts.
+    """
+    kind = KINDS[own.kind] if own else None
+    if own is None or kind is None or kind.predictions is None:
+        raise DataError(
+            "The texts have no labels, and "
+            + (f"{own.kind} is not learned without." if own else "no fine-tuned model gives them."),
+            where=raw.source,
+            fix="give a model that was fine-tuned to label texts and is the teacher as it is, or "
+            "name the labels with --label-column NAME",
+        )
+    columns = find_texts(raw.train, spec.text_columns or ())
+    for split in raw.splits:  # before rows are drawn: an error names a row of the file
+        find_texts(split, columns)
+        _check_texts(split, columns)
+    test, labelled, share = raw.test, raw.labelled, spec.select_fraction
+    if test is not None and label_name(test):
+        test, labelled = None, test
+    if test is None:
+        raw = cut_test(replace(raw, test=None), columns, spec.seed)
+        share = min(0.5, share / (1 - TEST_FRACTION))
+    task = Task(raw.name, kind.name, columns, "", own.labels, AGREEMENT)
+    train = _blank(raw.train, task)
+    names = TEXT_COLUMNS[: len(columns)]
+    kept = train.select(groups_of(train, names).sample(spec.max_train_samples, spec.seed))
+    fit, select = groups_of(kept, names).hold_back(share, spec.seed)
+    data = TaskData(
+        task=task,
+        fit=kept.select(fit),
+        select=_any_of(kept.select(select), spec.max_select_samples, spec.seed),
+        test=_any_of(_blank(raw.tested, task), spec.max_test_samples, spec.seed),
+        other_tests={"labelled": _labelled(labelled, task, spec)} if labelled else {},
+        source=raw.source,
+        hub=raw.hub,
+        labelled=False,
+        other_metric=spec.metric or kind.metric_for(own.labels),
+    )
+    repeats = repeats_in_words(data.fit, data.select, {"test": data.test, **data.other_tests})
+    return replace(data, checksum=_checksum(data), notes=(_AGREEMENT_NOTE, *repeats))
+
+
+_AGREEMENT_NOTE = (
+    "the texts have no labels: scores are agreement with the unpruned model as it was given, whose "
+    "own is 1 by definition; how often it is right is not known from them"
+)
+
+
+def _any_of(rows: Dataset, count: int | None, seed: int) -> Dataset:
+    return rows.select(sample(np.zeros(len(rows), dtype=np.int64), count, seed))
+
+
+def _blank(split: RawSplit, task: Task) -> Dataset:
+    """Normalised texts with labels that stand for none."""
+    rows = split.rows.select_columns(list(task.text_columns))
+    names = dict(zip(task.text_columns, TEXT_COLUMNS, strict=False))
+    rows = rows.rename_columns({old: new for old, new in names.items() if old != new})
+    return with_labels(rows, blank_labels(rows, task), task)
+
+
+def _labelled(split: RawSplit, task: Task, spec: DataSpec) -> Dataset:
+    """Test rows with labels, which have to be those of the model.
+
+    Raises:
+        DataError: they are others.
+    """
+    kind = KINDS[task.kind]
+    label = columns_of(kind, split, task.text_columns, None).label
+    reader = kind.reader(_label_column(split, label), task.labels)
+    if match_labels(task.labels, reader.labels).verdict == "same":
+        reader = _ordered(reader, task.labels)
+    elif reader.labels:
+        spelled = {label_key(name): name for name in reader.labels}
+        known = tuple(spelled.pop(label_key(name), name) for name in task.labels)
+        if spelled:
+            raise DataError(
+                f"The labels are {listing(reader.labels)}, those of the model "
+                f"{listing(task.labels)}.",
+                where=f"{split.source}, column '{label}'",
+                fix="write the labels as the model has them, or leave the file away",
+            )
+        reader = cast(LabelReader, replace(cast(Any, reader), labels=known))
+    return _test_split(split, _Reading(replace(task, label_column=label), kind, reader), spec)
 
 
 def _numbers_for_text(raw: RawData, task: Task) -> tuple[str, ...]:
@@ -236,6 +341,20 @@ def _check_texts(split: RawSplit, columns: Collection[str]) -> None:
                 where=f"{split.source}, row {row + 1}, column '{name}'",
                 fix="fill it in or remove the row; an empty text is allowed",
             )
+    if not any(_has_words(split.rows, name) for name in columns):
+        raise DataError(
+            "All texts are empty.",
+            where=f"{split.source}, column '{next(iter(columns), '')}'",
+            fix="name another column with --text-columns, or fill them in",
+        )
+
+
+def _has_words(rows: Dataset, name: str) -> bool:
+    """Whether any text is more than spaces; the words of a text may stand in a list."""
+    return any(
+        cell.strip() if isinstance(cell, str) else cell is not None and len(cell)
+        for cell in Cells(rows, name)
+    )
 
 
 def _training_splits(split: RawSplit, reading: _Reading, spec: DataSpec) -> tuple[Dataset, Dataset]:

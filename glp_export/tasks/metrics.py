@@ -14,6 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+AGREEMENT = "agreement"
+"""The metric of data without labels: of texts the share that two models give the same labels, of
+numbers Pearson's correlation of theirs."""
+
 Array = NDArray[Any]
 Counts = NDArray[np.float64]
 
@@ -33,6 +37,7 @@ class Metric:
         two_classes: whether it needs a positive and a negative class; id 1 is the positive one.
         higher_is_better: whether a larger value is the better one.
         suits: whether labels of these names can be scored by it.
+        of_model: whether it compares with another model's answers; nobody can ask for it then.
     """
 
     name: str
@@ -45,11 +50,12 @@ class Metric:
     two_classes: bool = False
     higher_is_better: bool = True
     suits: Callable[[Sequence[str]], bool] = lambda labels: True
+    of_model: bool = False
 
     def fits(self, kind: str, labels: Sequence[str]) -> bool:
         """Whether it can score a task of that kind with those labels."""
         enough = len(labels) == 2 or not self.two_classes
-        return self.kind == kind and enough and self.suits(labels)
+        return self.kind == kind and enough and self.suits(labels) and not self.of_model
 
     def resampled(self, predictions: Any, labels: Any, counts: Counts) -> Counts:
         """Values ``(resamples,)`` where each example counts as often as `counts` says."""
@@ -199,14 +205,18 @@ CLASS_METRICS = (
     Metric("f1", _CLASSES, _f1, _of_pairs(_f1_resampled), two_classes=True),
     Metric("macro_f1", _CLASSES, _macro_f1, _of_pairs(_macro_f1_resampled)),
     Metric("matthews_correlation", _CLASSES, _matthews, _of_pairs(_matthews_resampled)),
+    Metric(AGREEMENT, _CLASSES, _accuracy, _of_pairs(_accuracy_resampled), of_model=True),
 )
 """Of tasks in which a text has one label; predictions are ids ``(rows,)``."""
 
 NUMBER_METRICS = (
     Metric("pearson", _NUMBERS, _pearson, _of_pairs(_pearson_resampled)),
     Metric("spearman", _NUMBERS, _spearman, _of_pairs(_spearman_resampled)),
+    Metric(AGREEMENT, _NUMBERS, _pearson, _of_pairs(_pearson_resampled), of_model=True),
 )
 """Of tasks in which a text has a number; predictions are numbers ``(rows,)``."""
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in (*CLASS_METRICS, *NUMBER_METRICS)}
+METRICS: dict[str, Metric] = {
+    metric.name: metric for metric in (*CLASS_METRICS, *NUMBER_METRICS) if not metric.of_model
+}
 """Those of tasks with one label or number a text; other kinds have theirs in their own files."""

@@ -25,26 +25,44 @@ class RawSplit:
 
 @dataclass(frozen=True)
 class RawData:
-    """All splits of a data set, with the name and the source that reports show."""
+    """All splits of a data set, with the name and the source that reports show.
+
+    Attributes:
+        test: None where there is one file alone, which has to be split.
+        labelled: further rows with labels, beside texts that have none.
+    """
 
     name: str
     source: str
     train: RawSplit
-    test: RawSplit
+    test: RawSplit | None
     others: Mapping[str, RawSplit] = field(default_factory=dict)
     hub: HubData | None = None
+    labelled: RawSplit | None = None
 
     @property
     def splits(self) -> tuple[RawSplit, ...]:
         """All of them, the training examples first."""
-        return (self.train, self.test, *self.others.values())
+        found = (self.train, self.test, self.labelled, *self.others.values())
+        return tuple(split for split in found if split is not None)
+
+    @property
+    def tested(self) -> RawSplit:
+        """The test rows.
+
+        Raises:
+            ValueError: they were not cut from a single file yet.
+        """
+        if self.test is None:
+            raise ValueError("a single file has to be split first")
+        return self.test
 
     def with_text(self, columns: Sequence[str]) -> RawData:
         """The same with whole numbers as text in these columns."""
         return replace(
             self,
             train=_with_text(self.train, columns),
-            test=_with_text(self.test, columns),
+            test=self.test and _with_text(self.test, columns),
             others={name: _with_text(split, columns) for name, split in self.others.items()},
         )
 

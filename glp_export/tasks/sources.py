@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from glp_export.core.errors import DataError
-from glp_export.tasks.files import read_directory, read_files
+from glp_export.tasks.files import read_alone, read_directory, read_files
 from glp_export.tasks.glue import GLUE_DATASET, GlueTask
 from glp_export.tasks.hub import read_hub
 from glp_export.tasks.raw import TEST_SPLITS, RawData, RawSplit
@@ -55,7 +55,10 @@ def _read(spec: DataSpec, glue: GlueTask | None, texts: Sequence[str]) -> RawDat
         path = _path(spec.dataset)
         if path.is_dir():
             return read_directory(path, tests, others, texts)
-        if path.is_file() or not _HUB_ID.fullmatch(spec.dataset):
+        if path.is_file():
+            labelled = _path(spec.validation_file) if spec.validation_file else None
+            return read_alone(path, labelled, texts)
+        if not _HUB_ID.fullmatch(spec.dataset):
             raise _no_directory(path)
         return read_hub(spec.dataset, spec.dataset_config, spec, tests, others)
     if glue:
@@ -69,12 +72,6 @@ def _path(given: str) -> Path:
 
 
 def _no_directory(path: Path) -> DataError:
-    if path.is_file():
-        return DataError(
-            "A data set is a directory with a train and a validation file; this is a file.",
-            where=f"--dataset {path}",
-            fix="give --train-file FILE and --validation-file FILE",
-        )
     return DataError("No such directory.", where=f"--dataset {path}", fix="correct the path")
 
 

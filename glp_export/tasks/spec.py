@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 from glp_export.core.errors import UsageError
+
+NO_LABELS = "none"
+"""As `label_column`: the data is texts alone, whatever other columns it has."""
 
 LIMITS = ("max_train_samples", "max_select_samples", "max_test_samples")
 
@@ -17,12 +21,14 @@ class DataSpec:
     Attributes:
         task: one of the GLUE tasks or ``demo``. With `dataset` or files, a GLUE task lends its
             columns, labels and metric to that data.
-        dataset: hub id, or a directory with a train and a validation file.
+        dataset: hub id, a directory with a train and a validation file, or a file of texts
+            without labels.
         dataset_config: configuration of a hub data set.
         train_file: training examples; goes with `validation_file`.
-        validation_file: test examples; goes with `train_file`.
+        validation_file: test examples; goes with `train_file`, or with labels beside a
+            `dataset` of texts alone.
         text_columns: one or two columns of text; inferred when left out.
-        label_column: inferred when left out.
+        label_column: inferred when left out; `NO_LABELS` for texts alone.
         metric: key of ``METRICS``; the task's or the kind's own when left out.
         kind: key of ``KINDS``; read off the labels when left out.
         select_fraction: share of the training examples that is held back to choose by.
@@ -69,13 +75,14 @@ class DataSpec:
 
     def _check_source(self) -> None:
         files = (self.train_file, self.validation_file)
-        if self.dataset and any(files):
+        alone = self.dataset is not None and Path(self.dataset).expanduser().is_file()
+        if self.dataset and any(files) and not (alone and not self.train_file):
             raise UsageError(
                 "The data is named twice, as a data set and as files.",
                 where="--dataset with --train-file/--validation-file",
                 fix="keep one of them",
             )
-        if any(files) and not all(files):
+        if any(files) and not all(files) and not self.dataset:
             there, missing = ("--train-file", "--validation-file")[:: 1 if self.train_file else -1]
             raise UsageError(
                 f"{there} comes without {missing}: "

@@ -86,6 +86,9 @@ class TaskData:
         hub: what `source` is on the hub; None for data of one's own.
         checksum: sha256 over the task and the content of every split, as 64 hex digits.
         notes: what makes scores on this data doubtful, in sentences.
+        labelled: whether the rows have labels; else those of a model are entered, and the metric
+            is agreement with it.
+        other_metric: key of ``METRICS`` that other sets are scored by; empty for the task's.
     """
 
     task: Task
@@ -97,6 +100,8 @@ class TaskData:
     hub: HubData | None = None
     checksum: str = ""
     notes: tuple[str, ...] = ()
+    labelled: bool = True
+    other_metric: str = ""
 
     @property
     def train(self) -> Dataset:

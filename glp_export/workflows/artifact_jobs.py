@@ -219,7 +219,7 @@ def _pruned(layout: ArtifactLayout, config: RunConfig) -> tuple[ExecutionContext
     own, data = task_of_model(layout.root), None
     if _has_data(config):
         spec = data_spec(config.data, config.model, config.training.seed)
-        data = load_task_data(spec, own.labels)
+        data = load_task_data(spec, own)
     task = infer_kind(data.task, source) if data else own
     device, precisions = on_device(config.machine, config.precision)
     execution = execution_context(with_length(config, tokenizer), task, device, precisions)

@@ -41,7 +41,7 @@ from glp_export.workflows.stages.precision import add_precisions
 from glp_export.workflows.stages.training import Trained
 
 QUICK: Mapping[str, Any] = {"bench_seconds": 2.0, "skip_memory": True}
-"""An answer in about a minute, where the command line does not say otherwise."""
+"""An answer in about a minute, where nobody says otherwise."""
 
 EMBEDDINGS = "sentence-embeddings"
 """What a model without a head is measured as: its vectors need no training."""
@@ -58,7 +58,9 @@ def benchmark_checkpoint(
     Raises:
         GlpError: see `glp_export.core.errors`.
     """
-    config = resolve({**QUICK, **settings})
+    config = resolve(settings)
+    given = config.benchmark.model_fields_set
+    config = config.updated(**{name: one for name, one in QUICK.items() if name not in given})
     made_here = ArtifactLayout(checkpoint)
     if made_here.checksums.is_file():  # what `export` wrote
         made_here.verify_checksums()

@@ -13,7 +13,7 @@ from glp_export.config.run_config import RunConfig
 from glp_export.core.errors import UsageError
 from glp_export.encoder import RECOVERIES
 from glp_export.precision.int8.recipe import RECIPES
-from glp_export.tasks import KINDS, Task
+from glp_export.tasks import KINDS, TaskData
 
 
 def require_choices(config: RunConfig) -> None:
@@ -50,15 +50,17 @@ def require_choices(config: RunConfig) -> None:
         )
 
 
-def require_labels(recover: str, task: Task) -> None:
+def require_labels(recover: str, data: TaskData) -> None:
     """Check that a recovery by labels has some to learn.
 
     Raises:
-        UsageError: labels of this kind of task teach nothing.
+        UsageError: there are none, or labels of this kind of task teach nothing.
     """
-    if KINDS[task.kind].loss is None and not RECOVERIES[recover].inherits:
+    taught = KINDS[data.task.kind].loss is not None and data.labelled
+    if not taught and not RECOVERIES[recover].inherits:
+        what = data.task.kind if data.labelled else "the data"
         raise UsageError(
-            f"{task.kind} has no labels to fine-tune on: a model learns it from its teacher",
+            f"{what} has no labels to fine-tune on: a model learns it from its teacher",
             where=f"--recover {recover}",
             fix="leave it away, or say --recover distill",
         )

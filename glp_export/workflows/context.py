@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from glp_export.artifact.exporters import ExporterChoice, resolve_exporter
 from glp_export.compress.compressors.layers.strategies import Problem
@@ -23,17 +27,24 @@ from glp_export.config.targets import Targets
 from glp_export.core.machine import provider_for, resolve_device, usable_cores
 from glp_export.core.shape import ModelShape
 from glp_export.encoder import (
+    RATES,
     DistillSettings,
     LayerStack,
+    Loaded,
     ModelSource,
+    Schedule,
     TrainSettings,
+    Watch,
     checksum,
     find_layer_stack,
     infer_kind,
-    load_model,
+    load_checkpoint,
     load_tokenizer,
     match_inputs,
+    own_task,
+    predict,
     require_removable,
+    schedule_for,
 )
 from glp_export.encoder.sublayers import shape_of
 from glp_export.precision.selection import Wanted, wanted_precisions
@@ -47,9 +58,12 @@ from glp_export.tasks import (
     load_task_data,
     read_unlabeled,
     require_enough,
+    score,
+    truth_of,
 )
 from glp_export.workflows.checks import require_choices, require_labels
 from glp_export.workflows.depths import judged_cuts, most_cuts, wanted_depths
+from glp_export.workflows.teacher import taken_as_is, with_answers
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -108,7 +122,7 @@ class RunContext:
         problem: which layers may go, and how many shall at most.
         fit: encoded; trains the candidates.
         select: encoded; chooses between them.
-        train: encoded; both of them, for the final training.
+        train: encoded; both of them, for the final training; `fit` alone where dev ends it.
         test: encoded; read once, for the report.
         unlabeled: texts that students imitate their teacher on besides, None for none.
         final: how every contender is trained in the end.
@@ -117,6 +131,10 @@ class RunContext:
         base_shape: the heads, neurons and vocabulary of the model to prune.
         exporter: the one that is used.
         deepest: the most layers that may stay, where a target of speed says so.
+        schedule: of every contender's training where dev ends it, on `fit`; None for the epochs
+            of `final`.
+        as_is: whether the given model is the teacher and the unpruned baseline unchanged; else it
+            is fine-tuned first.
     """
 
     config: RunConfig
@@ -139,15 +157,43 @@ class RunContext:
     base_shape: ModelShape
     exporter: ExporterChoice
     deepest: int | None = None
+    schedule: Schedule | None = None
+    as_is: bool = False
 
     @property
     def max_length(self) -> int:
         """The longest input in tokens that this model and run take."""
         return min(self.config.data.max_length, self.tokenizer.model_max_length)
 
+    @property
+    def lessons(self) -> Dataset:
+        """The rows that `train` was encoded from."""
+        return self.data.fit if self.schedule else self.data.train
+
+    def watch(self, teacher_answers: NDArray[np.float32] | None = None) -> Watch | None:
+        """What a final training is looked at with; None where epochs are given.
+
+        Args:
+            teacher_answers: on `select`, where they are imitated.
+        """
+        if self.schedule is None:
+            return None
+        task, device = self.data.task, self.execution.device
+        truth = truth_of(task, self.select)
+
+        def on_dev(model: PreTrainedModel) -> float:
+            answers = predict(model, self.select, self.tokenizer, device=device)
+            finite = bool(np.isfinite(answers).all())
+            return score(task, answers, truth) if finite else -math.inf
+
+        return Watch(self.schedule, self.select, on_dev, teacher_answers)
+
     def pretrained(self) -> PreTrainedModel:
         """Load the unpruned encoder; a new head is the same every time."""
-        return load_seeded(self.source, self.data, self.config.training.seed)
+        training = self.config.training
+        return load_seeded(
+            self.source, self.data, training.seed, doubtful=training.teacher != "finetune"
+        ).model
 
 
 def make_context(config: RunConfig) -> RunContext:
@@ -164,13 +210,18 @@ def make_context(config: RunConfig) -> RunContext:
     require_choices(config)
     device, precisions = on_device(config.machine, config.precision)
     training = config.training
-    data = load_task_data(data_spec(config.data, config.model, training.seed))
-    require_enough(data, training.batch_size)
     source = model_source(config.model, str(config.model.model))
-    data = replace(data, task=infer_kind(data.task, source))
-    require_labels(training.recover, data.task)
     tokenizer = load_tokenizer(source)
-    model = load_seeded(source, data, training.seed)
+    own = None if training.teacher == "finetune" else own_task(source, config.data.kind)
+    data = load_task_data(data_spec(config.data, config.model, training.seed), own)
+    require_enough(data, training.batch_size)
+    data = replace(data, task=infer_kind(data.task, source))
+    require_labels(training.recover, data)
+    model, own_head = load_seeded(
+        source, data, training.seed, doubtful=training.teacher != "finetune"
+    )
+    teacher = training.teacher if data.labelled else "as-is"
+    as_is = taken_as_is(teacher, KINDS[data.task.kind], data.task, own_head, source.name)
     match_inputs(tokenizer, model, where=source.name)
     config = with_length(config, tokenizer)
     stack = find_layer_stack(model)
@@ -180,14 +231,18 @@ def make_context(config: RunConfig) -> RunContext:
         config.export.exporter, model.config, KINDS[data.task.kind].export_task
     )
     config = config.updated(exporter=exporter.exporter.name)
-    final = _train_settings(training, model, device)
+    schedule = _schedule(training, model, data)
+    final = _train_settings(training, model, device, schedule, len(data.fit))
+    execution = execution_context(config, data.task, device, precisions)
+    if not data.labelled:
+        data = with_answers(data, model, tokenizer, config.data.max_length, device)
     fit, select, test = (
         encode(part, data.task, tokenizer, config.data.max_length)
         for part in (data.fit, data.select, data.test)
     )
     return RunContext(
         config=config,
-        execution=execution_context(config, data.task, device, precisions),
+        execution=execution,
         data=data,
         source=source,
         tokenizer=tokenizer,
@@ -196,19 +251,24 @@ def make_context(config: RunConfig) -> RunContext:
         problem=_problem(config.compress, stack),
         fit=_first(fit, config.compress.max_search_samples),
         select=select,
-        train=concatenate_datasets([fit, select]),
+        train=fit if schedule else concatenate_datasets([fit, select]),
         test=test,
         unlabeled=read_unlabeled(config.data.unlabeled, data.task)
         if config.data.unlabeled
         else None,
         final=final,
-        candidate=replace(final, epochs=config.compress.search_epochs or training.epochs),
+        candidate=replace(final, epochs=config.compress.search_epochs or final.epochs),
         distillation=DistillSettings(
-            training.temperature, training.distill_weight, training.distill_rate
+            training.temperature,
+            # Labels that are the teacher's own say nothing that its answers do not.
+            training.distill_weight if data.labelled else 1.0,
+            training.distill_rate,
         ),
         model_checksum=checksum(source),
         base_shape=shape_of(model),
         exporter=exporter,
+        schedule=schedule,
+        as_is=as_is,
     )
 
 
@@ -258,12 +318,12 @@ def execution_context(
     )
 
 
-def load_seeded(source: ModelSource, data: TaskData, seed: int) -> PreTrainedModel:
-    """Load a model whose new head depends on the seed alone."""
+def load_seeded(source: ModelSource, data: TaskData, seed: int, *, doubtful: bool = True) -> Loaded:
+    """Load a model whose new head depends on the seed alone; see `load_checkpoint`."""
     from transformers import set_seed
 
     set_seed(seed)
-    return load_model(source, data.task)
+    return load_checkpoint(source, data.task, doubtful=doubtful)
 
 
 def model_source(options: ModelOptions, name: str) -> ModelSource:
@@ -307,9 +367,27 @@ def with_length(config: RunConfig, tokenizer: PreTrainedTokenizerBase) -> RunCon
     return config.updated(max_length=min(config.data.max_length, tokenizer.model_max_length))
 
 
-def _train_settings(options: TrainingOptions, model: PreTrainedModel, device: str) -> TrainSettings:
+def _schedule(options: TrainingOptions, model: PreTrainedModel, data: TaskData) -> Schedule | None:
+    """How long contenders are trained where no epochs are given."""
+    if options.epochs != "auto":
+        return None
+    base = learning_rate_for(model.config.hidden_size)
+    rates = (options.learning_rate,) if options.learning_rate else tuple(r * base for r in RATES)
+    return schedule_for(len(data.fit), options.batch_size, len(data.task.labels), rates)
+
+
+def _train_settings(
+    options: TrainingOptions,
+    model: PreTrainedModel,
+    device: str,
+    schedule: Schedule | None,
+    rows: int,
+) -> TrainSettings:
+    epochs = options.epochs
+    if schedule is not None or epochs == "auto":
+        epochs = schedule.updates * options.batch_size / rows if schedule else 1.0
     return TrainSettings(
-        epochs=options.epochs,
+        epochs=epochs,
         learning_rate=options.learning_rate or learning_rate_for(model.config.hidden_size),
         batch_size=options.batch_size,
         seed=options.seed,

@@ -31,6 +31,7 @@ class Estimate:
         final_trainings: trainings after it: unpruned, and pruned and distilled of every depth.
         samples: training examples that pass through a model, in all.
         seconds: of training, from the probe; export and benchmark come on top.
+        at_most: whether dev may end trainings before that.
     """
 
     model: str
@@ -42,20 +43,22 @@ class Estimate:
     final_trainings: int
     samples: int
     seconds: float
+    at_most: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
         return asdict(self)
 
     def __str__(self) -> str:
-        minutes = self.seconds / 60
+        limit = "at most" if self.at_most else "about"
+        time = f"{limit} {self.seconds / 60:.1f} minutes"
         depths = ", ".join(map(str, self.depths))
         return (
             f"{self.model} on {self.task}: {self.layers} layers to {depths}\n"
             f"search:   {self.strategy}, {self.trainings} trainings\n"
             f"final:    {self.final_trainings} trainings\n"
             f"examples: {self.samples:,} in all\n"
-            f"time:     about {minutes:.1f} minutes of training on this machine, then export "
+            f"time:     {time} of training on this machine, then export "
             "and benchmark\n"
             "nothing was done (--dry-run)"
         )
@@ -74,13 +77,18 @@ def estimate_run(context: RunContext) -> Estimate:
         else SearchCost()
     )
     rivals = {"none": (), "student": depths}.get(context.config.training.distilled, depths[-1:])
-    teacher = () if context.execution.kind.loss is None else (context.stack.num_layers,)
+    teacher = () if context.as_is else (context.stack.num_layers,)
     final = (*teacher, *depths, *rivals)
     whole = round(len(context.fit) * context.candidate.epochs)
-    search_samples = search_cost.examples + search_cost.trainings * whole
+    given = search_cost.teachers * context.as_is
+    search_samples = search_cost.examples + (search_cost.trainings - given) * whole
     final_samples = round(len(context.train) * context.final.epochs)
+    if context.schedule:  # at most: dev may end it before
+        final_samples = context.schedule.most * context.final.batch_size
     per_sample_layer = _probe(context) / context.stack.num_layers
-    searched_layers = search_cost.teachers * whole * context.stack.num_layers + sum(
+    # Where dev ends trainings, the search's teacher is the unpruned model: trained once.
+    own_teachers = 0 if context.schedule else len(teacher) * search_cost.teachers
+    searched_layers = own_teachers * whole * context.stack.num_layers + sum(
         group.trials * (context.stack.num_layers - group.removed) * (group.examples or whole)
         for group in search_cost.groups
     )
@@ -97,6 +105,7 @@ def estimate_run(context: RunContext) -> Estimate:
         final_trainings=len(final),
         samples=search_samples + len(final) * final_samples,
         seconds=sample_layers * per_sample_layer,
+        at_most=context.schedule is not None,
     )
 
 

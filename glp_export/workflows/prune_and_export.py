@@ -35,6 +35,7 @@ from glp_export.workflows.stages.benchmark import (
     score_contender,
     time_contenders,
     with_differences,
+    with_divergences,
 )
 from glp_export.workflows.stages.export import Exported, export_contender
 from glp_export.workflows.stages.precision import add_precisions
@@ -246,8 +247,10 @@ def _measure(
     scored = []
     with progress.stage("score on test", len(exported)) as meter:
         for one in exported:
-            scored.append(score_contender(context.execution, one))
+            scored.append(score_contender(context.execution, one, context.data.other_metric))
             meter.advance(one.trained.label)
+    if not context.data.labelled:
+        scored = with_divergences(scored, context.data.task)
     rows = [row for one in scored for row in one.rows]
     measured = time_contenders(context.execution, exported, rows, progress)
     task = context.data.task

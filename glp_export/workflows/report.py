@@ -135,6 +135,7 @@ def _told_apart(whole: Sequence[ReportData], paths: Sequence[Path]) -> list[Repo
 
 def _with_texts(layout: ArtifactLayout, found: ReportData) -> ReportData:
     """The material with the texts of the test rows whose labels flip."""
+    from glp_export.encoder import task_of_model
     from glp_export.tasks import load_task_data
 
     rows = sorted(
@@ -148,7 +149,9 @@ def _with_texts(layout: ArtifactLayout, found: ReportData) -> ReportData:
     if not rows:
         return found
     config = resolve(read_file(layout.run_config))
-    data = load_task_data(data_spec(config.data, config.model, config.training.seed))
+    data = load_task_data(
+        data_spec(config.data, config.model, config.training.seed), task_of_model(layout.root)
+    )
     if found.plan.data_checksum not in (None, data.checksum):
         raise DataError(
             "the data is not what the artifact was made from, so its rows are others",

@@ -13,13 +13,15 @@ AT_THE_END = 2
 def stages_of_search(context: RunContext) -> int:
     """Stages that find which layers go, and how many.
 
-    The search's teacher is counted where it is asked for; one that is in the cache is skipped.
+    The search's teacher is counted where it is trained; one that is in the cache is skipped.
     """
     options = context.config.compress
     searched = not options.plan
-    teachers = searched and STRATEGIES[options.search].needs_teacher
+    wanted = searched and STRATEGIES[options.search].needs_teacher
+    # Where dev ends the training, the unpruned model is the search's teacher.
+    teachers = (wanted or context.schedule is not None) and not context.as_is
     fast_enough = options.targets.fast_enough_asked and searched
-    accurate_enough = 2 * (options.max_drop is not None)
+    accurate_enough = (2 - context.as_is) * (options.max_drop is not None)
     # The unpruned model is measured before depths are.
     return 2 * int(fast_enough) + int(teachers) + int(searched) + accurate_enough
 

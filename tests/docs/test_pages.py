@@ -71,7 +71,7 @@ def _commands(command=None):
 @pytest.fixture(scope="module")
 def known_flags():
     own = {flag for one in _commands() for parameter in one.params for flag in parameter.opts}
-    plugin = (ROOT / "glp_export" / "pytest_plugin.py").read_text()
+    plugin = (ROOT / "glp_export" / "gate" / "pytest_plugin.py").read_text()
     return own | {"--help"} | set(re.findall(r'"(--glp-[a-z-]+)"', plugin))
 
 

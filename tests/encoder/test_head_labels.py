@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from glp_export.core.errors import ModelError
-from glp_export.encoder import ModelSource, load_model
+from glp_export.encoder import ModelSource, load_checkpoint, load_model
 from glp_export.encoder.head import output_layer
 from glp_export.tasks import KINDS, Task
 from tests.tiny import auto_class_of, make_checkpoint
@@ -41,7 +42,7 @@ def rows_of(directory: Path, labels: Sequence[str], kind: str = CLASSES) -> list
 
     The last layer's weights and, where it has them, biases are compared.
     """
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import save_file
 
     path = directory / "model.safetensors"
     weights = load_file(path)
@@ -49,6 +50,10 @@ def rows_of(directory: Path, labels: Sequence[str], kind: str = CLASSES) -> list
     for name in biases:  # transformers begins with zeros, which look alike
         weights[name] = torch.arange(float(len(weights[name])))
     save_file(weights, path, metadata={"format": "pt"})
+    config = json.loads((directory / "config.json").read_text())
+    head = KINDS[kind].auto_class.removeprefix("AutoModel")
+    config["architectures"] = [config["architectures"][0].partition("For")[0] + head]
+    (directory / "config.json").write_text(json.dumps(config))
     model = load_model(ModelSource(str(directory), offline=True), task(labels, kind))
     assert [model.config.id2label[index] for index in range(len(labels))] == list(labels)
     name, layer = output_layer(model) or pytest.fail("no head")
@@ -150,6 +155,47 @@ def test_other_labels_get_a_new_head_and_it_is_said(
     said = [record.message for record in caplog.records if "new head" in record.message]
     assert len(said) == 1
     assert labels[0] in said[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (CLASSES, {"architectures": ["BertForTokenClassification"]}),
+        ("token-classification", {"architectures": ["BertForSequenceClassification"]}),
+        (CLASSES, {"problem_type": "multi_label_classification"}),
+        ("multi-label-classification", {"problem_type": "single_label_classification"}),
+    ],
+)
+def test_a_head_of_another_kind_is_not_taken_for_its_labels(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str, said: dict[str, Any]
+) -> None:
+    directory = checkpoint(tmp_path, ["bad", "good"])
+    config = json.loads((directory / "config.json").read_text())
+    (directory / "config.json").write_text(json.dumps({**config, **said}))
+    before = load_file(directory / "model.safetensors")["classifier.weight"]
+    model, own = load_checkpoint(
+        ModelSource(str(directory), offline=True), task(["bad", "good"], kind)
+    )
+    assert not own
+    assert not torch.equal(model.classifier.weight, before)
+    assert "another kind of task" in caplog.text
+
+
+def test_whether_a_head_is_the_checkpoints_own_is_told(tmp_path: Path) -> None:
+    def own(directory: Path, labels: Sequence[str], kind: str = CLASSES, **to: Any) -> bool:
+        source = ModelSource(str(directory), offline=True)
+        return load_checkpoint(source, task(labels, kind), **to).own_head
+
+    fitting = checkpoint(tmp_path / "fitting", ["good", "bad"])
+    assert own(fitting, ["bad", "good"])
+    assert not own(fitting, ["cat", "dog"])
+    assert not own(fitting, ["good", "ugly"], doubtful=False)
+    unnamed = checkpoint(tmp_path / "unnamed", None)
+    assert own(unnamed, ["0", "1"])
+    assert not own(unnamed, ["bad", "good"], doubtful=False)
+    assert not own(make_checkpoint(tmp_path / "bare", layers=1), ["bad", "good"])
+    assert own(checkpoint(tmp_path / "one", ["LABEL_0"]), (), "regression")
+    assert not own(make_checkpoint(tmp_path / "encoder", layers=1), (), "masked-language-model")
 
 
 def test_a_new_head_is_the_same_for_the_same_seed(tmp_path: Path) -> None:

@@ -7,9 +7,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from filelock import FileLock
 
 from glp_export.cli.app import run
+from glp_export.encoder import ModelSource, TrainSettings, finetune, load_model, load_tokenizer
+from glp_export.tasks import DataSpec, encode, load_task_data
+from tests.tiny import make_checkpoint
 
 TRAINING = (
     "--epochs", "1", "--learning-rate", "1e-3", "--batch-size", "16", "--max-length", "32",
@@ -69,3 +73,24 @@ def gated_artifact(artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     copy = shutil.copytree(artifact, tmp_path_factory.mktemp("gated") / "artifact")
     (copy / "glp" / "budget.toml").write_text(EASY)
     return copy
+
+
+@pytest.fixture(scope="session")
+def served(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained classifier whose labels stand in another order and letter case than the data's."""
+    place = tmp_path_factory.mktemp("served")
+    source = ModelSource(str(make_checkpoint(place / "bare", layers=3, initializer_range=0.1)))
+    tokenizer, loaded = load_tokenizer(source), load_task_data(DataSpec(dataset=str(data)))
+    torch.manual_seed(0)
+    model = load_model(source, loaded.task)
+    examples = encode(loaded.train, loaded.task, tokenizer, 32)
+    settings = TrainSettings(epochs=8, learning_rate=3e-3, batch_size=16)
+    model = finetune(model, examples, tokenizer, settings)
+    with torch.no_grad():  # good becomes the first row
+        for parameter in (model.classifier.weight, model.classifier.bias):
+            parameter.copy_(parameter[[1, 0]].clone())
+    model.config.id2label, model.config.label2id = {0: "Good", 1: "Bad"}, {"Good": 0, "Bad": 1}
+    model.config.finetuning_task = None
+    model.save_pretrained(place / "model")
+    tokenizer.save_pretrained(place / "model")
+    return place / "model"

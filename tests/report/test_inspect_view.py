@@ -16,7 +16,7 @@ from tests.report.helpers import make_benchmark, make_parity, make_plan, printed
 def test_a_plan_shows_its_stack_order_and_cost() -> None:
     text = printed(plan_view(make_plan()))
     assert "input 0 · 2 · 4 · head" in text
-    assert "3 of 6 layers, in this order: 5 3 1" in text
+    assert "3 of 6, in this order: 5 3 1" in text
     assert "15 trainings, 7 min" in text
     assert "nreimers/MiniLM-L6-H384-uncased" in text
 

@@ -8,8 +8,13 @@ from typing import Any
 
 import pytest
 
-from glp_export.tasks import DataSpec, load_task_data, same_task
+from glp_export.tasks import DataSpec, Task, load_task_data, same_task
 from tests.tasks.helpers import labelled, two_files
+
+
+def model_of(*labels: str) -> Task:
+    """What a model with these labels was made for."""
+    return Task("model", "text-classification", ("text",), "", labels, "accuracy")
 
 
 def parquet(directory: Path, names: Sequence[str], ids: Sequence[int]) -> Path:
@@ -37,7 +42,9 @@ def test_ids_are_those_of_the_model_that_answers(
     tmp_path: Path, labels: list[Any], known: tuple[str, ...]
 ) -> None:
     rows = labelled(labels * 10)
-    loaded = load_task_data(DataSpec(dataset=str(two_files(tmp_path, rows, rows))), known)
+    loaded = load_task_data(
+        DataSpec(dataset=str(two_files(tmp_path, rows, rows))), model_of(*known)
+    )
     spelled = {str(label).casefold() for label in labels}
     for row, original in zip(loaded.test, rows, strict=True):
         name = loaded.task.labels[row["label"]]
@@ -50,13 +57,13 @@ def test_ids_are_those_of_the_model_that_answers(
 def test_lists_of_labels_and_tags_have_those_ids_too(tmp_path: Path) -> None:
     several = labelled([["b"], ["a", "b"], [], ["a"]] * 5)
     spec = DataSpec(dataset=str(two_files(tmp_path / "several", several, several)))
-    loaded = load_task_data(spec, ("B", "a"))
+    loaded = load_task_data(spec, model_of("B", "a"))
     assert loaded.task.labels == ("b", "a")
     assert loaded.test["label"][1:3] == [[1.0, 1.0], [0.0, 0.0]]
     assert loaded.test["label"][0] == [1.0, 0.0]
     tagged = [{"tokens": ["x", "y"], "ner_tags": ["B-a", "O"]}] * 10
     spec = DataSpec(dataset=str(two_files(tmp_path / "tags", tagged, tagged)))
-    assert load_task_data(spec, ("O", "B-a")).test["label"][0] == [1, 0]
+    assert load_task_data(spec, model_of("O", "B-a")).test["label"][0] == [1, 0]
 
 
 def test_a_declared_order_gives_way_to_the_tasks_own(tmp_path: Path) -> None:
@@ -91,7 +98,7 @@ def test_tasks_are_the_same_whatever_the_order(tmp_path: Path) -> None:
     rows = labelled(["a", "b"] * 10)
     directory = two_files(tmp_path, rows, rows)
     one = load_task_data(DataSpec(dataset=str(directory))).task
-    other = load_task_data(DataSpec(dataset=str(directory)), ("B", "A")).task
+    other = load_task_data(DataSpec(dataset=str(directory)), model_of("B", "A")).task
     assert one.labels != other.labels
     assert same_task(one, other)
     more = labelled(["a", "b", "c"] * 10)

@@ -35,6 +35,7 @@ __all__ = [
     "LabelReader",
     "Outputs",
     "TaskKind",
+    "has_head",
     "kind_of_config",
     "metric_names",
     "outputs_of",
@@ -61,7 +62,8 @@ KINDS: dict[str, TaskKind] = {
 def metric_names() -> tuple[str, ...]:
     """Every metric that can be asked for."""
     kinds = reversed(KINDS.values())
-    return tuple(dict.fromkeys(metric.name for kind in kinds for metric in kind.metrics))
+    metrics = (metric for kind in kinds for metric in kind.metrics if not metric.of_model)
+    return tuple(dict.fromkeys(metric.name for metric in metrics))
 
 
 def kind_of_config(config: Any, *names: str) -> TaskKind | None:
@@ -77,18 +79,19 @@ def kind_of_config(config: Any, *names: str) -> TaskKind | None:
     """
     heads = names or config.architectures or ()
     said = KINDS.get(getattr(config, "finetuning_task", None) or "")
-    if said and _has_head(said, heads):
+    if said and has_head(said, heads):
         return said
     unsaid = "regression" if config.num_labels == 1 else "single_label_classification"
     problem = config.problem_type or unsaid
     for kind in KINDS.values():
         fits = kind.problem_type in (None, problem) and not kind.asked
-        if fits and _has_head(kind, heads):
+        if fits and has_head(kind, heads):
             return kind
     return None
 
 
-def _has_head(kind: TaskKind, names: Sequence[str]) -> bool:
+def has_head(kind: TaskKind, names: Sequence[str]) -> bool:
+    """Whether one of these classes of transformers has the head that a kind of task needs."""
     head = kind.auto_class.removeprefix("AutoModel") or "Model"
     return any(name.endswith(head) for name in names)
 

@@ -21,7 +21,7 @@ from glp_export.tasks.kinds.base import (
 from glp_export.tasks.kinds.classification import in_order, label_name, listing
 from glp_export.tasks.kinds.learning import imitate_chances
 from glp_export.tasks.kinds.lists import list_of
-from glp_export.tasks.metrics import Counts, Metric, ratio
+from glp_export.tasks.metrics import AGREEMENT, Counts, Metric, ratio
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -184,9 +184,23 @@ def _macro_tallied(tally: NDArray[Any], counts: Counts) -> Counts:
     return ratio(2 * hits, predicted + actual).mean(axis=1)
 
 
+def _equal(predictions: NDArray[Any], labels: NDArray[Any]) -> NDArray[Any]:
+    """Of every text whether all its labels are the same ones, (1, texts)."""
+    return (predictions == labels).all(axis=1)[None]
+
+
+def _agreement(predictions: NDArray[Any], labels: NDArray[Any]) -> float:
+    return float(_equal(predictions, labels).mean())
+
+
+def _agreement_tallied(tally: NDArray[Any], counts: Counts) -> Counts:
+    return ratio(counts @ tally[0].astype(np.float64), counts.sum(axis=1))
+
+
 METRICS = (
     Metric("micro_f1", NAME, _f1("micro"), _micro_tallied, tally=_tally),
     Metric("macro_f1", NAME, _f1("macro"), _macro_tallied, tally=_tally),
+    Metric(AGREEMENT, NAME, _agreement, _agreement_tallied, tally=_equal, of_model=True),
 )
 """Predictions and labels are ones and zeros, (texts, labels)."""
 

@@ -37,6 +37,8 @@ from glp_export.tasks import (
     score_interval,
     truth_of,
 )
+from glp_export.tasks.divergence import NAME as DIVERGENCE
+from glp_export.tasks.divergence import divergences, mean_interval
 from glp_export.workflows.context import ExecutionContext
 from glp_export.workflows.stages.export import (
     Exported,
@@ -89,8 +91,16 @@ class Scored:
         return self.exported.entries
 
 
-def score_contender(execution: ExecutionContext, exported: Exported) -> Scored:
-    """Compute the task's metric with the very files that are timed."""
+def score_contender(
+    execution: ExecutionContext, exported: Exported, other_metric: str = ""
+) -> Scored:
+    """Compute the task's metric with the very files that are timed.
+
+    Args:
+        execution: the task and the machine.
+        exported: the contender with its files.
+        other_metric: of further test sets; empty for the task's.
+    """
     trained = exported.trained
     predictions = [_answers(execution, trained, file, trained.test) for file in exported.best]
     rows = tuple(
@@ -98,18 +108,20 @@ def score_contender(execution: ExecutionContext, exported: Exported) -> Scored:
             contender=trained.contender,
             precision=file.precision,
             **trained.named,
-            **_metric(execution, logits, trained.test),
+            **_metric(execution.task, logits, trained.test),
         )
         for file, logits in zip(exported.best, predictions, strict=True)
     )
     if trained.contender == "unpruned":
         chance = _chance(execution, predictions[0], trained.test)
         rows = (rows[0].model_copy(update={"chance": chance}), *rows[1:])
+    task = replace(execution.task, metric=other_metric or execution.task.metric)
     others = tuple(
         OtherScore(
             name,
             trained.contender,
-            **_metric(execution, _answers(execution, trained, exported.chosen, test), test),
+            metric=other_metric,
+            **_metric(task, _answers(execution, trained, exported.chosen, test), test),
         )
         for name, test in trained.other_tests.items()
     )
@@ -126,16 +138,32 @@ def _answers(
     )
 
 
-def _metric(
-    execution: ExecutionContext, logits: NDArray[np.float32], rows: Dataset
-) -> dict[str, Any]:
-    truth = truth_of(execution.task, rows)
-    low, high = score_interval(execution.task, logits, truth)
+def with_divergences(scored: Sequence[Scored], task: Task) -> list[Scored]:
+    """Add how far each model's answers on the test set are from the unpruned one's, in fp32."""
+    (unpruned,) = (one for one in scored if one.contender == "unpruned")
+    return [
+        one
+        if one is unpruned
+        else replace(one, others=(*one.others, _divergence(one, unpruned, task)))
+        for one in scored
+    ]
+
+
+def _divergence(scored: Scored, unpruned: Scored, task: Task) -> OtherScore:
+    found = divergences(task, scored.logits[0], unpruned.logits[0])
+    low, high = mean_interval(found)
+    value = float(found.mean())
+    return OtherScore("test", scored.contender, value, low, high, len(found), DIVERGENCE)
+
+
+def _metric(task: Task, logits: NDArray[np.float32], rows: Dataset) -> dict[str, Any]:
+    truth = truth_of(task, rows)
+    low, high = score_interval(task, logits, truth)
     return {
-        "value": score(execution.task, logits, truth),
+        "value": score(task, logits, truth),
         "low": low,
         "high": high,
-        "samples": count_examples(execution.task, truth),
+        "samples": count_examples(task, truth),
     }
 
 

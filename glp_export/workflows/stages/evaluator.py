@@ -54,7 +54,8 @@ class Teacher:
     """The unpruned model that candidates inherit from and imitate.
 
     Attributes:
-        model: fine-tuned on `fit` alone, so that `select` is new to it.
+        model: as it was given; else fine-tuned on `fit` alone, so that no weight follows from
+            `select`.
         predictions: its logits on `select`, float32.
         cost: of its training.
     """
@@ -65,8 +66,11 @@ class Teacher:
 
 
 def train_teacher(context: RunContext, cache: Cache, progress: Progress) -> Teacher:
-    """Fine-tune the teacher, or take it from the cache: another search may have paid for it."""
-    title = "fine-tune the search's teacher"
+    """The model as it was given; else it is fine-tuned, or another search has paid for that."""
+    if context.as_is:
+        model = context.pretrained().eval()
+        return Teacher(model, _predict(context, model, context.select), Cost())
+    title = "fine-tune the unpruned" if context.schedule else "fine-tune the search's teacher"
     made = False
 
     def make(directory: Path) -> None:
@@ -76,10 +80,11 @@ def train_teacher(context: RunContext, cache: Cache, progress: Progress) -> Teac
             start = time.perf_counter()
             model = finetune(
                 context.pretrained(),
-                context.fit,
+                context.train if context.schedule else context.fit,
                 context.tokenizer,
                 context.candidate,
                 meter.update,
+                context.watch(),
             )
             save_checkpoint(model, context.tokenizer, directory)
             seconds = round(time.perf_counter() - start, 1)
@@ -88,12 +93,13 @@ def train_teacher(context: RunContext, cache: Cache, progress: Progress) -> Teac
     directory = cache.get_or_make("teacher", _training_facts(context), make)
     if not made:
         progress.skip(title, "in the cache")
-    model = load_seeded(ModelSource(str(directory)), context.data, context.config.training.seed)
+    model = load_seeded(
+        ModelSource(str(directory)), context.data, context.config.training.seed
+    ).model
     examples = round(len(context.fit) * context.candidate.epochs)
-    trained = context.execution.kind.loss is not None
     cost = Cost(
-        trainings=int(trained),
-        sample_layers=trained * examples * context.stack.num_layers,
+        trainings=1,
+        sample_layers=examples * context.stack.num_layers,
         seconds=json.loads((directory / COST).read_text())["seconds"],
     )
     return Teacher(model, _predict(context, model, context.select), cost)
@@ -155,7 +161,12 @@ def _predict(context: RunContext, model: PreTrainedModel, rows: Dataset) -> NDAr
 def _training_facts(context: RunContext) -> dict[str, Any]:
     """All that a training on `fit` depends on."""
     versions = describe().versions
-    return {
+    given: dict[str, Any] = {"teacher": "as-is"} if context.as_is else {}
+    if context.schedule:
+        given |= {"schedule": asdict(context.schedule)}
+    if not context.data.labelled:
+        given |= {"labels": "the teacher's"}
+    return given | {
         "model": context.source.name,
         "revision": context.source.revision,
         "model_checksum": context.model_checksum,

@@ -83,7 +83,7 @@ def calibration_data_of(
     else:
         fit, select, train = (
             encode(rows, data.task, trained.tokenizer, config.data.max_length)
-            for rows in (data.fit, data.select, data.train)
+            for rows in (data.fit, data.select, context.lessons)
         )
     total = config.compress.max_drop
     left = config.precision.int8_drop if total is None else max(0.0, total - max(0.0, spent))

@@ -79,10 +79,9 @@ def choose_layers(context: RunContext, work: Path, progress: Progress) -> Plan:
         return plan
     strategy = STRATEGIES[context.config.compress.search]
     cache = open_cache(context, work)
-    # Where labels teach nothing, candidates of every strategy imitate.
-    imitated = context.execution.kind.loss is None and bool(
-        strategy.search_cost(context.problem).groups
-    )
+    # Where labels teach nothing, or are the teacher's own, candidates of every strategy imitate.
+    taught = context.execution.kind.loss is not None and context.data.labelled
+    imitated = not taught and bool(strategy.search_cost(context.problem).groups)
     trained = strategy.needs_teacher or imitated
     teacher = train_teacher(context, cache, progress) if trained else None
     recovery = RECOVERIES["distill" if teacher else "finetune"]

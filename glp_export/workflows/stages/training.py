@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from glp_export.encoder import (
     ModelSource,
     Recovery,
     TrainingInputs,
+    Watch,
     finetune,
     infer_kind,
     load_tokenizer,
@@ -36,6 +37,7 @@ from glp_export.encoder.structure import Structure, read_structure
 from glp_export.tasks import blank_labels, encode, labels_of, with_labels
 from glp_export.workflows.context import RunContext, load_seeded, model_source
 from glp_export.workflows.stages.calibration import calibrator_of
+from glp_export.workflows.stages.evaluator import open_cache, train_teacher
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -110,9 +112,8 @@ def train_contenders(
     Args:
         plans: one for each depth.
     """
-    given = context.execution.kind.loss is None
-    title = "take the unpruned as it is" if given else "fine-tune the unpruned"
-    teacher = _train(context, work / "unpruned", title, progress, _fine_tuned_unpruned(context))
+    title, make = _unpruned(context, work, progress)
+    teacher = _train(context, work / "unpruned", title, progress, make)
     unpruned = _saved_model(context, teacher)
     if read_structure(teacher) is None:
         Structure.of(unpruned, plan_id=UNPRUNED).save(teacher)
@@ -126,6 +127,11 @@ def train_contenders(
         ),
         settings=context.final,
         distillation=context.distillation,
+        watch=context.watch(
+            predict(unpruned, context.select, context.tokenizer, device=context.execution.device)
+            if context.schedule
+            else None
+        ),
     )
     students = _StudentTraining(context, unpruned, rows, inputs, work, progress)
     return [
@@ -145,14 +151,14 @@ def _training_rows(context: RunContext, unpruned: PreTrainedModel) -> Dataset:
 
     texts, task = context.unlabeled, context.data.task
     if texts is None:
-        return context.data.train
+        return context.lessons
     blank = with_labels(texts, blank_labels(texts, task), task)
     if context.execution.kind.blank:
-        return concatenate_datasets([context.data.train, blank])
+        return concatenate_datasets([context.lessons, blank])
     unknown = _encode(context, blank)
     predictions = predict(unpruned, unknown, context.tokenizer, device=context.execution.device)
     found = labels_of(predictions, task)
-    return concatenate_datasets([context.data.train, with_labels(texts, found, task)])
+    return concatenate_datasets([context.lessons, with_labels(texts, found, task)])
 
 
 def _encode(context: RunContext, rows: Dataset) -> Dataset:
@@ -227,7 +233,12 @@ def _distilled_rival(students: _StudentTraining, name: str) -> Trained:
     context, inputs = students.context, students.inputs
     source = model_source(context.config.model, name)
     tokenizer = load_tokenizer(source)
-    model = load_seeded(source, context.data, context.config.training.seed)
+    model = load_seeded(
+        source,
+        context.data,
+        context.config.training.seed,
+        doubtful=context.config.training.teacher != "finetune",
+    ).model
     match_inputs(tokenizer, model, where=name)
     task = context.data.task
     length = min(context.config.data.max_length, tokenizer.model_max_length)
@@ -239,6 +250,7 @@ def _distilled_rival(students: _StudentTraining, name: str) -> Trained:
         teacher_logits=inputs.teacher_logits,
         settings=inputs.settings,
         distillation=inputs.distillation,
+        watch=_own_watch(context, inputs, tokenizer),
     )
 
     def make(report: Callable[[int, int], None]) -> PreTrainedModel:
@@ -277,13 +289,29 @@ def _require_comparable(
         )
 
 
-def _fine_tuned_unpruned(context: RunContext) -> Make:
-    def make(report: Callable[[int, int], None]) -> PreTrainedModel:
-        return finetune(
+def _unpruned(context: RunContext, work: Path, progress: Progress) -> tuple[str, Make]:
+    """Where the unpruned model comes from: it was given, the search trained it, or it is new."""
+    if context.as_is:
+        return "take the unpruned as it is", lambda report: context.pretrained()
+    if context.schedule is None:
+        return "fine-tune the unpruned", lambda report: finetune(
             context.pretrained(), context.train, context.tokenizer, context.final, report
         )
+    if (work / "unpruned").exists():
+        return "take the search's teacher", lambda report: context.pretrained()
+    model = train_teacher(context, open_cache(context, work), progress).model
+    return "take the search's teacher", lambda report: model
 
-    return make
+
+def _own_watch(
+    context: RunContext, inputs: TrainingInputs, tokenizer: PreTrainedTokenizerBase
+) -> Watch | None:
+    """What the training of a rival with another tokenizer is looked at with."""
+    if inputs.watch is None:
+        return None
+    select = encode(context.data.select, context.data.task, tokenizer, context.max_length)
+    own = replace(context, select=select, tokenizer=tokenizer)
+    return own.watch(inputs.watch.teacher_answers)
 
 
 def _train(
@@ -356,7 +384,9 @@ def _record(context: RunContext, checkpoint: Path, plan: Plan, rival_of: str | N
 
 
 def _saved_model(context: RunContext, checkpoint: Path) -> PreTrainedModel:
-    return load_seeded(ModelSource(str(checkpoint)), context.data, context.config.training.seed)
+    return load_seeded(
+        ModelSource(str(checkpoint)), context.data, context.config.training.seed
+    ).model
 
 
 def _own(context: RunContext, contender: ContenderName, origin: str, checkpoint: Path) -> Trained:

@@ -27,8 +27,8 @@ from glp_export.core.machine import usable_cores
 RETRIES = 3
 """How often a trial is begun again after its worker or machine was lost."""
 
-TELEMETRY = "ORT_DISABLE_TELEMETRY"
-"""What ONNX Runtime reads before it writes a device id and events below the home directory."""
+_OURS = {"ORT_DISABLE_TELEMETRY": "1", "OMP_WAIT_POLICY": "passive"}
+"""Variables that ONNX Runtime and OpenMP read as they are loaded."""
 
 CANCELS = 10
 """How often a trial that is given up is cancelled, a second apart, until it ends."""
@@ -140,7 +140,7 @@ class _Cluster:
 def _environment(threads: int) -> dict[str, str]:
     """Variables of a worker; one of a cluster that was there before inherits none from here."""
     counts = {f"{name}_NUM_THREADS": str(threads) for name in ("OMP", "MKL")}
-    return {**counts, TELEMETRY: os.environ.get(TELEMETRY, "1")}
+    return {**counts, **{name: os.environ.get(name, default) for name, default in _OURS.items()}}
 
 
 def _nodes() -> list[tuple[float, float]]:

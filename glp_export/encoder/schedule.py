@@ -1,0 +1,108 @@
+"""How long a training lasts where nobody says: the rule, from the size of the task alone.
+
+A number of passes that suits one task leaves another half learned: a head of 77 classes sees each
+of them seldom. So updates are counted, the more the more classes there are; dev says which of the
+weights on the way are the best, and which of a few learning rates is.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+LEAST_UPDATES = 200
+"""Of any task, at the end of the schedule."""
+
+UPDATES_A_CLASS = 15
+"""More for every class."""
+
+LEAST_PASSES = 3.0
+"""The paper's (section 4)."""
+
+LOOKS = 12
+"""Times that dev is looked at before the end of the schedule."""
+
+PATIENCE = 4
+"""Looks without a better score after which a training ends; none ends in its first half."""
+
+RATES = (1.0, 2.0, 4.0)
+"""Learning rates that are tried, over the one for the model's width."""
+
+TRIED = 0.15
+"""Share of the updates that each of them is tried for."""
+
+WARMUP = 0.1
+"""Share of the updates in which the learning rate rises."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What a training may cost, and when it is looked at.
+
+    Attributes:
+        updates: at most; the learning rate decays to zero there.
+        every: updates between two looks at dev.
+        least: updates before it may end.
+        patience: looks without a better score after which it ends.
+        rates: learning rates of which the best is found; one is taken as it is.
+        tried: updates that each of several rates is tried for.
+        warmup: share of the updates in which the rate rises.
+    """
+
+    updates: int
+    every: int
+    least: int
+    patience: int
+    rates: tuple[float, ...]
+    tried: int
+    warmup: float = WARMUP
+
+    @property
+    def most(self) -> int:
+        """Updates of a whole training, those of the rates that are tried among them."""
+        return self.updates + (len(self.rates) > 1) * len(self.rates) * self.tried
+
+
+def schedule_for(rows: int, batch_size: int, classes: int, rates: tuple[float, ...]) -> Schedule:
+    """The schedule of a task; all contenders have the same.
+
+    Args:
+        rows: to train on.
+        batch_size: rows an update.
+        classes: that have to be told apart; 0 or 1 for a number.
+        rates: to choose from.
+    """
+    passes = math.ceil(LEAST_PASSES * rows / batch_size)
+    updates = max(passes, LEAST_UPDATES + UPDATES_A_CLASS * classes)
+    return Schedule(
+        updates=updates,
+        every=max(1, math.ceil(updates / LOOKS)),
+        least=updates // 2,
+        patience=PATIENCE,
+        rates=rates,
+        tried=max(1, round(TRIED * updates)),
+    )
+
+
+class Looks:
+    """The scores on dev in their order: which is the best, and whether it is time to end."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self._schedule = schedule
+        self._scores: list[float] = []
+        self._best = 0
+
+    def add(self, score: float) -> bool:
+        """Take the score of a look; whether it is the best so far, the later one of equals."""
+        self._scores.append(score)
+        better = score >= self._scores[self._best]  # False for a score that is no number
+        if better:
+            self._best = len(self._scores) - 1
+        return better
+
+    @property
+    def ends(self) -> bool:
+        """Whether nothing better has come for long enough."""
+        looks, schedule = len(self._scores), self._schedule
+        enough = looks * schedule.every >= schedule.least
+        return enough and looks - 1 - self._best >= schedule.patience

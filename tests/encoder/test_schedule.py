@@ -1,0 +1,106 @@
+"""Training that ends when it should: how long, at which rate, with which weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from glp_export.encoder import (
+    DistillSettings,
+    ModelSource,
+    TrainSettings,
+    Watch,
+    distill,
+    finetune,
+    load_model,
+    load_tokenizer,
+    predict,
+    schedule_for,
+)
+from glp_export.encoder.schedule import Looks, Schedule
+from glp_export.tasks import DataSpec, encode, load_task_data, score
+
+SHORT = Schedule(updates=24, every=4, least=12, patience=2, rates=(3e-3, 1e4), tried=8)
+
+
+def test_more_classes_and_more_rows_ask_for_more_updates() -> None:
+    few, many = (schedule_for(1500, 32, classes, (1e-4,)) for classes in (6, 77))
+    assert many.updates > 3 * few.updates
+    assert schedule_for(100_000, 32, 2, (1e-4,)).updates == 9375  # three passes
+    assert few.least <= few.updates
+    assert few.most == few.updates  # one rate is not tried
+    assert schedule_for(1500, 32, 6, (1e-4, 2e-4)).most == few.updates + 2 * few.tried
+
+
+def test_it_ends_after_its_patience_and_never_in_its_first_half() -> None:
+    looks = Looks(replace(SHORT, least=20))
+    ended = [looks.add(value) and looks.ends for value in (0.5, 0.6, 0.6)]
+    assert ended == [False, False, False]
+    assert not looks.add(0.4)
+    assert not looks.add(float("nan"))
+    assert looks.ends  # 20 updates, and two looks since the later one of equals
+
+
+@pytest.fixture(scope="module")
+def room(encoder, data):
+    tokenizer = load_tokenizer(ModelSource(str(encoder)))
+    loaded = load_task_data(DataSpec(dataset=str(data)))
+    rows = [encode(part, loaded.task, tokenizer, 32) for part in (loaded.fit, loaded.select)]
+    return loaded.task, tokenizer, *rows
+
+
+def fresh(encoder, task):
+    torch.manual_seed(0)
+    return load_model(ModelSource(str(encoder)), task)
+
+
+def test_the_best_weights_on_dev_are_kept_and_the_better_rate_is_found(encoder, room, caplog):
+    task, tokenizer, fit, select = room
+    seen: list[dict[str, torch.Tensor]] = []
+    scores = iter([0.1, 0.9, 0.2, 0.3, 0.4, 0.5])
+
+    def judge(model):
+        seen.append({name: value.clone() for name, value in model.state_dict().items()})
+        return next(scores)
+
+    steps = []
+    with caplog.at_level("INFO", "glp_export"):
+        model = finetune(
+            fresh(encoder, task),
+            fit,
+            tokenizer,
+            TrainSettings(batch_size=16),
+            lambda done, total: steps.append((done, total)),
+            Watch(SHORT, select, judge),
+        )
+    assert len(seen) == 4  # 16 updates of 24: two looks without a better one
+    assert all(torch.equal(seen[1][name], value) for name, value in model.state_dict().items())
+    assert "learning rate 0.003" in caplog.text
+    assert steps == [(step, 40) for step in range(1, 33)]
+
+
+def test_a_student_is_watched_by_the_same_rule_and_the_same_seed_gives_the_same(encoder, room):
+    task, tokenizer, fit, select = room
+    teacher = fresh(encoder, task)
+    answers = [predict(teacher, rows, tokenizer) for rows in (fit, select)]
+    truth = np.asarray(select["labels"][:])
+
+    def train():
+        watch = Watch(
+            SHORT, select, lambda m: score(task, predict(m, select, tokenizer), truth), answers[1]
+        )
+        student = load_model(ModelSource(str(encoder)), task)
+        settings = TrainSettings(batch_size=16)
+        distillation = DistillSettings()
+        return distill(
+            student, answers[0], fit, tokenizer, settings, distillation, watch=watch
+        ).state_dict()
+
+    torch.manual_seed(1)
+    first = train()
+    torch.manual_seed(1)
+    second = train()
+    assert all(torch.equal(first[name], second[name]) for name in first)
