@@ -23,6 +23,7 @@ from glp_export.bench import (
 from glp_export.config.targets import DepthLatency, LatencyBudget, Shape, SpeedupTarget
 from glp_export.core.errors import UsageError
 from glp_export.core.machine import SharingMonitor
+from glp_export.core.numbers import layers_in_words
 from glp_export.core.progress import Meter, Progress
 from glp_export.encoder import remove_layers, save_checkpoint
 from glp_export.workflows.context import RunContext
@@ -131,8 +132,8 @@ class _Probes:
             rows = self._measure(layers)
             if any(row.disturbed for row in rows):
                 self._progress.say(
-                    f"{layers} layers: other processes used this machine every time; the slowest "
-                    "measurement counts, and a resumed run measures again"
+                    f"{layers_in_words(layers)}: other processes used this machine every time; "
+                    "the slowest measurement counts, and a resumed run measures again"
                 )
             self._keep(rows)
             shutil.rmtree(self._directory(layers))  # a large model's depths would fill the disk
