@@ -58,16 +58,19 @@ def measure_depth(
     """
     samples = measure([unpruned, shallower], workloads, timing=timing, progress=progress)
     return [
-        _timing(reference, own) for reference, own in zip(samples[::2], samples[1::2], strict=True)
+        compared(reference, own) for reference, own in zip(samples[::2], samples[1::2], strict=True)
     ]
 
 
-def _timing(reference: Samples, own: Samples) -> DepthTiming:
+def compared(reference: Samples, own: Samples) -> DepthTiming:
+    """A model beside the unpruned one at the same shape, round by round."""
     _, high = median_interval(np.array(own.round_medians))
+    p50_ms = summarise(own.milliseconds).p50_ms
     return DepthTiming(
         layers=own.contender.layers,
         shape=own.shape,
-        p50_ms=summarise(own.milliseconds).p50_ms,
-        p50_high_ms=high,
+        p50_ms=p50_ms,
+        # The median of all runs may lie past the interval of the rounds' medians.
+        p50_high_ms=max(high, p50_ms),
         speedup=paired_ratio(reference.round_medians, own.round_medians),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -86,14 +85,11 @@ def benchmark(
     baseline = _baseline(contenders)
     described = machine.describe()
     peaks = _peaks(contenders, workloads, progress) if memory else {}
-    start, others = time.monotonic(), machine.cpu_seconds_of_others()
+    monitor = machine.SharingMonitor()
     samples = measure(contenders, workloads, timing=timing, progress=progress)
-    # In place of the notes on the load average, which our own training raises.
-    shared = machine.sharing_notes(
-        machine.cpu_seconds_of_others() - others, time.monotonic() - start
-    )
     file = BenchmarkFile(
-        machine=replace(described, notes=shared),
+        # In place of the notes on the load average, which our own training raises.
+        machine=replace(described, notes=monitor.notes()),
         task=task,
         metric=metric,
         baseline=Baseline(**_facts(baseline)),

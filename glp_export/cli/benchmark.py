@@ -1,4 +1,4 @@
-"""`glp-export benchmark`: an artifact measured on this machine."""
+"""`glp-export benchmark`: an artifact or a plain checkpoint measured on this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from glp_export.cli.console import JsonFlag, QuietFlag, VerboseFlag, at_work
+from glp_export.cli.console import JsonFlag, QuietFlag, VerboseFlag, at_work, print_json
 from glp_export.cli.flags import flags_of
 from glp_export.config.sections import (
     BenchmarkOptions,
@@ -17,24 +17,47 @@ from glp_export.config.sections import (
 )
 
 
-@flags_of(DataOptions, MachineOptions, BenchmarkOptions)
+@flags_of(
+    *(DataOptions, MachineOptions, BenchmarkOptions),
+    also=("precision", "target_speedup", "latency_budget"),
+)
 def benchmark_command(
     settings: dict[str, Any],
-    artifact: Annotated[Path, typer.Argument(help="Directory that prune-and-export wrote.")],
+    artifact: Annotated[
+        Path, typer.Argument(help="An artifact, or a checkpoint of save_pretrained.")
+    ],
     json_output: JsonFlag = False,
     quiet: QuietFlag = False,
     verbose: VerboseFlag = 0,
 ) -> None:
     """Measure an artifact on this machine beside a rebuilt unpruned model.
 
-    Example: glp-export benchmark out/trec --batch-sizes 1 8 --seq-lens 128
+    Of a checkpoint that nothing was removed from: whether it has to be pruned at all, in a minute
+    and without any training.
+
+    Examples: glp-export benchmark out/trec --batch-sizes 1 8 --seq-lens 128;
+    glp-export benchmark my-classifier --latency-budget 10ms@1x128
     """
     from glp_export.report import benchmark_table
     from glp_export.workflows import artifact_jobs
+    from glp_export.workflows.benchmark_checkpoint import (
+        answer,
+        benchmark_checkpoint,
+        targets_kept,
+    )
 
     with at_work(quiet, verbose) as progress:
-        measured = artifact_jobs.benchmark(artifact, settings, progress)
+        if artifact_jobs.is_pruned(artifact):
+            measured = artifact_jobs.benchmark(artifact, settings, progress)
+            answered = list(map(str, targets_kept(measured, settings)))
+        else:
+            measured = benchmark_checkpoint(artifact, settings, progress)
+            answered = answer(measured, settings, artifact)
     if json_output:
-        print(measured.model_dump_json(indent=2))
-    else:
-        Console().print(benchmark_table(measured))
+        print_json(
+            {**measured.model_dump(mode="json"), **({"answer": answered} if answered else {})}
+        )
+        return
+    for line in answered:
+        print(line)
+    Console().print(benchmark_table(measured))

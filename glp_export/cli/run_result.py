@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def show_run(result: RunResult) -> None:
-    """Print the tables, and how to use what was made."""
+    """Print what became of the targets, the tables, and how to use what was made."""
+    for outcome in result.targets:
+        print(outcome)
     frontier = result.frontier
     warnings = benchmark_warnings(result.benchmark)
     Console().print(
@@ -26,6 +28,8 @@ def show_run(result: RunResult) -> None:
 def run_as_json(result: RunResult, pushed: Pushed | None) -> dict[str, Any]:
     """Benchmark, frontier and upload as one document of plain values."""
     content = {"output": result.output, **result.benchmark.model_dump(mode="json")}
+    if result.targets:
+        content["targets"] = [outcome.as_dict() for outcome in result.targets]
     if result.frontier:
         content["frontier"] = result.frontier.model_dump(mode="json")
     return {**content, "pushed": pushed.as_dict()} if pushed else content

@@ -120,6 +120,7 @@ class LatencyTable(Record):
         measured: the whole models that it was fitted to or corrected by.
         worst_error: largest relative error of a predicted speedup over the unpruned model among
             the models of the last fit.
+        notes: what disturbed the measurement, in sentences.
     """
 
     schema_version: Literal[1] = 1
@@ -132,11 +133,12 @@ class LatencyTable(Record):
     topmost_feed_forward: SublayerTimes
     measured: tuple[WholeModel, ...]
     worst_error: float = Field(ge=0)
+    notes: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
-        """SHA-256 of the content, 64 hexadecimal digits."""
-        content = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        """SHA-256 of the times and what they hold for, 64 hexadecimal digits."""
+        content = json.dumps(self.model_dump(mode="json", exclude={"notes"}), sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
     def predict(self, shape: ModelShape) -> float:

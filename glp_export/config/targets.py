@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -118,6 +118,7 @@ class DepthLatency:
         speedup: over the unpruned model in ONNX Runtime.
         speedup_low: lower end of its 95 % interval.
         speedup_high: upper end.
+        disturbed: others used the machine meanwhile.
     """
 
     layers: int
@@ -127,6 +128,7 @@ class DepthLatency:
     speedup: float
     speedup_low: float
     speedup_high: float
+    disturbed: bool = False
 
     @property
     def speedup_words(self) -> str:
@@ -248,22 +250,39 @@ def check_shipped(targets: Targets, benchmark: BenchmarkFile) -> None:
     Raises:
         LatencyError: none does.
     """
-    files: dict[str, list[Row]] = {}
-    for row in benchmark.rows:
-        if row.contender == "pruned" and row.runtime == "onnxruntime":
-            files.setdefault(row.variant, []).append(row)
-    reached = {variant: _latencies(targets, rows) for variant, rows in files.items()}
-    missed = {variant: targets.misses(rows, surely=False) for variant, rows in reached.items()}
-    if not targets.fast_enough_asked or not all(missed.values()):
+    if not targets.fast_enough_asked:
         return
-    nearest = min(
-        missed, key=lambda name: (len(missed[name]), sum(row.p50_ms for row in reached[name]))
-    )
+    reached = files_reached(targets, benchmark)
+    nearest = nearest_file(targets, reached)
+    missed = targets.misses(reached[nearest] if nearest else [], surely=False)
+    if not missed:
+        return
     raise LatencyError(
-        f"what would ship is not fast enough: {nearest}: {'; '.join(missed[nearest])}",
+        f"what would ship is not fast enough: {nearest or 'no file'}: {'; '.join(missed)}",
         where=targets.asked_of_time,
         fix="measure on an idle machine with more --bench-rounds, or ask for less",
     )
+
+
+def files_reached(
+    targets: Targets, benchmark: BenchmarkFile, contender: str = "pruned"
+) -> dict[str, list[DepthLatency]]:
+    """What each ONNX file of a contender reaches at the targets' shapes, by its name."""
+    files: dict[str, list[Row]] = {}
+    for row in benchmark.rows:
+        if row.contender == contender and row.runtime == "onnxruntime":
+            files.setdefault(row.variant, []).append(row)
+    return {variant: _latencies(targets, rows) for variant, rows in files.items()}
+
+
+def nearest_file(targets: Targets, reached: Mapping[str, Sequence[DepthLatency]]) -> str | None:
+    """The file that misses fewest targets, the fastest of those; None of none."""
+
+    def distance(name: str) -> tuple[int, float]:
+        missed = targets.misses(reached[name], surely=False)
+        return len(missed), sum(row.p50_ms for row in reached[name])
+
+    return min(reached, key=distance, default=None)
 
 
 def _read(flag: str, text: str, pattern: str, *, example: str) -> tuple[float, Shape, str]:

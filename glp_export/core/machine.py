@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -139,6 +140,17 @@ def sharing_notes(others: float, wall: float) -> tuple[str, ...]:
         f"other processes used {share:.1f} cores while measuring: latencies are too high, "
         "PyTorch's more than ONNX Runtime's; measure again on an idle machine",
     )
+
+
+class SharingMonitor:
+    """Watches from its making whether others use the machine."""
+
+    def __init__(self) -> None:
+        self._start, self._others = time.monotonic(), cpu_seconds_of_others()
+
+    def notes(self) -> tuple[str, ...]:
+        """A sentence if others used more than a tenth of a core until now, else nothing."""
+        return sharing_notes(cpu_seconds_of_others() - self._others, time.monotonic() - self._start)
 
 
 def usable_cores(root: Path = Path("/")) -> int:

@@ -127,6 +127,7 @@ class CardFacts:
         language: codes likewise.
         hub_data: the data set on the hub that `data` is; None for data of one's own.
         latency_table: that the plan was chosen by; None where none was.
+        targets: what became of each target, in a line.
     """
 
     kind: str
@@ -154,6 +155,7 @@ class CardFacts:
     language: str | list[str] | None = None
     hub_data: HubData | None = None
     latency_table: LatencyTable | None = None
+    targets: tuple[str, ...] = ()
 
 
 def write_card(

@@ -30,6 +30,7 @@ from glp_export.compress.compressors.layers.published import PREFIX, published_p
 from glp_export.compress.plan import Plan
 from glp_export.config.files import resolve
 from glp_export.config.run_config import RunConfig
+from glp_export.core.errors import UsageError
 from glp_export.core.progress import Progress
 from glp_export.encoder import (
     DistillSettings,
@@ -117,6 +118,14 @@ def _check_texts(
     check_served_texts(layout.root, tokenizer, max_length=length)
 
 
+def is_pruned(path: Path) -> bool:
+    """Whether a directory is a pruned artifact, or claims to be one or several; no checkpoint."""
+    layout = ArtifactLayout(path)
+    return any(file.exists() for file in (layout.plan, layout.frontier)) or not (
+        layout.config.is_file()
+    )
+
+
 def benchmark(artifact: Path, settings: Mapping[str, Any], progress: Progress) -> BenchmarkFile:
     """Measure an artifact on this machine.
 
@@ -127,6 +136,12 @@ def benchmark(artifact: Path, settings: Mapping[str, Any], progress: Progress) -
     Raises:
         GlpError: see `glp_export.core.errors`.
     """
+    if settings.get("precision"):
+        raise UsageError(
+            "an artifact is measured in the precisions that it has",
+            where="--precision",
+            fix="leave it out; of a checkpoint it says what is made",
+        )
     layout = one_artifact(artifact)
     layout.verify_checksums()
     config = _config(layout, settings)

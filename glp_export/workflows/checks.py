@@ -34,6 +34,13 @@ def require_choices(config: RunConfig) -> None:
     for flag, value, table in choices:
         if value not in table:
             raise UsageError(f"there is no {flag} {value}", fix=f"choose from {', '.join(table)}")
+    if config.compress.max_drop is not None and config.compress.compress not in ("auto", "layers"):
+        raise UsageError(
+            f"--max-drop finds a number of layers, and --compress {config.compress.compress} "
+            "would not keep to it",
+            where=f"--max-drop {config.compress.max_drop:g}",
+            fix="leave one of them out: what ships is scored beside the unpruned model anyway",
+        )
     WORKERS[config.compress.workers].require()
     if not config.model.model:
         raise UsageError(

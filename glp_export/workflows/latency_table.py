@@ -14,7 +14,7 @@ from glp_export.cache.store import Cache
 from glp_export.compress.budget import TimeBudget
 from glp_export.compress.latency_probes import ProbeMaker, measure_table, measure_whole
 from glp_export.compress.latency_table import Conditions, LatencyTable, WholeModel
-from glp_export.core.machine import describe
+from glp_export.core.machine import SharingMonitor, describe
 from glp_export.core.progress import Progress
 from glp_export.core.shape import ModelShape
 
@@ -92,7 +92,10 @@ class Deployment:
 def measure(
     deployment: Deployment, conditions: Conditions, cache: Cache, progress: Progress
 ) -> LatencyTable:
-    """The table of a deployment, measured in some seconds, or out of the cache."""
+    """The table of a deployment, measured in some seconds, or out of the cache.
+
+    One that was measured while others used the machine says so, and the cache does not keep it.
+    """
     facts = {
         "conditions": conditions.model_dump(mode="json"),
         "base": deployment.base.model_dump(mode="json"),
@@ -104,16 +107,32 @@ def measure(
             progress.stage("measure the latency table") as meter,
             progress.paused(),
         ):
-            measure_table(
+            monitor = SharingMonitor()
+            table = measure_table(
                 deployment.maker(conditions.precision, conditions.form),
                 deployment.base,
                 conditions,
                 Path(scratch),
                 separate_top=conditions.form == FIRST_TOKEN,
                 progress=lambda what, done, total: meter.update(done, total, what),
-            ).save(directory / "table.json")
+            )
+        if notes := monitor.notes():
+            raise _DisturbedError(table.model_copy(update={"notes": notes}))
+        table.save(directory / "table.json")
 
-    return LatencyTable.load(cache.get_or_make("latency", facts, make) / "table.json")
+    try:
+        return LatencyTable.load(cache.get_or_make("latency", facts, make) / "table.json")
+    except _DisturbedError as disturbed:
+        progress.say(f"the latency table: {' '.join(disturbed.table.notes)}")
+        return disturbed.table
+
+
+class _DisturbedError(Exception):
+    """Carries a table past the cache."""
+
+    def __init__(self, table: LatencyTable) -> None:
+        super().__init__(*table.notes)
+        self.table = table
 
 
 class Tables:
@@ -145,6 +164,8 @@ class Tables:
         if self._given is not None:
             given = LatencyTable.load(self._given)
             given.require(self._deployment.base, conditions)
+            for note in given.notes:
+                self._progress.say(f"the latency table: {note}")
             return given
         shape = f"{conditions.batch_size}x{conditions.sequence_length}"
         kept = self._directory / f"{conditions.precision}-{shape}.json"
@@ -175,7 +196,10 @@ class Tables:
             self._progress.paused(),
         ):
             maker = self._deployment.maker(conditions.precision, conditions.form)
+            monitor = SharingMonitor()
             models = measure_whole(maker, shapes, conditions, Path(scratch))
+        for note in monitor.notes():
+            self._progress.say(f"what corrects the latency table: {note}")
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps([one.model_dump(mode="json") for one in models]))
         return models

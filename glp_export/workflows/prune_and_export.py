@@ -14,9 +14,10 @@ from glp_export.bench import Benchmark, BenchmarkFile, Frontier
 from glp_export.bench.contenders import longest_input
 from glp_export.compress.latency_table import kept_table
 from glp_export.compress.plan import Plan
+from glp_export.config.outcomes import TargetOutcome, outcomes
 from glp_export.config.run_config import RunConfig
 from glp_export.config.sections import OutputOptions
-from glp_export.config.targets import check_shipped
+from glp_export.config.targets import Targets, check_shipped
 from glp_export.core.errors import UsageError
 from glp_export.core.progress import Progress
 from glp_export.encoder import write_loader_files
@@ -55,12 +56,14 @@ class RunResult:
         plan: what was removed; of several models, for the fastest.
         benchmark: what was measured, of all models.
         frontier: of a ladder, accuracy against latency; None for one depth.
+        targets: what became of each target.
     """
 
     output: Path
     plan: Plan
     benchmark: BenchmarkFile
     frontier: Frontier | None = None
+    targets: tuple[TargetOutcome, ...] = ()
 
 
 def prune_and_export(
@@ -85,7 +88,7 @@ def prune_and_export(
     """
     progress = progress or Progress()
     if is_complete(config, "benchmark.json", progress):
-        return _finished_run(_directory(config.output))
+        return _finished_run(_directory(config.output), config.targets)
     with _staged(config, progress, confirm) as (context, layout):
         progress.expect(stages_of_run(context))
         plans, spent = choose_plans(context, layout.work_dir, progress)
@@ -98,10 +101,14 @@ def prune_and_export(
             _export(context, one, sweep_variants, layout, spent, progress) for one in trained
         ]
         measured, scored = _measure(context, exported, progress)
-        for plan_of_target, targets in zip(plans, targets_of(config.targets, plans), strict=True):
-            check_shipped(targets, measured.file.of_plan(plan_of_target.id))
-        frontier = write_output(context, layout, sweep_variants, measured, scored)
-    return RunResult(_directory(config.output), plan, measured.file, frontier)
+        kept: dict[str, tuple[TargetOutcome, ...]] = {}
+        for one, targets in zip(plans, targets_of(config.targets, len(plans)), strict=True):
+            own = measured.file.of_plan(one.id)
+            check_shipped(targets, own)
+            kept[one.id] = outcomes(targets, own, spent=spent)
+        frontier = write_output(context, layout, sweep_variants, measured, scored, kept)
+    all_kept = tuple(outcome for own in kept.values() for outcome in own)
+    return RunResult(_directory(config.output), plan, measured.file, frontier, all_kept)
 
 
 def search_only(
@@ -144,11 +151,18 @@ def estimate(config: RunConfig, progress: Progress | None = None) -> Estimate:
         return estimate_run(context)
 
 
-def _finished_run(output: Path) -> RunResult:
+def _finished_run(output: Path, targets: Targets) -> RunResult:
     """What a run left that has nothing to do any more."""
     layout = ArtifactLayout(output)
     frontier = Frontier.load(layout.frontier) if layout.frontier.is_file() else None
-    return RunResult(output, Plan.load(layout.plan), BenchmarkFile.load(layout.benchmark), frontier)
+    measured = BenchmarkFile.load(layout.benchmark)
+    plan_ids = dict.fromkeys(row.plan_id for row in measured.rows if row.contender == "pruned")
+    kept = tuple(
+        outcome
+        for plan_id, own in zip(plan_ids, targets_of(targets, len(plan_ids)), strict=True)
+        for outcome in outcomes(own, measured.of_plan(plan_id))
+    )
+    return RunResult(output, Plan.load(layout.plan), measured, frontier, kept)
 
 
 @contextmanager

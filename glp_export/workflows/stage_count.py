@@ -22,7 +22,8 @@ def stages_of_search(context: RunContext) -> int:
     teachers = (wanted or context.schedule is not None) and not context.as_is
     fast_enough = options.targets.fast_enough_asked and searched
     accurate_enough = (2 - context.as_is) * (options.max_drop is not None)
-    return int(fast_enough) + int(teachers) + int(searched) + accurate_enough
+    # The unpruned model is measured before depths are.
+    return 2 * int(fast_enough) + int(teachers) + int(searched) + accurate_enough
 
 
 def stages_after_search(context: RunContext, depths: int) -> int:

@@ -7,20 +7,24 @@ import pytest
 from glp_export.artifact import ArtifactLayout
 from glp_export.cli.app import run
 from glp_export.compress.plan import Plan
+from glp_export.workflows.stages import depth_choice
 from tests.tiny import make_checkpoint, make_data
 
 from .conftest import SMALL
 
 
 @pytest.fixture
-def wish(encoder, data, tmp_path):
+def wish(encoder, data, tmp_path, monkeypatch):
     """Run with a wish; the exit code and the plan that was left, if any."""
 
-    def ask(*flags: str):
+    # The scheduler interrupts long runs more than short ones: room for what tests do to another.
+    monkeypatch.setattr(depth_choice, "CACHED", 10.0)
+
+    def ask(*flags: str, loud: bool = False):
         output = tmp_path / "out"
         command = ("search", "-m", str(encoder), "--dataset", str(data), "--device", "cpu")
         trained = (*SMALL[: SMALL.index("--seq-lens")], "--threads", "1")
-        code = run([*command, *trained, *flags, "-o", str(output), "-q"])
+        code = run([*command, *trained, *flags, "-o", str(output), *([] if loud else ["-q"])])
         path = ArtifactLayout(output).plan
         return code, Plan.load(path) if path.is_file() else None
 
@@ -49,7 +53,7 @@ def test_a_drop_that_no_depth_can_keep_to_is_exit_4_with_the_best_that_was_reach
 
 
 def test_a_speed_that_no_depth_reaches_is_exit_5_before_any_training(wish, capsys):
-    code, plan = wish("--target-speedup", "1000@1x16")
+    code, plan = wish("--target-speedup", "1000@1x16", "--compress", "layers")
     assert (code, plan) == (5, None)
     error = capsys.readouterr().err
     assert "1 layer" in error
@@ -63,6 +67,20 @@ def test_both_together_keep_what_is_fast_enough_and_accurate(wish):
 
 
 def test_speed_alone_keeps_the_deepest_that_is_fast_enough(wish):
-    code, plan = wish("--latency-budget", "10s@1x16")
+    code, plan = wish("--latency-budget", "10s@1x16", "--compress", "layers")
     assert code == 0
     assert plan.depth == 3
+
+
+def test_a_drop_is_never_left_out_of_account(wish, capsys):
+    """No drop at all is a budget, and what cannot keep to one is refused before any work."""
+    code, plan = wish("--target-speedup", "1.01@1x16", "--max-drop", "0", "--compress", "structure")
+    assert (code, plan) == (2, None)
+    assert "--max-drop" in capsys.readouterr().err
+
+
+def test_a_target_that_is_met_already_is_told_before_the_search(wish, capsys):
+    assert wish("--latency-budget", "10s@1x16", "--compress", "layers", loud=True)[0] == 0
+    error = capsys.readouterr().err
+    assert "already meets --latency-budget" in error
+    assert "glp-export export" in error

@@ -139,6 +139,13 @@ def test_the_card_says_what_was_removed_what_it_cost_and_what_it_gained() -> Non
     assert "glp-export prune-and-export -m minilm" in text
 
 
+def test_the_card_says_whether_each_target_was_kept() -> None:
+    line = "target: 1.5x at 1x32: kept, 2.73x (2.66-2.85), model_quantized.onnx"
+    text = card(facts=make_facts(targets=(line,)))
+    assert f"- {line}\n" in text
+    assert text.index(line) < text.index("## What was removed")
+
+
 def test_warnings_come_before_the_numbers() -> None:
     text = card()
     assert text.index("small test set: 500 examples") < text.index("## What it cost")

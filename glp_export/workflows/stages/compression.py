@@ -41,7 +41,9 @@ def compressor_of(context: RunContext) -> str:
     if asked != AUTO:
         return asked
     targets = context.config.targets
-    if context.config.compress.plan or not targets.fast_enough_asked or targets.max_drop:
+    if context.config.compress.plan or not targets.fast_enough_asked:
+        return LAYERS
+    if targets.max_drop is not None:  # 0 is a budget as well
         return LAYERS
     from glp_export.encoder.sublayers import find_sublayers
 

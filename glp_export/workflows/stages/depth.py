@@ -22,10 +22,12 @@ from glp_export.bench import (
 )
 from glp_export.config.targets import DepthLatency, LatencyBudget, Shape, SpeedupTarget
 from glp_export.core.errors import UsageError
+from glp_export.core.machine import SharingMonitor
+from glp_export.core.numbers import layers_in_words
 from glp_export.core.progress import Meter, Progress
 from glp_export.encoder import remove_layers, save_checkpoint
 from glp_export.workflows.context import RunContext
-from glp_export.workflows.stages.depth_choice import deepest_fast_enough
+from glp_export.workflows.stages.depth_choice import deepest_fast_enough, impossible, settled
 from glp_export.workflows.stages.export import timing_of
 
 
@@ -128,6 +130,11 @@ class _Probes:
         rows = [row for row in self._measured.rows if row.layers == layers]
         if not rows:
             rows = self._measure(layers)
+            if any(row.disturbed for row in rows):
+                self._progress.say(
+                    f"{layers_in_words(layers)}: other processes used this machine every time; "
+                    "the slowest measurement counts, and a resumed run measures again"
+                )
             self._keep(rows)
             shutil.rmtree(self._directory(layers))  # a large model's depths would fill the disk
         self._meter.advance(f"{layers} layers: {_words(rows)}")
@@ -143,56 +150,43 @@ class _Probes:
             for shape in execution.targets.shapes
             for workload in shape_grid(pair, [shape.batch_size], [shape.sequence_length])
         ]
-        timing = timing_of(execution.benchmark.bench_seconds, execution)
+
+        def measured(longer: int) -> list[DepthLatency]:
+            timing = timing_of(longer * execution.benchmark.bench_seconds, execution)
+            monitor = SharingMonitor()
+            timed = measure_depth(*pair, workloads, timing=timing)
+            return [row_of(one, disturbed=bool(monitor.notes())) for one in timed]
+
         with self._progress.paused():
-            return [_row(timed) for timed in measure_depth(*pair, workloads, timing=timing)]
+            return settled(measured, self._setup.stack.num_layers)
 
     @cached_property
     def _unpruned(self) -> Contender:
         return self._contender(self._setup.stack.num_layers)
 
     def _contender(self, layers: int) -> Contender:
-        execution, directory = self._setup.execution, self._directory(layers)
-        path = ArtifactLayout(directory).onnx_model
-        if not path.is_file():
-            self._export(layers, directory, path)
-        return onnx_contender(
-            "unpruned" if layers == self._setup.stack.num_layers else "pruned",
-            describe(path),
-            directory,
-            execution.provider,
-            execution.threads,
-            auto_class=execution.kind.auto_class,
-        )
-
-    def _export(self, layers: int, directory: Path, path: Path) -> None:
-        context, execution = self._setup, self._setup.execution
-        from_the_top = context.stack.removable[::-1]
-        model = remove_layers(
-            context.pretrained(), from_the_top[: context.stack.num_layers - layers]
-        )
-        save_checkpoint(model, context.tokenizer, directory)
-        export_onnx(
-            directory,
-            path,
-            export_task=execution.kind.export_task,
-            opset=execution.export.opset,
-            exporter=execution.export.exporter,
-            threads=execution.threads,
-        )
+        return depth_contender(self._setup, layers, self._directory(layers))
 
     def _directory(self, layers: int) -> Path:
         return self.files / f"{layers}-layers"
 
     def _kept(self) -> _Measured:
-        """The rows on disk, none if they are of another device or number of threads, or broken."""
-        execution = self._setup.execution
+        """The rows on disk that may be relied on.
+
+        None if they are of another device or number of threads, or broken; none that was measured
+        while others used the machine, or that cannot be true.
+        """
+        execution, total = self._setup.execution, self._setup.stack.num_layers
         fresh = _Measured(provider=execution.provider, threads=execution.threads)
         try:
             kept = _Measured.model_validate_json(self._record.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, ValidationError):
             return fresh
-        return kept if (kept.provider, kept.threads) == (fresh.provider, fresh.threads) else fresh
+        if (kept.provider, kept.threads) != (fresh.provider, fresh.threads):
+            return fresh
+        doubtful = {row.layers for row in kept.rows if row.disturbed or impossible(row, total)}
+        rows = tuple(row for row in kept.rows if row.layers not in doubtful)
+        return fresh.model_copy(update={"rows": rows})
 
     def _keep(self, rows: list[DepthLatency]) -> None:
         together = (*self._measured.rows, *rows)
@@ -201,7 +195,43 @@ class _Probes:
         self._record.write_text(self._measured.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def _row(timed: DepthTiming) -> DepthLatency:
+def depth_contender(context: RunContext, layers: int, directory: Path) -> Contender:
+    """The plain ONNX file of a depth, exported into a directory unless it lies there.
+
+    Raises:
+        ModelError: the architecture cannot be exported.
+    """
+    execution = context.execution
+    path = ArtifactLayout(directory).onnx_model
+    if not path.is_file():
+        _export(context, layers, directory, path)
+    return onnx_contender(
+        "unpruned" if layers == context.stack.num_layers else "pruned",
+        describe(path),
+        directory,
+        execution.provider,
+        execution.threads,
+        auto_class=execution.kind.auto_class,
+    )
+
+
+def _export(context: RunContext, layers: int, directory: Path, path: Path) -> None:
+    execution = context.execution
+    from_the_top = context.stack.removable[::-1]
+    model = remove_layers(context.pretrained(), from_the_top[: context.stack.num_layers - layers])
+    save_checkpoint(model, context.tokenizer, directory)
+    export_onnx(
+        directory,
+        path,
+        export_task=execution.kind.export_task,
+        opset=execution.export.opset,
+        exporter=execution.export.exporter,
+        threads=execution.threads,
+    )
+
+
+def row_of(timed: DepthTiming, *, disturbed: bool = False) -> DepthLatency:
+    """What was measured, as targets are held against it."""
     shape, speedup = timed.shape, timed.speedup
     return DepthLatency(
         layers=timed.layers,
@@ -211,6 +241,7 @@ def _row(timed: DepthTiming) -> DepthLatency:
         speedup=speedup.value,
         speedup_low=speedup.low,
         speedup_high=speedup.high,
+        disturbed=disturbed,
     )
 
 

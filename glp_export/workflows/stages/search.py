@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from glp_export.workflows.stages.compression import LAYERS, compress, compressor
 from glp_export.workflows.stages.depth import keep_within_time
 from glp_export.workflows.stages.depth_choice import shallowest_accurate
 from glp_export.workflows.stages.evaluator import open_cache, open_evaluator, train_teacher
+from glp_export.workflows.stages.unpruned import tell_what_is_met
 
 
 def choose_plans(context: RunContext, work: Path, progress: Progress) -> tuple[list[Plan], float]:
@@ -34,8 +35,10 @@ def choose_plans(context: RunContext, work: Path, progress: Progress) -> tuple[l
         first one costs; 0 where none were counted.
 
     Raises:
-        GlpError: see `choose_layers`, `keep_within_time`, `keep_within_budget` and `compress`.
+        GlpError: see `tell_what_is_met`, `choose_layers`, `keep_within_time`,
+            `keep_within_budget` and `compress`.
     """
+    tell_what_is_met(context, work, progress)
     name = compressor_of(context)
     if name != LAYERS and not context.config.compress.plan:
         found = compress(context, name, _facts(context), work, progress)
@@ -55,10 +58,10 @@ def choose_plans(context: RunContext, work: Path, progress: Progress) -> tuple[l
     return plans_at(plan, context.depths), spent
 
 
-def targets_of(targets: Targets, plans: Sequence[Plan]) -> list[Targets]:
-    """The targets that each plan's model has to reach."""
+def targets_of(targets: Targets, plans: int) -> list[Targets]:
+    """The targets that the model of each of so many plans has to reach."""
     each = targets.each()
-    return list(each) if len(each) == len(plans) else [targets] * len(plans)
+    return list(each) if len(each) == plans else [targets] * plans
 
 
 def choose_layers(context: RunContext, work: Path, progress: Progress) -> Plan:

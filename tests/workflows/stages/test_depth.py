@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,11 +13,27 @@ import pytest
 
 from glp_export.config.files import resolve
 from glp_export.config.targets import Shape
+from glp_export.core import machine
 from glp_export.core.errors import LatencyError, UsageError
 from glp_export.core.progress import Meter, Progress
 from glp_export.workflows.context import RunContext, make_context
+from glp_export.workflows.stages import depth_choice
 from glp_export.workflows.stages.depth import fast_enough_depth, possible_depths
 from tests.tiny import make_checkpoint
+
+
+@pytest.fixture(autouse=True)
+def others(monkeypatch):
+    """CPU time of other processes, as it is read: none, whatever else runs beside these tests."""
+    monkeypatch.setattr(machine, "cpu_seconds_of_others", lambda: 0.0)
+    # The scheduler interrupts long runs more than short ones: room for what tests do to another.
+    monkeypatch.setattr(depth_choice, "CACHED", 10.0)
+
+    def busy():
+        counted = itertools.count(0, 1000)
+        monkeypatch.setattr(machine, "cpu_seconds_of_others", lambda: float(next(counted)))
+
+    return busy
 
 
 def asked(encoder: Path, data: Path, **targets: Any) -> RunContext:
@@ -102,6 +120,37 @@ def test_an_interrupted_run_goes_on_with_what_it_has(encoder, data, tmp_path):
     depth, rows = fast_enough_depth(context, tmp_path, Progress())
     assert depth == 3  # everything is quicker than ten seconds
     assert [row.layers for row in rows] == [2, 3]
+
+
+def test_what_was_measured_on_a_busy_machine_is_marked_and_measured_again(
+    data, tmp_path, others, monkeypatch
+):
+    encoder = make_checkpoint(tmp_path / "encoder", layers=2)
+    context = asked(encoder, data, latency_budget="10s@1x16")
+    others()
+    heard = Heard()
+    depth, rows = fast_enough_depth(context, tmp_path, heard)
+    assert depth == 1
+    assert all(row.disturbed for row in rows)
+    assert "other processes" in heard.said[0]
+    record = tmp_path / "depth_latency.json"
+    assert '"disturbed": true' in record.read_text()
+    monkeypatch.setattr(machine, "cpu_seconds_of_others", lambda: 0.0)
+    again = fast_enough_depth(context, tmp_path, Heard())
+    assert not any(row.disturbed for row in again[1])
+    assert '"disturbed": true' not in record.read_text()
+
+
+def test_a_kept_row_that_cannot_be_true_is_measured_again(data, tmp_path):
+    encoder = make_checkpoint(tmp_path / "encoder", layers=2)
+    context = asked(encoder, data, latency_budget="10s@1x16")
+    fast_enough_depth(context, tmp_path, Progress())
+    record = tmp_path / "depth_latency.json"
+    content = json.loads(record.read_text())
+    content["rows"][0] |= {"speedup": 26.69, "speedup_low": 20.0, "speedup_high": 30.0}
+    record.write_text(json.dumps(content))
+    _, (row,) = fast_enough_depth(context, tmp_path, Progress())
+    assert row.speedup != 26.69
 
 
 def test_what_other_threads_measured_does_not_count(data, tmp_path):

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from glp_export.config.targets import DepthLatency, DepthScore, Shape, Targets
 from glp_export.core.errors import AccuracyError, LatencyError
 from glp_export.workflows.stages.depth_choice import (
+    ATTEMPTS,
+    LONGER,
     deepest_fast_enough,
+    impossible,
+    settled,
     shallowest_accurate,
 )
 
@@ -61,6 +67,65 @@ def test_nothing_fast_enough_is_exit_5_and_says_what_the_shallowest_reached():
     text = str(caught.value)
     assert "1 layer: 12.00× (11.40–12.60) at 1x128, 20× was asked for" in text
     assert "--target-speedup 20@1x128" in text
+
+
+class Measurements:
+    """Answers with one row after the other."""
+
+    def __init__(self, *rows: DepthLatency) -> None:
+        self.rows = list(rows)
+        self.lengths: list[int] = []
+
+    @property
+    def asked(self) -> int:
+        return len(self.lengths)
+
+    def __call__(self, longer: int) -> list[DepthLatency]:
+        self.lengths.append(longer)
+        return [self.rows[min(self.asked, len(self.rows)) - 1]]
+
+
+def one_of_six(speedup: float, *, disturbed: bool = False) -> DepthLatency:
+    return DepthLatency(
+        1, ONE, 6 / speedup, 7 / speedup, speedup, speedup * 0.9, speedup * 1.1, disturbed
+    )
+
+
+def test_a_quiet_measurement_counts_at_once():
+    measure = Measurements(one_of_six(5.0))
+    assert settled(measure, 6) == [one_of_six(5.0)]
+    assert measure.asked == 1
+
+
+def test_a_disturbed_measurement_is_taken_again():
+    measure = Measurements(one_of_six(4.0, disturbed=True), one_of_six(5.0))
+    assert settled(measure, 6) == [one_of_six(5.0)]
+    assert measure.asked == 2
+
+
+def test_where_others_never_stop_the_slowest_counts_and_is_marked():
+    speeds = (5.0, 4.0, 6.0)
+    measure = Measurements(*(one_of_six(speed, disturbed=True) for speed in speeds))
+    assert settled(measure, 6) == [one_of_six(4.0, disturbed=True)]
+    assert measure.asked == ATTEMPTS
+
+
+def test_what_cannot_be_true_stops_the_run():
+    measure = Measurements(one_of_six(26.69))
+    with pytest.raises(LatencyError) as caught:
+        settled(measure, 6)
+    assert measure.lengths == [1, LONGER, LONGER**2]
+    assert caught.value.exit_code == 5
+    assert "26.69" in str(caught.value)
+    # one that can be is enough
+    assert settled(Measurements(one_of_six(26.69), one_of_six(5.0)), 6) == [one_of_six(5.0)]
+
+
+def test_an_interval_contains_its_median():
+    assert impossible(one_of_six(5.0), 6) is None
+    assert impossible(replace(one_of_six(5.0), p50_high_ms=1.0), 6)
+    assert impossible(replace(one_of_six(5.0), speedup_high=4.9), 6)
+    assert impossible(replace(one_of_six(5.0), p50_high_ms=None), 6) is None
 
 
 class Trainings:
