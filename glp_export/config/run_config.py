@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
+from glp_export.compress.compressors.layers.options import LayerOptions
 from glp_export.config.sections import (
     COUNTS,
     BenchmarkOptions,
@@ -126,13 +127,26 @@ class RunConfig(Options):
         """What the pruned model shall reach, where no number of layers is asked for."""
         return self.compress.targets
 
+    @property
+    def layers(self) -> LayerOptions:
+        """How whole layers are chosen."""
+        options = self.compressors["layers"]
+        assert isinstance(options, LayerOptions)
+        return options
+
     def updated(self, **settings: Any) -> RunConfig:
         """The same with other values for these settings, which are taken as they are."""
         changed: dict[str, dict[str, Any]] = {}
         for name, value in settings.items():
-            changed.setdefault(owners_of(name)[0], {})[name] = value
+            for owner in owners_of(name):
+                changed.setdefault(owner, {})[name] = value
+        compressors = {
+            name: options.model_copy(update=changed.pop(name, {}))
+            for name, options in self.compressors.items()
+        }
         return self.model_copy(
-            update={
+            update={"compressors": compressors}
+            | {
                 section: getattr(self, section).model_copy(update=values)
                 for section, values in changed.items()
             }

@@ -13,14 +13,15 @@ AT_THE_END = 2
 def stages_of_search(context: RunContext) -> int:
     """Stages that find which layers go, and how many.
 
-    The search's teacher is counted where it is asked for; one that is in the cache is skipped.
+    The teacher is counted where it is asked for; one that is in the cache is skipped.
     """
     options = context.config.compress
     searched = not options.plan
-    teachers = searched and STRATEGIES[options.search].needs_teacher
+    accurate_enough = options.max_drop is not None
+    strategy = STRATEGIES[context.config.layers.search]
+    teacher = accurate_enough or (searched and strategy.needs_teacher)
     fast_enough = options.targets.fast_enough_asked and searched
-    accurate_enough = 2 * (options.max_drop is not None)
-    return int(fast_enough) + int(teachers) + int(searched) + accurate_enough
+    return sum(map(int, (fast_enough, teacher, searched, accurate_enough)))
 
 
 def stages_after_search(context: RunContext, depths: int) -> int:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from glp_export.config.targets import DepthLatency, DepthScore, Shape, Targets
+from glp_export.compress.compressors.layers.accuracy import DepthScore, shallowest_accurate
+from glp_export.config.targets import DepthLatency, Shape, Targets
 from glp_export.core.errors import AccuracyError, LatencyError
-from glp_export.workflows.stages.depth_choice import (
-    deepest_fast_enough,
-    shallowest_accurate,
-)
+from glp_export.workflows.stages.depth_choice import deepest_fast_enough
 
 DEPTHS = range(1, 12)
 ONE, EIGHT = Shape(1, 128), Shape(8, 128)
