@@ -238,7 +238,8 @@ def flat(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _inside(name: str, value: Any, now: Mapping[str, str]) -> list[tuple[str, Any]]:
     """The settings of a section, or the one setting that a name stands for."""
-    section = sections().get(name)
+    known = sections()
+    section = known.get(name) or known.get(name.replace("_", "-"))  # a file's keys have no dash
     if section is None or not isinstance(value, Mapping | BaseModel):
         return [(now.get(name, name), value)]
     own = value if isinstance(value, Mapping) else value.model_dump(exclude_unset=True)
