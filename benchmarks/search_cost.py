@@ -49,7 +49,7 @@ from glp_export.encoder import (
 )
 from glp_export.tasks import Task, paired_difference_interval, score
 from glp_export.workflows.context import RunContext, make_context
-from glp_export.workflows.stages.search import choose_layers
+from glp_export.workflows.stages.search import choose_plans
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,8 @@ def plan_of(context: RunContext, strategy: str, arguments: argparse.Namespace) -
         facts = {"base_model": "", "num_layers": context.stack.num_layers, "task": "", "metric": ""}
         return Plan.of_layers(order_by_rule(strategy, problem), **facts, strategy=strategy)
     asked = replace(context, config=context.config.updated(search=strategy))
-    return choose_layers(asked, Path("unused"), Progress())
+    plans, _ = choose_plans(asked, Path("unused"), Progress())
+    return plans[-1]
 
 
 def table(outcomes: list[Outcome], arguments: argparse.Namespace) -> str:

@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "glp_export"
-LOWER = ("gate", "publish", "artifact", "precision", "encoder", "bench", "tasks", "serve")
+LOWER = (
+    "gate",
+    "publish",
+    "compress",
+    "bench",
+    "artifact",
+    "precision",
+    "encoder",
+    "tasks",
+    "serve",
+)
 
 
 def imported(room: str) -> set[tuple[str, str]]:

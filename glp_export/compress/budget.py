@@ -28,13 +28,15 @@ class Budget:
     """All that a model has to keep.
 
     Attributes:
-        cuts: whole layers that go; 0 where a time budget says how much goes.
+        cuts: whole layers that go at most.
+        depths: layers of each model, deepest first; () where the other budgets say it.
         times: the time budgets, one model for each.
         max_drop: metric points on dev that may be lost.
         megabytes: of the artifact, in 10⁶ bytes.
     """
 
     cuts: int = 0
+    depths: tuple[int, ...] = ()
     times: tuple[TimeBudget, ...] = ()
     max_drop: float | None = None
     megabytes: float | None = None

@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
+from glp_export.compress.compressors.layers.options import LayerOptions
 from glp_export.config.sections import (
     COUNTS,
     BenchmarkOptions,
@@ -126,13 +127,26 @@ class RunConfig(Options):
         """What the pruned model shall reach, where no number of layers is asked for."""
         return self.compress.targets
 
+    @property
+    def layers(self) -> LayerOptions:
+        """How whole layers are chosen."""
+        options = self.compressors["layers"]
+        assert isinstance(options, LayerOptions)
+        return options
+
     def updated(self, **settings: Any) -> RunConfig:
         """The same with other values for these settings, which are taken as they are."""
         changed: dict[str, dict[str, Any]] = {}
         for name, value in settings.items():
-            changed.setdefault(owners_of(name)[0], {})[name] = value
+            for owner in owners_of(name):
+                changed.setdefault(owner, {})[name] = value
+        compressors = {
+            name: options.model_copy(update=changed.pop(name, {}))
+            for name, options in self.compressors.items()
+        }
         return self.model_copy(
-            update={
+            update={"compressors": compressors}
+            | {
                 section: getattr(self, section).model_copy(update=values)
                 for section, values in changed.items()
             }
@@ -224,7 +238,8 @@ def flat(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _inside(name: str, value: Any, now: Mapping[str, str]) -> list[tuple[str, Any]]:
     """The settings of a section, or the one setting that a name stands for."""
-    section = sections().get(name)
+    known = sections()
+    section = known.get(name) or known.get(name.replace("_", "-"))  # a file's keys have no dash
     if section is None or not isinstance(value, Mapping | BaseModel):
         return [(now.get(name, name), value)]
     own = value if isinstance(value, Mapping) else value.model_dump(exclude_unset=True)

@@ -111,10 +111,6 @@ class CompressOptions(Options):
         "What goes: layers, structure (heads, neurons and layers), or auto: structure for a "
         "target of speed, layers else.",
     )
-    search: str = option(
-        "fast-greedy",
-        "fast-greedy, greedy (the paper), top, bottom, alternate, symmetric, optimal.",
-    )
     plan: str | None = option(
         None, "Skip the search: plan.json, a layer file, or paper:bert-base-uncased/rte."
     )
@@ -122,7 +118,6 @@ class CompressOptions(Options):
         None, "Passes over the data for each candidate; else as --epochs.", gt=0
     )
     max_search_samples: int | None = option(None, "Train candidates on so many rows only.", gt=0)
-    seeds: int = option(1, "Seeds that the search's play-off is averaged over.", gt=0)
     workers: str = option("serial", "Where candidates are tried: serial or ray.")
     worker_cpus: int | None = option(
         None, "CPUs and PyTorch threads of each candidate; else as --threads.", gt=0

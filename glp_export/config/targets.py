@@ -143,27 +143,6 @@ class DepthLatency:
 
 
 @dataclass(frozen=True)
-class DepthScore:
-    """How accurate a depth is.
-
-    Attributes:
-        layers: that are left.
-        score: the task's metric on `select`.
-        drop: the unpruned model's score on the same examples, less this one.
-        low: lower end of the drop's 95 % paired bootstrap interval.
-        high: upper end.
-        probability: share of the resamples in which the drop is within the budget.
-    """
-
-    layers: int
-    score: float
-    drop: float
-    low: float
-    high: float
-    probability: float
-
-
-@dataclass(frozen=True)
 class Targets:
     """What the pruned model shall reach; None is not asked for.
 

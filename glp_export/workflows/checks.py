@@ -23,8 +23,8 @@ def require_choices(config: RunConfig) -> None:
         UsageError: there is no such name, or no model.
     """
     choices: tuple[tuple[str, str, Collection[str]], ...] = (
-        ("--search", config.compress.search, STRATEGIES),
-        ("--compress", config.compress.compress, ("auto", "layers", *COMPRESSORS)),
+        ("--search", config.layers.search, STRATEGIES),
+        ("--compress", config.compress.compress, ("auto", *COMPRESSORS)),
         ("--recover", config.training.recover, RECOVERIES),
         ("--workers", config.compress.workers, WORKERS),
         ("--exporter", config.export.exporter, ("auto", *EXPORTERS)),

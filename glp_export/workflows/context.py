@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.artifact.exporters import ExporterChoice, resolve_exporter
+from glp_export.compress.compressors.layers.depths import problem_of
 from glp_export.compress.compressors.layers.strategies import Problem
 from glp_export.config.run_config import RunConfig
 from glp_export.config.sections import (
     BenchmarkOptions,
-    CompressOptions,
     DataOptions,
     ExportOptions,
     MachineOptions,
@@ -62,7 +62,7 @@ from glp_export.tasks import (
     truth_of,
 )
 from glp_export.workflows.checks import require_choices, require_labels
-from glp_export.workflows.depths import judged_cuts, most_cuts, wanted_depths
+from glp_export.workflows.depths import most_cuts, wanted_depths
 from glp_export.workflows.teacher import taken_as_is, with_answers
 
 if TYPE_CHECKING:
@@ -130,7 +130,6 @@ class RunContext:
         model_checksum: of a local model, None for one on the hub.
         base_shape: the heads, neurons and vocabulary of the model to prune.
         exporter: the one that is used.
-        deepest: the most layers that may stay, where a target of speed says so.
         schedule: of every contender's training where dev ends it, on `fit`; None for the epochs
             of `final`.
         as_is: whether the given model is the teacher and the unpruned baseline unchanged; else it
@@ -156,7 +155,6 @@ class RunContext:
     model_checksum: str | None
     base_shape: ModelShape
     exporter: ExporterChoice
-    deepest: int | None = None
     schedule: Schedule | None = None
     as_is: bool = False
 
@@ -247,8 +245,8 @@ def make_context(config: RunConfig) -> RunContext:
         source=source,
         tokenizer=tokenizer,
         stack=stack,
-        depths=wanted_depths(config.compress, stack),
-        problem=_problem(config.compress, stack),
+        depths=wanted_depths(config, stack),
+        problem=_problem(config, stack),
         fit=_first(fit, config.compress.max_search_samples),
         select=select,
         train=fit if schedule else concatenate_datasets([fit, select]),
@@ -272,13 +270,9 @@ def make_context(config: RunConfig) -> RunContext:
     )
 
 
-def _problem(options: CompressOptions, stack: LayerStack) -> Problem:
-    return Problem(
-        layers=stack.removable,
-        cuts=most_cuts(options, stack),
-        seeds=options.seeds,
-        judged=judged_cuts(options, stack),
-    )
+def _problem(config: RunConfig, stack: LayerStack) -> Problem:
+    depths, cuts = wanted_depths(config, stack), most_cuts(config, stack)
+    return problem_of(stack.removable, stack.num_layers, depths, cuts, config.layers.seeds)
 
 
 def on_device(machine: MachineOptions, precision: PrecisionOptions) -> tuple[str, Wanted]:

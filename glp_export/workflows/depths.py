@@ -1,20 +1,14 @@
-"""How many layers the models of a run keep: one depth, several, or a sweep of them.
-
-The order of removal is nested, so one search that goes to the shallowest serves every depth.
-"""
+"""How many layers the models of a run keep: one depth, several, or a sweep of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from glp_export.compress.compressors.layers.strategies import STRATEGIES
-from glp_export.compress.plan import Plan
-from glp_export.config.sections import CompressOptions
+from glp_export.compress.compressors.layers.depths import require_nested
+from glp_export.config.run_config import RunConfig
 from glp_export.core.errors import UsageError
 from glp_export.encoder import LayerStack
 
 
-def wanted_depths(options: CompressOptions, stack: LayerStack) -> tuple[int, ...]:
+def wanted_depths(config: RunConfig, stack: LayerStack) -> tuple[int, ...]:
     """The depths that are asked for, deepest first, each once.
 
     Without a wish it is half of the layers that may go; () with a plan, whose whole order counts
@@ -23,7 +17,7 @@ def wanted_depths(options: CompressOptions, stack: LayerStack) -> tuple[int, ...
     Raises:
         UsageError: the stack cannot have one of the depths, or the search serves one depth only.
     """
-    total = stack.num_layers
+    total, options = stack.num_layers, config.compress
     if options.sweep:
         depths, flag = sweep_depths(stack), "--sweep"
     elif options.depths is not None:
@@ -39,36 +33,24 @@ def wanted_depths(options: CompressOptions, stack: LayerStack) -> tuple[int, ...
     for depth in depths:
         _require_possible(stack, depth, flag)
     if not options.plan:
-        _require_nested(options.search, depths, flag)
+        require_nested(config.layers.search, depths, flag)
     return tuple(sorted(set(depths), reverse=True))
 
 
-def most_cuts(options: CompressOptions, stack: LayerStack) -> int:
+def most_cuts(config: RunConfig, stack: LayerStack) -> int:
     """How many layers a search may have to choose; 0 with a plan that is taken whole.
 
     Raises:
         UsageError: as `wanted_depths`, or no layer can go.
     """
-    depths = wanted_depths(options, stack)
+    depths = wanted_depths(config, stack)
     if depths:
         return stack.num_layers - min(depths)
-    if options.plan:
+    if config.compress.plan:
         return 0
     most = _most(stack)
     _require_possible(stack, stack.num_layers - max(1, most), "a target")
     return most
-
-
-def judged_cuts(options: CompressOptions, stack: LayerStack) -> int:
-    """How many layers are gone where whole orders of removal are compared.
-
-    All of one depth; of several the middle one; half of the layers that may go, where targets leave
-    the depth open. An order that is judged by its last layers alone would be a poor one before.
-    """
-    depths = wanted_depths(options, stack)
-    if depths:
-        return stack.num_layers - depths[len(depths) // 2]
-    return max(1, len(stack.removable) // 2)
 
 
 def sweep_depths(stack: LayerStack) -> tuple[int, ...]:
@@ -79,16 +61,6 @@ def sweep_depths(stack: LayerStack) -> tuple[int, ...]:
     total = stack.num_layers
     least = max(1, round(total / 4), total - _most(stack))
     return tuple(range(total - 2, least - 1, -2)) or (total - 1,)
-
-
-def plans_at(plan: Plan, depths: Sequence[int]) -> list[Plan]:
-    """The plan of each depth, all cut from one order; the plan itself for no depth.
-
-    Raises:
-        UsageError: the order is too short for a depth, or it is no order.
-    """
-    _require_nested(plan.strategy, depths, "--plan")
-    return [plan.cut(plan.num_layers - depth) for depth in depths] or [plan]
 
 
 def _most(stack: LayerStack) -> int:
@@ -106,13 +78,3 @@ def _require_possible(stack: LayerStack, depth: int, flag: str) -> None:
         where=f"{flag} {given}",
         fix=f"remove 1 to {most}, which keeps {total - 1} to {total - most}",
     )
-
-
-def _require_nested(strategy: str, depths: Sequence[int], flag: str) -> None:
-    known = STRATEGIES.get(strategy)  # a plan may come from elsewhere
-    if known and not known.nested and len(set(depths)) > 1:
-        raise UsageError(
-            f"the {strategy} search finds the layers of one depth, and no order of removal",
-            where=flag,
-            fix="give one --depth, or choose --search fast-greedy",
-        )

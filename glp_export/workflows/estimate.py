@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glp_export.compress.compressors.layers.strategies import STRATEGIES, SearchCost
-from glp_export.core.progress import Progress
 from glp_export.encoder import distill, finetune, predict
 from glp_export.workflows.context import RunContext
-from glp_export.workflows.stages.search import choose_layers
+from glp_export.workflows.stages.search import named_plan
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -69,10 +67,10 @@ def estimate_run(context: RunContext) -> Estimate:
     searched = not context.config.compress.plan
     depths = context.depths or (context.stack.num_layers,)
     if not searched:  # a plan that is missing or does not fit is told before a run, too
-        plan = choose_layers(context, Path(), Progress())
+        plan = named_plan(context)
         depths = context.depths or (plan.depth,)
     search_cost = (
-        STRATEGIES[context.config.compress.search].search_cost(context.problem)
+        STRATEGIES[context.config.layers.search].search_cost(context.problem)
         if searched
         else SearchCost()
     )
@@ -96,7 +94,7 @@ def estimate_run(context: RunContext) -> Estimate:
     return Estimate(
         model=context.source.name,
         task=context.data.task.name,
-        strategy=context.config.compress.search
+        strategy=context.config.layers.search
         if searched
         else f"plan {context.config.compress.plan}",
         layers=context.stack.num_layers,

@@ -17,13 +17,12 @@ def stages_of_search(context: RunContext) -> int:
     """
     options = context.config.compress
     searched = not options.plan
-    wanted = searched and STRATEGIES[options.search].needs_teacher
+    wanted = searched and STRATEGIES[context.config.layers.search].needs_teacher
     # Where dev ends the training, the unpruned model is the search's teacher.
     teachers = (wanted or context.schedule is not None) and not context.as_is
     fast_enough = options.targets.fast_enough_asked and searched
     accurate_enough = (2 - context.as_is) * (options.max_drop is not None)
-    # The unpruned model is measured before depths are.
-    return 2 * int(fast_enough) + int(teachers) + int(searched) + accurate_enough
+    return int(fast_enough) + int(teachers) + int(searched) + accurate_enough
 
 
 def stages_after_search(context: RunContext, depths: int) -> int:

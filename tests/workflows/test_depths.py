@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from glp_export.config.sections import CompressOptions
+from glp_export.compress.compressors.layers.depths import plans_at, problem_of
+from glp_export.config.run_config import RunConfig
 from glp_export.core.errors import UsageError
 from glp_export.encoder import LayerStack
-from glp_export.workflows.depths import judged_cuts, plans_at, sweep_depths, wanted_depths
+from glp_export.workflows.depths import most_cuts, sweep_depths, wanted_depths
 from tests.report.helpers import make_plan
 
 
@@ -16,7 +17,7 @@ def stack(layers: int, pinned: tuple[int, ...] = ()) -> LayerStack:
 
 
 def wanted(layers: int, pinned: tuple[int, ...] = (), **settings: Any) -> tuple[int, ...]:
-    return wanted_depths(CompressOptions(**settings), stack(layers, pinned))
+    return wanted_depths(RunConfig(**settings), stack(layers, pinned))
 
 
 @pytest.mark.parametrize(
@@ -93,4 +94,6 @@ def test_every_depths_plan_is_the_beginning_of_one_order() -> None:
 def test_orders_of_removal_are_judged_where_most_depends_on_them(
     settings: dict[str, Any], cuts: int
 ) -> None:
-    assert judged_cuts(CompressOptions(**settings), stack(12)) == cuts
+    config, layers = RunConfig(**settings), stack(12)
+    depths, most = wanted_depths(config, layers), most_cuts(config, layers)
+    assert problem_of(layers.removable, 12, depths, most).judged == cuts

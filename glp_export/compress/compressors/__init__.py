@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from glp_export.compress.compressors.layers.options import LayerOptions
 from glp_export.compress.compressors.structure.options import StructureOptions
 
 if TYPE_CHECKING:
@@ -27,11 +28,20 @@ class Row:
     load: Callable[[], Compressor]
 
 
+def _layers() -> Compressor:
+    from glp_export.compress.compressors.layers.compressor import LAYERS
+
+    return LAYERS
+
+
 def _structure() -> Compressor:
     from glp_export.compress.compressors.structure.compressor import STRUCTURE
 
     return STRUCTURE
 
 
-COMPRESSORS = {"structure": Row(StructureOptions, _structure)}
-"""By name, as given to `--compress`. Whole layers are chosen by the strategies of `--search`."""
+COMPRESSORS = {
+    "layers": Row(LayerOptions, _layers),
+    "structure": Row(StructureOptions, _structure),
+}
+"""By name, as given to `--compress`."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from glp_export.compress.budget import Budget, TimeBudget
-from glp_export.compress.plan import Plan
+from glp_export.compress.plan import Cost, Plan
 from glp_export.core.progress import Progress
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
     from glp_export.compress.criteria.base import Batch
     from glp_export.compress.latency_table import Conditions, LatencyTable, WholeModel
+    from glp_export.compress.search.evaluator import TrialEvaluator
     from glp_export.core.shape import ModelShape
+    from glp_export.tasks import Task
 
 LossFunction = Callable[[Any, "Batch"], Any]
 """From a model's outputs and their batch to a scalar tensor, the mean over its rows."""
@@ -39,10 +42,12 @@ class Found:
         plan: the edits, and why.
         start: a directory with the weights where recovery begins; None where they follow from the
             plan and the unpruned model, by `Compressor.start`.
+        drop: metric points on dev that the plan costs; 0 where none were counted.
     """
 
     plan: Plan
     start: Path | None = None
+    drop: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -58,38 +63,99 @@ class Calibrator:
     loss: LossFunction | None
 
 
-@dataclass(frozen=True)
-class CompressionEvaluator:
-    """What a compressor inside layers chooses with.
+class LatencyTables(Protocol):
+    """Where latency tables of what will ship come from."""
 
-    Attributes:
-        teacher: the unpruned model, fine-tuned on train alone, in eval mode.
-        calibrator: training rows.
-        dev: padded rows for choosing, which the teacher has not seen.
-        divergence: how far a model's outputs are from the teacher's.
-        table: gives the latency table of a time budget, measured or read.
-        measure_whole: measures models of some shapes whole, interleaved, under a table's
-            conditions.
-        train_briefly: trains a candidate in a final round.
-        facts: the fields of a plan that no search changes.
-        removable: layers that may go whole.
-        directory: where tables are written before the search begins.
-        seed: of what is drawn.
-        progress: told where the search is.
+    def table(self, time: TimeBudget) -> LatencyTable:
+        """The table for a budget's shape, measured, or read where one was given."""
+
+    def measure_whole(
+        self, conditions: Conditions, shapes: Sequence[ModelShape]
+    ) -> Sequence[WholeModel]:
+        """Measure models of some shapes whole, interleaved, under a table's conditions."""
+
+
+class CompressionEvaluator(Protocol):
+    """What a compressor chooses with.
+
+    What takes time (the teacher, tables, trials) is done when it is first asked for.
     """
 
-    teacher: PreTrainedModel
-    calibrator: Calibrator
-    dev: Sequence[Batch]
-    divergence: Divergence
-    table: Callable[[TimeBudget], LatencyTable]
-    measure_whole: Callable[[Conditions, Sequence[ModelShape]], Sequence[WholeModel]]
-    train_briefly: TrainBriefly
-    facts: Mapping[str, Any]
-    removable: tuple[int, ...]
-    directory: Path
-    seed: int
-    progress: Progress
+    @property
+    def task(self) -> Task:
+        """The task; its kind is a row of `KINDS`."""
+
+    @property
+    def labels_teach(self) -> bool:
+        """Whether candidates can learn from the labels of the data."""
+
+    @property
+    def teacher(self) -> PreTrainedModel:
+        """The unpruned model, fine-tuned on train alone, in eval mode."""
+
+    @property
+    def teacher_cost(self) -> Cost:
+        """What its training took."""
+
+    @property
+    def predictions(self) -> NDArray[np.float32]:
+        """The teacher's logits on the whole of dev."""
+
+    @property
+    def dev(self) -> Sequence[Batch]:
+        """Padded rows for choosing, which the teacher has not seen."""
+
+    @property
+    def divergence(self) -> Divergence:
+        """How far a model's outputs are from the teacher's."""
+
+    @property
+    def train_briefly(self) -> TrainBriefly:
+        """Trains a candidate in a final round."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """The fields of a plan that no search changes."""
+
+    @property
+    def removable(self) -> tuple[int, ...]:
+        """Layers that may go whole."""
+
+    @property
+    def recovery(self) -> str:
+        """How the model that ships is trained: a key of `RECOVERIES`."""
+
+    @property
+    def directory(self) -> Path:
+        """Where tables are written before the search begins."""
+
+    @property
+    def seed(self) -> int:
+        """Of what is drawn."""
+
+    @property
+    def progress(self) -> Progress:
+        """Told where the search is."""
+
+    def calibrator(self, samples: int) -> Calibrator:
+        """So many training rows."""
+
+    def tables(self, given: str | None = None) -> LatencyTables:
+        """Tables measured here, or the one of a file."""
+
+    def fast_enough_depth(self) -> int:
+        """The most whole layers that keep every budget of time, by exported models.
+
+        Raises:
+            LatencyError: not even the fewest do.
+        """
+
+    def open_trials(self, recovery: str) -> AbstractContextManager[TrialEvaluator]:
+        """Where models without some layers are trained and scored, with the log of all trials.
+
+        Args:
+            recovery: a key of `RECOVERIES`; one that inherits starts from the teacher's layers.
+        """
 
 
 class Compressor(Protocol):
@@ -121,10 +187,11 @@ class Compressor(Protocol):
         """
 
     def search(self, options: Any, budget: Budget, evaluator: CompressionEvaluator) -> list[Found]:
-        """Choose what goes: one plan for each time budget.
+        """Choose what goes: a plan of each model that is made, the slowest first.
 
         Raises:
-            LatencyError: a budget is out of reach; the message has the best that is not.
+            AccuracyError, LatencyError: a budget is out of reach; the message has the best that
+                is not.
         """
 
     def start(self, plan: Plan, model: PreTrainedModel, calibrator: Calibrator) -> PreTrainedModel:

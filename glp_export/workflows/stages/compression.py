@@ -1,7 +1,9 @@
-"""The stage that compresses inside layers: what a compressor is given, and the plans it finds."""
+"""What a compressor is given: the budget of a run, and what it chooses with."""
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +12,23 @@ from numpy.typing import NDArray
 
 from glp_export.cache.store import Cache
 from glp_export.compress.budget import Budget, TimeBudget
-from glp_export.compress.compressors import COMPRESSORS
-from glp_export.compress.compressors.base import CompressionEvaluator, Found
+from glp_export.compress.compressors.base import Calibrator, Divergence, TrainBriefly
+from glp_export.compress.plan import Cost
 from glp_export.compress.search.context import TrialContext, judge
+from glp_export.compress.search.evaluator import TrialEvaluator
+from glp_export.core.machine import describe
 from glp_export.core.progress import Progress
 from glp_export.encoder import RECOVERIES, TrainingInputs, predict
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.latency_table import Deployment, Tables
 from glp_export.workflows.stages.calibration import batches_of, calibrator_of
-from glp_export.workflows.stages.evaluator import Teacher, open_cache, train_teacher
+from glp_export.workflows.stages.depth import fast_enough_depth
+from glp_export.workflows.stages.evaluator import (
+    Teacher,
+    open_cache,
+    open_evaluator,
+    train_teacher,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -32,7 +42,7 @@ DEV_SAMPLES = 384
 
 
 def compressor_of(context: RunContext) -> str:
-    """The key of `COMPRESSORS` that a run uses; `layers` for whole layers alone.
+    """The key of `COMPRESSORS` that a run uses.
 
     Without a wish, a target of speed is met by structure where the family allows it, and a number
     of layers by whole layers, as in the paper.
@@ -50,25 +60,6 @@ def compressor_of(context: RunContext) -> str:
     return "structure" if find_sublayers(context.pretrained()) else LAYERS
 
 
-def compress(
-    context: RunContext, name: str, facts: dict[str, Any], work: Path, progress: Progress
-) -> list[Found]:
-    """Let a compressor choose: one plan for each target of speed.
-
-    Raises:
-        DataError: a latency table is for something else.
-        LatencyError: a target is out of reach.
-        ModelError: the model cannot be compressed so.
-        UsageError: the compressor's options do not fit.
-    """
-    row, options = COMPRESSORS[name].load(), context.config.compressors[name]
-    row.require(context.pretrained())
-    cache = open_cache(context, work)
-    teacher = train_teacher(context, cache, progress)
-    evaluator = _evaluator(context, options, teacher, facts, cache, work, progress)
-    return row.search(options, budget_of(context), evaluator)
-
-
 def budget_of(context: RunContext) -> Budget:
     """What the targets of a run ask for."""
     targets = context.config.targets
@@ -79,36 +70,104 @@ def budget_of(context: RunContext) -> Budget:
     if targets.latency is not None:
         shape, most = targets.latency.shape, targets.latency.milliseconds
         times.append(TimeBudget(shape.batch_size, shape.sequence_length, milliseconds=most))
-    return Budget(context.problem.cuts, tuple(times), targets.max_drop)
+    return Budget(context.problem.cuts, context.depths, tuple(times), targets.max_drop)
 
 
-def _evaluator(
-    context: RunContext,
-    options: Any,
-    teacher: Teacher,
-    facts: dict[str, Any],
-    cache: Cache,
-    work: Path,
-    progress: Progress,
-) -> CompressionEvaluator:
-    model = teacher.model.eval()
-    dev = context.select.select(range(min(DEV_SAMPLES, len(context.select))))
-    given = Path(options.latency_table) if options.latency_table else None
-    tables = Tables(deployment_of(context, model), given, cache, work, progress)
-    return CompressionEvaluator(
-        teacher=model,
-        calibrator=calibrator_of(context, model, options.calibration_samples),
-        dev=batches_of(context, model, dev),
-        divergence=_divergence(context.execution.kind),
-        table=tables.table,
-        measure_whole=tables.measure_whole,
-        train_briefly=_ShortTraining(context, teacher),
-        facts=facts,
-        removable=context.stack.removable,
-        directory=work,
-        seed=context.config.training.seed,
-        progress=progress,
-    )
+class RunEvaluator:
+    """What a compressor chooses with, from a run: what takes time is done when it is asked for."""
+
+    def __init__(self, context: RunContext, work: Path, progress: Progress) -> None:
+        self.task = context.data.task
+        self.labels_teach = context.execution.kind.loss is not None and context.data.labelled
+        self.facts = facts_of(context)
+        self.removable = context.stack.removable
+        self.recovery = context.config.training.recover
+        self.directory = work
+        self.seed = context.config.training.seed
+        self.progress = progress
+        self._context = context
+
+    @cached_property
+    def _cache(self) -> Cache:
+        return open_cache(self._context, self.directory)
+
+    @cached_property
+    def _trained(self) -> Teacher:
+        trained = train_teacher(self._context, self._cache, self.progress)
+        trained.model.eval()
+        return trained
+
+    @property
+    def teacher(self) -> PreTrainedModel:
+        """The unpruned model, fine-tuned on train alone, in eval mode."""
+        return self._trained.model
+
+    @property
+    def teacher_cost(self) -> Cost:
+        """What its training took."""
+        return self._trained.cost
+
+    @property
+    def predictions(self) -> NDArray[np.float32]:
+        """The teacher's logits on the whole of dev."""
+        return self._trained.predictions
+
+    @cached_property
+    def dev(self) -> list[Any]:
+        """Padded rows for choosing, which the teacher has not seen."""
+        rows = self._context.select
+        first = rows.select(range(min(DEV_SAMPLES, len(rows))))
+        return batches_of(self._context, self.teacher, first)
+
+    @cached_property
+    def divergence(self) -> Divergence:
+        """How far a model's outputs are from the teacher's."""
+        return _divergence(self._context.execution.kind)
+
+    @cached_property
+    def train_briefly(self) -> TrainBriefly:
+        """Trains a candidate in a final round."""
+        return _ShortTraining(self._context, self._trained)
+
+    def calibrator(self, samples: int) -> Calibrator:
+        """So many training rows."""
+        return calibrator_of(self._context, self.teacher, samples)
+
+    def tables(self, given: str | None = None) -> Tables:
+        """Tables measured here, or the one of a file."""
+        deployment = deployment_of(self._context, self.teacher)
+        path = Path(given) if given else None
+        return Tables(deployment, path, self._cache, self.directory, self.progress)
+
+    def fast_enough_depth(self) -> int:
+        """The most whole layers that keep every target of speed, by exported models.
+
+        Raises:
+            LatencyError: not even the fewest do.
+        """
+        depth, _ = fast_enough_depth(self._context, self.directory, self.progress)
+        return depth
+
+    def open_trials(self, recovery: str) -> AbstractContextManager[TrialEvaluator]:
+        """Where models without some layers are trained and scored, with the log of all trials."""
+        row = RECOVERIES[recovery]
+        teacher = self._trained if row.inherits else None
+        return open_evaluator(self._context, row, teacher, self._cache, self.progress)
+
+
+def facts_of(context: RunContext) -> dict[str, Any]:
+    """The fields of a plan that are known before the search."""
+    return {
+        "task": context.data.task.name,
+        "metric": context.data.task.metric,
+        "base_model": context.source.name,
+        "revision": context.source.revision,
+        "checksum": context.model_checksum,
+        "num_layers": context.stack.num_layers,
+        "base_shape": context.base_shape,
+        "data_checksum": context.data.checksum,
+        "versions": describe().versions,
+    }
 
 
 def _divergence(kind: TaskKind) -> Any:

@@ -6,7 +6,6 @@ Latency does not depend on what the weights have learned, so each depth is expor
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -29,23 +28,6 @@ from glp_export.encoder import remove_layers, save_checkpoint
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.stages.depth_choice import deepest_fast_enough, impossible, settled
 from glp_export.workflows.stages.export import timing_of
-
-
-def keep_within_time(context: RunContext, work: Path, progress: Progress) -> RunContext:
-    """Settle how many layers may stay at most, if a target of speed asks for it.
-
-    Without an accuracy budget that many stay: the deepest model is the most accurate one.
-
-    Raises:
-        LatencyError: not even the shallowest is fast enough.
-    """
-    if not context.execution.targets.fast_enough_asked or context.config.compress.plan:
-        return context
-    depth, _ = fast_enough_depth(context, work, progress)
-    if context.config.compress.max_drop is not None:
-        return replace(context, deepest=depth)
-    fewer = replace(context.problem, cuts=context.stack.num_layers - depth, judged=None)
-    return replace(context, problem=fewer, deepest=depth)
 
 
 def fast_enough_depth(

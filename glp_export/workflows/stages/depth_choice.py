@@ -1,6 +1,6 @@
-"""Which depth reaches the targets, with as few depths measured or trained as can be.
+"""Which depth is fast enough, with as few depths measured as can be.
 
-Pure logic: how a depth is measured or scored comes in as a function.
+Pure logic: how a depth is measured comes in as a function.
 """
 
 from __future__ import annotations
@@ -8,11 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from glp_export.config.targets import DepthLatency, DepthScore, Targets
-from glp_export.core.errors import AccuracyError, LatencyError
-
-ROUNDING = 1e-9
-"""0.95 - 0.94 is a little more than 0.01 in floating point, and no more than it to a person."""
+from glp_export.config.targets import DepthLatency, Targets
+from glp_export.core.errors import LatencyError
 
 ATTEMPTS = 3
 """Measurements of one depth, at most, on a machine that others use."""
@@ -123,57 +120,6 @@ def deepest_fast_enough(
             else "ask for less than the worse end of what was reached",
         )
     return ordered[fast - 1], [row for own in rows.values() for row in own]
-
-
-def shallowest_accurate(
-    depths: Sequence[int], score: Callable[[int], DepthScore], max_drop: float
-) -> tuple[int, list[DepthScore]]:
-    """Find the smallest model within the accuracy budget.
-
-    The depths are bisected from the middle on the measured drop. A drop need not grow with every
-    layer that goes (noise of training, few examples), so the nearest shallower depth that the
-    bisection left out is looked at as well, once.
-
-    Args:
-        depths: numbers of layers that may be left.
-        score: trains and scores one.
-        max_drop: metric points that may be lost.
-
-    Returns:
-        The number of layers, and every depth that was scored, in that order.
-
-    Raises:
-        AccuracyError: none that was scored is within the budget.
-    """
-    ordered = sorted(set(depths))
-    scores: dict[int, DepthScore] = {}
-
-    def passes(layers: int) -> bool:
-        scores[layers] = score(layers)
-        return scores[layers].drop <= max_drop + ROUNDING
-
-    low, high = 0, len(ordered)
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if passes(ordered[middle]) else (middle + 1, high)
-    if high == len(ordered):
-        raise _too_inaccurate(list(scores.values()), max_drop)
-    found = ordered[high]
-    unseen = [layers for layers in ordered[:high] if layers not in scores]
-    if unseen and passes(unseen[-1]):
-        found = unseen[-1]
-    return found, list(scores.values())
-
-
-def _too_inaccurate(scores: Sequence[DepthScore], max_drop: float) -> AccuracyError:
-    best = min(scores, key=lambda score: score.drop)
-    return AccuracyError(
-        f"no depth loses {max_drop:g} or less: {_layers(best.layers)}, the best of "
-        f"{len(scores)} tried, lose{'s' * (best.layers == 1)} {best.drop:.3f} "
-        f"({best.low:.3f} to {best.high:.3f}) on select",
-        where=f"--max-drop {max_drop:g}",
-        fix="allow a larger drop, or train longer (--epochs) or on more data",
-    )
 
 
 def _layers(count: int) -> str:

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from glp_export.config.targets import DepthLatency, DepthScore, Shape, Targets
+from glp_export.compress.compressors.layers.accuracy import DepthScore, shallowest_accurate
+from glp_export.config.targets import DepthLatency, Shape, Targets
 from glp_export.core.errors import AccuracyError, LatencyError
 from glp_export.workflows.stages.depth_choice import (
     ATTEMPTS,
@@ -14,7 +15,6 @@ from glp_export.workflows.stages.depth_choice import (
     deepest_fast_enough,
     impossible,
     settled,
-    shallowest_accurate,
 )
 
 DEPTHS = range(1, 12)

@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from glp_export.compress.budget import Budget, TimeBudget
-from glp_export.compress.compressors.base import Calibrator, CompressionEvaluator, Found
+from glp_export.compress.compressors.base import (
+    Calibrator,
+    CompressionEvaluator,
+    Found,
+    LatencyTables,
+)
 from glp_export.compress.compressors.structure.final_round import Finalist, decide
 from glp_export.compress.compressors.structure.options import StructureOptions
 from glp_export.compress.criteria import CRITERIA
@@ -72,7 +77,9 @@ class StructureCompressor:
                 where="--compress structure",
                 fix="add --target-speedup 2.0@1x128 or --latency-budget 10ms@1x128",
             )
-        ranking = rank(options, evaluator.teacher, evaluator.calibrator)
+        ranking = rank(
+            options, evaluator.teacher, evaluator.calibrator(options.calibration_samples)
+        )
         with evaluator.progress.stage("measure what each sublayer is worth"):
             sensitivities = measure_sensitivities(
                 evaluator.teacher,
@@ -81,8 +88,10 @@ class StructureCompressor:
                 evaluator.divergence,
                 removable=evaluator.removable,
             )
+        tables = evaluator.tables(options.latency_table)
         return [
-            self._for(options, time, evaluator, ranking, sensitivities) for time in budget.times
+            self._for(options, time, evaluator, tables, ranking, sensitivities)
+            for time in budget.times
         ]
 
     def start(self, plan: Plan, model: PreTrainedModel, calibrator: Calibrator) -> PreTrainedModel:
@@ -101,16 +110,17 @@ class StructureCompressor:
         options: StructureOptions,
         time: TimeBudget,
         evaluator: CompressionEvaluator,
+        tables: LatencyTables,
         ranking: Ranking,
         sensitivities: Sensitivities,
     ) -> Found:
-        measured = evaluator.table(time)
+        measured = tables.table(time)
         base, chosen = measured.base, _Chosen(options, time, evaluator, ranking, sensitivities)
         with evaluator.progress.stage("choose heads, neurons and layers") as meter:
             table = corrected_by_choices(
                 measured,
                 lambda one: [selected_shape(chosen.by(one), base)],
-                lambda shapes: evaluator.measure_whole(measured.conditions, shapes),
+                lambda shapes: tables.measure_whole(measured.conditions, shapes),
             )
             table.keep(evaluator.directory)
             selection = chosen.by(table)
