@@ -86,6 +86,8 @@ def answer(benchmark: BenchmarkFile, settings: Mapping[str, Any], checkpoint: Pa
         checkpoint: the model.
     """
     export = f"glp-export export {checkpoint} -o OUT"
+    if (checkpoint / "config.json").is_file() and not _has_head(checkpoint):
+        export += ", once it is fine-tuned (--kind sentence-embeddings for its vectors)"
     found = targets_kept(benchmark, settings, contender="unpruned")
     if found:
         return [
@@ -142,14 +144,17 @@ def _unpruned(
 
 
 def _task(checkpoint: Path, asked: str | None, progress: Progress) -> Task:
-    config = ModelSource(str(checkpoint), offline=True).configuration()
     try:
         return task_of_model(checkpoint, asked)
     except ModelError:
-        if asked or kind_of_config(config):
+        if asked or _has_head(checkpoint):
             raise
         progress.say("the model has no head: it is measured as one that makes sentence embeddings")
         return task_of_model(checkpoint, EMBEDDINGS)
+
+
+def _has_head(checkpoint: Path) -> bool:
+    return bool(kind_of_config(ModelSource(str(checkpoint), offline=True).configuration()))
 
 
 def _with(

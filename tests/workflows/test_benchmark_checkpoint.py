@@ -42,6 +42,7 @@ def test_a_model_without_a_head_is_measured_for_its_vectors(encoder, capsys):
     out, err = capsys.readouterr()
     assert "sentence embeddings" in err
     assert out.startswith("without pruning: ")
+    assert "fine-tuned" in out
 
 
 def test_what_is_no_model_is_exit_7(tmp_path: Path, classifier: Path):
