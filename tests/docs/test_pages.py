@@ -37,7 +37,8 @@ NOT_RUN = {
         "glp-export prune-and-export --model path/to/encoder --dataset path/to/data --depth 3 \\",
     ],
     "docs/howto/own-data.md": [
-        "glp-export prune-and-export --model path/to/served --dataset logs.jsonl --depth 3 --output out/logs",
+        "glp-export prune-and-export --model path/to/served --dataset logs.jsonl --depth 3 "
+        "--output out/logs",
         "glp-export prune-and-export --model google-bert/bert-base-uncased --task rte --depth 6 "
         "--output out/rte",
     ],
