@@ -69,7 +69,7 @@ def broken(directory: Path, train: list[dict], validation: list[dict]) -> Path:
 
 
 GOOD = rows(60)
-NUMBERS = [{"text": index, "label": "a" if index % 2 else "b"} for index in range(60)]
+NUMBERS = [{"text": 0.5 + index, "label": "a" if index % 2 else "b"} for index in range(60)]
 SCORES = [{"text": "the cat", "score": 0.5 + index} for index in range(60)]
 
 
