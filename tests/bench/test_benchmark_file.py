@@ -21,6 +21,7 @@ NAMES = {
     "provider": "CPUExecutionProvider",
     "precision": "fp32",
     "variant": "model.safetensors",
+    "form": None,
     "plan_id": "unpruned",
     "model_shape": None,
     "rival_of": None,
@@ -59,6 +60,7 @@ EXAMPLE: dict[str, Any] = {
             "low": 0.65,
             "high": 0.75,
             "samples": 277,
+            "chance": None,
         }
     ],
     "rows": [
@@ -111,6 +113,7 @@ EXAMPLE: dict[str, Any] = {
             "value": -0.004,
             "low": -0.02,
             "high": 0.01,
+            "changed": None,
         }
     ],
 }

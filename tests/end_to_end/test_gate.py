@@ -10,6 +10,7 @@ import shutil
 
 import pytest
 
+from glp_export.bench import BenchmarkFile
 from glp_export.cli.app import run
 from glp_export.core.progress import Progress
 from glp_export.gate.budget import Budget
@@ -42,7 +43,11 @@ def test_what_a_run_leaves_can_be_gated(artifact, gate):
     budget = Budget.load(artifact / "glp" / "budget.toml")
     assert [table.name for table in budget.tables] == ["cpu.fp32"]
     keys = {line.key for line in budget.tables[0].lines}
-    assert keys >= {"speedup_vs_unpruned", "speedup_vs_reference", "size_mb", "metric_drop"}
+    assert keys >= {"speedup_vs_unpruned", "speedup_vs_reference", "size_mb"}
+    # Of a baseline that has learned nothing there is no metric to keep.
+    metrics = BenchmarkFile.load(artifact / "glp" / "benchmark.json").metrics
+    (chance,) = (row.chance for row in metrics if row.chance is not None)
+    assert ("metric_drop" in keys) == chance.significant
     code, report, _ = gate(artifact, "--quick")
     assert code == 0
     assert outcomes(report)["parity of model.onnx"] == "kept"
