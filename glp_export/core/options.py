@@ -6,7 +6,7 @@ tables of the docs are made from its fields.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, get_args
+from typing import Annotated, Any, ClassVar, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -94,8 +94,9 @@ def words_beside_numbers(field: FieldInfo) -> list[str]:
 
 def takes_several(field: FieldInfo) -> bool:
     """Whether a field holds several values."""
-    kinds = (field.annotation, *get_args(field.annotation))
-    return any(kind is tuple or str(kind).startswith("tuple[") for kind in kinds)
+    kinds = [field.annotation, *get_args(field.annotation)]
+    kinds += [kind.__origin__ for kind in kinds if hasattr(kind, "__metadata__")]  # Annotated
+    return any(kind is tuple or get_origin(kind) is tuple for kind in kinds)
 
 
 def _extra(field: FieldInfo) -> dict[str, Any]:
