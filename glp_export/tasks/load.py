@@ -341,7 +341,8 @@ def _check_texts(split: RawSplit, columns: Collection[str]) -> None:
                 where=f"{split.source}, row {row + 1}, column '{name}'",
                 fix="fill it in or remove the row; an empty text is allowed",
             )
-    if not any(_has_words(split.rows, name) for name in columns):
+    # One empty text is an input like any other; a column of them is the wrong column.
+    if len(split.rows) > 1 and not any(_has_words(split.rows, name) for name in columns):
         raise DataError(
             "All texts are empty.",
             where=f"{split.source}, column '{next(iter(columns), '')}'",
