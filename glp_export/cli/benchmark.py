@@ -35,8 +35,7 @@ def benchmark_command(
     Of a checkpoint that nothing was removed from: whether it has to be pruned at all, in a minute
     and without any training.
 
-    Examples: glp-export benchmark out/trec --batch-sizes 1 8 --seq-lens 128;
-    glp-export benchmark my-classifier --latency-budget 10ms@1x128
+    Example: glp-export benchmark out/trec --batch-sizes 1 8 --seq-lens 128
     """
     from glp_export.report import benchmark_table
     from glp_export.workflows import artifact_jobs
