@@ -4,25 +4,7 @@ from __future__ import annotations
 
 import warnings
 
-from glp_export.gate.pytest_plugin import (
-    latency_ratio,
-    pytest_addoption,
-    pytest_collect_file,
-    pytest_collection_modifyitems,
-    pytest_configure,
-    pytest_runtest_protocol,
-    takes_time,
-)
-
-__all__ = [
-    "latency_ratio",
-    "pytest_addoption",
-    "pytest_collect_file",
-    "pytest_collection_modifyitems",
-    "pytest_configure",
-    "pytest_runtest_protocol",
-    "takes_time",
-]
+pytest_plugins = ["glp_export.gate.pytest_plugin"]  # `-p` with the old path loads it, and once
 
 warnings.warn(
     "glp_export.pytest_plugin is now glp_export.gate.pytest_plugin; the old path goes with 0.3",

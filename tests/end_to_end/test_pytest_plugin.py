@@ -109,11 +109,29 @@ def test_beside_other_tests_in_several_workers(run_pytest, gated_artifact, tmp_p
     assert "3 passed" in said
 
 
+@pytest.mark.parametrize("name", ["glp_export.gate.pytest_plugin", "glp_export.pytest_plugin"])
+@pytest.mark.parametrize("installed", [True, False])
+def test_it_is_loaded_once_by_whatever_name(name, installed, tmp_path):
+    """Beside the entry point of the installed package, and without it; also by its path of 0.1."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", name, "--glp-threads", "1", "--fixtures"],
+        cwd=tmp_path,
+        env=os.environ
+        | {"PYTHONPATH": str(ROOT)}
+        | ({} if installed else {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "already registered" not in done.stderr
+    assert done.stdout.count("latency_ratio") == 1, done.stdout + done.stderr
+
+
 def test_pytest_starts_without_anything_of_ours():
     program = (
         "import sys, glp_export.gate.pytest_plugin; "
         "ours = {m for m in sys.modules if m.startswith('glp_export.')} "
-        "- {'glp_export.gate.pytest_plugin'}; "
+        "- {'glp_export.gate', 'glp_export.gate.pytest_plugin'}; "  # the package has no code
         "heavy = {'numpy', 'pydantic', 'onnxruntime', 'torch'} & set(sys.modules); "
         "sys.exit(f'imported {ours | heavy}' if ours | heavy else 0)"
     )
