@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from glp_export.serve.settings import read_settings
 from glp_export.tasks import (
     KINDS,
     DataSpec,
+    Task,
     count_examples,
     encode,
     load_task_data,
@@ -28,20 +29,29 @@ DATA_SETTINGS = ("task", "dataset", "train_file", "validation_file")
 """Settings that name data, and so ask for the accuracy lines."""
 
 
-def score_file(
-    artifact: Path, file: OnnxFile, asked: Mapping[str, Any], *, provider: str, threads: int
-) -> tuple[float, int]:
-    """The task's metric of one of an artifact's files on the test split of some data.
+@dataclass(frozen=True)
+class TestRows:
+    """The test split of some data, as an artifact reads it.
+
+    Attributes:
+        task: of the data, which is the artifact's.
+        rows: encoded by the artifact's tokenizer.
+        tokenizer: the artifact's.
+    """
+
+    __test__ = False  # for pytest: a class, no test
+
+    task: Task
+    rows: Sequence[Mapping[str, Any]]
+    tokenizer: Any
+
+
+def read_test_rows(artifact: Path, asked: Mapping[str, Any]) -> TestRows:
+    """The test split of some data for an artifact.
 
     Args:
         artifact: its tokenizer encodes the data.
-        file: what answers.
         asked: fields of `DataSpec` that name the data, over those that the run recorded.
-        provider: execution provider of ONNX Runtime.
-        threads: intra-op threads of ONNX Runtime.
-
-    Returns:
-        The metric, and the number of examples.
 
     Raises:
         DataError: the data cannot be read.
@@ -69,12 +79,28 @@ def score_file(
     longest = settings.get("max_length")
     if not isinstance(longest, int):  # then as it is served
         longest = read_settings(layout.root).max_length or tokenizer.model_max_length
-    rows = encode(data.test, task, tokenizer, longest)
+    return TestRows(task, encode(data.test, task, tokenizer, longest), tokenizer)
+
+
+def score_file(data: TestRows, file: OnnxFile, *, provider: str, threads: int) -> tuple[float, int]:
+    """The task's metric of a file.
+
+    Args:
+        data: as the file's artifact reads it.
+        file: what answers.
+        provider: execution provider of ONNX Runtime.
+        threads: intra-op threads of ONNX Runtime.
+
+    Returns:
+        The metric, and the number of examples.
+    """
     session = open_session(file.path, provider=provider, threads=threads)
-    kind = KINDS[task.kind]
-    predictions = predict_onnx(session, rows, tokenizer, read=kind.read, batch_size=kind.batch_size)
-    truth = truth_of(task, rows)
-    return score(task, predictions, truth), count_examples(task, truth)
+    kind = KINDS[data.task.kind]
+    predictions = predict_onnx(
+        session, data.rows, data.tokenizer, read=kind.read, batch_size=kind.batch_size
+    )
+    truth = truth_of(data.task, data.rows)
+    return score(data.task, predictions, truth), count_examples(data.task, truth)
 
 
 def _spec(settings: Mapping[str, Any]) -> DataSpec:

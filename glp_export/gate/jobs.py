@@ -43,6 +43,7 @@ def gate(
         if all(result.outcome == "kept" for result in results):
             results += [check_size(session, *line) for line in session.lines("size")]
             # Before the timings: data of another task need not wait for them.
+            _require_data_that_is_asked_about(session)
             accuracy = [check_accuracy(session, *line) for line in session.lines("accuracy")]
             latency, noise = check_all_latency(session)
             results += [*latency, *accuracy]
@@ -105,10 +106,11 @@ def check_accuracy(session: GateSession, table: BudgetTable, line: BudgetLine) -
     """
     if reason := session.left_out(table, line):
         return LineResult.of_line(table.name, line, "not asked", reason=reason)
-    asked, against = session.settings.data, session.settings.against
+    against = session.settings.against
 
     def scored(artifact: Path, file: OnnxFile) -> tuple[float, int]:
-        return score_file(artifact, file, asked, provider=table.provider, threads=session.threads)
+        data = session.test_rows(artifact)
+        return score_file(data, file, provider=table.provider, threads=session.threads)
 
     with session.progress.stage(f"{table.name} accuracy"):
         value, samples = scored(session.layout.root, session.file(table))
@@ -156,6 +158,25 @@ def _require_question(session: GateSession) -> None:
             "no line of the budget is over the reference that was given",
             where=f"--against {settings.against}",
             fix='add "speedup_vs_reference >= 0.95 at 1x128" to the budget',
+        )
+
+
+def _require_data_that_is_asked_about(session: GateSession) -> None:
+    """Data that fits the artifact, and a line that it is for: else accuracy passes unseen.
+
+    Raises:
+        DataError: the data cannot be read.
+        UsageError: it is data of another task, or no line of the budget is on the metric.
+    """
+    settings = session.settings
+    if not settings.data or settings.quick:
+        return
+    session.test_rows(session.layout.root)
+    if not any(session.lines("accuracy")):
+        raise UsageError(
+            "no line of the budget is on the metric of the data that was given",
+            where=str(session.budget.path),
+            fix='add "metric_drop <= 0.01" to the budget, or leave --dataset away',
         )
 
 

@@ -18,6 +18,7 @@ from glp_export.core.errors import UsageError
 from glp_export.core.machine import CPU, is_like_this, usable_cores
 from glp_export.core.progress import Progress
 from glp_export.encoder import task_of_model
+from glp_export.gate.accuracy import TestRows, read_test_rows
 from glp_export.gate.budget import PROVIDERS, Budget, BudgetTable
 from glp_export.gate.budget_line import BudgetLine, Kind
 from glp_export.gate.reference import other_artifact, unpruned_reference
@@ -83,6 +84,7 @@ class GateSession:
         self._stack = ExitStack()
         self._cache: Cache | None = None
         self._open: dict[str, tuple[SideBySide, Contender, Contender]] = {}
+        self._data: dict[Path, TestRows] = {}
 
     def __enter__(self) -> GateSession:
         return self
@@ -173,6 +175,17 @@ class GateSession:
     def reference_file(self, table: BudgetTable, against: Path) -> OnnxFile:
         """Likewise of another artifact."""
         return self._at_precision(shipped_files(one_artifact(against)), table)
+
+    def test_rows(self, artifact: Path) -> TestRows:
+        """The data that was named, as an artifact reads it; read once.
+
+        Raises:
+            DataError: the data cannot be read.
+            UsageError: it is data of another task.
+        """
+        if artifact not in self._data:
+            self._data[artifact] = read_test_rows(artifact, self.settings.data)
+        return self._data[artifact]
 
     def side_by_side(self, table: BudgetTable) -> SideBySide:
         """The reference and a table's file, open in this process.

@@ -151,6 +151,14 @@ def test_data_of_another_task(gated_artifact, tmp_path, gate):
     assert (code, "another task" in said) == (2, True)
 
 
+def test_data_that_no_line_is_about(gated_artifact, data, tmp_path, gate):
+    budget = tmp_path / "budget.toml"
+    budget.write_text('[cpu.fp32]\nkeep = ["size_mb <= 5"]\n')
+    code, _, said = gate(gated_artifact, "--budget", budget, "--dataset", data)
+    assert (code, "metric_drop" in said) == (2, True)
+    assert gate(gated_artifact, "--budget", budget, "--dataset", data, "--quick")[0] == 0
+
+
 @pytest.mark.parametrize("name", ["onnx/model.onnx", "config.json", "glp/parity_inputs.npz"])
 def test_an_artifact_edited_by_hand(name, gated_artifact, tmp_path, gate):
     copy = shutil.copytree(gated_artifact, tmp_path / "copy")
