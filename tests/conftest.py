@@ -19,6 +19,7 @@ from tests.support import (
     record_support,
 )
 from tests.tiny import make_checkpoint, make_data
+from tests.workers import made_once
 
 pytest_plugins = ["tests.exported", "tests.contenders"]
 
@@ -47,7 +48,7 @@ def _a_cache_of_their_own(tmp_path_factory: pytest.TempPathFactory):
 @pytest.fixture(scope="session")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pretrained-looking 4-layer BERT without a head."""
-    return make_checkpoint(tmp_path_factory.mktemp("encoder"))
+    return made_once(tmp_path_factory, "encoder", make_checkpoint)
 
 
 @pytest.fixture(scope="session")
@@ -59,4 +60,4 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with 120 training and 40 validation rows."""
-    return make_data(tmp_path_factory.mktemp("data"))
+    return made_once(tmp_path_factory, "data", make_data)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
-from filelock import FileLock
 
 from glp_export.cli.app import run
 from glp_export.encoder import ModelSource, TrainSettings, finetune, load_model, load_tokenizer
 from glp_export.tasks import DataSpec, encode, load_task_data
 from tests.tiny import make_checkpoint
+from tests.workers import made_once
 
 TRAINING = (
     "--epochs", "1", "--learning-rate", "1e-3", "--batch-size", "16", "--max-length", "32",
@@ -44,15 +43,12 @@ def small_run(encoder: Path, data: Path) -> tuple[str, ...]:
 @pytest.fixture(scope="session")
 def artifact(encoder: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a run with every shape and every graph optimisation leaves."""
-    place = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        place = place.parent  # of all workers, of which the first makes it
-    output = place / "finished" / "artifact"
-    flags = (*TRAINING, *ALL_SHAPES, *MEASURING)
-    with FileLock(place / "finished.lock"):
-        if not output.exists():
-            assert run([*command(encoder, data, *flags), "-o", str(output), "-q"]) == 0
-    return output
+
+    def make(output: Path) -> None:
+        flags = (*TRAINING, *ALL_SHAPES, *MEASURING)
+        assert run([*command(encoder, data, *flags), "-o", str(output), "-q"]) == 0
+
+    return made_once(tmp_path_factory, "artifact", make)
 
 
 EASY = """\
