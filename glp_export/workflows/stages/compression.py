@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from glp_export.cache.store import Cache
 from glp_export.compress.budget import Budget, TimeBudget
 from glp_export.compress.compressors.base import Calibrator, Divergence, TrainBriefly
+from glp_export.compress.criteria.moments import run
 from glp_export.compress.plan import Cost
 from glp_export.compress.search.context import TrialContext, judge
 from glp_export.compress.search.evaluator import TrialEvaluator
@@ -39,6 +40,9 @@ LAYERS, AUTO = "layers", "auto"
 
 DEV_SAMPLES = 384
 """Rows of dev that choices are scored on."""
+
+JUDGED = 8
+"""Rows of dev that have one loss in a final round, which is the mean of many."""
 
 
 def compressor_of(context: RunContext) -> str:
@@ -184,7 +188,13 @@ def _divergence(kind: TaskKind) -> Any:
 
 
 class _ShortTraining:
-    """Trains a candidate on a part of the training rows, and judges it as trials are judged."""
+    """Trains a candidate on a part of the training rows, and judges it by its own answers.
+
+    Trials of whole layers are judged by a head that is refitted: theirs was trained behind layers
+    that went. Of narrowed layers the weights are refitted to feed the head that there is, and what
+    another head would make of them says little (TREC-6, 3 times as fast, after 1024 examples: loss
+    of a refitted head .489 against .486 of whole layers, accuracy 90.7 against 82.7).
+    """
 
     def __init__(self, context: RunContext, teacher: Teacher) -> None:
         inputs = TrainingInputs(
@@ -202,19 +212,37 @@ class _ShortTraining:
             recovery=RECOVERIES["distill"],
             task=context.data.task,
             select=context.select,
-            refit=True,
+            refit=False,
             threads=context.execution.threads,
-            predictions=teacher.predictions,
         )
+        rows = context.select.select(range(min(DEV_SAMPLES, len(context.select))))
+        self._dev = batches_of(context, teacher.model, rows, size=JUDGED)
+        self._wanted = [_answers(teacher.model, batch) for batch in self._dev]
+        self._divergence = _divergence(context.execution.kind)
 
     def __call__(self, model: PreTrainedModel, examples: int) -> tuple[NDArray[np.float32], float]:
         inputs = self._context.inputs.part(examples)
         if inputs is not None:
             self._context.recovery.train(model, inputs, None)
-        _, losses, score = judge(self._context, model)
-        if losses is None:
-            losses = np.full(len(self._context.select), np.inf, dtype=np.float32)
-        return losses, score
+        _, _, score = judge(self._context, model)
+        return self._losses(model.eval()), score
+
+    def _losses(self, model: PreTrainedModel) -> NDArray[np.float32]:
+        """Of every batch of dev, weighted so that their mean is that of the rows."""
+        rows = np.array([len(batch["input_ids"]) for batch in self._dev])
+        found = [
+            float(self._divergence(_answers(model, batch), wanted, batch))
+            for batch, wanted in zip(self._dev, self._wanted, strict=True)
+        ]
+        losses = np.array(found, dtype=np.float32) * rows / rows.mean()
+        return np.where(np.isfinite(losses), losses, np.inf).astype(np.float32)
+
+
+def _answers(model: PreTrainedModel, batch: Any) -> Any:
+    import torch
+
+    with torch.inference_mode():
+        return run(model, batch)
 
 
 def deployment_of(context: RunContext, model: PreTrainedModel) -> Deployment:
