@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from frontier_rows import LAYERS, ROWS, UNPRUNED, Rows
+from frontier_rows import FIRST, LAYERS, ROWS, UNPRUNED, Rows
 from frontier_table import write_page
 from numpy.typing import NDArray
 from tables import say
@@ -128,9 +128,9 @@ def main() -> None:
     begin, results = time.perf_counter(), Results(arguments.work / "results.json")
     for seed in arguments.seeds:
         for data in arguments.data:
-            Group(arguments, data, seed, results).run()
-            if arguments.output:
-                write_page(results, arguments, time.perf_counter() - begin)
+            for _ in Group(arguments, data, seed, results).run():
+                if arguments.output:
+                    write_page(results, arguments, time.perf_counter() - begin)
 
 
 def parse() -> argparse.Namespace:
@@ -195,9 +195,9 @@ class Group:
         batch, length = self._arguments.shape.split("x")
         return int(batch), int(length)
 
-    def run(self) -> None:
-        """Finish every cell, then time them together."""
-        files = {}
+    def run(self) -> Iterator[None]:
+        """Finish every cell, then time them together; yields where there is more to show."""
+        files: dict[str, Exported] = {}
         for target, row in self._wanted():
             key = f"{self._group}|{target:g}|{row}"
             try:
@@ -206,8 +206,10 @@ class Group:
                 say(f"{key}: {error}")
                 continue
             files[key] = self._file(row, target, plan, key)
-        self._compare(files)
+            self._compare(files)
+            yield
         self._time(files)
+        yield
 
     @property
     def _group(self) -> str:
@@ -215,9 +217,10 @@ class Group:
         return f"{self._context.data.task.name}|{rows}|{self._context.config.training.seed}"
 
     def _wanted(self) -> Iterator[tuple[float, str]]:
+        """What matters most comes first: a run that is stopped has something to compare."""
         yield 1.0, UNPRUNED
-        for target in sorted(self._arguments.speedups):
-            yield from ((target, row) for row in self._arguments.rows if row != UNPRUNED)
+        for row in sorted(set(self._arguments.rows) - {UNPRUNED}, key=FIRST.index):
+            yield from ((target, row) for target in sorted(self._arguments.speedups))
 
     def _file(self, row: str, target: float, plan: Plan | None, key: str) -> Exported:
         """The file of a cell: trained, exported and scored unless that was done before."""

@@ -33,6 +33,10 @@ MATCHED = "structure (obs), as fast as the layers"
 ROWS = (UNPRUNED, LAYERS, STUDENT, *UNIFORM.values(), RANDOM, SHAPE_ALONE, FISHER, OBS, MATCHED)
 """In the order of the table."""
 
+FIRST = (LAYERS, OBS, FISHER, UNIFORM["fisher"], MATCHED, SHAPE_ALONE, RANDOM, *UNIFORM.values())
+FIRST = (*dict.fromkeys((*FIRST, *ROWS)),)
+"""In the order of work."""
+
 
 @dataclass(frozen=True)
 class Rows:
