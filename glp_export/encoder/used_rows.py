@@ -88,6 +88,7 @@ def _narrowed(whole: nn.Embedding, used: Any) -> Any:
             device = whole.weight.device
             places = torch.full((whole.num_embeddings,), -1, dtype=torch.int64)
             places[used] = torch.arange(len(used))
+            self.places: Any
             self.register_buffer("places", places.to(device), persistent=False)
             self.weight = nn.Parameter(whole.weight.detach()[used.to(device)])
             self.num_embeddings, self.embedding_dim = whole.num_embeddings, whole.embedding_dim
