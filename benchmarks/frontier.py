@@ -49,6 +49,9 @@ from glp_export.workflows.stages.compression import RunEvaluator
 from glp_export.workflows.stages.export import Exported, export_contender
 from glp_export.workflows.stages.training import Trained, train_contenders
 
+LOOKS = 8
+"""At dev in a recovery of so many `--updates`."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -142,6 +145,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--shape", default="1x32", help="rows x tokens of what is timed")
     parser.add_argument("--seeds", type=int, nargs="+", default=[41])
     parser.add_argument("--max-train-samples", type=int, default=4000)
+    parser.add_argument(
+        "--updates", type=int, help="of every recovery; else by the rule of the task"
+    )
     parser.add_argument("--optimize", default="first-token", help="form of every file")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
@@ -179,6 +185,7 @@ class Group:
             }
         )
         self._context = make_context(config)
+        self._recovery = _shorter(self._context, arguments.updates)
         self._progress = Progress()
         evaluator = RunEvaluator(self._context, self._directory / "search", self._progress)
         self._rows = Rows(
@@ -230,7 +237,9 @@ class Group:
         own.mkdir(parents=True, exist_ok=True)
         if plan is not None and not (own / "unpruned").exists():
             (own / "unpruned").symlink_to(unpruned.resolve())
-        trained = train_contenders(self._context, [plan] if plan else [], own, self._progress)[-1]
+        # The unpruned model is trained by the rule of the task, whatever the others get.
+        context = self._recovery if plan else self._context
+        trained = train_contenders(context, [plan] if plan else [], own, self._progress)[-1]
         execution = self._context.execution
         layout, scratch = ArtifactLayout(own / "files"), own / "scratch"
         exported = export_contender(execution, trained, layout, scratch, self._progress)
@@ -326,6 +335,17 @@ class Group:
             },
         }
         self._results.save()
+
+
+def _shorter(context: RunContext, updates: int | None) -> RunContext:
+    """The context of students that are trained for so many updates at the highest rate."""
+    if updates is None or context.schedule is None:
+        return context
+    every = max(1, -(-updates // LOOKS))
+    schedule = replace(
+        context.schedule, updates=updates, every=every, least=updates // 2, rates=(), tried=0
+    )
+    return replace(context, schedule=schedule)
 
 
 def _dev_score(context: RunContext, trained: Trained) -> float:

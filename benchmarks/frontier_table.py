@@ -23,11 +23,11 @@ EXPLANATION = """\
 Test metric in percent by the ONNX files that are timed, fp32, in the form that ships; all chosen on
 dev (15 % of the training rows), nothing on test. At most {rows} training rows a task, dev included.
 The unpruned model is trained until dev stops improving, by the project's own rule, and all others
-are recovered from it in the same way: distilled on the same rows, for as many updates, the learning
-rate and the best weights by dev. Retention is (metric − chance) / (unpruned − chance). Speedups are
-over the unpruned file in one interleaved run a task and seed, at {shape}, {threads} thread(s), with
-95 % bootstrap intervals of the first seed; "predicted" is the corrected latency table's. "Less
-layers" is the difference from `{layers}` on the same test examples (95 % paired bootstrap).
+are recovered from it in the same way: distilled on the same rows, {recovery}.
+Retention is (metric − chance) / (unpruned − chance). Speedups are over the unpruned file in one
+interleaved run a task and seed, at {shape}, {threads} thread(s), with 95 % bootstrap intervals of
+the first seed; "predicted" is the corrected latency table's. "Less layers" is the difference from
+`{layers}` on the same test examples (95 % paired bootstrap).
 
 - `{layers}`: the deepest model that the table says is fast enough; whole layers come in few
   speeds, so it is often faster than was asked for. The alternate student has as many.
@@ -54,6 +54,9 @@ def write_page(results: Results, arguments: argparse.Namespace, wall: float) -> 
         f"{arguments.device}; Python {here.python}, {versions}.",
         EXPLANATION.format(
             rows=arguments.max_train_samples,
+            recovery=f"for {arguments.updates} updates at one rate, the best weights by dev"
+            if arguments.updates
+            else "for as many updates, the rate and the best weights by dev",
             shape=arguments.shape,
             threads=arguments.threads,
             layers=LAYERS,
