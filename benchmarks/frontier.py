@@ -28,8 +28,16 @@ from frontier_table import write_page
 from numpy.typing import NDArray
 from tables import say
 
-from glp_export.artifact import ArtifactLayout, open_session, predict_onnx
-from glp_export.bench import Timing, measure, onnx_contender, paired_ratio, shape_grid, summarise
+from glp_export.artifact import ArtifactLayout, describe, open_session, predict_onnx
+from glp_export.bench import (
+    ContenderName,
+    Timing,
+    measure,
+    onnx_contender,
+    paired_ratio,
+    shape_grid,
+    summarise,
+)
 from glp_export.compress.compressors.structure.options import StructureOptions
 from glp_export.compress.plan import Plan
 from glp_export.config.files import resolve
@@ -51,6 +59,51 @@ from glp_export.workflows.stages.training import Trained, train_contenders
 
 LOOKS = 8
 """At dev in a recovery of so many `--updates`."""
+
+
+RECORD, LOGITS = "made.json", "test.npy"
+
+
+@dataclass(frozen=True)
+class Made:
+    """A model and its file, as they lie on disk.
+
+    Attributes:
+        form: of the file's graph.
+    """
+
+    contender: ContenderName
+    checkpoint: Path
+    file: Path
+    form: str
+
+    @classmethod
+    def of(cls, exported: Exported) -> Made:
+        """Of an export."""
+        trained, chosen = exported.trained, exported.chosen
+        return cls(trained.contender, trained.checkpoint, chosen.path, chosen.optimisation)
+
+    def save(self, directory: Path) -> None:
+        """Write it into the directory of its cell, seen from there."""
+        checkpoint, file = (
+            str(path.absolute().relative_to(directory.absolute()))
+            for path in (self.checkpoint, self.file)
+        )
+        found = {"contender": self.contender, "form": self.form}
+        found |= {"checkpoint": checkpoint, "file": file}
+        (directory / RECORD).write_text(json.dumps(found) + "\n")
+
+    @classmethod
+    def load(cls, directory: Path) -> Made:
+        """Read it."""
+        found = json.loads((directory / RECORD).read_text())
+        checkpoint, file = directory / found["checkpoint"], directory / found["file"]
+        return cls(found["contender"], checkpoint, file, found["form"])
+
+    @property
+    def logits(self) -> NDArray[np.float32]:
+        """Answers to the test rows, by the file."""
+        return np.load(self.checkpoint.parent / LOGITS)
 
 
 @dataclass(frozen=True)
@@ -204,7 +257,7 @@ class Group:
 
     def run(self) -> Iterator[None]:
         """Finish every cell, then time them together; yields where there is more to show."""
-        files: dict[str, Exported] = {}
+        files: dict[str, Made] = {}
         for target, row in self._wanted():
             key = f"{self._group}|{target:g}|{row}"
             try:
@@ -212,7 +265,7 @@ class Group:
             except LatencyError as error:
                 say(f"{key}: {error}")
                 continue
-            files[key] = self._file(row, target, plan, key)
+            files[key] = self._made(row, target, plan, key)
             self._compare(files)
             yield
         self._time(files)
@@ -229,32 +282,34 @@ class Group:
         for row in sorted(set(self._arguments.rows) - {UNPRUNED}, key=FIRST.index):
             yield from ((target, row) for target in sorted(self._arguments.speedups))
 
-    def _file(self, row: str, target: float, plan: Plan | None, key: str) -> Exported:
-        """The file of a cell: trained, exported and scored unless that was done before."""
-        begin = time.perf_counter()
+    def _made(self, row: str, target: float, plan: Plan | None, key: str) -> Made:
+        """What a cell is measured by: trained, exported and scored unless that was done before."""
         own = self._directory / "models" / f"{row} {target:g}"
-        unpruned = self._directory / "models" / f"{UNPRUNED} 1" / "unpruned"
+        if key not in self._results.cells or not (own / RECORD).is_file():
+            begin = time.perf_counter()
+            exported = self._exported(own, plan)
+            cell = self._scored(row, target, plan, exported)
+            Made.of(exported).save(own)
+            self._results.add(replace(cell, seconds=round(time.perf_counter() - begin, 1)))
+            say(f"{key}: {cell.value:.4f}, dev {cell.dev:.4f}, {cell.label}")
+        return Made.load(own)
+
+    def _exported(self, own: Path, plan: Plan | None) -> Exported:
+        unpruned = self._directory / "models" / f"{UNPRUNED} 1" / UNPRUNED
         own.mkdir(parents=True, exist_ok=True)
-        if plan is not None and not (own / "unpruned").exists():
-            (own / "unpruned").symlink_to(unpruned.resolve())
+        if plan is not None and not (own / UNPRUNED).exists():
+            (own / UNPRUNED).symlink_to(unpruned.resolve())
         # The unpruned model is trained by the rule of the task, whatever the others get.
         context = self._recovery if plan else self._context
         trained = train_contenders(context, [plan] if plan else [], own, self._progress)[-1]
-        execution = self._context.execution
         layout, scratch = ArtifactLayout(own / "files"), own / "scratch"
-        exported = export_contender(execution, trained, layout, scratch, self._progress)
-        if key not in self._results.cells:
-            cell = self._scored(row, target, plan, exported)
-            cell = replace(cell, seconds=round(time.perf_counter() - begin, 1))
-            self._results.add(cell)
-            say(f"{key}: {cell.value:.4f}, dev {cell.dev:.4f}, {cell.label}")
-        return exported
+        return export_contender(self._context.execution, trained, layout, scratch, self._progress)
 
     def _scored(self, row: str, target: float, plan: Plan | None, exported: Exported) -> Cell:
         context, trained = self._context, exported.trained
         task, truth = context.data.task, truth_of(context.data.task, context.test)
         logits = self._answers(exported)
-        np.save(trained.checkpoint.parent / "test.npy", logits)
+        np.save(trained.checkpoint.parent / LOGITS, logits)
         low, high = score_interval(task, logits, truth)
         chance = against_chance(task, logits, truth) if plan is None else None
         return Cell(
@@ -285,12 +340,10 @@ class Group:
             session, trained.test, trained.tokenizer, read=kind.read, batch_size=kind.batch_size
         )
 
-    def _compare(self, files: dict[str, Exported]) -> None:
+    def _compare(self, files: dict[str, Made]) -> None:
         """How far each cell is from whole layers at its target, on the same test examples."""
         task, truth = self._context.data.task, truth_of(self._context.data.task, self._context.test)
-        logits = {
-            key: np.load(one.trained.checkpoint.parent / "test.npy") for key, one in files.items()
-        }
+        logits = {key: one.logits for key, one in files.items()}
         for key, own in logits.items():
             layers = logits.get(f"{key.rpartition('|')[0]}|{LAYERS}")
             if layers is not None and own is not layers:
@@ -298,7 +351,7 @@ class Group:
                 self._results.differences[key] = [float(value) for value in found]
         self._results.save()
 
-    def _time(self, files: dict[str, Exported]) -> None:
+    def _time(self, files: dict[str, Made]) -> None:
         """Time all files in one interleaved run, unless these very cells were timed before."""
         kept = self._results.timings.get(self._group)
         if kept is not None and kept["speedups"].keys() >= files.keys():
@@ -306,9 +359,9 @@ class Group:
         execution = self._context.execution
         contenders = [
             onnx_contender(
-                one.trained.contender,
-                one.chosen,
-                one.trained.checkpoint,
+                one.contender,
+                describe(one.file, optimisation=one.form),
+                one.checkpoint,
                 execution.provider,
                 execution.threads,
                 auto_class=execution.kind.auto_class,
