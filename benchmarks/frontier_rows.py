@@ -33,8 +33,8 @@ MATCHED = "structure (obs), as fast as the layers"
 ROWS = (UNPRUNED, LAYERS, STUDENT, *UNIFORM.values(), RANDOM, SHAPE_ALONE, FISHER, OBS, MATCHED)
 """In the order of the table."""
 
-FIRST = (LAYERS, OBS, FISHER, UNIFORM["fisher"], MATCHED, SHAPE_ALONE, RANDOM, *UNIFORM.values())
-FIRST = (*dict.fromkeys((*FIRST, *ROWS)),)
+FIRST = (LAYERS, OBS, SHAPE_ALONE, UNIFORM["fisher"], RANDOM, STUDENT, UNIFORM["magnitude"])
+FIRST = (*FIRST, FISHER, MATCHED)
 """In the order of work."""
 
 
