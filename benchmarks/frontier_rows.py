@@ -33,8 +33,8 @@ MATCHED = "structure (obs), as fast as the layers"
 ROWS = (UNPRUNED, LAYERS, STUDENT, *UNIFORM.values(), RANDOM, SHAPE_ALONE, FISHER, OBS, MATCHED)
 """In the order of the table."""
 
-FIRST = (LAYERS, OBS, SHAPE_ALONE, UNIFORM["fisher"], RANDOM, STUDENT, UNIFORM["magnitude"])
-FIRST = (*FIRST, FISHER, MATCHED)
+FIRST = (LAYERS, OBS, MATCHED, UNIFORM["fisher"], SHAPE_ALONE, RANDOM, STUDENT)
+FIRST = (*FIRST, UNIFORM["magnitude"], FISHER)
 """In the order of work."""
 
 

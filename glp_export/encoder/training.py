@@ -203,6 +203,7 @@ def _train_watched(
     finite = {rate: loss for rate, loss in losses.items() if np.isfinite(loss)}
     rate = min(finite, key=lambda one: finite[one]) if finite else settings.learning_rate
     best = _Best(model, watch, schedule)
+    best.look_first()
     train(
         replace(settings, learning_rate=rate),
         [*_reporting(progress, schedule, done), best.callback()],
@@ -228,6 +229,16 @@ class _Best:
         self.scores: list[float] = []
         self._model, self._watch, self._schedule = model, watch, schedule
         self._looks = Looks(schedule)
+        self._start: float | None = None
+
+    def look_first(self) -> None:
+        """Score the model before its training, which may have nothing to add.
+
+        Of a model that was narrowed with weights in closed form few rows bring it no nearer to its
+        teacher. An untrained head is at chance, and costs a look.
+        """
+        self._start = self._watch.score(self._model)
+        self.weights = _weights(self._model)
 
     def callback(self) -> Any:
         from transformers import TrainerCallback
@@ -245,7 +256,8 @@ class _Best:
     def look(self) -> bool:
         """Score the model as it is now; whether its training may end."""
         self.scores.append(self._watch.score(self._model))
-        if self._looks.add(self.scores[-1]):
+        better = self._start is None or self.scores[-1] >= self._start
+        if self._looks.add(self.scores[-1]) and better:
             self.weights = _weights(self._model)
         return self._looks.ends
 
