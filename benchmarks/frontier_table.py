@@ -23,7 +23,8 @@ EXPLANATION = """\
 Test metric in percent by the ONNX files that are timed, fp32, in the form that ships; all chosen on
 dev (15 % of the training rows), nothing on test. At most {rows} training rows a task, dev included.
 The unpruned model is trained until dev stops improving, by the project's own rule, and all others
-are recovered from it in the same way: distilled on the same rows, {recovery}.
+are recovered from it in the same way: distilled on the same rows,
+{recovery}.
 Retention is (metric − chance) / (unpruned − chance). Speedups are over the unpruned file in one
 interleaved run a task and seed, at {shape}, {threads} thread(s), with 95 % bootstrap intervals of
 the first seed; "predicted" is the corrected latency table's. "Less layers" is the difference from
@@ -37,7 +38,7 @@ the first seed; "predicted" is the corrected latency table's. "Less layers" is t
 - structure: `--compress structure`; its final round has whole layers as rivals, which may win.
 - as fast as the layers: structure asked for the measured speed of the layers of that column.
 
-The rows below structure take as long as `{obs}` by its table."""
+Uniform, random and found-shape rows take as long as `{obs}` by its table."""
 
 HEAD = ("", "asked", "test", "dev", "retention", "speedup", "predicted", "ms", "less layers", "is")
 
@@ -54,7 +55,7 @@ def write_page(results: Results, arguments: argparse.Namespace, wall: float) -> 
         f"{arguments.device}; Python {here.python}, {versions}.",
         EXPLANATION.format(
             rows=arguments.max_train_samples,
-            recovery=f"for {arguments.updates} updates at one rate, the best weights by dev"
+            recovery=f"for {arguments.updates} updates at the highest rate, the best weights by dev"
             if arguments.updates
             else "for as many updates, the rate and the best weights by dev",
             shape=arguments.shape,
