@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glp_export.compress.criteria import fisher, magnitude, obs
+from glp_export.compress.criteria import fisher, magnitude, obs, silent_neurons
 from glp_export.compress.criteria.base import (
     Batch,
     Calibration,
@@ -17,7 +17,12 @@ from glp_export.compress.criteria.base import (
 
 CRITERIA: dict[str, Criterion] = {
     criterion.name: criterion
-    for criterion in (obs.CRITERION, fisher.CRITERION, magnitude.CRITERION)
+    for criterion in (
+        obs.CRITERION,
+        fisher.CRITERION,
+        magnitude.CRITERION,
+        silent_neurons.CRITERION,
+    )
 }
 
 __all__ = [

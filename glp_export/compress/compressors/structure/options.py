@@ -13,7 +13,7 @@ class StructureOptions(Options):
     panel: ClassVar[str] = "Structure"
 
     criterion: str = option(
-        "obs", "What heads and neurons are ranked by: obs, fisher or magnitude."
+        "obs", "What heads and neurons are ranked by: obs, fisher, magnitude or silent-neurons."
     )
     calibration_samples: int = option(
         512, "Training texts that heads and neurons are ranked on.", ge=8
