@@ -13,6 +13,9 @@ from glp_export.compress.criteria.base import (
     Ranking,
     Refit,
     Sublayer,
+    Teach,
+    Trained,
+    Training,
 )
 
 CRITERIA: dict[str, Criterion] = {
@@ -36,4 +39,7 @@ __all__ = [
     "Ranking",
     "Refit",
     "Sublayer",
+    "Teach",
+    "Trained",
+    "Training",
 ]
