@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from glp_export.compress.criteria import fisher, magnitude, obs, silent_neurons
+from glp_export.compress.criteria import (
+    fisher,
+    magnitude,
+    obs,
+    pdp,
+    silent_neurons,
+)
 from glp_export.compress.criteria.base import (
     Batch,
     Calibration,
@@ -25,6 +31,7 @@ CRITERIA: dict[str, Criterion] = {
         fisher.CRITERION,
         magnitude.CRITERION,
         silent_neurons.CRITERION,
+        pdp.CRITERION,
     )
 }
 
