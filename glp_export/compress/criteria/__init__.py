@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from glp_export.compress.criteria import (
     fisher,
+    group_lasso,
     magnitude,
     obs,
     pdp,
@@ -32,6 +33,7 @@ CRITERIA: dict[str, Criterion] = {
         magnitude.CRITERION,
         silent_neurons.CRITERION,
         pdp.CRITERION,
+        group_lasso.CRITERION,
     )
 }
 
