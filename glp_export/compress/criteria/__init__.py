@@ -6,6 +6,7 @@ from glp_export.compress.criteria import (
     fisher,
     group_lasso,
     magnitude,
+    movement,
     obs,
     pdp,
     silent_neurons,
@@ -34,6 +35,7 @@ CRITERIA: dict[str, Criterion] = {
         silent_neurons.CRITERION,
         pdp.CRITERION,
         group_lasso.CRITERION,
+        movement.CRITERION,
     )
 }
 

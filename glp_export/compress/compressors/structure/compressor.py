@@ -229,6 +229,7 @@ def _plan(
 ) -> Plan:
     options, evaluator, ranking = chosen.options, chosen.evaluator, chosen.ranked.ranking
     gone = removed_layers(selection)
+    unused = () if CRITERIA[options.criterion].train else ("criterion_epochs", "block")
     edits = (RemoveLayers(layers=gone),) if gone else ()
     base: ModelShape = evaluator.facts["base_shape"]
     left = edits[0].shape(base) if edits else base
@@ -240,7 +241,7 @@ def _plan(
         edits=(*edits, *width_edits(kept_units(selection, ranking), left)),
         steps=steps,
         cost=cost,
-        settings=options.model_dump(mode="json", exclude={"latency_table"}),
+        settings=options.model_dump(mode="json", exclude={"latency_table", *unused}),
         latency_table=table.id,
         predicted_speedup=round(table.speedup(selected_shape(selection, table.base)), 3),
     )

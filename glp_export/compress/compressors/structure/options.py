@@ -16,7 +16,9 @@ class StructureOptions(Options):
     panel: ClassVar[str] = "Structure"
 
     criterion: str = option(
-        "obs", "What heads and neurons are ranked by: obs, fisher, magnitude or silent-neurons."
+        "obs",
+        "What heads and neurons are ranked by: obs, fisher, magnitude, silent-neurons, or by a "
+        "training: pdp, group-lasso, movement.",
     )
     calibration_samples: int = option(
         512, "Training texts that heads and neurons are ranked on.", ge=8
