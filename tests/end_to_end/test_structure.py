@@ -114,6 +114,7 @@ def slow_table(found: Path, path: Path) -> Path:
     return table.model_copy(update={**times, **topmost, "measured": ()}).save(path)
 
 
+@pytest.mark.slow  # two whole runs
 def test_a_criterion_that_trains_ships_what_it_trained_and_does_so_again(
     found: Path, encoder: Path, data: Path, tmp_path: Path
 ) -> None:

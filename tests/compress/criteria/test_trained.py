@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import pytest
@@ -64,7 +65,7 @@ def train(model: Any, criterion: str, **how: Any) -> Trained:
 def test_a_trained_model_is_cut_like_any_other(family: str, criterion: str) -> None:
     model = make_model(family)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    trained = train(model, criterion, updates=6)
+    trained = train(model, criterion, updates=3)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert set(trained.model.state_dict()) == set(before)
     assert not trained.model.training
@@ -83,9 +84,15 @@ def test_a_trained_model_is_cut_like_any_other(family: str, criterion: str) -> N
         assert torch.allclose(masked, small(**inputs).logits, atol=1e-5)
 
 
+@cache
+def steered(criterion: str) -> Trained:
+    """To half of the time."""
+    return train(make_model("bert"), criterion, updates=50, wanted=0.5)
+
+
 @pytest.mark.parametrize("criterion", TRAINED)
 def test_a_training_is_steered_to_the_wanted_time(criterion: str) -> None:
-    trained = train(make_model("bert"), criterion, updates=50, wanted=0.5)
+    trained = steered(criterion)
     assert trained.reached == pytest.approx(0.5, abs=0.1)
     # What the training emptied or masked goes first: the cheapest half costs next to nothing.
     cheap = [curve.relative()[curve.units // 2] for curve in trained.ranking.curves]
@@ -97,7 +104,7 @@ def test_the_same_training_is_the_same_model_and_is_kept_as_it_is(
     criterion: str, tmp_path: Any
 ) -> None:
     model = make_model("bert")
-    first, second = (train(model, criterion, updates=5) for _ in range(2))
+    first, second = (train(model, criterion, updates=3) for _ in range(2))
     assert first.ranking.curves == second.ranking.curves
     save_trained(first, tmp_path, seconds=2.5)
     kept, seconds = load_trained(tmp_path, model)
@@ -123,7 +130,7 @@ def test_what_is_kept_and_damaged_is_refused(tmp_path: Any) -> None:
 
 
 def test_movement_empties_whole_heads_and_fills_the_rest() -> None:
-    trained = train(make_model("bert"), "movement", updates=50, wanted=0.4)
+    trained = steered("movement")
     emptied = 0
     for number, layer in enumerate(trained.model.bert.encoder.layer):
         heads = trained.ranking.curves[2 * number]
