@@ -195,8 +195,7 @@ def plan_of(context: RunContext, strategy: str, arguments: argparse.Namespace) -
         facts = {"base_model": "", "num_layers": context.stack.num_layers, "task": "", "metric": ""}
         return Plan.of_layers(order_by_rule(strategy, problem), **facts, strategy=strategy)
     asked = replace(context, config=context.config.updated(search=strategy))
-    plans, _ = choose_plans(asked, Path("unused"), Progress())
-    return plans[-1]
+    return choose_plans(asked, Path("unused"), Progress())[-1].plan
 
 
 def table(outcomes: list[Outcome], arguments: argparse.Namespace) -> str:

@@ -108,8 +108,8 @@ class CompressOptions(Options):
     )
     compress: str = option(
         "auto",
-        "What goes: layers, structure (heads, neurons and layers), or auto: structure for a "
-        "target of speed, layers else.",
+        "What goes: layers, structure (heads, neurons and layers), a --criterion for structure by "
+        "it, or auto: structure for a target of speed, layers else.",
     )
     plan: str | None = option(
         None, "Skip the search: plan.json, a layer file, or paper:bert-base-uncased/rte."

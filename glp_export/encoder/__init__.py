@@ -10,7 +10,7 @@ from glp_export.encoder.checkpoint import (
     match_inputs,
     save_checkpoint,
 )
-from glp_export.encoder.distillation import DistillSettings, distill
+from glp_export.encoder.distillation import DistillSettings, Regulariser, distill
 from glp_export.encoder.families import FAMILIES, Family
 from glp_export.encoder.layer_stack import (
     LayerStack,
@@ -38,6 +38,7 @@ __all__ = [
     "Loaded",
     "ModelSource",
     "Recovery",
+    "Regulariser",
     "Schedule",
     "TrainSettings",
     "TrainingInputs",

@@ -91,12 +91,13 @@ def prune_and_export(
         return _finished_run(_directory(config.output), config.targets)
     with _staged(config, progress, confirm) as (context, layout):
         progress.expect(stages_of_run(context))
-        plans, spent = choose_plans(context, layout.work_dir, progress)
+        found = choose_plans(context, layout.work_dir, progress)
+        plans, spent = [one.plan for one in found], found[0].drop
         plan = plans[-1]
         plan.save(layout.plan)
         sweep_variants = variants_of_sweep(plans, layout)
         progress.expect(stages_after_search(context, len(plans)))
-        trained = train_contenders(context, plans, layout.work_dir, progress)
+        trained = train_contenders(context, found, layout.work_dir, progress)
         exported = [
             _export(context, one, sweep_variants, layout, spent, progress) for one in trained
         ]
@@ -128,8 +129,7 @@ def search_only(
         return Plan.load(layout.plan), layout.plan
     with _staged(config, progress, confirm) as (context, layout):
         progress.expect(stages_of_search(context))
-        plans, _ = choose_plans(context, layout.work_dir, progress)
-        plan = plans[-1]
+        plan = choose_plans(context, layout.work_dir, progress)[-1].plan
         plan.save(layout.plan)
         table = kept_table(layout.work_dir, plan.latency_table)
         if table is not None:

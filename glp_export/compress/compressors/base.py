@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from transformers import PreTrainedModel
 
-    from glp_export.compress.criteria.base import Batch
+    from glp_export.compress.criteria.base import Batch, Teach
     from glp_export.compress.latency_table import Conditions, LatencyTable, WholeModel
     from glp_export.compress.search.evaluator import TrialEvaluator
     from glp_export.core.shape import ModelShape
@@ -115,6 +115,27 @@ class CompressionEvaluator(Protocol):
     @property
     def train_briefly(self) -> TrainBriefly:
         """Trains a candidate in a final round."""
+
+    def teach(self, epochs: float, report: Callable[[int, int], None]) -> Teach:
+        """Distils the teacher into a model, in place, by so many passes over the training rows.
+
+        Args:
+            epochs: passes.
+            report: told the updates done and those in all.
+        """
+
+    @property
+    def rows(self) -> int:
+        """Training rows that candidates are trained on."""
+
+    def kept(self, kind: str, facts: Mapping[str, Any], make: Callable[[Path], None]) -> Path:
+        """A directory of what was trained on the teacher: from the cache, or made now.
+
+        Args:
+            kind: what it holds.
+            facts: what it depends on beside model, data and training.
+            make: fills the directory that it is given.
+        """
 
     @property
     def facts(self) -> Mapping[str, Any]:

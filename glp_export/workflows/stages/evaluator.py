@@ -90,7 +90,7 @@ def train_teacher(context: RunContext, cache: Cache, progress: Progress) -> Teac
             seconds = round(time.perf_counter() - start, 1)
             (directory / COST).write_text(json.dumps({"seconds": seconds}))
 
-    directory = cache.get_or_make("teacher", _training_facts(context), make)
+    directory = cache.get_or_make("teacher", training_facts(context), make)
     if not made:
         progress.skip(title, "in the cache")
     model = load_seeded(
@@ -158,7 +158,7 @@ def _predict(context: RunContext, model: PreTrainedModel, rows: Dataset) -> NDAr
     return predict(model, rows, context.tokenizer, device=context.execution.device)
 
 
-def _training_facts(context: RunContext) -> dict[str, Any]:
+def training_facts(context: RunContext) -> dict[str, Any]:
     """All that a training on `fit` depends on."""
     versions = describe().versions
     given: dict[str, Any] = {"teacher": "as-is"} if context.as_is else {}
@@ -190,4 +190,4 @@ def _candidate_facts(context: RunContext, trial_context: TrialContext) -> dict[s
     }
     if trial_context.recovery.inherits:
         trained |= {"distillation": asdict(context.distillation)}
-    return _training_facts(context) | trained
+    return training_facts(context) | trained

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from glp_export.compress.compressors import COMPRESSORS
+from glp_export.compress.compressors.base import Found
 from glp_export.compress.compressors.layers.compressor import found_by
 from glp_export.compress.compressors.layers.search import read_plan
 from glp_export.compress.compressors.layers.strategies import STRATEGIES
@@ -23,12 +24,11 @@ from glp_export.workflows.stages.compression import (
 from glp_export.workflows.stages.unpruned import tell_what_is_met
 
 
-def choose_plans(context: RunContext, work: Path, progress: Progress) -> tuple[list[Plan], float]:
+def choose_plans(context: RunContext, work: Path, progress: Progress) -> list[Found]:
     """Find what goes: by a plan that was named, or by a compressor.
 
     Returns:
-        The plan of each model that is made, the slowest first, and the metric points that the
-        first one costs; 0 where none were counted.
+        The plan of each model that is made, the slowest first, and where its recovery begins.
 
     Raises:
         AccuracyError, LatencyError: a target is out of reach.
@@ -48,7 +48,7 @@ def choose_plans(context: RunContext, work: Path, progress: Progress) -> tuple[l
         for one in found:
             if one.plan.predicted_speedup is not None:
                 progress.say(f"{one.plan.label}: {one.plan.predicted_speedup:.2f}× predicted")
-    return [one.plan for one in found], found[0].drop
+    return found
 
 
 def named_plan(context: RunContext) -> Plan:
