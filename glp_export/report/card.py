@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from glp_export.core import numbers
 from glp_export.core.text import capital, markdown
+from glp_export.encoder.model_source import EMBEDDED
 from glp_export.report import snippets, structure
 from glp_export.report.machine_table import machine_line
 from glp_export.report.measurements import (
@@ -51,9 +52,6 @@ if TYPE_CHECKING:
     from glp_export.compress.plan import Plan
     from glp_export.precision.record import PrecisionEntry
     from glp_export.tasks.task import HubData
-
-EMBEDDED = "demo"
-"""The embedded encoder; a name that could be one on the hub."""
 
 LOCAL_DATA = "local"
 """The Hub wants an id of the data set behind each result; this one has none there."""
