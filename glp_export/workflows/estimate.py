@@ -6,7 +6,8 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from glp_export.compress.compressors.layers.strategies import STRATEGIES, SearchCost
+from glp_export.compress.compressors.layers.strategies import STRATEGIES
+from glp_export.compress.search_cost import SearchCost
 from glp_export.encoder import distill, finetune, predict
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.stages.search import named_plan

@@ -13,13 +13,13 @@ from glp_export.compress.compressors.layers.options import LayerOptions
 from glp_export.compress.compressors.layers.search import search
 from glp_export.compress.compressors.layers.strategies import STRATEGIES, Problem
 from glp_export.compress.plan import Cost, Plan
+from glp_export.compress.search_cost import SearchCost
 from glp_export.core.errors import UsageError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from transformers import PreTrainedModel
 
-    from glp_export.compress.compressors.layers.strategies import SearchCost
     from glp_export.compress.search.evaluator import TrialEvaluator
     from glp_export.core.progress import Meter
 

@@ -20,9 +20,7 @@ from numpy.typing import NDArray
 from glp_export.compress.compressors.layers.strategies.base import (
     Choice,
     Problem,
-    SearchCost,
     Strategy,
-    TrialGroup,
 )
 from glp_export.compress.compressors.layers.strategies.fixed import order_by_rule
 from glp_export.compress.plan import Candidate
@@ -30,6 +28,7 @@ from glp_export.compress.search.comparison import TrialBatch
 from glp_export.compress.search.confidence import probability_smaller
 from glp_export.compress.search.evaluator import Evaluator
 from glp_export.compress.search.trial import Removed, Trial
+from glp_export.compress.search_cost import SearchCost, TrialGroup
 
 RIVALS = ("alternate", "symmetric", "top")
 """What the order that was found has to beat; Sajjad et al. 2023 compare the same."""
