@@ -12,7 +12,7 @@ class TrialGroup:
     Attributes:
         trials: how many.
         removed: layers that each of their models lacks.
-        examples: that each is taught from; None for the whole teaching.
+        examples: that each is trained on; None for a whole training.
     """
 
     trials: int
@@ -22,21 +22,27 @@ class TrialGroup:
 
 @dataclass(frozen=True)
 class SearchCost:
-    """What a strategy may spend on a problem, at most.
+    """What a search may spend at most.
 
     Attributes:
-        groups: the candidates that are carried out.
+        groups: the candidates that are trained.
         teachers: whole trainings of the unpruned model before them.
         certain: whether it spends all of it in any case.
+        strategy: what chooses: a key of `STRATEGIES` or of `CRITERIA`, or the compressor's name.
+        flag: that another strategy is chosen by.
+        stages: of the progress, without the teacher's.
     """
 
     groups: tuple[TrialGroup, ...] = ()
     teachers: int = 0
     certain: bool = True
+    strategy: str = ""
+    flag: str = "--compress"
+    stages: int = 1
 
     @property
     def trials(self) -> int:
-        """Candidates that are carried out."""
+        """Candidates that are trained."""
         return sum(group.trials for group in self.groups)
 
     @property
@@ -46,5 +52,5 @@ class SearchCost:
 
     @property
     def examples(self) -> int:
-        """Examples of the shorter lessons, all together."""
+        """Examples of the shorter trainings, all together."""
         return sum(group.trials * (group.examples or 0) for group in self.groups)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,7 @@ from glp_export.encoder import (
     require_removable,
     schedule_for,
 )
-from glp_export.encoder.sublayers import shape_of
+from glp_export.encoder.sublayers import find_sublayers, shape_of
 from glp_export.precision.selection import Wanted, wanted_precisions
 from glp_export.tasks import (
     KINDS,
@@ -185,6 +186,11 @@ class RunContext:
             return score(task, answers, truth) if finite else -math.inf
 
         return Watch(self.schedule, self.select, on_dev, teacher_answers)
+
+    @cached_property
+    def has_sublayers(self) -> bool:
+        """Whether it is known where the model's heads and neurons are."""
+        return bool(find_sublayers(self.pretrained()))
 
     def pretrained(self) -> PreTrainedModel:
         """Load the unpruned encoder; a new head is the same every time."""
