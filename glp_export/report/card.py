@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from glp_export.compress.compressors import sources_of
 from glp_export.core import numbers
 from glp_export.core.text import capital, markdown
 from glp_export.encoder.model_source import EMBEDDED
@@ -183,6 +184,7 @@ def card_text(plan: Plan, benchmark: BenchmarkFile, parity: ParityReport, facts:
         "card.md.jinja",
         facts=facts,
         plan=plan,
+        sources=sources_of([plan]),
         metadata=card_metadata(plan, benchmark, facts),
         labels=numbers.few(facts.labels),
         warnings=[
