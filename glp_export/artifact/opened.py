@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from glp_export.artifact.layout import ArtifactLayout
-from glp_export.artifact.onnx_file import OnnxFile, describe
+from glp_export.artifact.onnx_file import PLAIN, OnnxFile, describe
 from glp_export.artifact.parity_report import ParityReport
 from glp_export.artifact.variants import VARIANTS
 from glp_export.core.errors import ModelError, UsageError
@@ -77,7 +77,7 @@ def shipped_files(layout: ArtifactLayout) -> list[OnnxFile]:
         describe(
             path,
             precision=VARIANTS[name].precision,
-            optimisation=known.get(path.name, "none"),
+            optimisation=known.get(path.name, PLAIN),
         )
         for name, path in layout.shipped().items()
     ]

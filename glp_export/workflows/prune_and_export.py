@@ -38,8 +38,7 @@ from glp_export.workflows.stages.benchmark import (
     with_divergences,
 )
 from glp_export.workflows.stages.export import Exported, export_contender
-from glp_export.workflows.stages.precision import add_precisions
-from glp_export.workflows.stages.precision_job import calibration_data_of
+from glp_export.workflows.stages.precision import add_precisions, calibration_data_of
 from glp_export.workflows.stages.search import choose_plans, confirm_cost, targets_of
 from glp_export.workflows.stages.training import Trained, train_contenders
 from glp_export.workflows.stages.writing import SweepVariant, variants_of_sweep, write_output

@@ -26,6 +26,7 @@ from glp_export.bench import Contender, Timing, Workload, fastest, pytorch_conte
 from glp_export.bench.contenders import EAGER, PYTORCH
 from glp_export.core.errors import ModelError
 from glp_export.core.progress import Meter, Progress
+from glp_export.precision.job import LowerPrecision
 from glp_export.precision.record import PrecisionEntry
 from glp_export.workflows.context import ExecutionContext
 from glp_export.workflows.stages.timing_progress import watch
@@ -36,14 +37,6 @@ OPTIMISED = "fp32-optimized"
 
 SHIPPED_SAMPLES, QUICK_SAMPLES = 256, 64
 """Real rows in the parity check of a file that ships, and of one that may."""
-
-
-@dataclass(frozen=True)
-class LowerPrecision:
-    """A file of lower precision, with how it was made and what it costs."""
-
-    file: OnnxFile
-    entry: PrecisionEntry
 
 
 @dataclass(frozen=True)
