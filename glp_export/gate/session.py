@@ -73,7 +73,7 @@ class GateSession:
 
     Raises:
         ModelError: it is no artifact.
-        UsageError: it is a ladder, which holds several.
+        UsageError: it is a sweep, which holds several.
     """
 
     def __init__(self, artifact: Path, settings: GateSettings, progress: Progress) -> None:

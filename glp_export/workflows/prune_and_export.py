@@ -51,10 +51,10 @@ class RunResult:
     """A finished run.
 
     Attributes:
-        output: the artifact's directory; of a ladder, the one above its artifacts.
+        output: the artifact's directory; of a sweep, the one above its artifacts.
         plan: what was removed; of several models, for the fastest.
         benchmark: what was measured, of all models.
-        frontier: of a ladder, accuracy against latency; None for one depth.
+        frontier: of a sweep, accuracy against latency; None for one depth.
         targets: what became of each target.
     """
 
@@ -73,8 +73,8 @@ def prune_and_export(
 ) -> RunResult:
     """Prune an encoder for a task, export it, prove the files right and measure them.
 
-    Several depths come from one search and are measured side by side; one depth is a ladder of
-    one rung.
+    Several depths come from one search and are measured side by side; one depth is a sweep
+    of one variant.
 
     Args:
         config: what to do.

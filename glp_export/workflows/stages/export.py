@@ -118,7 +118,7 @@ def describe_choice(chosen: OnnxFile, asked: str = AUTO) -> str:
 
 
 def fixed_shapes(contenders: Sequence[Contender], execution: ExecutionContext) -> list[Workload]:
-    """The ladder of batch sizes and lengths, and what targets are measured on beside it."""
+    """The grid of batch sizes and lengths, and what targets are measured on beside it."""
     longest = shared_length(contenders)
     lengths = [length for length in execution.benchmark.seq_lens if length <= longest]
     workloads = shape_grid(contenders, execution.benchmark.batch_sizes, lengths or [longest])

@@ -72,7 +72,7 @@ def make_report_data(**changes: Any) -> ReportData:
 
 
 def make_sweep_data(**changes: Any) -> ReportData:
-    """A ladder of 5, 4 and 3 layers, of which only 3 is surely less accurate."""
+    """A sweep of 5, 4 and 3 layers, of which only 3 is surely less accurate."""
     benchmark = make_sweep(
         (5, 4, 3),
         differences=(
@@ -82,7 +82,7 @@ def make_sweep_data(**changes: Any) -> ReportData:
         ),
     )
     fields: dict[str, Any] = {
-        "name": "ladder",
+        "name": "sweep",
         "benchmark": benchmark,
         "sweep_variants": tuple(make_variant(depth, make_parity()) for depth in (5, 4, 3)),
         "frontier": Frontier.of(benchmark),
