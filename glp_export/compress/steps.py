@@ -10,7 +10,7 @@ class Candidate(Record):
     """One shallower model that was tried: the layers it lacks and how it scored on `select`.
 
     Layers are numbered as in the base model, from 0 at the input. `examples` is how many it was
-    taught from before that, null for the whole teaching. `loss` is that of a head refitted to its
+    trained on before that, null for a whole training. `loss` is that of a head refitted to its
     features, null where none was. `repeat` tells seeds apart. `plan_id` and `label` name a
     candidate that differs in more than its layers.
     """

@@ -1,4 +1,4 @@
-"""Stand-ins for what is not at hand: the unpruned model of an artifact, and data."""
+"""Random weights and rows: the unpruned reference of an artifact, and data where there is none."""
 
 from __future__ import annotations
 

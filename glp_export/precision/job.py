@@ -27,7 +27,7 @@ class CalibrationData:
     Attributes:
         fit: encoded; ranges of activations are taken from it.
         select: encoded; accuracy is judged on it.
-        train: encoded; both, for a model that has to learn to bear the rounding.
+        train: encoded; both, for quantisation-aware training.
         max_drop: metric points that it may cost on `select`.
         flag: that allows the drop.
         settings: how the model was trained.

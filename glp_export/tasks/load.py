@@ -29,7 +29,7 @@ from glp_export.tasks.kinds import (
 from glp_export.tasks.kinds.classification import TEXT_CLASSIFICATION, listing
 from glp_export.tasks.kinds.units import ragged
 from glp_export.tasks.label_checks import check_words
-from glp_export.tasks.label_names import label_key, match_labels, twins
+from glp_export.tasks.label_names import label_key, match_labels, near_duplicates
 from glp_export.tasks.labels import add_labels
 from glp_export.tasks.metrics import AGREEMENT
 from glp_export.tasks.raw import RawData, RawSplit, is_number
@@ -99,7 +99,7 @@ def load_task_data(spec: DataSpec, own: Task | None = None) -> TaskData:
             hub=raw.hub,
         )
         notes = repeats_in_words(data.fit, data.select, {"test": data.test, **data.other_tests})
-        notes = (*reading.notes, *_twins_in_words(data.task), *notes)
+        notes = (*reading.notes, *_near_duplicates_in_words(data.task), *notes)
         return replace(data, checksum=_checksum(data), notes=notes)
 
 
@@ -199,12 +199,12 @@ def _numbers_for_text(raw: RawData, task: Task) -> tuple[str, ...]:
     return of_text if any(numbers) else ()
 
 
-def _twins_in_words(task: Task) -> tuple[str, ...]:
+def _near_duplicates_in_words(task: Task) -> tuple[str, ...]:
     """What a user should know of labels that look like one."""
     return tuple(
         f"{listing([plain(name) for name in group])} differ in letter case or spaces alone, and "
         "are taken for different labels"
-        for group in twins(task.labels)
+        for group in near_duplicates(task.labels)
     )
 
 

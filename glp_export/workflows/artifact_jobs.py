@@ -154,7 +154,7 @@ def benchmark(artifact: Path, settings: Mapping[str, Any], progress: Progress) -
     )
     with TemporaryDirectory(prefix="glp-benchmark-") as scratch:
         reference = random_init_reference(
-            artifact, plan.num_layers, execution.kind.auto_class, Path(scratch) / "twin"
+            artifact, plan.num_layers, execution.kind.auto_class, Path(scratch) / "reference"
         )
         unpruned = Trained("unpruned", "random weights", reference, pruned.tokenizer, pruned.test)
         work = Path(scratch) / "onnx"
@@ -236,7 +236,7 @@ def _has_data(config: RunConfig) -> bool:
 
 
 def _any_rows(reference: Trained) -> CalibrationData:
-    """Rows that shape the files of a twin, whose answers do not count, as a run shapes them."""
+    """Rows to build the files of the random-init reference with; what it answers does not count."""
     rows = reference.test
     return CalibrationData(
         rows, rows, rows, math.inf, "--int8-drop", TrainSettings(), DistillSettings()

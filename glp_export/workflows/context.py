@@ -165,7 +165,7 @@ class RunContext:
         return min(self.config.data.max_length, self.tokenizer.model_max_length)
 
     @property
-    def lessons(self) -> Dataset:
+    def train_rows(self) -> Dataset:
         """The rows that `train` was encoded from."""
         return self.data.fit if self.schedule else self.data.train
 
@@ -204,7 +204,7 @@ def make_context(config: RunConfig) -> RunContext:
     """Read and check everything that a run needs.
 
     Raises:
-        UsageError: settings that cannot be carried out.
+        UsageError: settings that cannot be met.
         DeviceError: the device asked for is not there.
         DataError: the data cannot be read or used.
         ModelError: the model cannot be read, pruned or exported.

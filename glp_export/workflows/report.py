@@ -134,7 +134,7 @@ def _told_apart(whole: Sequence[ReportData], paths: Sequence[Path]) -> list[Repo
 
 
 def _with_texts(layout: ArtifactLayout, found: ReportData) -> ReportData:
-    """The material with the texts of the test rows whose labels flip."""
+    """The report data with the texts of the test rows whose labels flip."""
     from glp_export.encoder import task_of_model
     from glp_export.tasks import load_task_data
 

@@ -70,7 +70,7 @@ def test_of_several_recipes_one_ships(exported, tmp_path):
 def test_what_cannot_be_accurate_enough_is_left_out_with_the_best_that_was_reached(
     exported, tmp_path
 ):
-    # No file gains two whole points of accuracy: neither floats nor the lesson can help.
+    # No file gains two whole points of accuracy: neither mixed precision nor QAT can help.
     found, messages = ask(exported, tmp_path, required=False, max_drop=-2.0)
     assert found.lower == ()
     (entry,) = found.entries

@@ -1,4 +1,4 @@
-"""What trials stand on, and how one is carried out: a pure function that any machine can run."""
+"""What all trials of a search share, and `run_trial`: a pure function that any machine can run."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class TrialContext:
 
     Attributes:
         ancestor: the unpruned model whose layers candidates inherit; never changed.
-        inputs: what a candidate is taught from: the `fit` examples, and for how long.
-        recovery: how it is taught.
+        inputs: what a candidate is trained on: the `fit` examples, and for how long.
+        recovery: how it is trained.
         select: encoded examples that it is scored on.
         refit: judge a candidate by the loss of a head refitted to it, besides its score.
         threads: of PyTorch; the same number gives the same numbers.
@@ -57,7 +57,7 @@ class TrialContext:
 
     @property
     def whole(self) -> int:
-        """Training examples of a whole teaching, every pass counted."""
+        """Training examples of a whole training, every pass counted."""
         return round(len(self.inputs.examples) * self.inputs.settings.epochs)
 
 
@@ -76,7 +76,7 @@ class Outcome:
 
 
 def run_trial(context: TrialContext, trial: Trial) -> Outcome:
-    """Build, teach and score one candidate; two models are in memory, the ancestor and it.
+    """Build, train and score one candidate; two models are in memory, the ancestor and it.
 
     The same trial on the same ground gives the same outcome, its seconds excepted.
     """

@@ -1,4 +1,4 @@
-"""int8: quantise, smooth what is loud, keep in float what accuracy needs, or teach the weights."""
+"""int8: quantise; SmoothQuant for outlier channels; mixed precision; QAT where that fails."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from glp_export.tasks import count_examples, truth_of
 SMOOTHING_ROWS, CALIBRATION_ROWS = 1024, 256
 """Rows of `fit` that the largest activation of a channel, and the range of a tensor, is taken from.
 
-A loud channel that only one row in a thousand has must be seen (benchmarks/int8_accuracy.py).
+An outlier channel that only one row in a thousand has must be seen (benchmarks/int8_accuracy.py).
 """
 
 OUTLIER_SHARE = 1e-3
@@ -59,7 +59,7 @@ def build_int8(job: PrecisionJob) -> LowerPrecision:
     """Make the fastest int8 file that is accurate enough.
 
     Every recipe that was asked for keeps in float what its accuracy needs. If none is accurate
-    enough then, the weights are taught to bear the rounding, and the first recipe is tried again.
+    enough then, quantisation-aware training (QAT) follows, and the first recipe is tried again.
 
     Raises:
         AccuracyError: not even that is accurate enough.
@@ -81,7 +81,7 @@ def _quantised(
 ) -> _Attempt:
     """The file of one recipe, with as little in float as its accuracy allows."""
     recipe, calibration = RECIPES[name], job.calibration
-    work = job.work / f"{name}{'-taught' if recovered else ''}"
+    work = job.work / f"{name}{'-qat' if recovered else ''}"
     work.mkdir(parents=True, exist_ok=True)
     static = recipe.mode != DYNAMIC
     batches = _batches(job, calibration, CALIBRATION_ROWS) if static else ()
@@ -115,7 +115,7 @@ def _quantised(
 
 
 def _qat(job: PrecisionJob, name: str) -> _Attempt:
-    """The recipe once more, after a short lesson in which the weights feel the rounding."""
+    """The recipe once more, after a short quantisation-aware training."""
     calibration = job.calibration
     assert calibration is not None  # without it nothing was judged, and nothing failed
     model = load_model(ModelSource(str(job.checkpoint), offline=True), job.task)
@@ -127,7 +127,7 @@ def _qat(job: PrecisionJob, name: str) -> _Attempt:
         settings=settings,
         distillation=replace(calibration.distillation, rate=QAT_RATE),
     )
-    checkpoint = job.work / "taught"
+    checkpoint = job.work / "qat"
     save_checkpoint(quantisation_aware(model, inputs), job.tokenizer, checkpoint)
     plain = export_onnx(
         checkpoint,

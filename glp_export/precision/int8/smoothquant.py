@@ -54,7 +54,7 @@ def smooth_graph(
     equation 4). The division is a Mul of its own: after a LayerNorm that a residual branch reads as
     well, as in BERT, it cannot be folded away.
 
-    Show it many rows, a thousand rather than a hundred: a channel that is louder one day than it
+    Show it many rows, a thousand rather than a hundred: a channel that is larger one day than it
     was ever seen to be widens the range of its whole tensor, the more so the higher `alpha`.
 
     Args:

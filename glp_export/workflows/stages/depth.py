@@ -33,7 +33,7 @@ from glp_export.workflows.stages.export import timing_of
 def fast_enough_depth(
     context: RunContext, work: Path, progress: Progress
 ) -> tuple[int, list[DepthLatency]]:
-    """Find the deepest model, at least one layer shallower, that is surely fast enough.
+    """Find the deepest model, at least one layer shallower, that is significantly fast enough.
 
     Of each depth the top layers are missing. Which ones are missing matters only to a family
     whose layers are not all alike.

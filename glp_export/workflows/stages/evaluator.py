@@ -117,11 +117,11 @@ def open_evaluator(
 
     Args:
         context: what the run stands on.
-        recovery: how a candidate is taught.
+        recovery: how a candidate is trained.
         teacher: candidates inherit its layers and imitate it; None: the pretrained ones, and the
             labels.
         cache: keeps the journal.
-        progress: told where trials are carried out.
+        progress: told where trials are.
     """
     trial_context = TrialContext(
         ancestor=teacher.model if teacher else context.pretrained(),
@@ -183,7 +183,7 @@ def _training_facts(context: RunContext) -> dict[str, Any]:
 
 
 def _candidate_facts(context: RunContext, trial_context: TrialContext) -> dict[str, Any]:
-    """All that a candidate's score depends on, besides what it lacks and how long it is taught."""
+    """All that a candidate's score depends on, besides what it lacks and how long it is trained."""
     trained: dict[str, Any] = {
         "recovery": trial_context.recovery.name,
         "candidate_threads": trial_context.threads,

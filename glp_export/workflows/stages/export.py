@@ -111,7 +111,7 @@ def describe_choice(chosen: OnnxFile, asked: str = AUTO) -> str:
     if asked == PLAIN:
         return "plain graph, as --optimize none asks for"
     if chosen.optimisation == PLAIN:
-        return "plain graph kept: no optimised one passed parity and was surely faster"
+        return "plain graph kept: no optimised one passed parity and was significantly faster"
     if LEVELS[chosen.optimisation].graph_pass:
         return f"{chosen.optimisation} graph: the same numbers, with less computed for them"
     return f"optimised at {chosen.optimisation}: {describe_fusions(chosen)}"

@@ -150,7 +150,7 @@ def calibration_data_of(
     else:
         fit, select, train = (
             encode(rows, data.task, trained.tokenizer, config.data.max_length)
-            for rows in (data.fit, data.select, context.lessons)
+            for rows in (data.fit, data.select, context.train_rows)
         )
     total = config.compress.max_drop
     left = config.precision.int8_drop if total is None else max(0.0, total - max(0.0, spent))

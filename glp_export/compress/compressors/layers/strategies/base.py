@@ -36,7 +36,7 @@ class Choice:
     Attributes:
         winner: the candidate that was taken, None where none was tried.
         lead: by how much its loss was smaller than the runner-up's, None for a choice by score.
-        probability: how surely it is on other examples.
+        probability: that it is smaller on other examples.
     """
 
     removed: Removed
