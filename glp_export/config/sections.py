@@ -288,3 +288,23 @@ class HubOptions(Options):
         if self.push_to_hub is None and (self.private or self.hub_revision or self.commit_message):
             raise ValueError("--private, --hub-revision and --commit-message go with --push-to-hub")
         return self
+
+
+RUN_SECTIONS = (
+    ModelOptions,
+    DataOptions,
+    CompressOptions,
+    TrainingOptions,
+    ExportOptions,
+    PrecisionOptions,
+    MachineOptions,
+    BenchmarkOptions,
+    OutputOptions,
+    HubOptions,
+)
+"""What the whole job asks for, in the order of its help."""
+
+SEARCH_SECTIONS = tuple(
+    section for section in RUN_SECTIONS if section not in (ExportOptions, HubOptions)
+)
+"""What a search alone asks for."""
