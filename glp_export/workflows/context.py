@@ -22,13 +22,11 @@ from glp_export.config.sections import (
     MachineOptions,
     ModelOptions,
     PrecisionOptions,
-    TrainingOptions,
 )
 from glp_export.config.targets import Targets
 from glp_export.core.machine import provider_for, resolve_device, usable_cores
 from glp_export.core.shape import ModelShape
 from glp_export.encoder import (
-    RATES,
     DistillSettings,
     LayerStack,
     Loaded,
@@ -45,7 +43,6 @@ from glp_export.encoder import (
     own_task,
     predict,
     require_removable,
-    schedule_for,
 )
 from glp_export.encoder.sublayers import find_sublayers, shape_of
 from glp_export.precision.selection import Wanted, wanted_precisions
@@ -64,6 +61,7 @@ from glp_export.tasks import (
 )
 from glp_export.workflows.checks import require_choices, require_labels
 from glp_export.workflows.depths import most_cuts, wanted_depths
+from glp_export.workflows.final_training import schedule_of, train_settings
 from glp_export.workflows.teacher import taken_as_is, with_answers
 
 if TYPE_CHECKING:
@@ -235,8 +233,8 @@ def make_context(config: RunConfig) -> RunContext:
         config.export.exporter, model.config, KINDS[data.task.kind].export_task
     )
     config = config.updated(exporter=exporter.exporter.name)
-    schedule = _schedule(training, model, data)
-    final = _train_settings(training, model, device, schedule, len(data.fit))
+    schedule = schedule_of(training, model, data)
+    final = train_settings(training, model, device, schedule, len(data.fit))
     execution = execution_context(config, data.task, device, precisions)
     if not data.labelled:
         data = with_answers(data, model, tokenizer, config.data.max_length, device)
@@ -365,42 +363,6 @@ def data_spec(data: DataOptions, model: ModelOptions, seed: int) -> DataSpec:
 def with_length(config: RunConfig, tokenizer: PreTrainedTokenizerBase) -> RunConfig:
     """The configuration with the longest input in tokens that a matched tokenizer makes."""
     return config.updated(max_length=min(config.data.max_length, tokenizer.model_max_length))
-
-
-def _schedule(options: TrainingOptions, model: PreTrainedModel, data: TaskData) -> Schedule | None:
-    """How long contenders are trained where no epochs are given."""
-    if options.epochs != "auto":
-        return None
-    base = learning_rate_for(model.config.hidden_size)
-    rates = (options.learning_rate,) if options.learning_rate else tuple(r * base for r in RATES)
-    return schedule_for(len(data.fit), options.batch_size, len(data.task.labels), rates)
-
-
-def _train_settings(
-    options: TrainingOptions,
-    model: PreTrainedModel,
-    device: str,
-    schedule: Schedule | None,
-    rows: int,
-) -> TrainSettings:
-    epochs = options.epochs
-    if schedule is not None or epochs == "auto":
-        epochs = schedule.updates * options.batch_size / rows if schedule else 1.0
-    return TrainSettings(
-        epochs=epochs,
-        learning_rate=options.learning_rate or learning_rate_for(model.config.hidden_size),
-        batch_size=options.batch_size,
-        seed=options.seed,
-        device=device,
-    )
-
-
-def learning_rate_for(hidden_size: int) -> float:
-    """The paper's 2e-5 at 768 wide, more for narrower encoders, which it would leave untrained.
-
-    It grows as the square of the width shrinks and stops at 5e-4.
-    """
-    return float(f"{min(5e-4, 2e-5 * max(1.0, 768 / hidden_size) ** 2):.1g}")
 
 
 def _first(examples: Dataset, count: int | None) -> Dataset:
