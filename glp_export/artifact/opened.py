@@ -19,9 +19,12 @@ from glp_export.core.yaml_file import read_yaml
 
 OF_DATA = (
     *("text_columns", "label_column", "kind", "metric", "max_length", "seed", "offline"),
-    *("select_fraction", "max_train_samples", "max_select_samples", "max_test_samples"),
+    *("dev_fraction", "max_train_samples", "max_dev_samples", "max_test_samples"),
 )
 """Recorded settings that say how data is read, and name none."""
+
+_FORMER = {"select_fraction": "dev_fraction", "max_select_samples": "max_dev_samples"}
+"""What older artifacts call a setting, and its name now."""
 
 OF_FILES = (
     *("exporter", "opset", "optimize", "require_fusion", "precision", "int8", "int8_drop"),
@@ -101,7 +104,8 @@ def recorded_settings(layout: ArtifactLayout) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in content.items():  # one level of sections is allowed, and read as if flat
         flat.update(value if isinstance(value, dict) else {str(name): value})
-    return {str(name).replace("-", "_"): value for name, value in flat.items()}
+    named = ((str(name).replace("-", "_"), value) for name, value in flat.items())
+    return {_FORMER.get(name, name): value for name, value in named}
 
 
 def data_settings(layout: ArtifactLayout) -> dict[str, Any]:

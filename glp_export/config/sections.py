@@ -78,9 +78,13 @@ class DataOptions(Options):
         words=("auto",),
         gt=2,
     )
-    select_fraction: float = option(0.15, "Share of train that layers are chosen on.", gt=0, lt=1)
+    dev_fraction: float = option(
+        0.15, "Share of train that is chosen on.", former=("select_fraction",), gt=0, lt=1
+    )
     max_train_samples: int | None = option(None, "Use so many training rows only.", gt=0)
-    max_select_samples: int | None = option(None, "Score candidates on so many rows only.", gt=0)
+    max_dev_samples: int | None = option(
+        None, "Score candidates on so many rows only.", former=("max_select_samples",), gt=0
+    )
     max_test_samples: int | None = option(None, "Test on so many rows only.", gt=0)
 
 

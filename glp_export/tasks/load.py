@@ -122,7 +122,7 @@ def _texts_alone(raw: RawData, spec: DataSpec, own: Task | None) -> TaskData:
     for split in raw.splits:  # before rows are drawn: an error names a row of the file
         find_texts(split, columns)
         _check_texts(split, columns)
-    test, labelled, share = raw.test, raw.labelled, spec.select_fraction
+    test, labelled, share = raw.test, raw.labelled, spec.dev_fraction
     if test is not None and label_name(test):
         test, labelled = None, test
     if test is None:
@@ -136,7 +136,7 @@ def _texts_alone(raw: RawData, spec: DataSpec, own: Task | None) -> TaskData:
     data = TaskData(
         task=task,
         fit=kept.select(fit),
-        select=_any_of(kept.select(select), spec.max_select_samples, spec.seed),
+        select=_any_of(kept.select(select), spec.max_dev_samples, spec.seed),
         test=_any_of(_blank(raw.tested, task), spec.max_test_samples, spec.seed),
         other_tests={"labelled": _labelled(labelled, task, spec)} if labelled else {},
         source=raw.source,
@@ -370,7 +370,7 @@ def _training_splits(split: RawSplit, reading: _Reading, spec: DataSpec) -> tupl
     kind = reading.kind
     kept = _units(kind, rows, targets).sample(limit, spec.seed)
     rows, targets = rows.select(kept), targets[kept]
-    fit, select = _units(kind, rows, targets).hold_back(spec.select_fraction, spec.seed)
+    fit, select = _units(kind, rows, targets).hold_back(spec.dev_fraction, spec.seed)
     if not len(select):
         lack = "no label has two" if kind.groups is None else f"see what {kind.name} needs"
         raise DataError(
@@ -379,7 +379,7 @@ def _training_splits(split: RawSplit, reading: _Reading, spec: DataSpec) -> tupl
             fix="add training examples, or raise --max-train-samples",
         )
     held = _units(kind, rows.select(select), targets[select])
-    chosen = select[held.sample(spec.max_select_samples, spec.seed)]
+    chosen = select[held.sample(spec.max_dev_samples, spec.seed)]
     return rows.select(fit), rows.select(chosen)
 
 
