@@ -7,7 +7,7 @@ from glp_export.core.records import Record
 
 
 class Candidate(Record):
-    """One shallower model that was tried: the layers it lacks and how it scored on `select`.
+    """One shallower model that was tried: the layers it lacks and how it scored on dev.
 
     Layers are numbered as in the base model, from 0 at the input. `examples` is how many it was
     trained on before that, null for a whole training. `loss` is that of a head refitted to its

@@ -107,9 +107,7 @@ class CompressOptions(Options):
     latency_budget: Written | None = option(
         None, "Longest median batch in ONNX Runtime: 10ms, or 10ms@1x128."
     )
-    max_drop: float | None = option(
-        None, "Lose so many metric points on select at most: 0.01.", ge=0
-    )
+    max_drop: float | None = option(None, "Lose so many metric points on dev at most: 0.01.", ge=0)
     compress: str = option(
         "auto",
         "What goes: layers, structure (heads, neurons and layers), or auto: structure for a "
@@ -226,7 +224,7 @@ class PrecisionOptions(Options):
     )
     int8_drop: float = option(
         0.005,
-        "Metric points that int8 may cost on select; with --max-drop what pruning left of it.",
+        "Metric points that int8 may cost on dev; with --max-drop what pruning left of it.",
         ge=0,
     )
 

@@ -260,7 +260,7 @@ def _lasted(facts: CardFacts) -> str:
         return f"{passes} over them and the same highest learning rate ({facts.learning_rate:g})"
     rates = ", ".join(f"{rate:.2g}" for rate in facts.rates)
     chosen = f" and the best there of the learning rates {rates}" if len(facts.rates) > 1 else ""
-    return f"at most {passes} over them, with the weights that were best on `select`{chosen}"
+    return f"at most {passes} over them, with the weights that were best on dev{chosen}"
 
 
 def _training(facts: CardFacts) -> dict[str, str]:

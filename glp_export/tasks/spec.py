@@ -32,7 +32,7 @@ class DataSpec:
         metric: key of ``METRICS``; the task's or the kind's own when left out.
         kind: key of ``KINDS``; read off the labels when left out.
         dev_fraction: share of the training examples that is held back to choose by.
-        max_train_samples: keeps that many training examples, before `select` is held back.
+        max_train_samples: keeps that many training examples, before dev is held back.
         max_dev_samples: keeps that many of the held-back examples.
         max_test_samples: keeps that many test examples, of every test set.
         seed: of the sampling and the split.

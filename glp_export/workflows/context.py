@@ -171,7 +171,7 @@ class RunContext:
         """What a final training is looked at with; None where epochs are given.
 
         Args:
-            teacher_answers: on `select`, where they are imitated.
+            teacher_answers: on dev, where they are imitated.
         """
         if self.schedule is None:
             return None

@@ -196,7 +196,7 @@ def _set_up(
     task = context.data.task
     progress.say(
         f"{task.name}: {len(task.labels) or 'no'} labels, {task.metric}; "
-        f"fit {len(context.fit)}, select {len(context.select)}, test {len(context.test)}"
+        f"fit {len(context.fit)}, dev {len(context.select)}, test {len(context.test)}"
     )
     progress.say(
         f"{context.source.name}: {context.stack.num_layers} layers, learning rate "

@@ -56,7 +56,7 @@ def test_an_accurate_file_ships_with_what_it_costs(exported, tmp_path):
     assert lower.file.path.name == "model_quantized.onnx"
     assert lower.entry.kept_in_float == ()
     assert [file.variant for file in found.parity.files] == ["model.onnx", "model_quantized.onnx"]
-    assert "lost on select" in messages[-1]
+    assert "lost on dev" in messages[-1]
 
 
 def test_of_several_recipes_one_ships(exported, tmp_path):

@@ -43,7 +43,7 @@ class TrialContext:
         select: encoded examples that it is scored on.
         refit: judge a candidate by the loss of a head refitted to it, besides its score.
         threads: of PyTorch; the same number gives the same numbers.
-        predictions: the ancestor's on `select`, where it is the teacher.
+        predictions: the ancestor's on dev, where it is the teacher.
     """
 
     ancestor: PreTrainedModel
@@ -66,8 +66,8 @@ class Outcome:
     """What came of a trial.
 
     Attributes:
-        logits: the answers on `select`, float32.
-        losses: of the refitted head on `select`, (rows,) float32, or None.
+        logits: the answers on dev, float32.
+        losses: of the refitted head on dev, (rows,) float32, or None.
     """
 
     candidate: Candidate
@@ -127,7 +127,7 @@ def _run_trial(context: TrialContext, trial: Trial) -> Outcome:
 def judge(
     context: TrialContext, model: PreTrainedModel
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, float]:
-    """What a candidate answers on `select`, its refitted head's losses (rows,) and its score.
+    """What a candidate answers on dev, its refitted head's losses (rows,) and its score.
 
     There are no losses where no head is refitted, or the training diverged.
     """
@@ -139,7 +139,7 @@ def judge(
 
 
 def _refit(context: TrialContext, model: PreTrainedModel, features: Any) -> NDArray[np.float32]:
-    """Losses (rows,) on `select` of a head that was fitted to what this candidate computes.
+    """Losses (rows,) on dev of a head that was fitted to what this candidate computes.
 
     A candidate's own head was trained behind the layers that went. How badly it fits says more
     about the head than about what the remaining layers know, and the head is mended in no time.

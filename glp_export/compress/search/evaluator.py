@@ -73,7 +73,7 @@ class TrialEvaluator:
 
     @property
     def scored(self) -> int:
-        """Examples that each candidate is scored on: `select`, and those its head is fitted to."""
+        """Examples that each candidate is scored on: dev, and those its head is fitted to."""
         refitted = min(PROBE_ROWS, len(self.context.inputs.examples)) if self.context.refit else 0
         return len(self.context.select) + refitted
 

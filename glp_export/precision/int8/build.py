@@ -143,7 +143,7 @@ def _qat(job: PrecisionJob, name: str) -> _Attempt:
 def _batches(
     job: PrecisionJob, calibration: CalibrationData | None, count: int
 ) -> list[Mapping[str, NDArray[np.int64]]]:
-    """Padded rows of `fit` for calibration, never of `select` or `test`.
+    """Padded rows of `fit` for calibration, never of dev or test.
 
     Raises:
         UsageError: there are none.
@@ -198,7 +198,7 @@ def _too_inaccurate(job: PrecisionJob, attempts: Sequence[_Attempt]) -> Accuracy
     assert calibration is not None  # without it nothing was judged, and nothing failed
     best = min((one.kept for one in attempts if one.kept), key=lambda kept: kept.drop)
     return AccuracyError(
-        f"no int8 file loses {calibration.max_drop:.3g} or less on select: the best of "
+        f"no int8 file loses {calibration.max_drop:.3g} or less on dev: the best of "
         f"{sum(len(one.kept.trials) for one in attempts if one.kept)} loses {best.drop:.3f} "
         f"({best.low:.3f} to {best.high:.3f})",
         where=calibration.flag,

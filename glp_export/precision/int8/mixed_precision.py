@@ -133,8 +133,8 @@ def fewest_in_float(
     Args:
         costs: every product's multiply-adds, by name.
         judge: builds the file that keeps these products in float and returns its logits on
-            `select`; it is asked once for each set.
-        reference: the fp32 file's logits on `select`.
+            dev; it is asked once for each set.
+        reference: the fp32 file's logits on dev.
         compare: accuracy beside the fp32 file, `compare_with`.
         max_drop: metric points.
         most: share of all multiply-adds that may stay in float.

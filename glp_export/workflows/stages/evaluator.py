@@ -55,8 +55,8 @@ class Teacher:
 
     Attributes:
         model: as it was given; else fine-tuned on `fit` alone, so that no weight follows from
-            `select`.
-        predictions: its logits on `select`, float32.
+            dev.
+        predictions: its logits on dev, float32.
         cost: of its training.
     """
 

@@ -129,7 +129,7 @@ def _told(entry: PrecisionEntry) -> str:
     if entry.file is None:
         return f"{entry.precision} is left out: {entry.reason}"
     loss = entry.on_select
-    cost = f"; {loss.drop:.3f} ({loss.low:.3f} to {loss.high:.3f}) lost on select" if loss else ""
+    cost = f"; {loss.drop:.3f} ({loss.low:.3f} to {loss.high:.3f}) lost on dev" if loss else ""
     floats = f", {', '.join(entry.kept_in_float)} in float" if entry.kept_in_float else ""
     return f"{entry.precision}: {entry.recipe}{floats}{cost}"
 
