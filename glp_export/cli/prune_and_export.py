@@ -54,7 +54,7 @@ def prune_and_export_command(
     try:
         with at_work(quiet, verbose) as progress:
             pushed = push_result(run_config, target, result.output, progress)
-    finally:  # what was made is told, whatever becomes of the upload
+    finally:  # what was made is printed, whatever becomes of the upload
         if json_output:
             print_json(run_as_json(result, pushed))
     if target and not json_output:

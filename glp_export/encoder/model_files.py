@@ -17,8 +17,8 @@ def kind_of_files(directory: Path) -> str | None:
         path = directory / name
         return path if path.is_file() else None
 
-    told = (kind.told(find) for kind in KINDS.values() if kind.told is not None)
-    return next((name for name in told if name is not None), None)
+    found = (own(find) for kind in KINDS.values() if (own := kind.kind_from_files) is not None)
+    return next((name for name in found if name is not None), None)
 
 
 def mark_kind(config: Path, task: Task) -> None:
@@ -36,7 +36,7 @@ def infer_kind(task: Task, source: ModelSource) -> Task:
         ModelError: they ask for what cannot be done here.
     """
     kind = KINDS[task.kind]
-    if kind.told is None:
+    if kind.kind_from_files is None:
         return task
-    told = kind.told(lambda name: find_file(source, name))
-    return replace(task, kind=told or task.kind)
+    found = kind.kind_from_files(lambda name: find_file(source, name))
+    return replace(task, kind=found or task.kind)

@@ -65,7 +65,7 @@ class GateSession:
     Args:
         artifact: a directory that prune-and-export wrote.
         settings: what is asked.
-        progress: told what takes long.
+        progress: shows what takes long.
 
     Attributes:
         layout: of the artifact.

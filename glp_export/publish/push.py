@@ -98,7 +98,7 @@ def push(
     Args:
         artifact: a directory that `prune-and-export` or `export` wrote, of one depth.
         target: where to.
-        progress: told where it is.
+        progress: shows where it is.
         confirm: asked with what goes where; None: go on without.
 
     Returns:

@@ -67,9 +67,7 @@ def estimate_run(context: RunContext) -> Estimate:
     # How many layers a search for speed leaves is not known: all of them, at most.
     models = max(1, len(context.config.targets.speedups))
     depths = context.depths or (context.stack.num_layers,) * models
-    if (
-        context.config.compress.plan
-    ):  # a plan that is missing or does not fit is told before a run, too
+    if context.config.compress.plan:  # one that is missing or does not fit is an error now, too
         plan = named_plan(context)
         depths = context.depths or (plan.depth,)
     search_cost = search_cost_of(context)

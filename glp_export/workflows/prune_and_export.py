@@ -78,7 +78,7 @@ def prune_and_export(
 
     Args:
         config: what to do.
-        progress: told where the job is.
+        progress: shows where the job is.
         confirm: asked before a search of more than 100 trainings.
 
     Raises:

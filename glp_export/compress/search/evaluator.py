@@ -46,7 +46,7 @@ class TrialEvaluator:
     Attributes:
         run_trial: what `Workers.open` gave for this ground.
         num_layers: of the unpruned model.
-        meter: told of every candidate, known or new, and of where each comparison stands.
+        meter: shows every candidate, known or new, and of where each comparison stands.
         asked: all that was asked for, in that order: what the search's cost is counted from.
     """
 

@@ -1,6 +1,6 @@
 """The matrix products of an exported encoder that have a constant weight, under stable names.
 
-They are told by where they stand: what feeds a softmax is a layer's query, key and value, what
+They are known by where they stand: what feeds a softmax is a layer's query, key and value, what
 reads its result is the layer's output, and so on. So names do not depend on what an exporter calls
 its nodes, and a graph that was rewritten has the names of the one that it was made from.
 """

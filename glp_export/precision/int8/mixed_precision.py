@@ -140,7 +140,7 @@ def fewest_in_float(
         most: share of all multiply-adds that may stay in float.
         shift_axis: as of `divergence`.
         numbers: the part of the answers that a divergence is of, see `TaskKind`.
-        announce: told of every file tried.
+        announce: called with every file tried.
     """
     trials = _Trials(costs, judge, reference, compare, announce, shift_axis, numbers)
     everything = trials.of(())

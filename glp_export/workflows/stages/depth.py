@@ -42,7 +42,7 @@ def fast_enough_depth(
         context: with a speedup or a latency among its targets.
         work: where exported depths and measured rows are kept; a resumed run takes them from
             there, and so comes to the same depth.
-        progress: told where the stage is.
+        progress: shows where the stage is.
 
     Returns:
         The number of layers to keep, and every row that was measured.

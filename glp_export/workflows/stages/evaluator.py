@@ -121,7 +121,7 @@ def open_evaluator(
         teacher: candidates inherit its layers and imitate it; None: the pretrained ones, and the
             labels.
         cache: keeps the journal.
-        progress: told where trials are.
+        progress: shows where trials are.
     """
     trial_context = TrialContext(
         ancestor=teacher.model if teacher else context.pretrained(),

@@ -44,7 +44,7 @@ def add_precisions(
         work: scratch.
         calibration: what accuracy is judged on; None where there is no data, or no trained weights:
             then only what was named is made, and its accuracy is not judged.
-        progress: told what came of each.
+        progress: shows what came of each.
 
     Raises:
         AccuracyError: a precision that was named costs more than it may.
