@@ -175,7 +175,7 @@ def prepare(arguments: argparse.Namespace, data: str, directory: Path) -> Subjec
         inputs = TrainingInputs(
             context.fit, context.tokenizer, answers, context.final, context.distillation
         )
-        order = order_by_rule("alternate", Problem(context.problem.layers, context.problem.cuts))
+        order = order_by_rule("alternate", Problem(context.stack.removable, context.cuts))
         student = RECOVERIES["distill"].train(remove_layers(teacher, order), inputs, None)
         export(subject, student, directory / "checkpoint", subject.source)
     return subject

@@ -190,7 +190,7 @@ def measure(arguments: argparse.Namespace, data: str, seed: int) -> Iterator[Out
 
 def plan_of(context: RunContext, strategy: str, arguments: argparse.Namespace) -> Plan:
     """The layers that a strategy removes, with what it cost to find them."""
-    problem = Problem(context.problem.layers, context.problem.cuts)
+    problem = Problem(context.stack.removable, context.cuts)
     if strategy in RULES:
         facts = {"base_model": "", "num_layers": context.stack.num_layers, "task": "", "metric": ""}
         return Plan.of_layers(order_by_rule(strategy, problem), **facts, strategy=strategy)

@@ -74,7 +74,7 @@ def main() -> None:
     teacher = train_teacher(context, cache, Progress())
     found: dict[Removed, tuple[float, dict[Look, float]]] = {}
     with open_evaluator(context, RECOVERIES["distill"], teacher, cache, Progress()) as evaluator:
-        for removed in combinations(context.problem.layers, context.problem.cuts):
+        for removed in combinations(context.stack.removable, context.cuts):
             final = recovered(context, evaluator, teacher, removed)
             found[removed] = final, dict(looks(context, evaluator, teacher, removed))
             print(f"{list(removed)} {final:.4f}", file=sys.stderr, flush=True)

@@ -12,8 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.artifact.exporters import ExporterChoice, resolve_exporter
-from glp_export.compress.compressors.layers.depths import problem_of
-from glp_export.compress.compressors.layers.strategies import Problem
 from glp_export.config.run_config import RunConfig
 from glp_export.config.sections import (
     BenchmarkOptions,
@@ -118,7 +116,7 @@ class RunContext:
         stack: its layers.
         depths: layers of each model that is made, deepest first; () where a
             plan or a target says it.
-        problem: which layers may go, and how many shall at most.
+        cuts: whole layers that go at most; 0 with a plan that is taken whole.
         fit: encoded; trains the candidates.
         select: encoded; chooses between them.
         train: encoded; both of them, for the final training; `fit` alone where dev ends it.
@@ -142,7 +140,7 @@ class RunContext:
     tokenizer: PreTrainedTokenizerBase
     stack: LayerStack
     depths: tuple[int, ...]
-    problem: Problem
+    cuts: int
     fit: Dataset
     select: Dataset
     train: Dataset
@@ -250,7 +248,7 @@ def make_context(config: RunConfig) -> RunContext:
         tokenizer=tokenizer,
         stack=stack,
         depths=wanted_depths(config, stack),
-        problem=_problem(config, stack),
+        cuts=most_cuts(config, stack),
         fit=_first(fit, config.compress.max_search_samples),
         select=select,
         train=fit if schedule else concatenate_datasets([fit, select]),
@@ -272,11 +270,6 @@ def make_context(config: RunConfig) -> RunContext:
         schedule=schedule,
         as_is=as_is,
     )
-
-
-def _problem(config: RunConfig, stack: LayerStack) -> Problem:
-    depths, cuts = wanted_depths(config, stack), most_cuts(config, stack)
-    return problem_of(stack.removable, stack.num_layers, depths, cuts, config.layers.seeds)
 
 
 def on_device(machine: MachineOptions, precision: PrecisionOptions) -> tuple[str, Wanted]:

@@ -70,7 +70,7 @@ def budget_of(context: RunContext) -> Budget:
     if targets.latency is not None:
         shape, most = targets.latency.shape, targets.latency.milliseconds
         times.append(TimeBudget(shape.batch_size, shape.sequence_length, milliseconds=most))
-    return Budget(context.problem.cuts, context.depths, tuple(times), targets.max_drop)
+    return Budget(context.cuts, context.depths, tuple(times), targets.max_drop)
 
 
 def search_cost_of(context: RunContext) -> SearchCost:

@@ -63,7 +63,7 @@ def named_plan(context: RunContext) -> Plan:
     """
     name = context.config.compress.plan or ""
     plan = read_plan(name, context.stack.num_layers, facts_of(context))
-    plan = plan.cut(context.problem.cuts) if context.problem.cuts else plan
+    plan = plan.cut(context.cuts) if context.cuts else plan
     context.stack.check(plan.order)
     return plan
 
