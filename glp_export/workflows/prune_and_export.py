@@ -38,8 +38,7 @@ from glp_export.workflows.stages.benchmark import (
     with_divergences,
 )
 from glp_export.workflows.stages.export import Exported, export_contender
-from glp_export.workflows.stages.precision import add_precisions
-from glp_export.workflows.stages.precision_job import calibration_data_of
+from glp_export.workflows.stages.precision import add_precisions, calibration_data_of
 from glp_export.workflows.stages.search import choose_plans, confirm_cost, targets_of
 from glp_export.workflows.stages.training import Trained, train_contenders
 from glp_export.workflows.stages.writing import SweepVariant, variants_of_sweep, write_output
@@ -52,10 +51,10 @@ class RunResult:
     """A finished run.
 
     Attributes:
-        output: the artifact's directory; of a ladder, the one above its artifacts.
+        output: the artifact's directory; of a sweep, the one above its artifacts.
         plan: what was removed; of several models, for the fastest.
         benchmark: what was measured, of all models.
-        frontier: of a ladder, accuracy against latency; None for one depth.
+        frontier: of a sweep, accuracy against latency; None for one depth.
         targets: what became of each target.
     """
 
@@ -74,12 +73,12 @@ def prune_and_export(
 ) -> RunResult:
     """Prune an encoder for a task, export it, prove the files right and measure them.
 
-    Several depths come from one search and are measured side by side; one depth is a ladder of
-    one rung.
+    Several depths come from one search and are measured side by side; one depth is a sweep
+    of one variant.
 
     Args:
         config: what to do.
-        progress: told where the job is.
+        progress: shows where the job is.
         confirm: asked before a search of more than 100 trainings.
 
     Raises:
@@ -197,7 +196,7 @@ def _set_up(
     task = context.data.task
     progress.say(
         f"{task.name}: {len(task.labels) or 'no'} labels, {task.metric}; "
-        f"fit {len(context.fit)}, select {len(context.select)}, test {len(context.test)}"
+        f"fit {len(context.fit)}, dev {len(context.select)}, test {len(context.test)}"
     )
     progress.say(
         f"{context.source.name}: {context.stack.num_layers} layers, learning rate "

@@ -121,7 +121,7 @@ def test_a_misspelt_key_is_answered_with_the_right_one(tmp_path):
         ({"batch_sizes": "0"}, "--batch-sizes"),
         ({"batch_sizes": "many"}, "--batch-sizes"),
         ({"optimize": "O9"}, "--optimize"),
-        ({"select_fraction": 1.0}, "--select-fraction"),
+        ({"dev_fraction": 1.0}, "--dev-fraction"),
     ],
 )
 def test_values_that_make_no_sense(settings, message):

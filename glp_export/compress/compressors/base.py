@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from glp_export.compress.budget import Budget, TimeBudget
 from glp_export.compress.plan import Cost, Plan
+from glp_export.compress.search_cost import SearchCost
 from glp_export.core.progress import Progress
 
 if TYPE_CHECKING:
@@ -208,6 +209,18 @@ class Compressor(Protocol):
 
         Raises:
             ModelError: it cannot.
+        """
+
+    def cost(
+        self, options: Any, budget: Budget, base: ModelShape, removable: Sequence[int]
+    ) -> SearchCost:
+        """What `search` may spend at most; nothing is loaded or trained for it.
+
+        Args:
+            options: of this compressor.
+            budget: what is asked for.
+            base: shape of the unpruned model.
+            removable: its layers that may go whole.
         """
 
     def search(self, options: Any, budget: Budget, evaluator: CompressionEvaluator) -> list[Found]:

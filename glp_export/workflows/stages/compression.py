@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from glp_export.cache.store import Cache
 from glp_export.compress.budget import Budget, TimeBudget
+from glp_export.compress.compressors import COMPRESSORS
 from glp_export.compress.compressors.base import Calibrator, Divergence, TrainBriefly
 from glp_export.compress.criteria.moments import run
 from glp_export.compress.plan import Cost
 from glp_export.compress.search.context import TrialContext, judge
 from glp_export.compress.search.evaluator import TrialEvaluator
+from glp_export.compress.search_cost import SearchCost
 from glp_export.core.machine import describe
 from glp_export.core.progress import Progress
 from glp_export.encoder import RECOVERIES, Regulariser, TrainingInputs, distill, predict
@@ -63,9 +65,7 @@ def compressor_of(context: RunContext) -> str:
         return LAYERS
     if targets.max_drop is not None:  # 0 is a budget as well
         return LAYERS
-    from glp_export.encoder.sublayers import find_sublayers
-
-    return "structure" if find_sublayers(context.pretrained()) else LAYERS
+    return "structure" if context.has_sublayers else LAYERS
 
 
 def budget_of(context: RunContext) -> Budget:
@@ -78,7 +78,24 @@ def budget_of(context: RunContext) -> Budget:
     if targets.latency is not None:
         shape, most = targets.latency.shape, targets.latency.milliseconds
         times.append(TimeBudget(shape.batch_size, shape.sequence_length, milliseconds=most))
-    return Budget(context.problem.cuts, context.depths, tuple(times), targets.max_drop)
+    return Budget(context.cuts, context.depths, tuple(times), targets.max_drop)
+
+
+def search_cost_of(context: RunContext) -> SearchCost:
+    """What the search of a run may spend at most; nothing with a plan."""
+    if context.config.compress.plan:
+        return SearchCost(strategy=f"plan {context.config.compress.plan}", stages=0)
+    name = compressor_of(context)
+    return (
+        COMPRESSORS[name]
+        .load()
+        .cost(
+            context.config.compressors[name],
+            budget_of(context),
+            context.base_shape,
+            context.stack.removable,
+        )
+    )
 
 
 class RunEvaluator:

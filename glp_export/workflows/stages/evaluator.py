@@ -55,8 +55,8 @@ class Teacher:
 
     Attributes:
         model: as it was given; else fine-tuned on `fit` alone, so that no weight follows from
-            `select`.
-        predictions: its logits on `select`, float32.
+            dev.
+        predictions: its logits on dev, float32.
         cost: of its training.
     """
 
@@ -117,11 +117,11 @@ def open_evaluator(
 
     Args:
         context: what the run stands on.
-        recovery: how a candidate is taught.
+        recovery: how a candidate is trained.
         teacher: candidates inherit its layers and imitate it; None: the pretrained ones, and the
             labels.
         cache: keeps the journal.
-        progress: told where trials are carried out.
+        progress: shows where trials are.
     """
     trial_context = TrialContext(
         ancestor=teacher.model if teacher else context.pretrained(),
@@ -183,7 +183,7 @@ def training_facts(context: RunContext) -> dict[str, Any]:
 
 
 def _candidate_facts(context: RunContext, trial_context: TrialContext) -> dict[str, Any]:
-    """All that a candidate's score depends on, besides what it lacks and how long it is taught."""
+    """All that a candidate's score depends on, besides what it lacks and how long it is trained."""
     trained: dict[str, Any] = {
         "recovery": trial_context.recovery.name,
         "candidate_threads": trial_context.threads,

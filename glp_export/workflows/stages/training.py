@@ -154,14 +154,14 @@ def _training_rows(context: RunContext, unpruned: PreTrainedModel) -> Dataset:
 
     texts, task = context.unlabeled, context.data.task
     if texts is None:
-        return context.lessons
+        return context.train_rows
     blank = with_labels(texts, blank_labels(texts, task), task)
     if context.execution.kind.blank:
-        return concatenate_datasets([context.lessons, blank])
+        return concatenate_datasets([context.train_rows, blank])
     unknown = _encode(context, blank)
     predictions = predict(unpruned, unknown, context.tokenizer, device=context.execution.device)
     found = labels_of(predictions, task)
-    return concatenate_datasets([context.lessons, with_labels(texts, found, task)])
+    return concatenate_datasets([context.train_rows, with_labels(texts, found, task)])
 
 
 def _encode(context: RunContext, rows: Dataset) -> Dataset:
@@ -170,7 +170,7 @@ def _encode(context: RunContext, rows: Dataset) -> Dataset:
 
 @dataclass(frozen=True)
 class _StudentTraining:
-    """What all shallower models are trained with; `rows` is what the lesson is encoded from."""
+    """What all shallower models are trained with; `rows` is what its examples are encoded from."""
 
     context: RunContext
     unpruned: PreTrainedModel

@@ -8,6 +8,7 @@ of what it chose.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from glp_export.compress.edits import RemoveLayers, width_edits
 from glp_export.compress.latency_table import corrected_by_choices
 from glp_export.compress.plan import Cost, Plan
 from glp_export.compress.pruned_model import build_pruned, refit_kept
+from glp_export.compress.search_cost import SearchCost, TrialGroup
 from glp_export.compress.search_space import kept_units, make_space, removed_layers, selected_shape
 from glp_export.compress.selection import Mutation, SearchSpace, Selection, improve, selection_ms
 from glp_export.compress.sensitivity import divergences
@@ -42,6 +44,9 @@ if TYPE_CHECKING:
 MARGIN = 1.03
 """A choice is made for so much more than the speedup asked for: what ships is measured anew, and a
 median of it moves by a few percent."""
+
+RIVAL_RULES = ("alternate", "symmetric", "top")
+"""Rules of whole layers that a chosen structure has to beat in the final round."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,28 @@ class StructureCompressor:
         from glp_export.encoder.sublayers import require_sublayers
 
         require_sublayers(model)
+
+    def cost(
+        self, options: StructureOptions, budget: Budget, base: ModelShape, removable: Sequence[int]
+    ) -> SearchCost:
+        """The final round of each budget: the structure that was chosen, and the rivals of it.
+
+        Ranking and scoring choices are not counted: no model is trained for them.
+        """
+        finalists = (1 + len(RIVAL_RULES)) if options.final_round else 0
+        groups = [
+            TrialGroup(finalists, _layers_less(time, base.depth), options.final_round)
+            for time in budget.times
+        ]
+        return SearchCost(
+            groups=tuple(group for group in groups if group.trials),
+            teachers=1,
+            certain=False,
+            strategy=options.criterion,
+            flag="--criterion",
+            # Sensitivities once; table, correction, choice and final round of each.
+            stages=1 + (3 + bool(finalists)) * len(budget.times),
+        )
 
     def search(
         self, options: StructureOptions, budget: Budget, evaluator: CompressionEvaluator
@@ -191,6 +218,11 @@ def criterion_of(name: str) -> Criterion:
     return CRITERIA[name]
 
 
+def _layers_less(time: TimeBudget, layers: int) -> int:
+    """Whole layers that a speedup is worth by count alone; 0 where it is not known before."""
+    return layers - round(layers / time.speedup) if time.speedup else 0
+
+
 def _layer_rivals(
     space: SearchSpace, wanted_ms: float, evaluator: CompressionEvaluator
 ) -> list[Finalist]:
@@ -201,7 +233,7 @@ def _layer_rivals(
         (max(layer.attention.counts), max(layer.feed_forward.counts)) for layer in space.layers
     ]
     found: dict[tuple[Any, ...], Finalist] = {}
-    for rule in ("alternate", "symmetric", "top"):
+    for rule in RIVAL_RULES:
         for cuts in range(1, len(evaluator.removable) + 1):
             gone = set(order_by_rule(rule, Problem(evaluator.removable, cuts)))
             layers = tuple(None if n in gone else pair for n, pair in enumerate(whole))
