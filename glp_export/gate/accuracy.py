@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,8 @@ def read_test_rows(artifact: Path, asked: Mapping[str, Any]) -> TestRows:
             where="--dataset",
             fix=f"give data with the artifact's labels: {few(own.labels) or 'none'}",
         )
+    # The ids are the artifact's already; so is the spelling, of which metrics of tags read B- and I-.
+    task = replace(task, labels=own.labels)
     longest = settings.get("max_length")
     if not isinstance(longest, int):  # then as it is served
         longest = read_settings(layout.root).max_length or tokenizer.model_max_length
