@@ -76,7 +76,7 @@ def read_test_rows(artifact: Path, asked: Mapping[str, Any]) -> TestRows:
             where="--dataset",
             fix=f"give data with the artifact's labels: {few(own.labels) or 'none'}",
         )
-    # The ids are the artifact's already; so is the spelling, of which metrics of tags read B- and I-.
+    # Ids are the artifact's already. Metrics of tags read its spelling as well: B- and I-.
     task = replace(task, labels=own.labels)
     longest = settings.get("max_length")
     if not isinstance(longest, int):  # then as it is served

@@ -139,9 +139,10 @@ def test_zeros_and_ones_for_every_label_are_no_list_of_labels(tmp_path: Path) ->
         loaded = load(directory)
         assert loaded.task.labels == ("0", "1", "2"), name
         assert loaded.test["label"][:4] == rows, name
-        other = load_task_data(DataSpec(dataset=str(directory)), model_of("LABEL_0", "2", "1"))
+        spec = DataSpec(dataset=str(directory))
+        other = load_task_data(spec, model_of("LABEL_0", "label_1", "2"))
         assert other.test["label"][:4] == rows, name
-        swapped = load_task_data(DataSpec(dataset=str(directory)), model_of("2", "1", "0"))
+        swapped = load_task_data(spec, model_of("2", "1", "0"))
         assert swapped.test["label"][:4] == [row[::-1] for row in rows], name
 
 
