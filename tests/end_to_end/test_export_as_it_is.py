@@ -125,6 +125,19 @@ def test_files_of_a_tokenizer_that_disagree(checkpoint: Path, tmp_path: Path, lo
     assert np.allclose(served.logits(TEXTS), expected(checkpoint, TEXTS, 64), atol=1e-4)
 
 
+def test_labels_whose_ids_are_the_wrong_way_round_are_those_that_transformers_answers_with(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    """It reads id2label alone; an artifact that says two things is refused by `load`."""
+    said = {"id2label": {"0": "good", "1": "bad"}, "label2id": {"good": 1, "bad": 0}}
+    edit(checkpoint / "config.json", **said)
+    served = export(checkpoint, tmp_path / "out")
+    wanted = expected(checkpoint, TEXTS, 64).argmax(axis=-1)
+    assert served(TEXTS).labels == [("good", "bad")[index] for index in wanted]
+    shipped = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert shipped["label2id"] == {"good": 0, "bad": 1}
+
+
 def test_a_served_tokenizer_that_makes_other_tokens_fails_verify(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
