@@ -318,6 +318,26 @@ def test_every_type_of_text_in_parquet_is_text(tmp_path: Path) -> None:
     assert load(tmp_path / "lists").task.kind == "multi-label-classification"
 
 
+def test_columns_of_rare_types_are_in_nobodys_way(tmp_path: Path) -> None:
+    import datetime
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table(
+        {
+            "text": [f"text {n}" for n in range(20)],
+            "label": pa.array([b"a", b"b"] * 10, pa.binary(1)),
+            "uuid": pa.array([b"\xff" * 16] * 20, pa.binary(16)),
+            "seen": pa.array([datetime.timedelta(1)] * 20, pa.duration("s")),
+            "at": pa.array([1] * 20, pa.time32("s")),
+        }
+    )
+    for name in ("train", "validation"):
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    assert load(tmp_path, text_columns=("text",)).task.labels == ("a", "b")
+
+
 def test_bytes_that_are_no_text_are_left_alone(tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
