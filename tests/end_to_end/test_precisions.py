@@ -81,6 +81,7 @@ def test_the_gate_asks_nothing_of_int8_on_another_cpu(artifact, tmp_path, monkey
     asked = ["gate", str(copy.root), "--budget", str(budget), "--json", "-q"]
 
     def gated(*more: str) -> tuple[int, dict[str, tuple[str, str]]]:
+        capsys.readouterr()
         code = run([*asked, *more])
         found = json.loads(capsys.readouterr().out)["findings"]
         return code, {one["key"]: (one["outcome"], one["reason"]) for one in found if one["key"]}
