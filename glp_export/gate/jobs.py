@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from glp_export.artifact import OnnxFile, StoredInputs
@@ -110,6 +111,8 @@ def check_accuracy(session: GateSession, table: BudgetTable, line: BudgetLine) -
 
     def scored(artifact: Path, file: OnnxFile) -> tuple[float, int]:
         data = session.test_rows(artifact)
+        metric = session.test_rows(session.layout.root).task.metric
+        data = replace(data, task=replace(data.task, metric=metric))
         return score_file(data, file, provider=table.provider, threads=session.threads)
 
     with session.progress.stage(f"{table.name} accuracy"):
@@ -229,6 +232,13 @@ def _recorded_metric(session: GateSession) -> float:
             "the artifact was made without labels, and records agreement with its unpruned model",
             where=str(session.layout.benchmark),
             fix="give the unpruned model's artifact with --against, or leave --dataset away",
+        )
+    asked = session.test_rows(session.layout.root).task.metric
+    if recorded.metric != asked:
+        raise UsageError(
+            f"the artifact records {recorded.metric}, which {asked} does not compare with",
+            where=f"--metric {asked}",
+            fix=f"leave it away, or ask for --metric {recorded.metric}",
         )
     rows = recorded.metrics
     found = [row.value for row in rows if row.contender == "unpruned"]
