@@ -46,6 +46,11 @@ TOLERANCES: dict[str, Tolerance | None] = {
 }
 """None: the difference is reported and does not judge."""
 
+SAME_FILE = Tolerance(5e-2, 1e-2)
+"""Of a file that only the metric judges, in another runtime than ONNX Runtime, where the metric was
+taken: the integers are the same but where sums in another order put a value over the edge of its
+step. SAME_FILE_MEASURED"""
+
 
 def tolerance_for(
     precision: str, *, atol: float | None = None, rtol: float | None = None

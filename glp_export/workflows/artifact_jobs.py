@@ -59,6 +59,7 @@ from glp_export.workflows.stages.benchmark import time_contenders
 from glp_export.workflows.stages.export import Exported, LowerPrecision, export_contender
 from glp_export.workflows.stages.precision import add_precisions
 from glp_export.workflows.stages.precision_job import CalibrationData
+from glp_export.workflows.stages.runtimes import add_runtimes
 from glp_export.workflows.stages.training import Trained
 
 if TYPE_CHECKING:
@@ -161,6 +162,7 @@ def benchmark(artifact: Path, settings: Mapping[str, Any], progress: Progress) -
         own = ArtifactLayout(work)
         exported = export_contender(execution, unpruned, own, work, progress)
         exported = add_precisions(execution, exported, own, work, _any_rows(unpruned), progress)
+        exported, ours = (add_runtimes(execution, one, progress) for one in (exported, ours))
         metrics = [row for row in before.metrics if row.contender != "distilled"]
         return time_contenders(
             execution, [exported, ours], metrics, progress, own_lengths=_has_data(config)
