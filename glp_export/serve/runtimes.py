@@ -10,9 +10,10 @@ from typing import Any
 from glp_export.core.errors import DeviceError, UsageError
 from glp_export.serve import openvino_session
 from glp_export.serve.session import open_session
-from glp_export.serve.settings import CPU
+from glp_export.serve.settings import CPU, ONNX_RUNTIME
 
-ONNX_RUNTIME = "onnxruntime"
+__all__ = ["ONNX_RUNTIME", "OPENVINO", "RUNTIMES", "Runtime", "open_in", "require_runtime"]
+
 OPENVINO = "openvino"
 
 
@@ -42,7 +43,9 @@ def _open_onnxruntime(
     return open_session(path, provider=provider, threads=threads, **options)
 
 
-def _open_openvino(path: Path, *, precision: str, provider: str, threads: int) -> Any:
+def _open_openvino(
+    path: Path, *, precision: str, provider: str, threads: int, **options: Any
+) -> Any:
     if provider != CPU:
         raise UsageError(
             f"OpenVINO runs on the CPU here, not on {provider}", fix="leave the provider away"
@@ -70,7 +73,13 @@ RUNTIMES: dict[str, Runtime] = {
 
 
 def open_in(
-    runtime: str, path: Path, *, precision: str = "fp32", provider: str = CPU, threads: int
+    runtime: str,
+    path: Path,
+    *,
+    precision: str = "fp32",
+    provider: str = CPU,
+    threads: int,
+    **options: Any,
 ) -> Any:
     """Open an ONNX file in a runtime.
 
@@ -80,13 +89,16 @@ def open_in(
         precision: of its arithmetic, where that is not the file's own alone.
         provider: full or short name of ONNX Runtime's execution provider.
         threads: intra-op threads.
+        options: of `open_session`, for ONNX Runtime alone.
 
     Raises:
         DeviceError: the runtime or the provider is not there, or lacks the precision here.
         ModelError: the file is absent, broken, or has an operator that the runtime lacks.
         UsageError: the runtime does not run there.
     """
-    return RUNTIMES[runtime].open(path, precision=precision, provider=provider, threads=threads)
+    return RUNTIMES[runtime].open(
+        path, precision=precision, provider=provider, threads=threads, **options
+    )
 
 
 def require_runtime(name: str) -> None:
