@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from pydantic import Field
 
@@ -236,7 +236,7 @@ def _in_order(rows: Sequence[Measured]) -> tuple[MeasuredFile, ...]:
     """The files of one provider, the fastest at the shape that stands for the others first."""
     if not rows:
         return ()
-    deciding = min(rows, key=_headline).shape
+    deciding = deciding_shape(rows)
     files: dict[str, dict[str, float]] = {}
     for row in rows:
         files.setdefault(row.file, {})[row.shape] = row.p50_ms
@@ -244,6 +244,27 @@ def _in_order(rows: Sequence[Measured]) -> tuple[MeasuredFile, ...]:
     return tuple(MeasuredFile(name=name, p50_ms=times) for name, times in ranked)
 
 
-def _headline(row: Measured) -> tuple[bool, int, int]:
+class OfShape(Protocol):
+    """Something measured at a shape."""
+
+    @property
+    def shape(self) -> str:
+        """Its name."""
+
+    @property
+    def batch_size(self) -> int:
+        """Rows."""
+
+    @property
+    def sequence_length(self) -> int:
+        """Tokens."""
+
+
+def deciding_shape(rows: Iterable[OfShape]) -> str:
+    """The shape by which files are put in order: the one that stands for the others."""
+    return min(rows, key=_headline).shape
+
+
+def _headline(row: OfShape) -> tuple[bool, int, int]:
     """Smallest for the task's own lengths, then the smallest batch, then the greatest length."""
     return not row.shape.endswith(_TASK), row.batch_size, -row.sequence_length

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from statistics import median
 
-from glp_export.bench.benchmark_file import Interval, OfModel, Winner
+from glp_export.artifact.serving import deciding_shape
+from glp_export.bench.benchmark_file import BenchmarkFile, Interval, OfModel, Winner
 from glp_export.bench.contenders import Contender
 from glp_export.bench.statistics import paired_ratio
 from glp_export.bench.timing import Samples
+from glp_export.serve.runtimes import ONNX_RUNTIME
 
 UNSCORED = ("openvino", "bf16")
 """An fp32 file that OpenVINO computes in bf16: it is timed, but the task's metric is not taken of
@@ -25,6 +27,23 @@ def winners(samples: Sequence[Samples]) -> list[Winner]:
     files = [sample for sample in samples if _is_file_of_ours(sample.contender)]
     files.sort(key=_comparison)
     return [_winner(list(compared)) for _, compared in groupby(files, key=_comparison)]
+
+
+def fastest_runtime(benchmark: BenchmarkFile, provider: str) -> str:
+    """The runtime to serve a pruned model from: another than ONNX Runtime has to be surely faster.
+
+    At the shape by which files are put in order.
+
+    Args:
+        benchmark: of one pruned model.
+        provider: that it is served on.
+    """
+    shape = deciding_shape(benchmark.rows)
+    for winner in benchmark.winners:
+        lead = winner.over_onnxruntime
+        if (winner.provider, winner.shape) == (provider, shape) and lead and lead.low > 1:
+            return winner.runtime
+    return ONNX_RUNTIME
 
 
 def _is_file_of_ours(contender: Contender) -> bool:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from glp_export.artifact import OnnxFile, one_artifact, open_session, predict_onnx
+from glp_export.artifact import OnnxFile, one_artifact, predict_onnx
 from glp_export.artifact.opened import data_settings
 from glp_export.core.errors import DataError, UsageError
 from glp_export.core.numbers import few
 from glp_export.encoder import ModelSource, infer_kind, load_tokenizer, task_of_model
+from glp_export.serve.runtimes import ONNX_RUNTIME, open_in
 from glp_export.serve.settings import read_settings
 from glp_export.tasks import (
     KINDS,
@@ -82,19 +83,29 @@ def read_test_rows(artifact: Path, asked: Mapping[str, Any]) -> TestRows:
     return TestRows(task, encode(data.test, task, tokenizer, longest), tokenizer)
 
 
-def score_file(data: TestRows, file: OnnxFile, *, provider: str, threads: int) -> tuple[float, int]:
+def score_file(
+    data: TestRows,
+    file: OnnxFile,
+    *,
+    provider: str,
+    threads: int,
+    runtime: str = ONNX_RUNTIME,
+) -> tuple[float, int]:
     """The task's metric of a file.
 
     Args:
         data: as the file's artifact reads it.
         file: what answers.
         provider: execution provider of ONNX Runtime.
-        threads: intra-op threads of ONNX Runtime.
+        threads: intra-op threads.
+        runtime: that runs it.
 
     Returns:
         The metric, and the number of examples.
     """
-    session = open_session(file.path, provider=provider, threads=threads)
+    session = open_in(
+        runtime, file.path, precision=file.precision, provider=provider, threads=threads
+    )
     kind = KINDS[data.task.kind]
     predictions = predict_onnx(
         session, data.rows, data.tokenizer, read=kind.read, batch_size=kind.batch_size

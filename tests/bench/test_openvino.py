@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import pytest
 
-from glp_export.artifact.tolerance import SAME_FILE
+from glp_export.artifact.tolerance import SAME_NOISE
 from glp_export.bench import Contender, Timing, benchmark, shape_grid
 from glp_export.bench.contenders import PreparedRunner
 from glp_export.bench.runtimes import open_contender
@@ -59,8 +59,10 @@ def test_an_int8_file_is_computed_in_integers_as_in_onnx_runtime(
         open_contender(replace(ours, runtime=name)) for name in ("openvino", "onnxruntime")
     )
     [feeds] = shape_grid([plain], [3], [11])[0].batches
-    wanted = run(feeds)
-    assert (abs(compiled(feeds) - wanted) <= SAME_FILE.bound(wanted)).all()
+    exact = open_contender(plain)(feeds)
+    # The same integers, but that a sum in another order may put a value over the edge of its step.
+    noise = [abs(found(feeds) - exact).mean() for found in (compiled, run)]
+    assert noise[0] <= SAME_NOISE * noise[1] + 1e-4
     import openvino
 
     core = openvino.Core()

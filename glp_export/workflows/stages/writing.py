@@ -19,7 +19,7 @@ from glp_export.artifact import (
 from glp_export.artifact.layout import layers_directory
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier, of_plan
 from glp_export.bench.memory_probe import peak_resident_mb
-from glp_export.bench.winners import UNSCORED
+from glp_export.bench.winners import UNSCORED, fastest_runtime
 from glp_export.compress.latency_table import LatencyTable, kept_table
 from glp_export.compress.plan import Plan
 from glp_export.config.outcomes import TargetOutcome
@@ -30,7 +30,6 @@ from glp_export.core.machine import describe
 from glp_export.encoder import ModelSource, find_file
 from glp_export.precision.record import PrecisionsFile
 from glp_export.report import CardFacts, benchmark_warnings, write_card, write_sweep_readme
-from glp_export.report.measurements import headline_shape
 from glp_export.serve.runtimes import ONNX_RUNTIME
 from glp_export.serve.runtimes import RUNTIMES as SERVED_RUNTIMES
 from glp_export.tasks import KINDS
@@ -160,21 +159,8 @@ def write_serving(
             and row.runtime in SERVED_RUNTIMES
             and (row.runtime, row.precision) != UNSCORED
         ],
-        runtime=_fastest_runtime(measured, execution.provider) if measured else ONNX_RUNTIME,
+        runtime=fastest_runtime(measured, execution.provider) if measured else ONNX_RUNTIME,
     ).save(layout)
-
-
-def _fastest_runtime(measured: BenchmarkFile, provider: str) -> str:
-    """The runtime to serve from: another than ONNX Runtime has to be surely faster.
-
-    At the shape that the files are ordered by.
-    """
-    shape = headline_shape(measured)
-    for winner in measured.winners:
-        lead = winner.over_onnxruntime
-        if (winner.provider, winner.shape) == (provider, shape) and lead and lead.low > 1:
-            return winner.runtime
-    return ONNX_RUNTIME
 
 
 def write_extra_files(
