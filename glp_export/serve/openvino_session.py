@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from glp_export.core.errors import DeviceError, ModelError, UsageError
 
-INSTALL = 'pip install "openvino>=2026.1"'
+INSTALL = 'pip install "openvino>=2026.4"'
 PROVIDER = "CPUExecutionProvider"
 """What rows and reports call the device, as ONNX Runtime does: the CPU."""
 
