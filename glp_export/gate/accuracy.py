@@ -11,7 +11,6 @@ from glp_export.artifact import (
     ArtifactLayout,
     OnnxFile,
     one_artifact,
-    open_session,
     predict_onnx,
 )
 from glp_export.artifact.opened import data_settings, recorded_settings
@@ -19,6 +18,7 @@ from glp_export.bench import BenchmarkFile
 from glp_export.core.errors import DataError, UsageError
 from glp_export.core.numbers import few
 from glp_export.encoder import ModelSource, infer_kind, load_tokenizer, task_of_model
+from glp_export.serve.runtimes import ONNX_RUNTIME, open_in
 from glp_export.serve.settings import read_settings
 from glp_export.tasks import (
     KINDS,
@@ -110,19 +110,29 @@ def _as_recorded(task: Task, own: Task, layout: ArtifactLayout, asked: Mapping[s
     return replace(task, metric=metric)
 
 
-def score_file(data: TestRows, file: OnnxFile, *, provider: str, threads: int) -> tuple[float, int]:
+def score_file(
+    data: TestRows,
+    file: OnnxFile,
+    *,
+    provider: str,
+    threads: int,
+    runtime: str = ONNX_RUNTIME,
+) -> tuple[float, int]:
     """The task's metric of a file.
 
     Args:
         data: as the file's artifact reads it.
         file: what answers.
         provider: execution provider of ONNX Runtime.
-        threads: intra-op threads of ONNX Runtime.
+        threads: intra-op threads.
+        runtime: that runs it.
 
     Returns:
         The metric, and the number of examples.
     """
-    session = open_session(file.path, provider=provider, threads=threads)
+    session = open_in(
+        runtime, file.path, precision=file.precision, provider=provider, threads=threads
+    )
     kind = KINDS[data.task.kind]
     predictions = predict_onnx(
         session, data.rows, data.tokenizer, read=kind.read, batch_size=kind.batch_size

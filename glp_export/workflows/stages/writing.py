@@ -19,6 +19,7 @@ from glp_export.artifact import (
 from glp_export.artifact.layout import layers_directory
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier, of_plan
 from glp_export.bench.memory_probe import peak_resident_mb
+from glp_export.bench.winners import UNSCORED, fastest_runtime
 from glp_export.compress.latency_table import LatencyTable, kept_table
 from glp_export.compress.plan import Plan
 from glp_export.config.outcomes import TargetOutcome
@@ -29,6 +30,8 @@ from glp_export.core.machine import describe
 from glp_export.encoder import ModelSource, find_file
 from glp_export.precision.record import PrecisionsFile
 from glp_export.report import CardFacts, benchmark_warnings, write_card, write_sweep_readme
+from glp_export.serve.runtimes import ONNX_RUNTIME
+from glp_export.serve.runtimes import RUNTIMES as SERVED_RUNTIMES
 from glp_export.tasks import KINDS
 from glp_export.workflows.context import ExecutionContext, RunContext
 from glp_export.workflows.report import write_report
@@ -149,10 +152,14 @@ def write_serving(
                 row.batch_size,
                 row.sequence_length,
                 row.p50_ms,
+                row.runtime,
             )
             for row in rows
-            if (row.contender, row.runtime) == ("pruned", "onnxruntime")
+            if row.contender == "pruned"
+            and row.runtime in SERVED_RUNTIMES
+            and (row.runtime, row.precision) != UNSCORED
         ],
+        runtime=fastest_runtime(measured, execution.provider) if measured else ONNX_RUNTIME,
     ).save(layout)
 
 
