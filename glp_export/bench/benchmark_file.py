@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from pydantic import Field, model_validator
 
 from glp_export.bench.contenders import ContenderName, RuntimeName
+from glp_export.bench.target_outcome import TargetOutcome
 from glp_export.core.errors import DataError, UsageError
 from glp_export.core.machine import Machine
 from glp_export.core.numbers import layers_in_words
@@ -163,6 +164,9 @@ class Row(OfModel):
     threads: int = Field(ge=1)
     p50_ms: float = Field(gt=0)
     p90_ms: float = Field(gt=0)
+    p95_ms: float | None = Field(
+        default=None, gt=0, description="null in files of before it was written"
+    )
     p99_ms: float = Field(gt=0)
     mean_ms: float = Field(gt=0)
     sequences_per_second: float = Field(gt=0)
@@ -204,6 +208,9 @@ class BenchmarkFile(Record):
     differences: tuple[DifferenceRow, ...] = Field(
         default=(), description="of the metrics, where the answers were at hand"
     )
+    targets: tuple[TargetOutcome, ...] = Field(
+        default=(), description="what became of each target of the run"
+    )
 
     def of_plan(self, plan_id: str) -> BenchmarkFile:
         """The part that belongs to one pruned model: itself and what it is compared with.
@@ -222,6 +229,7 @@ class BenchmarkFile(Record):
             "rows": of_plan(self.rows, plan_id),
             "winners": of_plan(self.winners, plan_id),
             "differences": of_plan(self.differences, plan_id),
+            "targets": tuple(one for one in self.targets if one.plan_id in ("", plan_id)),
         }
         return self.model_copy(update=part)
 

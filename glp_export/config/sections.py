@@ -101,7 +101,9 @@ class CompressOptions(Options):
         None, "Be so much faster than unpruned in ONNX Runtime: 2.0, 2.0@8x128, or 2,3,4@1x128."
     )
     latency_budget: Written | None = option(
-        None, "Longest median batch in ONNX Runtime: 10ms, or 10ms@1x128."
+        None,
+        "Longest median batch in ONNX Runtime: 10ms, or 10ms@1x128; another percentile: "
+        "'p95 10ms@1x128'.",
     )
     max_drop: float | None = option(
         None, "Lose so many metric points on select at most: 0.01.", ge=0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
@@ -65,9 +66,18 @@ class GateReport(Record):
     budget: str
     threads: int
     undecided: Undecided
+    files: dict[str, str] = Field(
+        default_factory=dict, description="name of the file that is judged, by table of the budget"
+    )
     findings: tuple[LineResult, ...]
     notes: tuple[str, ...] = ()
     seconds: float
+
+    def file_of(self, result: LineResult) -> str:
+        """The file that a finding is about; empty for the artifact as a whole."""
+        if result.table:
+            return self.files.get(result.table, "")
+        return Path(result.where).name if result.check.startswith("parity of") else ""
 
     @property
     def failures(self) -> tuple[LineResult, ...]:

@@ -12,9 +12,10 @@ from glp_export.artifact import ArtifactLayout, commit, locked, prepare, writing
 from glp_export.artifact.served_text import check_served_texts
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier
 from glp_export.bench.contenders import longest_input
+from glp_export.bench.target_outcome import TargetOutcome
 from glp_export.compress.latency_table import kept_table
 from glp_export.compress.plan import Plan
-from glp_export.config.outcomes import TargetOutcome, outcomes
+from glp_export.config.outcomes import outcomes
 from glp_export.config.run_config import RunConfig
 from glp_export.config.sections import OutputOptions
 from glp_export.config.targets import Targets, check_shipped
@@ -101,14 +102,26 @@ def prune_and_export(
             _export(context, one, sweep_variants, layout, spent, progress) for one in trained
         ]
         measured, scored = _measure(context, exported, progress)
-        kept: dict[str, tuple[TargetOutcome, ...]] = {}
-        for one, targets in zip(plans, targets_of(config.targets, len(plans)), strict=True):
-            own = measured.file.of_plan(one.id)
-            check_shipped(targets, own)
-            kept[one.id] = outcomes(targets, own, spent=spent)
-        frontier = write_output(context, layout, sweep_variants, measured, scored, kept)
-    all_kept = tuple(outcome for own in kept.values() for outcome in own)
-    return RunResult(_directory(config.output), plan, measured.file, frontier, all_kept)
+        measured = _held_to_targets(config.targets, plans, measured, spent)
+        frontier = write_output(context, layout, sweep_variants, measured, scored)
+    targets = measured.file.targets
+    return RunResult(_directory(config.output), plan, measured.file, frontier, targets)
+
+
+def _held_to_targets(
+    targets: Targets, plans: Sequence[Plan], measured: Benchmark, spent: float
+) -> Benchmark:
+    """The benchmark with what became of each target.
+
+    Raises:
+        LatencyError: a target of time is missed.
+    """
+    found: list[TargetOutcome] = []
+    for plan, own_targets in zip(plans, targets_of(targets, len(plans)), strict=True):
+        own = measured.file.of_plan(plan.id)
+        check_shipped(own_targets, own)
+        found += outcomes(own_targets, own, spent=spent, plan_id=plan.id)
+    return measured.with_targets(found)
 
 
 def search_only(
@@ -157,11 +170,12 @@ def _finished_run(output: Path, targets: Targets) -> RunResult:
     frontier = Frontier.load(layout.frontier) if layout.frontier.is_file() else None
     measured = BenchmarkFile.load(layout.benchmark)
     plan_ids = dict.fromkeys(row.plan_id for row in measured.rows if row.contender == "pruned")
-    kept = tuple(
+    kept = measured.targets or tuple(
         outcome
         for plan_id, own in zip(plan_ids, targets_of(targets, len(plan_ids)), strict=True)
-        for outcome in outcomes(own, measured.of_plan(plan_id))
+        for outcome in outcomes(own, measured.of_plan(plan_id), plan_id=plan_id)
     )
+    measured = measured.model_copy(update={"targets": kept})
     return RunResult(output, Plan.load(layout.plan), measured, frontier, kept)
 
 

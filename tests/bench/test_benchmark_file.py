@@ -72,6 +72,7 @@ EXAMPLE: dict[str, Any] = {
             "threads": 2,
             "p50_ms": 1100.0,
             "p90_ms": 1150.0,
+            "p95_ms": 1180.0,
             "p99_ms": 1200.0,
             "mean_ms": 1110.0,
             "sequences_per_second": 7.2,
@@ -99,6 +100,18 @@ EXAMPLE: dict[str, Any] = {
             "p50_ms": 150.0,
             "runner_up": "model.onnx",
             "lead": INTERVAL,
+        }
+    ],
+    "targets": [
+        {
+            "target": "2× at 8×128",
+            "kept": True,
+            "unit": "x",
+            "value": 2.1,
+            "low": 2.0,
+            "high": 2.2,
+            "file": "model.onnx",
+            "plan_id": "6-layers",
         }
     ],
     "differences": [

@@ -32,7 +32,7 @@ def test_a_classifier_is_measured_in_every_way_without_training(classifier, tmp_
     assert {row.contender for row in measured.rows} == {"unpruned"}
     ways = {(row.runtime, row.precision) for row in measured.rows}
     assert ways == {("pytorch", "fp32"), ("onnxruntime", "fp32"), ("onnxruntime", "int8")}
-    assert said[0].startswith("target: 10000 ms at 1x16: kept")
+    assert said[0].startswith("target: 10000 ms at 1×16: kept")
     assert "nothing needs to be pruned" in said[1]
     assert sorted(classifier.rglob("*")) == before
 
@@ -68,6 +68,6 @@ def test_a_run_begins_its_result_with_what_became_of_the_targets(capsys, tmp_pat
     result = RunResult(tmp_path, make_plan(), measured, None, kept)
     show_run(result)
     first, *_ = capsys.readouterr().out.splitlines()
-    assert first == "target: 1.5x at 8x128: kept, 2.00x (1.80-2.20), model_optimized.onnx"
+    assert first == "target: 1.5× at 8×128: kept, 2.00× (1.80–2.20), model_optimized.onnx"
     (told,) = run_as_json(result, None)["targets"]
     assert (told["kept"], told["file"]) == (True, "model_optimized.onnx")

@@ -20,7 +20,7 @@ from glp_export.workflows.stages.compression import (
     compressor_of,
     facts_of,
 )
-from glp_export.workflows.stages.unpruned import tell_what_is_met
+from glp_export.workflows.stages.unpruned import kept_tail, tell_what_is_met
 
 
 def choose_plans(context: RunContext, work: Path, progress: Progress) -> tuple[list[Plan], float]:
@@ -37,7 +37,8 @@ def choose_plans(context: RunContext, work: Path, progress: Progress) -> tuple[l
         UsageError: the plan or the options do not fit, or the journal is of other settings.
     """
     tell_what_is_met(context, work, progress)
-    evaluator, budget = RunEvaluator(context, work, progress), budget_of(context)
+    evaluator = RunEvaluator(context, work, progress)
+    budget = budget_of(context, kept_tail(work))
     if context.config.compress.plan:
         found = found_by(named_plan(context), budget, evaluator)
     else:
