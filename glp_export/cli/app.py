@@ -15,10 +15,12 @@ import typer
 from glp_export import __version__
 from glp_export.cli import cache
 from glp_export.cli.benchmark import benchmark_command
+from glp_export.cli.compare import compare_command
 from glp_export.cli.env import env_command
 from glp_export.cli.export import export_command
 from glp_export.cli.flags import spread
 from glp_export.cli.gate import gate_command
+from glp_export.cli.init import init_command
 from glp_export.cli.inspect import inspect_command
 from glp_export.cli.latency_table import latency_table_command
 from glp_export.cli.outcome import as_a_process, exit_code_of
@@ -41,11 +43,13 @@ app = typer.Typer(
     },
 )
 
+app.command("init")(init_command)
 app.command("prune-and-export")(prune_and_export_command)
 app.command("search")(search_command)
 app.command("export")(export_command)
 app.command("verify")(verify_command)
 app.command("benchmark")(benchmark_command)
+app.command("compare")(compare_command)
 app.command("gate")(gate_command)
 app.command("report")(report_command)
 app.command("push")(push_command)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from glp_export.core.errors import AccuracyError, GlpError, LatencyError, ParityError
+from glp_export.core.notebook import table_html
 from glp_export.core.records import Record
 from glp_export.gate.budget_line import BudgetLine
 
@@ -78,6 +79,25 @@ class GateReport(Record):
         if result.table:
             return self.files.get(result.table, "")
         return Path(result.where).name if result.check.startswith("parity of") else ""
+
+    def __repr__(self) -> str:
+        found = [one.outcome for one in self.findings]
+        counted = ", ".join(f"{found.count(one)} {one}" for one in dict.fromkeys(found))
+        return f"GateReport({self.artifact}: {self.outcome}; {counted})"
+
+    def _repr_html_(self) -> str:
+        head = ("file", "check", "measured", "interval", "outcome")
+        rows = (
+            (
+                self.file_of(one),
+                one.check,
+                "" if one.value is None else f"{one.value:.4g}",
+                interval_words(one),
+                one.outcome,
+            )
+            for one in self.findings
+        )
+        return table_html(f"gate of {self.artifact}: {self.outcome}", head, rows)
 
     @property
     def failures(self) -> tuple[LineResult, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from glp_export.artifact import ArtifactLayout, commit, locked, prepare, writing
 from glp_export.artifact.served_text import check_served_texts
@@ -20,8 +21,10 @@ from glp_export.config.run_config import RunConfig
 from glp_export.config.sections import OutputOptions
 from glp_export.config.targets import Targets, check_shipped
 from glp_export.core.errors import UsageError
+from glp_export.core.notebook import lines_html
 from glp_export.core.progress import Progress
 from glp_export.encoder import write_loader_files
+from glp_export.report import summary_lines
 from glp_export.tasks import truth_of
 from glp_export.workflows.context import RunContext, make_context
 from glp_export.workflows.estimate import Estimate, estimate_run
@@ -45,6 +48,9 @@ from glp_export.workflows.stages.search import choose_plans, confirm_cost, targe
 from glp_export.workflows.stages.training import Trained, train_contenders
 from glp_export.workflows.stages.writing import SweepVariant, variants_of_sweep, write_output
 
+if TYPE_CHECKING:
+    import pandas
+
 Confirm = Callable[[str], bool]
 
 
@@ -65,6 +71,19 @@ class RunResult:
     benchmark: BenchmarkFile
     frontier: Frontier | None = None
     targets: tuple[TargetOutcome, ...] = ()
+
+    def __repr__(self) -> str:
+        kept = "".join(f"; {one}" for one in self.targets)
+        return f"RunResult({self.output}: {self.plan.label}{kept})"
+
+    def _repr_html_(self) -> str:
+        lines = (*summary_lines(self.benchmark), f"artifact: {self.output}")
+        table = (self.frontier or self.benchmark)._repr_html_()
+        return f"{lines_html(lines)}{table}"
+
+    def to_frame(self) -> pandas.DataFrame:
+        """All rows of the benchmark; see `BenchmarkFile.to_frame`."""
+        return self.benchmark.to_frame()
 
 
 def prune_and_export(
