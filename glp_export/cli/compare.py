@@ -35,7 +35,7 @@ def compare_command(
 
     Differences are paired and have 95 % intervals.
 
-    Example: glp-export compare out/trec out/smaller --dataset data/trec --seq-lens 32
+    Example: glp-export compare out/trec out/my-classifier --seq-lens 32
     """
     from glp_export.workflows.compare import compare
 
