@@ -35,7 +35,8 @@ PARTS = {
 def write_all() -> None:
     """Write copies of the repository's other pages into `_generated/`.
 
-    The parts of the reference stand in its pages (`generate.pages`). The JSON Schemas of the files go below `extra/schemas/`.
+    The parts of the reference stand in its pages (`generate.pages`). The JSON Schemas of the files
+    go below `extra/schemas/`.
     """
     folder = DOCS / "_generated"
     for name, text in copies():

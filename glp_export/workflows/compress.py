@@ -75,7 +75,7 @@ def compress(
         model.save_pretrained(place / "model")
         tokenizer.save_pretrained(place / "model")
         given = {"distilled": NONE, **settings, **_of_target(target)}
-        config = resolve({**given, **_of_data(data, place / "data"), "model": place / "model"})
+        config = resolve({**given, **_of_data(data, place / "data"), "model": str(place / "model")})
         if len(config.targets.speedups) > 1 or config.compress.depths or config.compress.sweep:
             raise UsageError("one call makes one model", fix="ask for one target or depth")
         with progress.stage("read data and model"):
