@@ -33,8 +33,8 @@ from glp_export.cli.verify import verify_command
 
 app = typer.Typer(
     name="glp-export",
-    help="Prune layers, heads and neurons of an encoder, export it to ONNX, prove the file right "
-    "and measure the speedup.",
+    help="Prune layers, heads and neurons of an encoder, export it to ONNX, verify the files and "
+    "measure the speedup.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     context_settings={
@@ -64,7 +64,7 @@ app.add_typer(cache.app, name="cache")
 def version_option(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    """Prune an encoder for a task, export it to ONNX, prove it right and measure it."""
+    """Prune an encoder for a task, export it to ONNX, verify it and measure it."""
     if version:
         print(f"glp-export {__version__}")
         raise typer.Exit

@@ -32,8 +32,8 @@ def benchmark_command(
 ) -> None:
     """Measure an artifact on this machine beside a rebuilt unpruned model.
 
-    Of a checkpoint that nothing was removed from: whether it has to be pruned at all, in a minute
-    and without any training.
+    An unpruned checkpoint is measured as it is, without training; with a target, the result says
+    whether it has to be pruned.
 
     Example: glp-export benchmark out/trec --batch-sizes 1 8 --seq-lens 128
     """

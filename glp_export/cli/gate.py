@@ -48,7 +48,7 @@ def gate_command(
     ] = 60.0,
     undecided: Annotated[
         Literal["pass", "fail"],
-        _option("--undecided", text="What a line does that could not be decided."),
+        _option("--undecided", text="Whether an undecided line passes or fails."),
     ] = "pass",
     device: Annotated[
         list[str] | None,
@@ -89,8 +89,8 @@ def gate_command(
 ) -> None:
     """Check an artifact against its budget: files, size, latency, accuracy with --dataset.
 
-    Exit code 0 where everything is kept, 3 where the files are not those that were verified,
-    4 where accuracy and 5 where latency or size are not kept.
+    Exit code 0: everything is kept. 3: a file was changed. 4: accuracy is not kept. 5: latency or
+    size is not kept.
 
     Example: glp-export gate out/trec --max-seconds 60
     """

@@ -53,7 +53,7 @@ def prune_and_export_command(
     quiet: QuietFlag = False,
     verbose: VerboseFlag = 0,
 ) -> None:
-    """Do the whole job: search, recover, export, optimise, verify, benchmark, report.
+    """Prune a model for a task: search, recover, export, verify, benchmark, report.
 
     Example: glp-export prune-and-export -m bert-dir --dataset data/trec --depth 6 -o out/trec
     """

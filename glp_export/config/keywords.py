@@ -24,7 +24,7 @@ class RunKeywords(TypedDict, total=False):
     trust_remote_code: bool | None
     """Run code that comes with the model."""
     offline: bool | None
-    """Never touch the network."""
+    """No network access."""
     task: str | None
     """GLUE task (cola, mnli, mrpc, qnli, qqp, rte, sst2, stsb, wnli) or `demo`."""
     dataset: str | Path | None
@@ -34,7 +34,7 @@ class RunKeywords(TypedDict, total=False):
     train_file: str | Path | None
     """Training rows: jsonl, csv, tsv or parquet."""
     validation_file: str | Path | None
-    """Rows that the report is made on."""
+    """Validation rows: read once, for the report."""
     unlabeled: str | Path | None
     """More texts, without labels, to distill on: a table, or .txt lines."""
     text_columns: Sequence[str] | str | None
@@ -44,41 +44,41 @@ class RunKeywords(TypedDict, total=False):
     kind: str | None
     """Kind of task, if the data does not tell it."""
     metric: str | None
-    """Metric that is kept; else the task's own."""
+    """Metric; else the task's own."""
     max_length: float | str | None
     """Longest input in tokens, longer ones are cut; auto: what tokenizer and model take."""
     select_fraction: float | None
-    """Share of train that layers are chosen on."""
+    """Share of train that choices are made on."""
     max_train_samples: int | None
-    """Use so many training rows only."""
+    """Most training rows to use."""
     max_select_samples: int | None
-    """Score candidates on so many rows only."""
+    """Most rows to score candidates on."""
     max_test_samples: int | None
-    """Test on so many rows only."""
+    """Most rows to test on."""
     depth: int | None
-    """Keep so many layers."""
+    """Number of layers to keep."""
     prune: int | None
-    """Remove so many layers."""
+    """Number of layers to remove."""
     depths: Sequence[int] | str | None
     """Make a model of each of these depths from one search."""
     sweep: bool | None
     """As --depths: two layers fewer each time, down to a quarter of them."""
     target_speedup: str | float | None
-    """Be so much faster than unpruned in ONNX Runtime: 2.0, 2.0@8x128, or 2,3,4@1x128."""
+    """Speedup over unpruned in ONNX Runtime: 2.0, 2.0@8x128, or 2,3,4@1x128."""
     latency_budget: str | float | None
     """Longest median batch in ONNX Runtime: 10ms, or 10ms@1x128; another percentile: 'p95
     10ms@1x128'."""
     max_drop: float | None
-    """Lose so many metric points on select at most: 0.01."""
+    """Most metric points that may be lost on select: 0.01."""
     compress: str | None
-    """What goes: layers, structure (heads, neurons and layers), or auto: structure for a target of
-    speed, layers else."""
+    """What is removed: layers, structure (heads, neurons and layers), or auto: structure for a
+    target of speed, layers else."""
     plan: str | Path | None
     """Skip the search: plan.json, a layer file, or paper:bert-base-uncased/rte."""
     search_epochs: float | None
     """Passes over the data for each candidate; else as --epochs."""
     max_search_samples: int | None
-    """Train candidates on so many rows only."""
+    """Most rows to train candidates on."""
     workers: str | None
     """Where candidates are tried: serial or ray."""
     worker_cpus: int | None
@@ -86,7 +86,7 @@ class RunKeywords(TypedDict, total=False):
     worker_gpus: float | None
     """Share of a GPU for each candidate with --workers ray: 0.25."""
     cache: str | Path | None
-    """Where trained teachers and scored candidates are kept; `none` keeps nothing."""
+    """Directory of the cache of trained teachers and scored candidates; `none`: no cache."""
     teacher: Literal["auto", "as-is", "finetune"] | None
     """The unpruned model that others imitate and are compared with: as-is (the given one,
     unchanged), finetune (trained first), or auto: as it is where its head fits the labels."""
@@ -116,7 +116,7 @@ class RunKeywords(TypedDict, total=False):
     optimize: Literal["auto", "none", "first-token", "O1", "O2", "O3"] | None
     """Graph optimisation: a level, `none`, or the fastest that passes."""
     require_fusion: bool | None
-    """Fail where the fused file lacks a fusion in a layer."""
+    """Fail if the fused file lacks a fusion in a layer."""
     triton: bool | None
     """Write a model repository for Triton too."""
     atol: float | None
@@ -141,7 +141,7 @@ class RunKeywords(TypedDict, total=False):
     seq_lens: Sequence[int] | str | None
     """Sequence lengths to time."""
     bench_seconds: float | None
-    """Least seconds for each shape, shared by all contenders."""
+    """Least seconds for each shape, for all models together."""
     bench_rounds: int | None
     """Least rounds for each shape."""
     skip_memory: bool | None
@@ -151,9 +151,9 @@ class RunKeywords(TypedDict, total=False):
     overwrite: bool | None
     """Replace what is at --output."""
     resume: bool | None
-    """Go on with an interrupted run."""
+    """Continue an interrupted run."""
     dry_run: bool | None
-    """Say what would be done and what it costs."""
+    """Estimate the cost; write nothing."""
     yes: bool | None
     """Do not ask."""
     push_to_hub: str | None
@@ -196,7 +196,7 @@ class ExportKeywords(TypedDict, total=False):
     optimize: Literal["auto", "none", "first-token", "O1", "O2", "O3"] | None
     """Graph optimisation: a level, `none`, or the fastest that passes."""
     require_fusion: bool | None
-    """Fail where the fused file lacks a fusion in a layer."""
+    """Fail if the fused file lacks a fusion in a layer."""
     triton: bool | None
     """Write a model repository for Triton too."""
     atol: float | None
@@ -221,7 +221,7 @@ class ExportKeywords(TypedDict, total=False):
     seq_lens: Sequence[int] | str | None
     """Sequence lengths to time."""
     bench_seconds: float | None
-    """Least seconds for each shape, shared by all contenders."""
+    """Least seconds for each shape, for all models together."""
     bench_rounds: int | None
     """Least rounds for each shape."""
     skip_memory: bool | None
@@ -231,9 +231,9 @@ class ExportKeywords(TypedDict, total=False):
     overwrite: bool | None
     """Replace what is at --output."""
     resume: bool | None
-    """Go on with an interrupted run."""
+    """Continue an interrupted run."""
     dry_run: bool | None
-    """Say what would be done and what it costs."""
+    """Estimate the cost; write nothing."""
     yes: bool | None
     """Do not ask."""
 
@@ -250,7 +250,7 @@ class VerifyKeywords(TypedDict, total=False):
     train_file: str | Path | None
     """Training rows: jsonl, csv, tsv or parquet."""
     validation_file: str | Path | None
-    """Rows that the report is made on."""
+    """Validation rows: read once, for the report."""
     unlabeled: str | Path | None
     """More texts, without labels, to distill on: a table, or .txt lines."""
     text_columns: Sequence[str] | str | None
@@ -260,17 +260,17 @@ class VerifyKeywords(TypedDict, total=False):
     kind: str | None
     """Kind of task, if the data does not tell it."""
     metric: str | None
-    """Metric that is kept; else the task's own."""
+    """Metric; else the task's own."""
     max_length: float | str | None
     """Longest input in tokens, longer ones are cut; auto: what tokenizer and model take."""
     select_fraction: float | None
-    """Share of train that layers are chosen on."""
+    """Share of train that choices are made on."""
     max_train_samples: int | None
-    """Use so many training rows only."""
+    """Most training rows to use."""
     max_select_samples: int | None
-    """Score candidates on so many rows only."""
+    """Most rows to score candidates on."""
     max_test_samples: int | None
-    """Test on so many rows only."""
+    """Most rows to test on."""
     exporter: str | None
     """Which exporter writes the ONNX file."""
     opset: int | None
@@ -278,7 +278,7 @@ class VerifyKeywords(TypedDict, total=False):
     optimize: Literal["auto", "none", "first-token", "O1", "O2", "O3"] | None
     """Graph optimisation: a level, `none`, or the fastest that passes."""
     require_fusion: bool | None
-    """Fail where the fused file lacks a fusion in a layer."""
+    """Fail if the fused file lacks a fusion in a layer."""
     triton: bool | None
     """Write a model repository for Triton too."""
     atol: float | None
@@ -303,7 +303,7 @@ class VerifyKeywords(TypedDict, total=False):
     seq_lens: Sequence[int] | str | None
     """Sequence lengths to time."""
     bench_seconds: float | None
-    """Least seconds for each shape, shared by all contenders."""
+    """Least seconds for each shape, for all models together."""
     bench_rounds: int | None
     """Least rounds for each shape."""
     skip_memory: bool | None
@@ -322,7 +322,7 @@ class BenchmarkKeywords(TypedDict, total=False):
     train_file: str | Path | None
     """Training rows: jsonl, csv, tsv or parquet."""
     validation_file: str | Path | None
-    """Rows that the report is made on."""
+    """Validation rows: read once, for the report."""
     unlabeled: str | Path | None
     """More texts, without labels, to distill on: a table, or .txt lines."""
     text_columns: Sequence[str] | str | None
@@ -332,19 +332,19 @@ class BenchmarkKeywords(TypedDict, total=False):
     kind: str | None
     """Kind of task, if the data does not tell it."""
     metric: str | None
-    """Metric that is kept; else the task's own."""
+    """Metric; else the task's own."""
     max_length: float | str | None
     """Longest input in tokens, longer ones are cut; auto: what tokenizer and model take."""
     select_fraction: float | None
-    """Share of train that layers are chosen on."""
+    """Share of train that choices are made on."""
     max_train_samples: int | None
-    """Use so many training rows only."""
+    """Most training rows to use."""
     max_select_samples: int | None
-    """Score candidates on so many rows only."""
+    """Most rows to score candidates on."""
     max_test_samples: int | None
-    """Test on so many rows only."""
+    """Most rows to test on."""
     target_speedup: str | float | None
-    """Be so much faster than unpruned in ONNX Runtime: 2.0, 2.0@8x128, or 2,3,4@1x128."""
+    """Speedup over unpruned in ONNX Runtime: 2.0, 2.0@8x128, or 2,3,4@1x128."""
     latency_budget: str | float | None
     """Longest median batch in ONNX Runtime: 10ms, or 10ms@1x128; another percentile: 'p95
     10ms@1x128'."""
@@ -361,7 +361,7 @@ class BenchmarkKeywords(TypedDict, total=False):
     seq_lens: Sequence[int] | str | None
     """Sequence lengths to time."""
     bench_seconds: float | None
-    """Least seconds for each shape, shared by all contenders."""
+    """Least seconds for each shape, for all models together."""
     bench_rounds: int | None
     """Least rounds for each shape."""
     skip_memory: bool | None
@@ -380,7 +380,7 @@ class DataKeywords(TypedDict, total=False):
     train_file: str | Path | None
     """Training rows: jsonl, csv, tsv or parquet."""
     validation_file: str | Path | None
-    """Rows that the report is made on."""
+    """Validation rows: read once, for the report."""
     unlabeled: str | Path | None
     """More texts, without labels, to distill on: a table, or .txt lines."""
     text_columns: Sequence[str] | str | None
@@ -390,17 +390,17 @@ class DataKeywords(TypedDict, total=False):
     kind: str | None
     """Kind of task, if the data does not tell it."""
     metric: str | None
-    """Metric that is kept; else the task's own."""
+    """Metric; else the task's own."""
     max_length: float | str | None
     """Longest input in tokens, longer ones are cut; auto: what tokenizer and model take."""
     select_fraction: float | None
-    """Share of train that layers are chosen on."""
+    """Share of train that choices are made on."""
     max_train_samples: int | None
-    """Use so many training rows only."""
+    """Most training rows to use."""
     max_select_samples: int | None
-    """Score candidates on so many rows only."""
+    """Most rows to score candidates on."""
     max_test_samples: int | None
-    """Test on so many rows only."""
+    """Most rows to test on."""
 
 
 class CompareKeywords(TypedDict, total=False):
@@ -415,7 +415,7 @@ class CompareKeywords(TypedDict, total=False):
     train_file: str | Path | None
     """Training rows: jsonl, csv, tsv or parquet."""
     validation_file: str | Path | None
-    """Rows that the report is made on."""
+    """Validation rows: read once, for the report."""
     unlabeled: str | Path | None
     """More texts, without labels, to distill on: a table, or .txt lines."""
     text_columns: Sequence[str] | str | None
@@ -425,17 +425,17 @@ class CompareKeywords(TypedDict, total=False):
     kind: str | None
     """Kind of task, if the data does not tell it."""
     metric: str | None
-    """Metric that is kept; else the task's own."""
+    """Metric; else the task's own."""
     max_length: float | str | None
     """Longest input in tokens, longer ones are cut; auto: what tokenizer and model take."""
     select_fraction: float | None
-    """Share of train that layers are chosen on."""
+    """Share of train that choices are made on."""
     max_train_samples: int | None
-    """Use so many training rows only."""
+    """Most training rows to use."""
     max_select_samples: int | None
-    """Score candidates on so many rows only."""
+    """Most rows to score candidates on."""
     max_test_samples: int | None
-    """Test on so many rows only."""
+    """Most rows to test on."""
     device: str | None
     """cpu, cuda or auto."""
     threads: int | None
@@ -445,7 +445,7 @@ class CompareKeywords(TypedDict, total=False):
     seq_lens: Sequence[int] | str | None
     """Sequence lengths to time."""
     bench_seconds: float | None
-    """Least seconds for each shape, shared by all contenders."""
+    """Least seconds for each shape, for all models together."""
     bench_rounds: int | None
     """Least rounds for each shape."""
 
@@ -464,7 +464,7 @@ class CompressKeywords(TypedDict, total=False):
     train_file: str | Path | None
     """Training rows: jsonl, csv, tsv or parquet."""
     validation_file: str | Path | None
-    """Rows that the report is made on."""
+    """Validation rows: read once, for the report."""
     unlabeled: str | Path | None
     """More texts, without labels, to distill on: a table, or .txt lines."""
     text_columns: Sequence[str] | str | None
@@ -474,41 +474,41 @@ class CompressKeywords(TypedDict, total=False):
     kind: str | None
     """Kind of task, if the data does not tell it."""
     metric: str | None
-    """Metric that is kept; else the task's own."""
+    """Metric; else the task's own."""
     max_length: float | str | None
     """Longest input in tokens, longer ones are cut; auto: what tokenizer and model take."""
     select_fraction: float | None
-    """Share of train that layers are chosen on."""
+    """Share of train that choices are made on."""
     max_train_samples: int | None
-    """Use so many training rows only."""
+    """Most training rows to use."""
     max_select_samples: int | None
-    """Score candidates on so many rows only."""
+    """Most rows to score candidates on."""
     max_test_samples: int | None
-    """Test on so many rows only."""
+    """Most rows to test on."""
     depth: int | None
-    """Keep so many layers."""
+    """Number of layers to keep."""
     prune: int | None
-    """Remove so many layers."""
+    """Number of layers to remove."""
     depths: Sequence[int] | str | None
     """Make a model of each of these depths from one search."""
     sweep: bool | None
     """As --depths: two layers fewer each time, down to a quarter of them."""
     target_speedup: str | float | None
-    """Be so much faster than unpruned in ONNX Runtime: 2.0, 2.0@8x128, or 2,3,4@1x128."""
+    """Speedup over unpruned in ONNX Runtime: 2.0, 2.0@8x128, or 2,3,4@1x128."""
     latency_budget: str | float | None
     """Longest median batch in ONNX Runtime: 10ms, or 10ms@1x128; another percentile: 'p95
     10ms@1x128'."""
     max_drop: float | None
-    """Lose so many metric points on select at most: 0.01."""
+    """Most metric points that may be lost on select: 0.01."""
     compress: str | None
-    """What goes: layers, structure (heads, neurons and layers), or auto: structure for a target of
-    speed, layers else."""
+    """What is removed: layers, structure (heads, neurons and layers), or auto: structure for a
+    target of speed, layers else."""
     plan: str | Path | None
     """Skip the search: plan.json, a layer file, or paper:bert-base-uncased/rte."""
     search_epochs: float | None
     """Passes over the data for each candidate; else as --epochs."""
     max_search_samples: int | None
-    """Train candidates on so many rows only."""
+    """Most rows to train candidates on."""
     workers: str | None
     """Where candidates are tried: serial or ray."""
     worker_cpus: int | None
@@ -516,7 +516,7 @@ class CompressKeywords(TypedDict, total=False):
     worker_gpus: float | None
     """Share of a GPU for each candidate with --workers ray: 0.25."""
     cache: str | Path | None
-    """Where trained teachers and scored candidates are kept; `none` keeps nothing."""
+    """Directory of the cache of trained teachers and scored candidates; `none`: no cache."""
     teacher: Literal["auto", "as-is", "finetune"] | None
     """The unpruned model that others imitate and are compared with: as-is (the given one,
     unchanged), finetune (trained first), or auto: as it is where its head fits the labels."""
