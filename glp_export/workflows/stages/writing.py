@@ -105,7 +105,10 @@ def write_output(
     context.config.save(layout.run_config)
     _write_environment(layout)
     warnings = benchmark_warnings(measured.file)
-    write_sweep_readme(layout.card, frontier, command=_command(), warnings=warnings)
+    targets = [str(outcome) for outcome in measured.file.targets]
+    write_sweep_readme(
+        layout.card, frontier, command=_command(), warnings=warnings, targets=targets
+    )
     write_report(layout.root)
     return frontier
 
