@@ -133,6 +133,11 @@ class ConsoleProgress(Progress):
         """Print one line as it is, however long."""
         self.console.print(Text(text, style=style), soft_wrap=True)
 
+    @property
+    def innermost(self) -> StageBar | None:
+        """The stage that is at work."""
+        return self._bar
+
     def overall(self) -> Text:
         """The line under the bar: stages done and left, and the time since the start."""
         spent = duration(time.perf_counter() - self._start)
@@ -211,6 +216,7 @@ class StageBar(RichProgress):
         self._ended = True
         if self._timer is not None:
             self._timer.cancel()
+            self._timer.join()
         super().__exit__(*error)
 
     @property
@@ -254,7 +260,7 @@ class StageBar(RichProgress):
         if self._ended:
             return
         rest = SECONDS_BETWEEN_LINES - (time.perf_counter() - self.told)
-        if rest <= 0 and not self.paused:
+        if rest <= 0 and not self.paused and self.of.innermost is self:
             self.tell()
             rest = SECONDS_BETWEEN_LINES
         self._timer = threading.Timer(max(rest, _LEAST_BEAT), self._beat)
