@@ -69,9 +69,7 @@ def prune_and_export(
     """Do the whole job, with the settings that the command has as flags.
 
     Example:
-        >>> result = prune_and_export(
-        ...     model="bert-dir", dataset="data/trec", depth=6, output="out/trec"
-        ... )
+        >>> result = prune_and_export(model="bert", dataset="trec", depth=6, output="out/trec")
         >>> result.plan.order, result.to_frame()
 
     Args:
