@@ -172,5 +172,8 @@ def _rows(items: dict[str, str]) -> list[tuple[str, str]]:
 
 
 def _plain(example: str) -> str:
+    """The program of a session; what it answers is a comment."""
     lines = inspect.cleandoc(example).splitlines()
-    return "\n".join(re.sub(r"^(>>>|\.\.\.) ?", "", line) for line in lines).rstrip()
+    return "\n".join(
+        line[4:] if line.startswith((">>>", "...")) else f"# {line}" for line in lines if line
+    )
