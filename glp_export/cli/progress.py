@@ -23,7 +23,7 @@ from glp_export.report.leaderboard import leaderboard, standings_line
 REDRAWS_A_SECOND = 2
 SECONDS_BETWEEN_LINES = 30.0
 """Of a stage in a log."""
-_LEAST_BEAT = 0.1
+_LEAST_WAIT = 0.05
 LEAST_SECONDS = 1.0
 """Work of less time than this says nothing of the rest: first steps warm up."""
 BOARD_ROWS, OTHER_LINES = 5, 8
@@ -190,8 +190,8 @@ class StageBar(RichProgress):
         self.standings: Standings | None = None
         self.paused = False
         self.told, self.redrawn = time.perf_counter(), 0.0
-        self._timer: threading.Timer | None = None
-        self._ended = False
+        self._watcher: threading.Thread | None = None
+        self._ended = threading.Event()
         one_line = Column(no_wrap=True)
         super().__init__(
             TitleColumn(),
@@ -209,14 +209,14 @@ class StageBar(RichProgress):
 
     def __enter__(self) -> Self:
         if not self.of.drawn:
-            self._beat()
+            self._watcher = threading.Thread(target=self._watch, daemon=True)
+            self._watcher.start()
         return super().__enter__()
 
     def __exit__(self, *error: Any) -> None:
-        self._ended = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer.join()
+        self._ended.set()
+        if self._watcher is not None:
+            self._watcher.join()
         super().__exit__(*error)
 
     @property
@@ -255,17 +255,16 @@ class StageBar(RichProgress):
         parts = [counted, note, time_words(self.task), self.of.stages_left()]
         self.of.line(f"  {self.task.description}: {', '.join(filter(None, parts))}")
 
-    def _beat(self) -> None:
+    def tell_if_due(self) -> None:
         """In a log, tell of a stage whose meter says nothing for long; not between timings."""
-        if self._ended:
-            return
-        rest = SECONDS_BETWEEN_LINES - (time.perf_counter() - self.told)
-        if rest <= 0 and not self.paused and self.of.innermost is self:
+        due = time.perf_counter() - self.told >= SECONDS_BETWEEN_LINES
+        if due and not self.paused and self.of.innermost is self:
             self.tell()
-            rest = SECONDS_BETWEEN_LINES
-        self._timer = threading.Timer(max(rest, _LEAST_BEAT), self._beat)
-        self._timer.daemon = True
-        self._timer.start()
+
+    def _watch(self) -> None:
+        """Look now and then whether a line is due, until the stage ends."""
+        while not self._ended.wait(max(SECONDS_BETWEEN_LINES / 6, _LEAST_WAIT)):
+            self.tell_if_due()
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """The leaderboard if there is one, the bar, and the line of all stages."""
