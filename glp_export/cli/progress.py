@@ -48,8 +48,8 @@ class ConsoleHandler(logging.Handler):
             self.handleError(record)
 
 
-def listen(quiet: bool = False, verbose: int = 0) -> Progress:
-    """Send messages and progress to stderr, as loud as was asked for."""
+def make_progress(quiet: bool = False, verbose: int = 0) -> Progress:
+    """Send messages and progress to stderr, as verbose as was asked for."""
     stderr = Console(stderr=True)
     asked = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     level = logging.ERROR if quiet else asked

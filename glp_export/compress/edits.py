@@ -164,7 +164,7 @@ class PruneNeurons(_WidthEdit):
 Edit = Annotated[
     RemoveLayers | RemoveSublayers | PruneHeads | PruneNeurons, Field(discriminator="kind")
 ]
-"""Any edit, told by its `kind`."""
+"""Any edit, by its `kind`."""
 
 
 def width_edits(kept: Kept, base: ModelShape) -> tuple[Edit, ...]:

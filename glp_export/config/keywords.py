@@ -47,11 +47,11 @@ class RunKeywords(TypedDict, total=False):
     """Metric; else the task's own."""
     max_length: float | str | None
     """Longest input in tokens, longer ones are cut; auto: what tokenizer and model take."""
-    select_fraction: float | None
+    dev_fraction: float | None
     """Share of train that choices are made on."""
     max_train_samples: int | None
     """Most training rows to use."""
-    max_select_samples: int | None
+    max_dev_samples: int | None
     """Most rows to score candidates on."""
     max_test_samples: int | None
     """Most rows to test on."""
@@ -69,10 +69,10 @@ class RunKeywords(TypedDict, total=False):
     """Longest median batch in ONNX Runtime: 10ms, or 10ms@1x128; another percentile: 'p95
     10ms@1x128'."""
     max_drop: float | None
-    """Most metric points that may be lost on select: 0.01."""
+    """Most metric points that may be lost on dev: 0.01."""
     compress: str | None
-    """What is removed: layers, structure (heads, neurons and layers), or auto: structure for a
-    target of speed, layers else."""
+    """What is removed: layers, structure (heads, neurons and layers), a --criterion for structure
+    by it, or auto: structure for a target of speed, layers else."""
     plan: str | Path | None
     """Skip the search: plan.json, a layer file, or paper:bert-base-uncased/rte."""
     search_epochs: float | None
@@ -129,13 +129,16 @@ class RunKeywords(TypedDict, total=False):
     """Ranges of activations in int8: dynamic, minmax, entropy, percentile; of several the fastest
     that is accurate."""
     int8_drop: float | None
-    """Metric points that int8 may cost on select; with --max-drop what pruning left of it."""
+    """Metric points that int8 may cost on dev; with --max-drop what pruning left of it."""
     device: str | None
     """cpu, cuda or auto."""
     threads: int | None
     """Threads; else the cores that may be used."""
     pytorch: Sequence[str] | str | None
     """How PyTorch runs the unpruned model: eager, compiled, bf16, fp16."""
+    runtime: Sequence[str] | str | None
+    """What runs the ONNX files beside ONNX Runtime: auto (OpenVINO, where it is installed),
+    openvino, or onnxruntime alone."""
     batch_sizes: Sequence[int] | str | None
     """Batch sizes to time."""
     seq_lens: Sequence[int] | str | None
@@ -169,9 +172,15 @@ class RunKeywords(TypedDict, total=False):
     seeds: int | None
     """Seeds that the search's play-off is averaged over."""
     criterion: str | None
-    """What heads and neurons are ranked by: obs, fisher or magnitude."""
+    """What heads and neurons are ranked by: obs, fisher, magnitude, silent-neurons, or by a
+    training: pdp, group-lasso, movement."""
     calibration_samples: int | None
     """Training texts that heads and neurons are ranked on."""
+    criterion_epochs: float | None
+    """Passes over the training rows of a criterion that trains."""
+    block: str | None
+    """Blocks of attention that movement prunes: rows along a head x columns along the hidden
+    states."""
     neuron_step: int | None
     """Feed-forward widths are multiples of this; 8 or 64 suit a GPU."""
     mutations: int | None
@@ -209,13 +218,16 @@ class ExportKeywords(TypedDict, total=False):
     """Ranges of activations in int8: dynamic, minmax, entropy, percentile; of several the fastest
     that is accurate."""
     int8_drop: float | None
-    """Metric points that int8 may cost on select; with --max-drop what pruning left of it."""
+    """Metric points that int8 may cost on dev; with --max-drop what pruning left of it."""
     device: str | None
     """cpu, cuda or auto."""
     threads: int | None
     """Threads; else the cores that may be used."""
     pytorch: Sequence[str] | str | None
     """How PyTorch runs the unpruned model: eager, compiled, bf16, fp16."""
+    runtime: Sequence[str] | str | None
+    """What runs the ONNX files beside ONNX Runtime: auto (OpenVINO, where it is installed),
+    openvino, or onnxruntime alone."""
     batch_sizes: Sequence[int] | str | None
     """Batch sizes to time."""
     seq_lens: Sequence[int] | str | None
@@ -263,11 +275,11 @@ class VerifyKeywords(TypedDict, total=False):
     """Metric; else the task's own."""
     max_length: float | str | None
     """Longest input in tokens, longer ones are cut; auto: what tokenizer and model take."""
-    select_fraction: float | None
+    dev_fraction: float | None
     """Share of train that choices are made on."""
     max_train_samples: int | None
     """Most training rows to use."""
-    max_select_samples: int | None
+    max_dev_samples: int | None
     """Most rows to score candidates on."""
     max_test_samples: int | None
     """Most rows to test on."""
@@ -291,13 +303,16 @@ class VerifyKeywords(TypedDict, total=False):
     """Ranges of activations in int8: dynamic, minmax, entropy, percentile; of several the fastest
     that is accurate."""
     int8_drop: float | None
-    """Metric points that int8 may cost on select; with --max-drop what pruning left of it."""
+    """Metric points that int8 may cost on dev; with --max-drop what pruning left of it."""
     device: str | None
     """cpu, cuda or auto."""
     threads: int | None
     """Threads; else the cores that may be used."""
     pytorch: Sequence[str] | str | None
     """How PyTorch runs the unpruned model: eager, compiled, bf16, fp16."""
+    runtime: Sequence[str] | str | None
+    """What runs the ONNX files beside ONNX Runtime: auto (OpenVINO, where it is installed),
+    openvino, or onnxruntime alone."""
     batch_sizes: Sequence[int] | str | None
     """Batch sizes to time."""
     seq_lens: Sequence[int] | str | None
@@ -335,11 +350,11 @@ class BenchmarkKeywords(TypedDict, total=False):
     """Metric; else the task's own."""
     max_length: float | str | None
     """Longest input in tokens, longer ones are cut; auto: what tokenizer and model take."""
-    select_fraction: float | None
+    dev_fraction: float | None
     """Share of train that choices are made on."""
     max_train_samples: int | None
     """Most training rows to use."""
-    max_select_samples: int | None
+    max_dev_samples: int | None
     """Most rows to score candidates on."""
     max_test_samples: int | None
     """Most rows to test on."""
@@ -356,6 +371,9 @@ class BenchmarkKeywords(TypedDict, total=False):
     """Threads; else the cores that may be used."""
     pytorch: Sequence[str] | str | None
     """How PyTorch runs the unpruned model: eager, compiled, bf16, fp16."""
+    runtime: Sequence[str] | str | None
+    """What runs the ONNX files beside ONNX Runtime: auto (OpenVINO, where it is installed),
+    openvino, or onnxruntime alone."""
     batch_sizes: Sequence[int] | str | None
     """Batch sizes to time."""
     seq_lens: Sequence[int] | str | None
@@ -393,11 +411,11 @@ class DataKeywords(TypedDict, total=False):
     """Metric; else the task's own."""
     max_length: float | str | None
     """Longest input in tokens, longer ones are cut; auto: what tokenizer and model take."""
-    select_fraction: float | None
+    dev_fraction: float | None
     """Share of train that choices are made on."""
     max_train_samples: int | None
     """Most training rows to use."""
-    max_select_samples: int | None
+    max_dev_samples: int | None
     """Most rows to score candidates on."""
     max_test_samples: int | None
     """Most rows to test on."""
@@ -428,11 +446,11 @@ class CompareKeywords(TypedDict, total=False):
     """Metric; else the task's own."""
     max_length: float | str | None
     """Longest input in tokens, longer ones are cut; auto: what tokenizer and model take."""
-    select_fraction: float | None
+    dev_fraction: float | None
     """Share of train that choices are made on."""
     max_train_samples: int | None
     """Most training rows to use."""
-    max_select_samples: int | None
+    max_dev_samples: int | None
     """Most rows to score candidates on."""
     max_test_samples: int | None
     """Most rows to test on."""
@@ -477,11 +495,11 @@ class CompressKeywords(TypedDict, total=False):
     """Metric; else the task's own."""
     max_length: float | str | None
     """Longest input in tokens, longer ones are cut; auto: what tokenizer and model take."""
-    select_fraction: float | None
+    dev_fraction: float | None
     """Share of train that choices are made on."""
     max_train_samples: int | None
     """Most training rows to use."""
-    max_select_samples: int | None
+    max_dev_samples: int | None
     """Most rows to score candidates on."""
     max_test_samples: int | None
     """Most rows to test on."""
@@ -499,10 +517,10 @@ class CompressKeywords(TypedDict, total=False):
     """Longest median batch in ONNX Runtime: 10ms, or 10ms@1x128; another percentile: 'p95
     10ms@1x128'."""
     max_drop: float | None
-    """Most metric points that may be lost on select: 0.01."""
+    """Most metric points that may be lost on dev: 0.01."""
     compress: str | None
-    """What is removed: layers, structure (heads, neurons and layers), or auto: structure for a
-    target of speed, layers else."""
+    """What is removed: layers, structure (heads, neurons and layers), a --criterion for structure
+    by it, or auto: structure for a target of speed, layers else."""
     plan: str | Path | None
     """Skip the search: plan.json, a layer file, or paper:bert-base-uncased/rte."""
     search_epochs: float | None
@@ -547,7 +565,7 @@ class CompressKeywords(TypedDict, total=False):
     """Ranges of activations in int8: dynamic, minmax, entropy, percentile; of several the fastest
     that is accurate."""
     int8_drop: float | None
-    """Metric points that int8 may cost on select; with --max-drop what pruning left of it."""
+    """Metric points that int8 may cost on dev; with --max-drop what pruning left of it."""
     device: str | None
     """cpu, cuda or auto."""
     threads: int | None
@@ -557,9 +575,15 @@ class CompressKeywords(TypedDict, total=False):
     seeds: int | None
     """Seeds that the search's play-off is averaged over."""
     criterion: str | None
-    """What heads and neurons are ranked by: obs, fisher or magnitude."""
+    """What heads and neurons are ranked by: obs, fisher, magnitude, silent-neurons, or by a
+    training: pdp, group-lasso, movement."""
     calibration_samples: int | None
     """Training texts that heads and neurons are ranked on."""
+    criterion_epochs: float | None
+    """Passes over the training rows of a criterion that trains."""
+    block: str | None
+    """Blocks of attention that movement prunes: rows along a head x columns along the hidden
+    states."""
     neuron_step: int | None
     """Feed-forward widths are multiples of this; 8 or 64 suit a GPU."""
     mutations: int | None

@@ -78,9 +78,13 @@ class DataOptions(Options):
         words=("auto",),
         gt=2,
     )
-    select_fraction: float = option(0.15, "Share of train that choices are made on.", gt=0, lt=1)
+    dev_fraction: float = option(
+        0.15, "Share of train that choices are made on.", former=("select_fraction",), gt=0, lt=1
+    )
     max_train_samples: int | None = option(None, "Most training rows to use.", gt=0)
-    max_select_samples: int | None = option(None, "Most rows to score candidates on.", gt=0)
+    max_dev_samples: int | None = option(
+        None, "Most rows to score candidates on.", former=("max_select_samples",), gt=0
+    )
     max_test_samples: int | None = option(None, "Most rows to test on.", gt=0)
 
 
@@ -105,13 +109,11 @@ class CompressOptions(Options):
         "Longest median batch in ONNX Runtime: 10ms, or 10ms@1x128; another percentile: "
         "'p95 10ms@1x128'.",
     )
-    max_drop: float | None = option(
-        None, "Most metric points that may be lost on select: 0.01.", ge=0
-    )
+    max_drop: float | None = option(None, "Most metric points that may be lost on dev: 0.01.", ge=0)
     compress: str = option(
         "auto",
-        "What is removed: layers, structure (heads, neurons and layers), or auto: structure for "
-        "a target of speed, layers else.",
+        "What is removed: layers, structure (heads, neurons and layers), a --criterion for "
+        "structure by it, or auto: structure for a target of speed, layers else.",
     )
     plan: str | None = option(
         None, "Skip the search: plan.json, a layer file, or paper:bert-base-uncased/rte."
@@ -224,7 +226,7 @@ class PrecisionOptions(Options):
     )
     int8_drop: float = option(
         0.005,
-        "Metric points that int8 may cost on select; with --max-drop what pruning left of it.",
+        "Metric points that int8 may cost on dev; with --max-drop what pruning left of it.",
         ge=0,
     )
 
@@ -245,6 +247,11 @@ class BenchmarkOptions(Options):
 
     pytorch: Names = option(
         ("eager",), "How PyTorch runs the unpruned model: eager, compiled, bf16, fp16."
+    )
+    runtime: Names = option(
+        ("auto",),
+        "What runs the ONNX files beside ONNX Runtime: auto (OpenVINO, where it is installed), "
+        "openvino, or onnxruntime alone.",
     )
     batch_sizes: Numbers = option((1, 8), "Batch sizes to time.")
     seq_lens: Numbers = option((32, 128), "Sequence lengths to time.")
@@ -290,3 +297,23 @@ class HubOptions(Options):
         if self.push_to_hub is None and (self.private or self.hub_revision or self.commit_message):
             raise ValueError("--private, --hub-revision and --commit-message go with --push-to-hub")
         return self
+
+
+RUN_SECTIONS = (
+    ModelOptions,
+    DataOptions,
+    CompressOptions,
+    TrainingOptions,
+    ExportOptions,
+    PrecisionOptions,
+    MachineOptions,
+    BenchmarkOptions,
+    OutputOptions,
+    HubOptions,
+)
+"""What the whole job asks for, in the order of its help."""
+
+SEARCH_SECTIONS = tuple(
+    section for section in RUN_SECTIONS if section not in (ExportOptions, HubOptions)
+)
+"""What a search alone asks for."""

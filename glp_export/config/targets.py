@@ -208,7 +208,7 @@ class Targets:
     Attributes:
         speedups: at least so much faster than the unpruned model, one model for each.
         latency: at most so many milliseconds.
-        max_drop: metric points on `select` that may be lost at most.
+        max_drop: metric points on dev that may be lost at most.
     """
 
     speedups: tuple[SpeedupTarget, ...] = ()

@@ -1,4 +1,4 @@
-"""Stand-ins for what is not at hand: the unpruned model of an artifact, and data."""
+"""Random weights and rows: the unpruned reference of an artifact, and data where there is none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from glp_export.core.errors import ModelError
 from glp_export.core.numbers import few
 from glp_export.encoder.checkpoint import (
-    ModelSource,
     open_tokenizer,
     read_config,
     save_checkpoint,
@@ -16,6 +15,7 @@ from glp_export.encoder.checkpoint import (
 from glp_export.encoder.families import auto_class_for
 from glp_export.encoder.layer_stack import find_layer_stack
 from glp_export.encoder.model_files import kind_of_files
+from glp_export.encoder.model_source import ModelSource
 from glp_export.encoder.transformers_compat import quiet_weights
 from glp_export.serve.settings import read_settings
 from glp_export.tasks import KINDS, Task, kind_of_config
@@ -84,7 +84,7 @@ def require_sound_head(config: Any, checkpoint: Path) -> None:
     """Check that a classifier's configuration names as many outputs as it has, in its own words.
 
     Raises:
-        ModelError: an output has no name, or one output is to choose between classes.
+        ModelError: an output has no name, two have one, or one output is to choose between classes.
     """
     if not any(name.endswith("Classification") for name in config.architectures or ()):
         return
@@ -95,6 +95,13 @@ def require_sound_head(config: Any, checkpoint: Path) -> None:
             f"id2label has no name for output {gaps[0]}: it names {few([*map(str, numbers)])}",
             where=where,
             fix="name every output from 0 on",
+        )
+    names = [str(config.id2label[number]) for number in numbers]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ModelError(
+            f"two outputs have one name in id2label: {few(twice)}",
+            where=where,
+            fix="name every output differently",
         )
     if len(numbers) == 1 and config.problem_type == "single_label_classification":
         raise ModelError(

@@ -15,13 +15,16 @@ from glp_export.gate.budget import Budget, BudgetTable
 from glp_export.gate.budget_line import BudgetLine
 from glp_export.gate.jobs import check_accuracy, check_integrity, check_size
 from glp_export.gate.latency import check_latency, confirm_latency
-from glp_export.gate.pytest_plugin import MARKER
 from glp_export.gate.results import LineResult, measured_words, sentence
 from glp_export.gate.sequential import Estimate
 from glp_export.gate.session import GateSession, GateSettings
 from glp_export.gate.verdicts import estimate_speedup
 
 _PRECISION = 0.02
+
+
+MARKER = "glp_gate"
+"""As in the plug-in: the property of a test that its summary is made from."""
 
 
 class NotKeptError(Exception):
@@ -191,7 +194,7 @@ def measure_ratio(
         batch_size: of the shape.
         sequence_length: in tokens.
         precision: of both files.
-        device: `cpu` or `cuda`.
+        device: `cpu`, `cuda` or `openvino`.
         max_seconds: after which the interval is as wide as it is.
         threads: None for those of the run that made the artifact.
 

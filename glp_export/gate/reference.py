@@ -134,6 +134,8 @@ def unpruned_reference(
     return replace(
         own,
         contender="unpruned",
+        # What the artifact's own speedups are over, in whichever runtime it is itself.
+        runtime="onnxruntime",
         layers=layers,
         parameters=made["parameters"],
         path=path,
@@ -182,7 +184,13 @@ def other_artifact(against: Path, layout: ArtifactLayout, own: Contender) -> Con
         )
     # `unpruned` is the role of whatever ratios are over.
     return onnx_contender(
-        "unpruned", same[-1], against, own.provider, own.threads, auto_class=own.auto_class
+        "unpruned",
+        same[-1],
+        against,
+        own.provider,
+        own.threads,
+        auto_class=own.auto_class,
+        runtime=own.runtime,
     )
 
 
@@ -196,9 +204,9 @@ def _make(
 ) -> None:
     """Build, export, optimise and convert; the weights of the checkpoint itself are not kept."""
     export_task = next(k.export_task for k in KINDS.values() if k.auto_class == own.auto_class)
-    with TemporaryDirectory(prefix="twin-", dir=directory) as scratch:
+    with TemporaryDirectory(prefix="reference-", dir=directory) as scratch:
         reference = random_init_reference(
-            layout.root, layers, own.auto_class, Path(scratch) / "twin"
+            layout.root, layers, own.auto_class, Path(scratch) / "reference"
         )
         file = export_onnx(
             reference,

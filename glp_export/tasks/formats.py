@@ -55,12 +55,12 @@ def read_lines(path: Path, column: str) -> Dataset:
     def reader(path: Path) -> Dataset:
         import pyarrow as pa
 
-        spool = ChunkedTable()
+        chunks = ChunkedTable()
         with open_text(path) as file:
             lines = (line.rstrip("\r\n") for line in file if line.strip())
             for piece in pieces((line, len(line)) for line in lines):
-                spool.add(pa.table({column: piece}))
-        return spool.finish()
+                chunks.add(pa.table({column: piece}))
+        return chunks.finish()
 
     return _explained(path, reader)
 
@@ -143,14 +143,14 @@ def _from_records(path: Path, records: Iterable[tuple[dict[str, Any], int]]) -> 
         # A dictionary keeps the columns in the order in which the file brings them up.
         names = dict.fromkeys(name for record in piece for name in record)
         columns.add({name: [row.get(name) for row in piece] for name in names}, len(piece))
-    return columns.spool.finish()
+    return columns.chunks.finish()
 
 
 class _Columns:
-    """Columns of Python values on their way into a spool; a fault is told with its row."""
+    """Columns of Python values on their way into a table; a fault is reported with its row."""
 
     def __init__(self, path: Path) -> None:
-        self.spool = ChunkedTable()
+        self.chunks = ChunkedTable()
         self._path = path
         self._rows = 0
         self._first: dict[str, Any] = {}
@@ -165,7 +165,7 @@ class _Columns:
 
         arrays = {name: self._array(name, values) for name, values in columns.items()}
         try:
-            self.spool.add(pa.table(arrays))
+            self.chunks.add(pa.table(arrays))
         except (pa.ArrowException, UnicodeEncodeError) as error:
             raise self._unlike_before(columns) from error
         self._rows += rows
@@ -243,16 +243,16 @@ def _read_parquet(path: Path) -> Dataset:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    spool = ChunkedTable()
+    chunks = ChunkedTable()
     try:
         with pq.ParquetFile(path) as file:
             metadata = file.schema_arrow.metadata  # `datasets` keeps the names of labels there
             for batch in file.iter_batches(batch_size=_rows_of_a_piece(file.metadata)):
                 table = pa.Table.from_batches([batch]).replace_schema_metadata(metadata)
-                spool.add(_plain(table))
+                chunks.add(_plain(table))
     except pa.ArrowException as error:
         raise broken(path, "the file", f"is not Parquet: {error}") from error
-    return spool.finish()
+    return chunks.finish()
 
 
 def _rows_of_a_piece(metadata: Any) -> int:
@@ -266,20 +266,47 @@ def _rows_of_a_piece(metadata: Any) -> int:
 def _plain(table: pa.Table) -> pa.Table:
     """The table with pandas' categories as their values, and with every text as `string`.
 
-    Writers have several types for text (views, bytes that are UTF-8), which mean the same here.
+    Writers have several types for text (views, bytes that are UTF-8), which mean the same here. A
+    column that `datasets` has no type for, as a month or a union, is nothing that a task reads.
     """
+    for field in table.schema:
+        kinds = (_plain_type(field.type), _bytes_of(field.type))
+        for plain in kinds:
+            cast = None if plain == field.type else _cast(table, field.name, plain)
+            if cast is not None:
+                table = cast
+                break
+        if not _is_known(table.schema.field(field.name).type):
+            table = table.drop_columns([field.name])
+    return table
+
+
+def _cast(table: pa.Table, name: str, kind: pa.DataType) -> pa.Table | None:
+    """The table with a column of another type; None where its values are of another kind."""
     import pyarrow as pa
 
-    for index, field in enumerate(table.schema):
-        plain = _plain_type(field.type)
-        if plain == field.type:
-            continue
-        try:
-            column = table.column(index).cast(plain)
-        except pa.ArrowException:  # bytes of another kind, or what no version casts
-            continue
-        table = table.set_column(index, field.with_type(plain), column)
-    return table
+    index = table.schema.get_field_index(name)
+    try:
+        column = table.column(index).cast(kind)
+    except pa.ArrowException:  # bytes of another kind, or what no version casts
+        return None
+    return table.set_column(index, table.schema.field(index).with_type(kind), column)
+
+
+def _bytes_of(kind: pa.DataType) -> pa.DataType:
+    import pyarrow as pa
+
+    return pa.binary() if pa.types.is_fixed_size_binary(kind) else kind
+
+
+def _is_known(kind: pa.DataType) -> bool:
+    from datasets.features.features import generate_from_arrow_type
+
+    try:
+        generate_from_arrow_type(kind)
+    except (ValueError, NotImplementedError):
+        return False
+    return True
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:
@@ -291,6 +318,8 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
     if types.is_string_view(kind) or types.is_large_string(kind):
         return pa.string()
     if types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind):
+        return pa.string()
+    if types.is_fixed_size_binary(kind):
         return pa.string()
     if types.is_list(kind) or types.is_large_list(kind) or types.is_list_view(kind):
         return pa.list_(_plain_type(kind.value_type))

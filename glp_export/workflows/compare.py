@@ -28,11 +28,10 @@ from glp_export.gate.accuracy import DATA_SETTINGS, TestRows, read_test_rows
 from glp_export.serve import load
 from glp_export.tasks import KINDS, same_task, truth_of
 from glp_export.tasks.changes import LABELLED, wilson
-from glp_export.tasks.scoring import judged, metric_of, resample
+from glp_export.tasks.scoring import BOOTSTRAP, judged, metric_of, resample
 
 SECONDS = 2.0
 """Of each shape, where nobody says otherwise."""
-RESAMPLES = 1000
 
 
 class ComparedFile(Record):
@@ -231,7 +230,7 @@ def _scores(
     if first.kind in LABELLED and order != sorted(order):
         b, truth_b = _renumbered(first.kind, b, order), _renumbered(first.kind, truth_b, order)
     tallies = [metric.tally(a, truth_a), metric.tally(b, truth_b)]
-    values = resample(metric, tallies, RESAMPLES, seed=0)
+    values = resample(metric, tallies, BOOTSTRAP)
     low, high = np.quantile(values[1] - values[0], (0.025, 0.975))
     value_a, value_b = float(metric.compute(a, truth_a)), float(metric.compute(b, truth_b))
     changed = None

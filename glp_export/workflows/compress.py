@@ -81,11 +81,11 @@ def compress(
         with progress.stage("read data and model"):
             context = make_context(config)
         work = place / "work"
-        plans, _ = choose_plans(context, work, progress)
-        trained = train_contenders(context, plans, work, progress)
+        found = choose_plans(context, work, progress)
+        trained = train_contenders(context, found, work, progress)
         (checkpoint,) = (one.checkpoint for one in trained if one.contender == "pruned")
         source = ModelSource(str(checkpoint), offline=True)
-        return Compressed(load_model(source, context.data.task).eval(), plans[-1], tokenizer)
+        return Compressed(load_model(source, context.data.task).eval(), found[-1].plan, tokenizer)
 
 
 def _tokenizer_of(model: PreTrainedModel) -> PreTrainedTokenizerBase:

@@ -6,9 +6,9 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from glp_export.compress.compressors.layers.strategies import STRATEGIES, SearchCost
 from glp_export.encoder import distill, finetune, predict
 from glp_export.workflows.context import RunContext
+from glp_export.workflows.stages.compression import search_cost_of
 from glp_export.workflows.stages.search import named_plan
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Estimate:
 
     Attributes:
         depths: layers of the models that are made.
-        strategy: how layers are chosen.
+        strategy: how it is chosen what goes.
         trainings: fine-tunings of the search.
         final_trainings: trainings after it: unpruned, and pruned and distilled of every depth.
         samples: training examples that pass through a model, in all.
@@ -64,16 +64,13 @@ class Estimate:
 
 def estimate_run(context: RunContext) -> Estimate:
     """Train the unpruned model for a few steps and reckon from there."""
-    searched = not context.config.compress.plan
-    depths = context.depths or (context.stack.num_layers,)
-    if not searched:  # a plan that is missing or does not fit is told before a run, too
+    # How many layers a search for speed leaves is not known: all of them, at most.
+    models = max(1, len(context.config.targets.speedups))
+    depths = context.depths or (context.stack.num_layers,) * models
+    if context.config.compress.plan:  # one that is missing or does not fit is an error now, too
         plan = named_plan(context)
         depths = context.depths or (plan.depth,)
-    search_cost = (
-        STRATEGIES[context.config.layers.search].search_cost(context.problem)
-        if searched
-        else SearchCost()
-    )
+    search_cost = search_cost_of(context)
     rivals = {"none": (), "student": depths}.get(context.config.training.distilled, depths[-1:])
     teacher = () if context.as_is else (context.stack.num_layers,)
     final = (*teacher, *depths, *rivals)
@@ -94,9 +91,7 @@ def estimate_run(context: RunContext) -> Estimate:
     return Estimate(
         model=context.source.name,
         task=context.data.task.name,
-        strategy=context.config.layers.search
-        if searched
-        else f"plan {context.config.compress.plan}",
+        strategy=search_cost.strategy,
         layers=context.stack.num_layers,
         depths=depths,
         trainings=search_cost.trials,

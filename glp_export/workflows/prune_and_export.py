@@ -42,8 +42,8 @@ from glp_export.workflows.stages.benchmark import (
     with_divergences,
 )
 from glp_export.workflows.stages.export import Exported, export_contender
-from glp_export.workflows.stages.precision import add_precisions
-from glp_export.workflows.stages.precision_job import calibration_data_of
+from glp_export.workflows.stages.precision import add_precisions, calibration_data_of
+from glp_export.workflows.stages.runtimes import add_runtimes
 from glp_export.workflows.stages.search import choose_plans, confirm_cost, targets_of
 from glp_export.workflows.stages.training import Trained, train_contenders
 from glp_export.workflows.stages.writing import SweepVariant, variants_of_sweep, write_output
@@ -59,10 +59,10 @@ class RunResult:
     """A finished run.
 
     Attributes:
-        output: the artifact's directory; of a ladder, the one above its artifacts.
+        output: the artifact's directory; of a sweep, the one above its artifacts.
         plan: what was removed; of several models, for the fastest.
         benchmark: what was measured, of all models.
-        frontier: of a ladder, accuracy against latency; None for one depth.
+        frontier: of a sweep, accuracy against latency; None for one depth.
         targets: what became of each target.
     """
 
@@ -94,12 +94,12 @@ def prune_and_export(
 ) -> RunResult:
     """Prune an encoder for a task, export it, prove the files right and measure them.
 
-    Several depths come from one search and are measured side by side; one depth is a ladder of
-    one rung.
+    Several depths come from one search and are measured side by side; one depth is a sweep
+    of one variant.
 
     Args:
         config: what to do.
-        progress: told where the job is.
+        progress: shows where the job is.
         confirm: asked before a search of more than 100 trainings.
 
     Raises:
@@ -111,12 +111,13 @@ def prune_and_export(
         return _finished_run(_directory(config.output), config.targets)
     with _staged(config, progress, confirm) as (context, layout):
         progress.expect(stages_of_run(context))
-        plans, spent = choose_plans(context, layout.work_dir, progress)
+        found = choose_plans(context, layout.work_dir, progress)
+        plans, spent = [one.plan for one in found], found[0].drop
         plan = plans[-1]
         plan.save(layout.plan)
         sweep_variants = variants_of_sweep(plans, layout)
         progress.expect(stages_after_search(context, len(plans)))
-        trained = train_contenders(context, plans, layout.work_dir, progress)
+        trained = train_contenders(context, found, layout.work_dir, progress)
         exported = [
             _export(context, one, sweep_variants, layout, spent, progress) for one in trained
         ]
@@ -160,8 +161,7 @@ def search_only(
         return Plan.load(layout.plan), layout.plan
     with _staged(config, progress, confirm) as (context, layout):
         progress.expect(stages_of_search(context))
-        plans, _ = choose_plans(context, layout.work_dir, progress)
-        plan = plans[-1]
+        plan = choose_plans(context, layout.work_dir, progress)[-1].plan
         plan.save(layout.plan)
         table = kept_table(layout.work_dir, plan.latency_table)
         if table is not None:
@@ -230,7 +230,7 @@ def _set_up(
     task = context.data.task
     progress.say(
         f"{task.name}: {len(task.labels) or 'no'} labels, {task.metric}; "
-        f"fit {len(context.fit)}, select {len(context.select)}, test {len(context.test)}"
+        f"fit {len(context.fit)}, dev {len(context.select)}, test {len(context.test)}"
     )
     progress.say(
         f"{context.source.name}: {context.stack.num_layers} layers, learning rate "
@@ -270,7 +270,8 @@ def _export(
     calibration = calibration_data_of(
         context, trained, spent if trained.contender == "pruned" else 0.0
     )
-    return add_precisions(context.execution, exported, own, scratch, calibration, progress)
+    exported = add_precisions(context.execution, exported, own, scratch, calibration, progress)
+    return add_runtimes(context.execution, exported, progress)
 
 
 def _measure(

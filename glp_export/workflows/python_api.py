@@ -322,9 +322,9 @@ def compress(
 
 def progress(verbose: int = 0) -> Progress:
     """Progress for a terminal, a log or a notebook: pass it as `progress=` to any job."""
-    from glp_export.cli.progress import listen
+    from glp_export.cli.progress import make_progress
 
-    return listen(verbose=verbose)
+    return make_progress(verbose=verbose)
 
 
 def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:

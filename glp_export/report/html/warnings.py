@@ -35,7 +35,7 @@ def report_warnings(report_data: ReportData) -> list[str]:
 def _parity(report_data: ReportData) -> Iterator[str]:
     for sweep_variant in report_data.sweep_variants:
         for file in sweep_variant.parity.files:
-            name = report_data.named(sweep_variant, file.variant)
+            name = report_data.named(sweep_variant, file.label)
             if not file.passed:
                 yield f"{name} does not compute what the PyTorch model computes: " + "; ".join(
                     file.failures
@@ -95,7 +95,7 @@ def _search(plan: Plan) -> Iterator[str]:
         yield (
             f"Small dev split: candidates were compared on {min(judged)} held out examples, so "
             "what was taken is partly chance. More training examples or a larger "
-            "--select-fraction help."
+            "--dev-fraction help."
         )
     close = [
         f"step {number} ({100 * step.probability:.0f} %)"

@@ -6,8 +6,8 @@ among them, the same check.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from glp_export.artifact import (
@@ -26,7 +26,9 @@ from glp_export.bench import Contender, Timing, Workload, fastest, pytorch_conte
 from glp_export.bench.contenders import EAGER, PYTORCH
 from glp_export.core.errors import ModelError
 from glp_export.core.progress import Meter, Progress
+from glp_export.precision.job import LowerPrecision
 from glp_export.precision.record import PrecisionEntry
+from glp_export.serve.runtimes import ONNX_RUNTIME
 from glp_export.workflows.context import ExecutionContext
 from glp_export.workflows.stages.timing_progress import watch
 from glp_export.workflows.stages.training import Trained
@@ -39,14 +41,6 @@ SHIPPED_SAMPLES, QUICK_SAMPLES = 256, 64
 
 
 @dataclass(frozen=True)
-class LowerPrecision:
-    """A file of lower precision, with how it was made and what it costs."""
-
-    file: OnnxFile
-    entry: PrecisionEntry
-
-
-@dataclass(frozen=True)
 class Exported:
     """A contender's ONNX files.
 
@@ -56,6 +50,8 @@ class Exported:
         parity: of all files.
         lower: files of lower precision.
         entries: every precision that was to be made, those that were left out too.
+        elsewhere: by another runtime than ONNX Runtime, the files that it computes rightly, each
+            with the precision that it computes them in.
     """
 
     trained: Trained
@@ -64,6 +60,7 @@ class Exported:
     parity: ParityReport
     lower: tuple[LowerPrecision, ...] = ()
     entries: tuple[PrecisionEntry, ...] = ()
+    elsewhere: Mapping[str, tuple[OnnxFile, ...]] = field(default_factory=dict)
 
     @property
     def best(self) -> tuple[OnnxFile, ...]:
@@ -118,14 +115,14 @@ def describe_choice(chosen: OnnxFile, asked: str = AUTO) -> str:
     if asked == PLAIN:
         return "plain graph, as --optimize none asks for"
     if chosen.optimisation == PLAIN:
-        return "plain graph kept: no optimised one passed parity and was surely faster"
+        return "plain graph kept: no optimised one passed parity and was significantly faster"
     if LEVELS[chosen.optimisation].graph_pass:
         return f"{chosen.optimisation} graph: the same numbers, with less computed for them"
     return f"optimised at {chosen.optimisation}: {describe_fusions(chosen)}"
 
 
 def fixed_shapes(contenders: Sequence[Contender], execution: ExecutionContext) -> list[Workload]:
-    """The ladder of batch sizes and lengths, and what targets are measured on beside it."""
+    """The grid of batch sizes and lengths, and what targets are measured on beside it."""
     longest = shared_length(contenders)
     lengths = [length for length in execution.benchmark.seq_lens if length <= longest]
     workloads = shape_grid(contenders, execution.benchmark.batch_sizes, lengths or [longest])
@@ -215,8 +212,9 @@ def check(
     trained: Trained,
     files: Sequence[OnnxFile],
     samples: int = SHIPPED_SAMPLES,
+    runtime: str = ONNX_RUNTIME,
 ) -> ParityReport:
-    """Compare files of a contender with its PyTorch model, on its test rows."""
+    """Compare files of a contender with its PyTorch model, on its test rows, in a runtime."""
     longest = as_pytorch(execution, trained).max_length
     return check_parity(
         files,
@@ -230,6 +228,7 @@ def check(
         atol=execution.export.atol,
         rtol=execution.export.rtol,
         samples=samples,
+        runtime=runtime,
     )
 
 

@@ -19,6 +19,7 @@ from glp_export.artifact import (
 from glp_export.artifact.layout import layers_directory
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier, of_plan
 from glp_export.bench.memory_probe import peak_resident_mb
+from glp_export.bench.winners import UNSCORED, fastest_runtime
 from glp_export.compress.latency_table import LatencyTable, kept_table
 from glp_export.compress.plan import Plan
 from glp_export.config.run_config import RunConfig
@@ -28,6 +29,8 @@ from glp_export.core.machine import describe
 from glp_export.encoder import ModelSource, find_file
 from glp_export.precision.record import PrecisionsFile
 from glp_export.report import CardFacts, benchmark_warnings, write_card, write_sweep_readme
+from glp_export.serve.runtimes import ONNX_RUNTIME
+from glp_export.serve.runtimes import RUNTIMES as SERVED_RUNTIMES
 from glp_export.tasks import KINDS
 from glp_export.workflows.context import ExecutionContext, RunContext
 from glp_export.workflows.report import write_report
@@ -148,10 +151,14 @@ def write_serving(
                 row.batch_size,
                 row.sequence_length,
                 row.p50_ms,
+                row.runtime,
             )
             for row in rows
-            if (row.contender, row.runtime) == ("pruned", "onnxruntime")
+            if row.contender == "pruned"
+            and row.runtime in SERVED_RUNTIMES
+            and (row.runtime, row.precision) != UNSCORED
         ],
+        runtime=fastest_runtime(measured, execution.provider) if measured else ONNX_RUNTIME,
     ).save(layout)
 
 
@@ -218,7 +225,7 @@ def _write_artifact(
 
 
 def _config_of(sweep_variant: SweepVariant, config: RunConfig) -> RunConfig:
-    """The configuration that makes one artifact alone: of a ladder, with its own depth."""
+    """The configuration that makes one artifact alone: of a sweep, with its own depth."""
     if not sweep_variant.of_several:
         return config
     nothing: dict[str, object] = {
@@ -230,7 +237,7 @@ def _config_of(sweep_variant: SweepVariant, config: RunConfig) -> RunConfig:
 
 
 def _name_of(sweep_variant: SweepVariant, output: Path | None) -> str:
-    """What a server calls an artifact: its directory, of a ladder with the depth."""
+    """What a server calls an artifact: its directory, of a sweep with the depth."""
     names = [output.name] if output else []
     return triton_name(
         "-".join([*names, *([sweep_variant.layout.root.name] if sweep_variant.of_several else [])])

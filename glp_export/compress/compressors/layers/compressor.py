@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,15 +14,16 @@ from glp_export.compress.compressors.layers.options import LayerOptions
 from glp_export.compress.compressors.layers.search import search
 from glp_export.compress.compressors.layers.strategies import STRATEGIES, Problem
 from glp_export.compress.plan import Cost, Plan
+from glp_export.compress.search_cost import SearchCost
 from glp_export.core.errors import UsageError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from transformers import PreTrainedModel
 
-    from glp_export.compress.compressors.layers.strategies import SearchCost
     from glp_export.compress.search.evaluator import TrialEvaluator
     from glp_export.core.progress import Meter
+    from glp_export.core.shape import ModelShape
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,18 @@ class LayerCompressor:
 
         require_removable(model)
 
+    def cost(
+        self, options: LayerOptions, budget: Budget, base: ModelShape, removable: Sequence[int]
+    ) -> SearchCost:
+        """What the strategy may spend; nothing where it is a rule."""
+        problem = _problem(options, budget, base.depth, removable)
+        return replace(
+            STRATEGIES[options.search].search_cost(problem),
+            strategy=options.search,
+            flag="--search",
+            stages=1 + bool(budget.times),
+        )
+
     def search(
         self, options: LayerOptions, budget: Budget, evaluator: CompressionEvaluator
     ) -> list[Found]:
@@ -57,9 +71,7 @@ class LayerCompressor:
         """
         _require_one_speed(budget)
         num_layers: int = evaluator.facts["num_layers"]
-        problem = problem_of(
-            evaluator.removable, num_layers, budget.depths, budget.cuts, options.seeds
-        )
+        problem = _problem(options, budget, num_layers, evaluator.removable)
         deepest = evaluator.fast_enough_depth() if budget.times else None
         if deepest is not None and budget.max_drop is None:
             problem = replace(problem, cuts=num_layers - deepest, judged=None)
@@ -89,6 +101,12 @@ def found_by(
     _require_one_speed(budget)
     plan, drop = keep_within_drop(plan, budget, evaluator, deepest)
     return [Found(one, drop=drop) for one in plans_at(plan, budget.depths)]
+
+
+def _problem(
+    options: LayerOptions, budget: Budget, num_layers: int, removable: Sequence[int]
+) -> Problem:
+    return problem_of(tuple(removable), num_layers, budget.depths, budget.cuts, options.seeds)
 
 
 def _choose(name: str, problem: Problem, evaluator: CompressionEvaluator) -> Plan:
