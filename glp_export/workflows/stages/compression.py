@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from glp_export.cache.store import Cache
 from glp_export.compress.budget import Budget, TimeBudget
+from glp_export.compress.compressors import AUTO, names_of
 from glp_export.compress.compressors.base import Calibrator, Divergence, TrainBriefly
 from glp_export.compress.plan import Cost
 from glp_export.compress.search.context import TrialContext, judge
@@ -21,7 +22,12 @@ from glp_export.core.progress import Progress
 from glp_export.encoder import RECOVERIES, TrainingInputs, predict
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.latency_table import Deployment, Tables
-from glp_export.workflows.stages.calibration import batches_of, calibrator_of
+from glp_export.workflows.stages.calibration import (
+    batches_of,
+    calibrator_of,
+    encoded_unlabeled,
+    tokens_in,
+)
 from glp_export.workflows.stages.depth import fast_enough_depth
 from glp_export.workflows.stages.evaluator import (
     Teacher,
@@ -35,29 +41,29 @@ if TYPE_CHECKING:
 
     from glp_export.tasks import TaskKind
 
-LAYERS, AUTO = "layers", "auto"
+LAYERS, STRUCTURE = "layers", "structure"
 
 DEV_SAMPLES = 384
 """Rows of dev that choices are scored on."""
 
 
-def compressor_of(context: RunContext) -> str:
-    """The key of `COMPRESSORS` that a run uses.
+def compressors_of(context: RunContext) -> tuple[str, ...]:
+    """The keys of `COMPRESSORS` that a run uses, in order.
 
     Without a wish, a target of speed is met by structure where the family allows it, and a number
     of layers by whole layers, as in the paper.
     """
-    asked = context.config.compress.compress
-    if asked != AUTO:
+    asked = names_of(context.config.compress.compress)
+    if asked != (AUTO,):
         return asked
     targets = context.config.targets
     if context.config.compress.plan or not targets.fast_enough_asked:
-        return LAYERS
+        return (LAYERS,)
     if targets.max_drop is not None:  # 0 is a budget as well
-        return LAYERS
+        return (LAYERS,)
     from glp_export.encoder.sublayers import find_sublayers
 
-    return "structure" if find_sublayers(context.pretrained()) else LAYERS
+    return (STRUCTURE,) if find_sublayers(context.pretrained()) else (LAYERS,)
 
 
 def budget_of(context: RunContext) -> Budget:
@@ -79,13 +85,28 @@ class RunEvaluator:
     def __init__(self, context: RunContext, work: Path, progress: Progress) -> None:
         self.task = context.data.task
         self.labels_teach = context.execution.kind.loss is not None and context.data.labelled
+        self.answers_tokens = context.execution.kind.of_tokens
         self.facts = facts_of(context)
+        self.tokenizer = context.tokenizer
         self.removable = context.stack.removable
         self.recovery = context.config.training.recover
         self.directory = work
         self.seed = context.config.training.seed
         self.progress = progress
         self._context = context
+
+    @cached_property
+    def used_tokens(self) -> frozenset[int]:
+        """Ids in train, dev and unlabelled texts, and those that the configuration names."""
+        from glp_export.encoder.embedding_rows import needed_ids
+
+        context = self._context
+        parts = [context.fit, context.select, context.train]
+        if context.unlabeled is not None:
+            parts.append(encoded_unlabeled(context))
+        named = needed_ids(context.pretrained())
+        known = set(context.tokenizer.get_vocab().values())
+        return frozenset(named & known).union(*map(tokens_in, parts))
 
     @cached_property
     def _cache(self) -> Cache:

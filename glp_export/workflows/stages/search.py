@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
+from glp_export.compress.budget import Budget
 from glp_export.compress.compressors import COMPRESSORS
+from glp_export.compress.compressors.base import Follower, Found
 from glp_export.compress.compressors.layers.compressor import found_by
 from glp_export.compress.compressors.layers.search import read_plan
 from glp_export.compress.compressors.layers.strategies import STRATEGIES
@@ -15,9 +18,10 @@ from glp_export.core.errors import UsageError
 from glp_export.core.progress import Progress
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.stages.compression import (
+    LAYERS,
     RunEvaluator,
     budget_of,
-    compressor_of,
+    compressors_of,
     facts_of,
 )
 from glp_export.workflows.stages.unpruned import tell_what_is_met
@@ -41,14 +45,26 @@ def choose_plans(context: RunContext, work: Path, progress: Progress) -> tuple[l
     if context.config.compress.plan:
         found = found_by(named_plan(context), budget, evaluator)
     else:
-        name = compressor_of(context)
-        compressor = COMPRESSORS[name].load()
-        compressor.require(context.pretrained())
-        found = compressor.search(context.config.compressors[name], budget, evaluator)
+        found = _search(context, compressors_of(context), budget, evaluator)
         for one in found:
             if one.plan.predicted_speedup is not None:
                 progress.say(f"{one.plan.label}: {one.plan.predicted_speedup:.2f}× predicted")
     return [one.plan for one in found], found[0].drop
+
+
+def _search(
+    context: RunContext, names: Sequence[str], budget: Budget, evaluator: RunEvaluator
+) -> list[Found]:
+    """What the first compressor finds, and the others make of it, one after another."""
+    first, *others = (COMPRESSORS[name].load() for name in names)
+    for compressor in (first, *others):
+        compressor.require(context.pretrained(), context.tokenizer)
+    options = context.config.compressors
+    found = first.search(options[first.name], budget, evaluator)
+    for follower in others:
+        goes_on = cast("Follower", follower)
+        found = [goes_on.follow(one, options[follower.name], budget, evaluator) for one in found]
+    return found
 
 
 def named_plan(context: RunContext) -> Plan:
@@ -80,6 +96,8 @@ def confirm_cost(context: RunContext, confirm: Callable[[str], bool]) -> None:
     strategy = STRATEGIES[context.config.layers.search]
     search_cost = strategy.search_cost(context.problem)
     if context.config.compress.plan or context.config.output.yes or search_cost.trainings <= 100:
+        return
+    if LAYERS not in compressors_of(context):
         return
     if not confirm(f"{strategy.name} search trains {search_cost.trials} candidates. Go on?"):
         raise UsageError(

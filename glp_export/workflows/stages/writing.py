@@ -193,7 +193,7 @@ def _write_artifact(
     write_gate_files(
         layout,
         context.execution,
-        context.tokenizer,
+        pruned.exported.trained.tokenizer,
         part.file,
         unpruned={
             # int8 is made of the plain graph, everything else of the fastest in fp32.

@@ -17,7 +17,7 @@ from glp_export.core.errors import UsageError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from glp_export.compress.compressors.layers.strategies import SearchCost
     from glp_export.compress.search.evaluator import TrialEvaluator
@@ -32,7 +32,7 @@ class LayerCompressor:
     summary: str = "whole layers, by the strategies of --search"
     options: type[BaseModel] = LayerOptions
 
-    def require(self, model: PreTrainedModel) -> None:
+    def require(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         """Check that it is known where the layers are, and that one can go.
 
         Raises:
