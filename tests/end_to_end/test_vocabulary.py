@@ -13,6 +13,7 @@ import torch
 
 import glp_export
 from glp_export.artifact import ArtifactLayout
+from glp_export.artifact.vocabulary_record import read_vocabulary
 from glp_export.bench import BenchmarkFile
 from glp_export.cli.app import run
 from glp_export.compress.edits import RemoveLayers, TrimVocabulary
@@ -23,7 +24,8 @@ from tests.tiny import WORDS, make_checkpoint, make_data, make_tokenizer, rows, 
 UNUSED = [f"{letter}{letter}{letter}" for letter in string.ascii_lowercase]
 SEEN_IN_TEST = "zzz"
 """A word of the whole vocabulary that no training text has; it becomes three letters."""
-CHARACTERS = [*string.ascii_lowercase, *(f"##{letter}" for letter in string.ascii_lowercase)]
+LETTERS = [letter for letter in string.ascii_lowercase if letter not in WORDS]
+CHARACTERS = [*LETTERS, *(f"##{letter}" for letter in string.ascii_lowercase)]
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *UNUSED, *WORDS, *CHARACTERS]
 NEEDED = len(PIECES) - len(UNUSED)
 ALONE = ("--distilled", "none")
@@ -103,3 +105,66 @@ def test_verify_and_gate_take_it(shipped: Path) -> None:
     budget.write_text('[cpu.fp32]\nkeep = ["speedup_vs_unpruned >= 0.1 at 1x16", "size_mb <= 5"]\n')
     assert run(["gate", str(shipped), "--max-seconds", "3", "--threads", "1", "-q"]) == 0
     assert run(["verify", str(shipped), "--threads", "1", "-q"]) == 0
+
+
+def test_card_report_and_inspect_say_what_stays(shipped: Path, capsys: Any) -> None:
+    found = read_vocabulary(shipped)
+    assert found is not None
+    assert (found.tokens, found.of) == (NEEDED, len(PIECES))
+    assert (found.texts, found.different, found.unknown) == (20, 1, 0)
+    for name in ("README.md", "glp/report.html"):
+        text = (shipped / name).read_text()
+        assert str(found) in text
+        assert "with zeros" not in text  # what is saved is small in PyTorch too
+    assert run(["inspect", str(shipped)]) == 0
+    assert f"{NEEDED} of {len(PIECES)} tokens" in " ".join(capsys.readouterr().out.split())
+
+
+def test_alone_it_leaves_the_weights_as_they_are(
+    spelled: Path, texts: Path, tmp_path: Path
+) -> None:
+    output, plan = tmp_path / "out", tmp_path / "glp" / "plan.json"
+    command = ["-m", str(spelled), "--dataset", str(texts), "--compress", "vocabulary"]
+    assert run(["search", *command, *TRAINING, "--offline", "-o", str(tmp_path / "s"), "-q"]) == 0
+    found = Plan.load(tmp_path / "s" / "glp" / "plan.json")
+    assert found.kept_tokens is not None
+    assert found.depth == 3
+    assert len(found.kept_tokens) == NEEDED - 1  # more than a quarter; "very" is in no text
+    plan = found.save(tmp_path / "plan.json")
+    given = ["-m", str(spelled), "--dataset", str(texts), "--plan", str(plan)]
+    assert run(["prune-and-export", *given, *SMALL, "-o", str(output), "-q"]) == 0
+    file = BenchmarkFile.load(ArtifactLayout(output).benchmark)
+    assert {row.contender for row in file.rows} == {"unpruned", "pruned"}
+    (before, after) = (
+        [row.value for row in file.metrics if row.contender == name]
+        for name in ("unpruned", "pruned")
+    )
+    assert after == pytest.approx(before, abs=0.051)  # one of twenty texts is cut differently
+
+
+@pytest.mark.parametrize(
+    ("compress", "flags", "code"),
+    [
+        ("vocabulary,layers", (), 2),
+        ("layers,structure", (), 2),
+        ("layers,layers", (), 2),
+        ("vocabulary,nothing", (), 2),
+        ("vocabulary", ("--depth", "2"), 2),
+        ("vocabulary", ("--max-drop", "0.1"), 2),
+        ("vocabulary", ("--target-speedup", "2@1x16"), 2),
+    ],
+)
+def test_what_makes_no_sense_is_refused(compress, flags, code, spelled, texts, tmp_path) -> None:
+    command = ["search", "-m", str(spelled), "--dataset", str(texts), "--compress", compress]
+    assert run([*command, *flags, *TRAINING, "-o", str(tmp_path / "out"), "-q"]) == code
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_tokenizer_of_whole_words_is_refused_before_training(
+    encoder: Path, data: Path, tmp_path: Path, capsys: Any
+) -> None:
+    command = ["search", "-m", str(encoder), "--dataset", str(data), *TRAINING, "--offline"]
+    asked = ["--compress", "layers,vocabulary", "-o", str(tmp_path / "out"), "-q"]
+    assert run([*command, *asked]) == 7
+    assert "spelled" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

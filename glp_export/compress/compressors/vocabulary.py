@@ -109,7 +109,7 @@ class VocabularyCompressor:
             update={
                 "compressors": (*found.plan.compressors, self.name),
                 "edits": (*found.plan.edits, TrimVocabulary(tokens=tokens)),
-                "settings": {**found.plan.settings, **options.model_dump(mode="json")},
+                "settings": {**found.plan.settings, **options.model_dump(mode="json", exclude_none=True)},
             }
         )
         return Found(plan, found.start, found.drop)

@@ -187,8 +187,8 @@ class _StudentTraining:
         def make(report: Callable[[int, int], None]) -> PreTrainedModel:
             ancestor = self.unpruned if recovery.inherits else self.context.pretrained()
             start = start_of(self.context, plan, ancestor)
-            if recovery.inherits and not plan.whole_vocabulary.edits:
-                return start  # its answers are the teacher's: there is nothing to recover
+            if needs_no_recovery(plan, recovery):
+                return start
             return recovery.train(start, self._inputs_of(plan, tokenizer), report)
 
         own = str(plan.depth) if plan.layers_only else plan.id[:8]
@@ -215,6 +215,11 @@ class _StudentTraining:
             tokenizer=tokenizer,
             watch=_own_watch(context, self.inputs, tokenizer),
         )
+
+
+def needs_no_recovery(plan: Plan, recovery: Recovery) -> bool:
+    """Whether a plan leaves all layers of the teacher, so that its model answers as that does."""
+    return recovery.inherits and not plan.whole_vocabulary.edits
 
 
 def tokenizer_of(context: RunContext, plan: Plan) -> PreTrainedTokenizerBase:
