@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from glp_export.config.targets import (
     DepthLatency,
     LatencyBudget,
+    OpenedFile,
     SpeedupTarget,
     Targets,
     files_reached,
@@ -29,7 +30,7 @@ class TargetOutcome:
     Attributes:
         target: as it was asked for, `1.5x at 1x32`.
         kept: by the measured value.
-        unit: `x`, `ms` or `points`.
+        unit: `x`, `ms`, `points` or `MB`.
         value: that was reached; None where nothing was measured.
         low: lower end of its 95 % interval, where there is one.
         high: upper end.
@@ -57,6 +58,8 @@ class TargetOutcome:
             return ""
         if self.unit == "ms":
             return f"{self.value:.3g} ms"
+        if self.unit == "MB":
+            return f"{self.value:.2f} MB"
         if self.unit == "points":
             return f"{self.value:.3f} lost on dev"
         span = f" ({self.low:.2f}-{self.high:.2f})" if self.low and self.high else ""
@@ -73,6 +76,7 @@ def outcomes(
     *,
     spent: float | None = None,
     contender: str = "pruned",
+    opened: OpenedFile | None = None,
 ) -> tuple[TargetOutcome, ...]:
     """What a model's files reach of each target.
 
@@ -83,12 +87,17 @@ def outcomes(
         benchmark: with that model's files alone among those of the contender.
         spent: metric points that pruning costs on dev; None where that is not known.
         contender: whose files are looked at.
+        opened: the file that `load` opens; None where that is not known.
     """
     found = of_rows(targets, files_reached(targets, benchmark, contender))
     if targets.max_drop is not None and spent is not None:
         kept = spent <= targets.max_drop + ROUNDING
         asked = f"a drop of {targets.max_drop:g} at most"
         found = (*found, TargetOutcome(asked, kept, "points", spent, file=PLAIN))
+    if targets.size is not None and opened is not None:
+        most, taken = targets.size.megabytes, opened.megabytes
+        asked = f"{most:g} MB at most"
+        found = (*found, TargetOutcome(asked, taken <= most, "MB", taken, file=opened.name))
     return found
 
 

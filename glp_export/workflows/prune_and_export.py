@@ -41,6 +41,7 @@ from glp_export.workflows.stages.export import Exported, export_contender
 from glp_export.workflows.stages.precision import add_precisions
 from glp_export.workflows.stages.precision_job import calibration_data_of
 from glp_export.workflows.stages.search import choose_plans, confirm_cost, targets_of
+from glp_export.workflows.stages.size import opened_file
 from glp_export.workflows.stages.training import Trained, train_contenders
 from glp_export.workflows.stages.writing import SweepVariant, variants_of_sweep, write_output
 
@@ -104,8 +105,10 @@ def prune_and_export(
         kept: dict[str, tuple[TargetOutcome, ...]] = {}
         for one, targets in zip(plans, targets_of(config.targets, len(plans)), strict=True):
             own = measured.file.of_plan(one.id)
-            check_shipped(targets, own)
-            kept[one.id] = outcomes(targets, own, spent=spent)
+            (place,) = (made.layout for made in sweep_variants if made.plan.id == one.id)
+            opened = opened_file(place, targets, context.execution.provider, own)
+            check_shipped(targets, own, opened)
+            kept[one.id] = outcomes(targets, own, spent=spent, opened=opened)
         frontier = write_output(context, layout, sweep_variants, measured, scored, kept)
     all_kept = tuple(outcome for own in kept.values() for outcome in own)
     return RunResult(_directory(config.output), plan, measured.file, frontier, all_kept)

@@ -61,7 +61,8 @@ def shipped(spelled: Path, texts: Path, tmp_path_factory: pytest.TempPathFactory
     """One layer and every token that no text uses gone."""
     output = tmp_path_factory.mktemp("vocabulary") / "artifact"
     command = ["prune-and-export", "-m", str(spelled), "--dataset", str(texts), *SMALL, *ALONE]
-    own = ["--compress", "layers,vocabulary", "--depth", "2", "--vocabulary-size", str(NEEDED)]
+    own = ["--compress", "layers,vocabulary", "--vocabulary-size", str(NEEDED)]
+    own += ["--depth", "2", "--size-budget", "5MB"]
     assert run([*command, *own, "--search", "top", "-o", str(output), "-q"]) == 0
     return output
 
@@ -116,6 +117,7 @@ def test_card_report_and_inspect_say_what_stays(shipped: Path, capsys: Any) -> N
         text = (shipped / name).read_text()
         assert str(found) in text
         assert "with zeros" not in text  # what is saved is small in PyTorch too
+    assert "target: 5 MB at most: kept" in (shipped / "README.md").read_text()
     assert run(["inspect", str(shipped)]) == 0
     assert f"{NEEDED} of {len(PIECES)} tokens" in " ".join(capsys.readouterr().out.split())
 
@@ -151,6 +153,9 @@ def test_alone_it_leaves_the_weights_as_they_are(
         ("vocabulary,nothing", (), 2),
         ("vocabulary", ("--depth", "2"), 2),
         ("vocabulary", ("--max-drop", "0.1"), 2),
+        ("vocabulary", ("--size-budget", "8"), 2),
+        ("vocabulary", ("--size-budget", "2kB", "--offline"), 5),
+        ("layers,vocabulary", ("--size-budget", "2kB", "--offline"), 5),
         ("vocabulary", ("--target-speedup", "2@1x16"), 2),
     ],
 )

@@ -129,6 +129,12 @@ class CompressionEvaluator(Protocol):
     def answers_tokens(self) -> bool:
         """Whether a model answers for every token of a text, and not for the text."""
 
+    def megabytes(self, plan: Plan) -> float:
+        """What the artifact of a plan will take: its smallest ONNX file and tokenizer.json."""
+
+    def least_megabytes(self, plan: Plan) -> float:
+        """The same when the compressors that follow take out all that they can."""
+
     @property
     def removable(self) -> tuple[int, ...]:
         """Layers that may go whole."""

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from glp_export.cache.store import Cache
 from glp_export.compress.budget import Budget, TimeBudget
-from glp_export.compress.compressors import AUTO, names_of
+from glp_export.compress.compressors import AUTO, COMPRESSORS, names_of
 from glp_export.compress.compressors.base import Calibrator, Divergence, TrainBriefly
-from glp_export.compress.plan import Cost
+from glp_export.compress.compressors.vocabulary import trimmed
+from glp_export.compress.plan import Cost, Plan
 from glp_export.compress.search.context import TrialContext, judge
 from glp_export.compress.search.evaluator import TrialEvaluator
+from glp_export.core.errors import ModelError
 from glp_export.core.machine import describe
 from glp_export.core.progress import Progress
 from glp_export.encoder import RECOVERIES, TrainingInputs, predict
@@ -35,13 +37,14 @@ from glp_export.workflows.stages.evaluator import (
     open_evaluator,
     train_teacher,
 )
+from glp_export.workflows.stages.size import Sizes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from glp_export.tasks import TaskKind
 
-LAYERS, STRUCTURE = "layers", "structure"
+LAYERS, STRUCTURE, VOCABULARY = "layers", "structure", "vocabulary"
 
 DEV_SAMPLES = 384
 """Rows of dev that choices are scored on."""
@@ -50,20 +53,40 @@ DEV_SAMPLES = 384
 def compressors_of(context: RunContext) -> tuple[str, ...]:
     """The keys of `COMPRESSORS` that a run uses, in order.
 
-    Without a wish, a target of speed is met by structure where the family allows it, and a number
-    of layers by whole layers, as in the paper.
+    Without a wish, a target of speed is met by structure where the family allows it, a number of
+    layers by whole layers, as in the paper, and a size by the vocabulary, where the tokenizer
+    allows it: that costs the least.
     """
     asked = names_of(context.config.compress.compress)
     if asked != (AUTO,):
         return asked
     targets = context.config.targets
+    if targets.size is not None and not context.config.compress.plan and _can_be_trimmed(context):
+        alone = not context.depths and not targets.any
+        return (VOCABULARY,) if alone else (_of_layers(context), VOCABULARY)
+    return (_of_layers(context),)
+
+
+def _can_be_trimmed(context: RunContext) -> bool:
+    if context.execution.kind.of_tokens:
+        return False
+    try:
+        COMPRESSORS[VOCABULARY].load().require(context.pretrained(), context.tokenizer)
+    except ModelError:
+        return False
+    return True
+
+
+def _of_layers(context: RunContext) -> str:
+    """What takes layers out, or parts of them."""
+    targets = context.config.targets
     if context.config.compress.plan or not targets.fast_enough_asked:
-        return (LAYERS,)
+        return LAYERS
     if targets.max_drop is not None:  # 0 is a budget as well
-        return (LAYERS,)
+        return LAYERS
     from glp_export.encoder.sublayers import find_sublayers
 
-    return (STRUCTURE,) if find_sublayers(context.pretrained()) else (LAYERS,)
+    return STRUCTURE if find_sublayers(context.pretrained()) else LAYERS
 
 
 def budget_of(context: RunContext) -> Budget:
@@ -76,7 +99,8 @@ def budget_of(context: RunContext) -> Budget:
     if targets.latency is not None:
         shape, most = targets.latency.shape, targets.latency.milliseconds
         times.append(TimeBudget(shape.batch_size, shape.sequence_length, milliseconds=most))
-    return Budget(context.problem.cuts, context.depths, tuple(times), targets.max_drop)
+    megabytes = None if targets.size is None else targets.size.megabytes
+    return Budget(context.problem.cuts, context.depths, tuple(times), targets.max_drop, megabytes)
 
 
 class RunEvaluator:
@@ -94,6 +118,19 @@ class RunEvaluator:
         self.seed = context.config.training.seed
         self.progress = progress
         self._context = context
+
+    @cached_property
+    def _sizes(self) -> Sizes:
+        return Sizes(self._context)
+
+    def megabytes(self, plan: Plan) -> float:
+        """What the artifact of a plan will take: its smallest ONNX file and tokenizer.json."""
+        return self._sizes.megabytes(plan)
+
+    def least_megabytes(self, plan: Plan) -> float:
+        """The same when the compressors that follow take out all that they can."""
+        follows = VOCABULARY in compressors_of(self._context)
+        return self.megabytes(trimmed(plan, self) if follows else plan)
 
     @cached_property
     def used_tokens(self) -> frozenset[int]:

@@ -241,7 +241,8 @@ def _pruned(students: _StudentTraining, plan: Plan) -> Trained:
             where="--plan",
             fix="give a plan that keeps all tokens",
         )
-    checkpoint = students.train("pruned", f"{recovery.name} the pruned", recovery, plan)
+    how = "take over" if needs_no_recovery(plan, recovery) else recovery.name
+    checkpoint = students.train("pruned", f"{how} the pruned", recovery, plan)
     return _own(context, "pruned", context.source.name, checkpoint, tokenizer_of(context, plan))
 
 

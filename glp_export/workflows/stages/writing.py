@@ -11,7 +11,6 @@ from pathlib import Path
 
 from glp_export.artifact import (
     ArtifactLayout,
-    Measured,
     serving_settings,
     triton_name,
     write_triton,
@@ -39,6 +38,7 @@ from glp_export.workflows.stages.base_card import told_by_card
 from glp_export.workflows.stages.benchmark import Scored
 from glp_export.workflows.stages.export import Exported
 from glp_export.workflows.stages.gate_files import write_gate_files
+from glp_export.workflows.stages.size import measured_rows, too_large
 from glp_export.workflows.stages.training import needs_no_recovery
 
 logger = logging.getLogger(__name__)
@@ -134,7 +134,6 @@ def write_serving(
         exported: the pruned model with its files.
         measured: what says which file is fastest; None where nothing was.
     """
-    rows = measured.rows if measured else ()
     serving_settings(
         layout,
         kind=execution.kind.name,
@@ -145,18 +144,8 @@ def write_serving(
         opset=exported.plain.opset,
         # A checkpoint that is exported as it is does not say what it was trained on.
         text_pair=len(execution.task.text_columns) == 2 if measured else None,
-        measured=[
-            Measured(
-                row.provider,
-                row.variant,
-                row.shape,
-                row.batch_size,
-                row.sequence_length,
-                row.p50_ms,
-            )
-            for row in rows
-            if (row.contender, row.runtime) == ("pruned", "onnxruntime")
-        ],
+        measured=measured_rows(measured) if measured else (),
+        too_large=too_large(layout, execution.targets, measured) if measured else (),
     ).save(layout)
 
 
