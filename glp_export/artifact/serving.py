@@ -221,7 +221,9 @@ def preferred(rows: Sequence[Measured], too_large: Collection[str] = ()) -> str 
     return next((file.name for file in _in_order(rows, too_large)), None)
 
 
-def _in_order(rows: Sequence[Measured], too_large: Collection[str]) -> tuple[MeasuredFile, ...]:
+def _in_order(
+    rows: Sequence[Measured], too_large: Collection[str] = ()
+) -> tuple[MeasuredFile, ...]:
     """The files of one provider, the fastest at the shape that stands for the others first."""
     if not rows:
         return ()

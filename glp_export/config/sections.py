@@ -111,8 +111,9 @@ class CompressOptions(Options):
     )
     compress: str = option(
         "auto",
-        "What goes: layers, structure (heads, neurons and layers), or auto: structure for a "
-        "target of speed, layers else.",
+        "What goes: layers, structure (heads, neurons and layers), vocabulary (tokens), two of them "
+        "in order as layers,vocabulary, or auto: structure for a target of speed, vocabulary for a "
+        "size, layers else.",
     )
     plan: str | None = option(
         None, "Skip the search: plan.json, a layer file, or paper:bert-base-uncased/rte."

@@ -176,5 +176,5 @@ def test_a_field_that_is_wrong_is_named(
 
 def test_a_file_that_is_too_large_stands_behind_slower_ones(layout: ArtifactLayout) -> None:
     measured = [(CPU, PLAIN, "1x8", 1, 8, 1.0), (CPU, OPTIMISED, "1x8", 1, 8, 2.0)]
-    settings = make(layout, measured=measured, too_large=[PLAIN])
-    assert [file.name for file in settings.providers[CPU].files] == [OPTIMISED, PLAIN]
+    made = settings(layout, measured=measured, too_large=[PLAIN])
+    assert [file.name for file in made.providers[CPU].files] == [OPTIMISED, PLAIN]
