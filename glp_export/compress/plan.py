@@ -186,6 +186,11 @@ class Plan(Record):
         return None if self.base_shape is None else kept_after(self.edits, self.base_shape)
 
     @property
+    def base_vocabulary(self) -> int | None:
+        """Tokens of the unpruned model; None where that is not known."""
+        return None if self.base_shape is None else self.base_shape.vocabulary
+
+    @property
     def kept_tokens(self) -> tuple[int, ...] | None:
         """The tokens that stay, by their ids in the unpruned model; None for all."""
         return tokens_after(self.edits)

@@ -111,8 +111,8 @@ class CompressOptions(Options):
     )
     compress: str = option(
         "auto",
-        "What goes: layers, structure (heads, neurons and layers), vocabulary (tokens), two of them "
-        "in order as layers,vocabulary, or auto: structure for a target of speed, vocabulary for a "
+        "What goes: layers, structure (heads, neurons and layers), vocabulary (tokens), one after "
+        "another (layers,vocabulary), or auto: structure for a target of speed, vocabulary for a "
         "size, layers else.",
     )
     plan: str | None = option(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from glp_export.compress.compressors.layers.strategies import STRATEGIES, SearchCost
 from glp_export.encoder import distill, finetune, predict
 from glp_export.workflows.context import RunContext
+from glp_export.workflows.stages.compression import VOCABULARY, compressors_of
 from glp_export.workflows.stages.search import named_plan
 
 if TYPE_CHECKING:
@@ -69,11 +70,14 @@ def estimate_run(context: RunContext) -> Estimate:
     if not searched:  # a plan that is missing or does not fit is told before a run, too
         plan = named_plan(context)
         depths = context.depths or (plan.depth,)
+    of_layers = searched and compressors_of(context) != (VOCABULARY,)
     search_cost = (
         STRATEGIES[context.config.layers.search].search_cost(context.problem)
-        if searched
+        if of_layers
         else SearchCost()
     )
+    if searched and not of_layers:
+        depths = (context.stack.num_layers,)
     rivals = {"none": (), "student": depths}.get(context.config.training.distilled, depths[-1:])
     teacher = () if context.as_is else (context.stack.num_layers,)
     final = (*teacher, *depths, *rivals)
@@ -94,9 +98,7 @@ def estimate_run(context: RunContext) -> Estimate:
     return Estimate(
         model=context.source.name,
         task=context.data.task.name,
-        strategy=context.config.layers.search
-        if searched
-        else f"plan {context.config.compress.plan}",
+        strategy=_what_chooses(context, of_layers),
         layers=context.stack.num_layers,
         depths=depths,
         trainings=search_cost.trials,
@@ -105,6 +107,13 @@ def estimate_run(context: RunContext) -> Estimate:
         seconds=sample_layers * per_sample_layer,
         at_most=context.schedule is not None,
     )
+
+
+def _what_chooses(context: RunContext, of_layers: bool) -> str:
+    if of_layers:
+        return context.config.layers.search
+    plan = context.config.compress.plan
+    return f"plan {plan}" if plan else VOCABULARY
 
 
 def _probe(context: RunContext) -> float:

@@ -122,19 +122,25 @@ def test_card_report_and_inspect_say_what_stays(shipped: Path, capsys: Any) -> N
     assert f"{NEEDED} of {len(PIECES)} tokens" in " ".join(capsys.readouterr().out.split())
 
 
-def test_alone_it_leaves_the_weights_as_they_are(
+def test_alone_it_chooses_tokens_and_trains_nothing(
     spelled: Path, texts: Path, tmp_path: Path
 ) -> None:
-    output, plan = tmp_path / "out", tmp_path / "glp" / "plan.json"
     command = ["-m", str(spelled), "--dataset", str(texts), "--compress", "vocabulary"]
     assert run(["search", *command, *TRAINING, "--offline", "-o", str(tmp_path / "s"), "-q"]) == 0
     found = Plan.load(tmp_path / "s" / "glp" / "plan.json")
     assert found.kept_tokens is not None
     assert found.depth == 3
     assert len(found.kept_tokens) == NEEDED - 1  # more than a quarter; "very" is in no text
-    plan = found.save(tmp_path / "plan.json")
-    given = ["-m", str(spelled), "--dataset", str(texts), "--plan", str(plan)]
-    assert run(["prune-and-export", *given, *SMALL, "-o", str(output), "-q"]) == 0
+    assert found.cost.trainings == 0
+
+
+@pytest.mark.slow
+def test_alone_it_leaves_the_weights_as_they_are(
+    spelled: Path, texts: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    command = ["-m", str(spelled), "--dataset", str(texts), "--compress", "vocabulary", *SMALL]
+    assert run(["prune-and-export", *command, "-o", str(output), "-q"]) == 0
     file = BenchmarkFile.load(ArtifactLayout(output).benchmark)
     assert {row.contender for row in file.rows} == {"unpruned", "pruned"}
     (before, after) = (
