@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SECOND := VENV=.venv-transformers5 EXTRA=transformers5
 
-.PHONY: install install-second demo gate test test-all test-docs test-consumers test-browser test-faults support docs check fix clean
+.PHONY: install install-second demo gate test test-second test-all test-docs test-consumers test-browser test-faults support docs check fix clean
 
 install: $(STAMP)
 
@@ -38,7 +38,16 @@ test: install
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 	$(BIN)/python -m pytest -m alone
 
-# The same tests on both majors of transformers, each in an environment of its own.
+# On the other major of transformers: the rooms that touch a model, and whole jobs. What is left out
+# reads files, flags and numbers, the same on both.
+MODEL_TESTS := tests/encoder tests/artifact tests/compress tests/precision \
+	tests/end_to_end/test_kinds.py tests/end_to_end/test_teacher.py \
+	tests/end_to_end/test_export_as_it_is.py tests/end_to_end/test_structure.py
+
+test-second: install-second
+	.venv-transformers5/bin/python -m pytest -n $(WORKERS) --dist loadfile $(MODEL_TESTS)
+
+# Every test on both majors, each in an environment of its own.
 test-all:
 	$(MAKE) test
 	$(MAKE) test $(SECOND)

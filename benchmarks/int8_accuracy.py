@@ -1,4 +1,4 @@
-"""What int8 costs in accuracy, and what brings it back: float products, smoothing, a lesson.
+"""What int8 costs in accuracy, and what brings it back: mixed precision, SmoothQuant, QAT.
 
     python benchmarks/int8_accuracy.py --model MODEL --data DATA [DATA …] --depth 3
 
@@ -60,7 +60,7 @@ The change of the test metric from the fp32 file to each int8 file, in points (h
 of the exported graph, weights by channel; all others are the files of this package. Static ranges
 are of {calibration_rows} examples, smoothing of {smoothing_rows}. "Float" keeps the fewest
 multiply-adds in fp32 that bring the drop on `select` within 0.5 points (1 of a correlation): their
-share, and the files built to find them. "Lesson" is quantisation-aware training on the fp32 model's
+share, and the files built to find them. "QAT" is quantisation-aware training on the fp32 model's
 own answers to `fit`."""
 
 
@@ -175,7 +175,7 @@ def prepare(arguments: argparse.Namespace, data: str, directory: Path) -> Subjec
         inputs = TrainingInputs(
             context.fit, context.tokenizer, answers, context.final, context.distillation
         )
-        order = order_by_rule("alternate", Problem(context.problem.layers, context.problem.cuts))
+        order = order_by_rule("alternate", Problem(context.stack.removable, context.cuts))
         student = RECOVERIES["distill"].train(remove_layers(teacher, order), inputs, None)
         export(subject, student, directory / "checkpoint", subject.source)
     return subject
@@ -211,8 +211,8 @@ def files(subject: Subject) -> Iterator[tuple[str, Path, str]]:
     kept = search(subject, plain)
     path = subject.build(plain, DYNAMIC, kept.keep_float)
     yield f"{DYNAMIC}, float", path, f"{100 * kept.share:.0f} %, {len(kept.trials)} files"
-    taught = export(subject, inputs(subject), directory / "taught", directory / "taught.onnx")
-    yield f"{DYNAMIC}, lesson", subject.build(describe_file(taught), DYNAMIC), ""
+    trained = export(subject, inputs(subject), directory / "qat", directory / "qat.onnx")
+    yield f"{DYNAMIC}, QAT", subject.build(describe_file(trained), DYNAMIC), ""
 
 
 def search(subject: Subject, plain: OnnxFile) -> Kept:
@@ -229,7 +229,7 @@ def search(subject: Subject, plain: OnnxFile) -> Kept:
 
 
 def inputs(subject: Subject) -> Any:
-    """The model after a quantisation-aware lesson of one epoch in its own answers."""
+    """The model after one epoch of quantisation-aware training on its own answers."""
     context = subject.context
     model = load_model(ModelSource(str(subject.directory / "checkpoint")), context.data.task)
     settings = replace(context.final, epochs=1.0, learning_rate=context.final.learning_rate / 4)

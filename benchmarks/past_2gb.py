@@ -80,7 +80,7 @@ def _way(scratch: Path, options: argparse.Namespace) -> tuple[list[Done], dict[s
     prune = (
         *("prune-and-export", "-m", scratch / "encoder", "--task", "demo", "--device", "cpu"),
         *("--plan", scratch / "order.layers", "--depth", options.depth, "--distilled", "none"),
-        *("--max-train-samples", 12, "--max-select-samples", 4, "--max-test-samples", 8),
+        *("--max-train-samples", 12, "--max-dev-samples", 4, "--max-test-samples", 8),
         *("--batch-size", 4, "--epochs", 1, "--max-length", 32, "--seq-lens", 16),
         *("--batch-sizes", 1, "--bench-seconds", 5, "--bench-rounds", 3, "--skip-memory"),
         *("--optimize", "O2", "--precision", "int8", "--int8-drop", 1, "--cache", "none"),

@@ -74,12 +74,12 @@ ROWS = (
     Row("top, distilled", "top"),
     Row("fast-greedy, fine-tuned", "fast-greedy", "finetune", ablation=True),
     Row("fast-greedy, distilled slowly", "fast-greedy", "slowly", ablation=True),
-    Row("without lessons and play-off, distilled", "no-lesson", ablation=True),
+    Row("without trainings and play-off, distilled", "no-training", ablation=True),
     Row("without play-off, distilled", "no-play-off", ablation=True),
 )
 
 VARIANTS = {
-    "no-lesson": FastGreedy(examples_per_candidate=0, play_off=()),
+    "no-training": FastGreedy(examples_per_candidate=0, play_off=()),
     "no-play-off": FastGreedy(play_off=()),
 }
 
@@ -190,13 +190,12 @@ def measure(arguments: argparse.Namespace, data: str, seed: int) -> Iterator[Out
 
 def plan_of(context: RunContext, strategy: str, arguments: argparse.Namespace) -> Plan:
     """The layers that a strategy removes, with what it cost to find them."""
-    problem = Problem(context.problem.layers, context.problem.cuts)
+    problem = Problem(context.stack.removable, context.cuts)
     if strategy in RULES:
         facts = {"base_model": "", "num_layers": context.stack.num_layers, "task": "", "metric": ""}
         return Plan.of_layers(order_by_rule(strategy, problem), **facts, strategy=strategy)
     asked = replace(context, config=context.config.updated(search=strategy))
-    plans, _ = choose_plans(asked, Path("unused"), Progress())
-    return plans[-1]
+    return choose_plans(asked, Path("unused"), Progress())[-1].plan
 
 
 def table(outcomes: list[Outcome], arguments: argparse.Namespace) -> str:
@@ -246,7 +245,7 @@ def spent(same: list[Outcome]) -> str:
     trained = mean(outcome.cost.sample_layers for outcome in same) / 1e6
     scored = mean(outcome.cost.scored_sample_layers for outcome in same) / 1e6
     seconds = mean(outcome.cost.seconds for outcome in same)
-    return f"{trained:.2f} M taught, {scored:.2f} M scored, {seconds:.0f} s"
+    return f"{trained:.2f} M trained, {scored:.2f} M scored, {seconds:.0f} s"
 
 
 def relative_cost(same: list[Outcome], own: list[Outcome]) -> str:

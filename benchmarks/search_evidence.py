@@ -3,7 +3,7 @@
     python benchmarks/search_evidence.py --model MODEL --data DIR --depth 3 --max-train-samples 2000
 
 Every set of layers that leaves `--depth` of them is recovered in full and scored on the test set.
-Beside that stands what can be known of it earlier: after no lesson or a short one, the score and
+Beside that stands what can be known of it earlier: after no training or a short one, the score and
 the divergence of its own head, and the loss of a head that was refitted to it, all on `select`.
 The table gives the rank correlation of each with the final score, and the final score of the set
 that each would have picked.
@@ -41,12 +41,12 @@ from glp_export.workflows.stages.evaluator import (
     train_teacher,
 )
 
-LESSONS = (0, 128, 384, 768)
+EXAMPLES = (0, 128, 384, 768)
 
 
 @dataclass(frozen=True)
 class Look:
-    """One kind of evidence: after how long a lesson, and what is looked at; larger is better."""
+    """One kind of evidence: after how many examples, and what is looked at; larger is better."""
 
     examples: int
     name: str
@@ -74,7 +74,7 @@ def main() -> None:
     teacher = train_teacher(context, cache, Progress())
     found: dict[Removed, tuple[float, dict[Look, float]]] = {}
     with open_evaluator(context, RECOVERIES["distill"], teacher, cache, Progress()) as evaluator:
-        for removed in combinations(context.problem.layers, context.problem.cuts):
+        for removed in combinations(context.stack.removable, context.cuts):
             final = recovered(context, evaluator, teacher, removed)
             found[removed] = final, dict(looks(context, evaluator, teacher, removed))
             print(f"{list(removed)} {final:.4f}", file=sys.stderr, flush=True)
@@ -103,7 +103,7 @@ def parse() -> argparse.Namespace:
 def recovered(
     context: RunContext, evaluator: TrialEvaluator, teacher: Teacher, removed: Removed
 ) -> float:
-    """The test score of the model without these layers after the whole lesson on `fit`."""
+    """The test score of the model without these layers after the whole training on `fit`."""
     inputs = evaluator.context.inputs
     student = RECOVERIES["distill"].train(remove_layers(teacher.model, removed), inputs, None)
     logits = predict(student, context.test, context.tokenizer)
@@ -113,9 +113,9 @@ def recovered(
 def looks(
     context: RunContext, evaluator: TrialEvaluator, teacher: Teacher, removed: Removed
 ) -> Iterator[tuple[Look, float]]:
-    """What is known of a set of layers after each lesson."""
+    """What is known of a set of layers after each training."""
     wanted = log_softmax(teacher.predictions, axis=-1)
-    for examples in LESSONS:
+    for examples in EXAMPLES:
         outcome = run_trial(evaluator.context, Trial(removed, examples))
         given = log_softmax(outcome.logits, axis=-1)
         divergence = mean((np.exp(wanted) * (wanted - given)).sum(axis=-1).tolist())
@@ -142,7 +142,7 @@ def table(
         f"Test {context.data.task.metric} of the sets: mean {100 * mean(finals):.1f}, worst "
         f"{100 * min(finals):.1f}, best {100 * max(finals):.1f} (without {list(best)}).",
         "",
-        "| lesson | evidence | rank correlation with the final score | final score of its pick |",
+        "| examples | evidence | rank correlation with the final score | final score of its pick |",
         "|---:|---|---:|---:|",
     ]
     for look in next(iter(found.values()))[1]:

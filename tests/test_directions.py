@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,23 @@ def test_a_lower_room_imports_no_upper_one(room, upper):
         for file, name in imported(room)
         if name == whole or name.startswith(f"{whole}.")
     ]
+
+
+def test_no_modules_import_each_other() -> None:
+    """Imports inside functions and for types alone count too."""
+    modules = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        modules[".".join(parts).removesuffix(".__init__")] = path
+    graph = {}
+    for module, path in modules.items():
+        names: set[str] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module in modules:
+                whole = {f"{node.module}.{alias.name}" for alias in node.names}
+                # A name of a package may be a module in it; else the package gives it.
+                names |= {one if one in modules else node.module for one in whole}
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names} & modules.keys()
+        graph[module] = names - {module}
+    tuple(TopologicalSorter(graph).static_order())  # raises CycleError with the circle

@@ -67,7 +67,7 @@ class BoundSession:
     """Runs batches through buffers that are bound once for every shape.
 
     Buffers, and graphs where asked for, are kept for every shape that was ever seen: meant for few
-    shapes, as a service that pads to a ladder of lengths has them.
+    shapes, as a service that pads to fixed lengths has them.
     """
 
     def __init__(self, session: InferenceSession, *, graphs: bool = False) -> None:

@@ -168,7 +168,7 @@ class ArtifactLayout:
             lines = [
                 f"{file_sha256(path)}  {path.relative_to(self.root).as_posix()}\n"
                 for path in self.files()
-                if path.parts[-2:] != self.budget.parts[-2:]  # a ladder holds several
+                if path.parts[-2:] != self.budget.parts[-2:]  # a sweep holds several
             ]
             self.checksums.write_text("".join(lines), encoding="utf-8")
         return self.checksums

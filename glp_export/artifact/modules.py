@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from glp_export.core.errors import ModelError
 from glp_export.core.quiet import quiet
-from glp_export.encoder.checkpoint import ModelSource, read_config
+from glp_export.encoder.checkpoint import read_config
 from glp_export.encoder.families import BARE, auto_class_for
+from glp_export.encoder.model_source import ModelSource
 from glp_export.encoder.structure import compacted
 from glp_export.encoder.transformers_compat import quiet_weights
 

@@ -33,6 +33,9 @@ SIDECAR_THRESHOLD = 2_000_000_000
 _SIDECAR_MINIMUM = 1024
 """Bytes below which a tensor stays in the graph: shapes and axes are read while it is loaded."""
 
+PLAIN = "none"
+"""The level of a file that nothing optimised: standard operators."""
+
 
 @dataclass(frozen=True)
 class OnnxFile:
@@ -41,7 +44,7 @@ class OnnxFile:
     Attributes:
         path: the graph; its weights stand beside it in `sidecar(path)` when they are large.
         precision: the arithmetic of its large matrix products, "fp32".
-        optimisation: "none", or the level of `optimise.LEVELS` that made it.
+        optimisation: `PLAIN`, or the level of `optimise.LEVELS` that made it.
         opset: version of the standard operator set; 0 where the graph uses none of it.
         nodes: number of nodes in the main graph.
         fusions: how often each of `FUSED_OPERATORS` occurs; those that do not are left out.
@@ -98,7 +101,7 @@ def read_graph(path: Path, *, weights: bool = False) -> ModelProto:
     return model
 
 
-def describe(path: Path, *, precision: str = "fp32", optimisation: str = "none") -> OnnxFile:
+def describe(path: Path, *, precision: str = "fp32", optimisation: str = PLAIN) -> OnnxFile:
     """Look at an ONNX file and count what is in it.
 
     Raises:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from glp_export.artifact.layout import ArtifactLayout
-from glp_export.artifact.onnx_file import OnnxFile, describe
+from glp_export.artifact.onnx_file import PLAIN, OnnxFile, describe
 from glp_export.artifact.parity_report import ParityReport
 from glp_export.artifact.variants import VARIANTS
 from glp_export.core.errors import ModelError, UsageError
@@ -19,9 +19,12 @@ from glp_export.core.yaml_file import read_yaml
 
 OF_DATA = (
     *("text_columns", "label_column", "kind", "metric", "max_length", "seed", "offline"),
-    *("select_fraction", "max_train_samples", "max_select_samples", "max_test_samples"),
+    *("dev_fraction", "max_train_samples", "max_dev_samples", "max_test_samples"),
 )
 """Recorded settings that say how data is read, and name none."""
+
+_FORMER = {"select_fraction": "dev_fraction", "max_select_samples": "max_dev_samples"}
+"""What older artifacts call a setting, and its name now."""
 
 OF_FILES = (
     *("exporter", "opset", "optimize", "require_fusion", "precision", "int8", "int8_drop"),
@@ -77,7 +80,7 @@ def shipped_files(layout: ArtifactLayout) -> list[OnnxFile]:
         describe(
             path,
             precision=VARIANTS[name].precision,
-            optimisation=known.get(path.name, "none"),
+            optimisation=known.get(path.name, PLAIN),
         )
         for name, path in layout.shipped().items()
     ]
@@ -101,7 +104,8 @@ def recorded_settings(layout: ArtifactLayout) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in content.items():  # one level of sections is allowed, and read as if flat
         flat.update(value if isinstance(value, dict) else {str(name): value})
-    return {str(name).replace("-", "_"): value for name, value in flat.items()}
+    named = ((str(name).replace("-", "_"), value) for name, value in flat.items())
+    return {_FORMER.get(name, name): value for name, value in named}
 
 
 def data_settings(layout: ArtifactLayout) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from glp_export.artifact.fusions import describe_fusions
 from glp_export.artifact.graph_passes import PASSES
 from glp_export.artifact.modules import config_of
 from glp_export.artifact.onnx_file import (
+    PLAIN,
     OnnxFile,
     describe,
     read_graph,
@@ -100,7 +101,7 @@ def optimise(
             where="--optimize",
             fix=f"One of none, {', '.join(LEVELS)}.",
         )
-    if source.optimisation != "none":
+    if source.optimisation != PLAIN:
         raise UsageError(f"{source.path} is optimised already ({source.optimisation}).")
     with writing(output.parent):
         try:
@@ -131,7 +132,7 @@ def candidates(
     built: list[OnnxFile] = []
     seen: dict[str, str] = {}
     for level in levels:
-        if level == "none":
+        if level == PLAIN:
             continue
         path = directory / f"model_{level}.onnx"
         try:

@@ -48,7 +48,7 @@ def try_shapes(path: Path, config: Any, where: str, *, threads: int) -> None:
 
 
 def longest_sequence(config: Any) -> int:
-    """Tokens that a model of this configuration surely takes, at most `LONGEST`.
+    """Tokens that a model of this configuration takes for certain, at most `LONGEST`.
 
     RoBERTa and its kin count positions from the padding id on, MPNet from 2; leaving that many out
     is right for them and harmless for the others.

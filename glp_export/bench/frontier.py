@@ -197,7 +197,7 @@ class Frontier(Record):
 
 
 def compare(points: Sequence[FrontierPoint]) -> list[FrontierPoint]:
-    """Mark the points that no other beats, and say of the rest what beats them and how surely.
+    """Mark the points that no other beats; say what beats the rest, and whether significantly.
 
     Deepest first, the rivals last of their depth; rivals neither beat nor are marked.
     """

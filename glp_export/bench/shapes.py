@@ -1,4 +1,4 @@
-"""What the contenders are fed: a ladder of fixed shapes, and batches of the task's own lengths."""
+"""What the contenders are fed: a grid of fixed shapes, and batches of the task's own lengths."""
 
 from __future__ import annotations
 

@@ -108,8 +108,8 @@ def prune_command(
         removed = opened.prune(older_than=age, max_bytes=limit, kinds=kinds or None)
         words = f"removed {_total(removed)}" if removed else "nothing to remove"
     if json_output:
-        told = doomed if dry_run else removed
-        entries = [asdict(entry) for entry in told]
+        shown = doomed if dry_run else removed
+        entries = [asdict(entry) for entry in shown]
         _print_json({"root": opened.root, "dry_run": dry_run, "removed": entries})
     else:
         print(words)

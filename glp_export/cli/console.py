@@ -44,11 +44,11 @@ def at_work(
     Raises:
         StoppedError: by Ctrl-C or SIGTERM.
     """
-    from glp_export.cli.progress import listen
+    from glp_export.cli.progress import make_progress
 
     try:
         with redirect_stdout(sys.stderr):
-            yield listen(quiet, verbose)
+            yield make_progress(quiet, verbose)
     except KeyboardInterrupt as stopped:
         raise StoppedError(stopped, _what_is_kept(output)) from None
 

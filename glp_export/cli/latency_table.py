@@ -21,7 +21,7 @@ def latency_table_command(
         "fp32"
     ),
     kind: Annotated[
-        str | None, typer.Option(help="Kind of task; told by the head where there is one.")
+        str | None, typer.Option(help="Kind of task; the head says it where there is one.")
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Of ONNX Runtime.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",

@@ -45,8 +45,8 @@ class ConsoleHandler(logging.Handler):
             self.handleError(record)
 
 
-def listen(quiet: bool = False, verbose: int = 0) -> Progress:
-    """Send messages and progress to stderr, as loud as was asked for."""
+def make_progress(quiet: bool = False, verbose: int = 0) -> Progress:
+    """Send messages and progress to stderr, as verbose as was asked for."""
     stderr = Console(stderr=True)
     asked = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     level = logging.ERROR if quiet else asked
@@ -178,7 +178,7 @@ class StageBar(RichProgress):
         self.of = progress
         self.standings: Standings | None = None
         self.paused = False
-        self.told, self.redrawn = time.perf_counter(), 0.0
+        self.written, self.redrawn = time.perf_counter(), 0.0
         one_line = Column(no_wrap=True)
         super().__init__(
             TitleColumn(),
@@ -220,8 +220,8 @@ class StageBar(RichProgress):
                 self.refresh()
             elif not (self.paused or self.live.auto_refresh):
                 self.redraw_by_itself(True)
-        elif now - self.told >= SECONDS_BETWEEN_LINES:
-            self.told = now
+        elif now - self.written >= SECONDS_BETWEEN_LINES:
+            self.written = now
             counted, note = self.task.fields["counted"], self.task.fields["note"]
             parts = [counted, note, time_words(self.task)]
             self.of.line(f"  {self.task.description}: {', '.join(filter(None, parts))}")

@@ -16,35 +16,13 @@ from glp_export.cli.console import (
 from glp_export.cli.flags import flags_of
 from glp_export.cli.push import push_result, pushed_words, ready_to_push
 from glp_export.config.files import resolve
-from glp_export.config.sections import (
-    BenchmarkOptions,
-    CompressOptions,
-    DataOptions,
-    ExportOptions,
-    HubOptions,
-    MachineOptions,
-    ModelOptions,
-    OutputOptions,
-    PrecisionOptions,
-    TrainingOptions,
-)
+from glp_export.config.sections import RUN_SECTIONS
 
 if TYPE_CHECKING:
     from glp_export.publish.push import Pushed
 
 
-@flags_of(
-    ModelOptions,
-    DataOptions,
-    CompressOptions,
-    TrainingOptions,
-    ExportOptions,
-    PrecisionOptions,
-    MachineOptions,
-    BenchmarkOptions,
-    OutputOptions,
-    HubOptions,
-)
+@flags_of(*RUN_SECTIONS)
 def prune_and_export_command(
     settings: dict[str, Any],
     config: ConfigFile = None,
@@ -76,7 +54,7 @@ def prune_and_export_command(
     try:
         with at_work(quiet, verbose) as progress:
             pushed = push_result(run_config, target, result.output, progress)
-    finally:  # what was made is told, whatever becomes of the upload
+    finally:  # what was made is printed, whatever becomes of the upload
         if json_output:
             print_json(run_as_json(result, pushed))
     if target and not json_output:

@@ -17,28 +17,10 @@ from glp_export.cli.console import (
 )
 from glp_export.cli.flags import flags_of
 from glp_export.config.files import resolve
-from glp_export.config.sections import (
-    BenchmarkOptions,
-    CompressOptions,
-    DataOptions,
-    MachineOptions,
-    ModelOptions,
-    OutputOptions,
-    PrecisionOptions,
-    TrainingOptions,
-)
+from glp_export.config.sections import SEARCH_SECTIONS
 
 
-@flags_of(
-    ModelOptions,
-    DataOptions,
-    CompressOptions,
-    TrainingOptions,
-    PrecisionOptions,
-    MachineOptions,
-    BenchmarkOptions,
-    OutputOptions,
-)
+@flags_of(*SEARCH_SECTIONS)
 def search_command(
     settings: dict[str, Any],
     config: ConfigFile = None,

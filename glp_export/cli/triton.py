@@ -43,7 +43,7 @@ def add_to_repository(
     Raises:
         ModelError: it is no artifact, or a file was changed.
         OutputError: the repository has such a model, or cannot be written.
-        UsageError: it is a ladder, which holds several artifacts.
+        UsageError: it is a sweep, which holds several artifacts.
     """
     from glp_export.artifact import one_artifact, triton_name, write_triton
 

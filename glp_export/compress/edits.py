@@ -218,7 +218,7 @@ Edit = Annotated[
     RemoveLayers | RemoveSublayers | PruneHeads | PruneNeurons | TrimVocabulary,
     Field(discriminator="kind"),
 ]
-"""Any edit, told by its `kind`."""
+"""Any edit, by its `kind`."""
 
 
 def width_edits(kept: Kept, base: ModelShape) -> tuple[Edit, ...]:

@@ -18,7 +18,8 @@ from glp_export.compress.edits import (
     shape_after,
     tokens_after,
 )
-from glp_export.compress.search.trial import Trial
+from glp_export.compress.plan_v1 import PlanV1
+from glp_export.compress.steps import Candidate, Cost, Step
 from glp_export.core.errors import DataError, UsageError, quoted
 from glp_export.core.numbers import layers_in_words
 from glp_export.core.records import Record
@@ -27,63 +28,9 @@ from glp_export.core.shape import MAX_LAYERS, Kept, ModelShape
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+__all__ = ["SCHEMA_VERSION", "Candidate", "Cost", "Plan", "Step", "plan_id"]
+
 SCHEMA_VERSION: Literal[2] = 2
-
-
-class Candidate(Record):
-    """One shallower model that was tried: the layers it lacks and how it scored on `select`.
-
-    Layers are numbered as in the base model, from 0 at the input. `examples` is how many it was
-    taught from before that, null for the whole teaching. `loss` is that of a head refitted to its
-    features, null where none was. `repeat` tells seeds apart. `plan_id` and `label` name a
-    candidate that differs in more than its layers.
-    """
-
-    removed: tuple[int, ...]
-    score: float
-    examples: int | None = None
-    repeat: int = 0
-    loss: float | None = None
-    seconds: float = 0.0
-    plan_id: str | None = None
-    label: str | None = None
-
-    @property
-    def trial(self) -> Trial:
-        """What was tried."""
-        return Trial(self.removed, self.examples, self.repeat)
-
-
-class Step(Record):
-    """One choice: the candidates that were compared and the layers that went for good.
-
-    A step that a rule prescribed has no score and no candidates. `lead` is by how much the
-    winner's loss was smaller than the runner-up's, and `probability` how surely it is on other
-    examples of this kind; both are null for a choice by score. Where whole orders were
-    compared in a play-off, the step at which they were has its candidates, lead and probability.
-    """
-
-    kind: str = "layer"
-    removed: tuple[int, ...]
-    score: float | None
-    sample_size: int
-    candidates: tuple[Candidate, ...]
-    lead: float | None = None
-    probability: float | None = None
-
-
-class Cost(Record):
-    """What the search spent.
-
-    `sample_layers` counts every training example once for each layer it passed through, the
-    measure that machines do not change; `scored_sample_layers` counts the examples that were
-    only scored, a third of the work. The teacher's training is part of both cost and seconds.
-    """
-
-    trainings: int = 0
-    sample_layers: int = 0
-    scored_sample_layers: int = 0
-    seconds: float = 0.0
 
 
 class Plan(Record):
@@ -304,8 +251,6 @@ class Plan(Record):
             DataError: no file there, no JSON, not a plan, of an unknown schema, or edited since
                 (the digest differs).
         """
-        from glp_export.compress.plan_v1 import PlanV1
-
         try:
             content = json.loads(path.read_text())
             digest = content.pop("digest", None)
@@ -316,17 +261,20 @@ class Plan(Record):
                 )
             order = content.pop("order", None) if version == SCHEMA_VERSION else None
             content.pop("id", None)  # it follows from the edits
-            read: Plan | PlanV1 = (PlanV1 if version == 1 else cls).model_validate(content)
+            if version == 1:
+                old = PlanV1.model_validate(content)
+                read, own_digest = cls.of_layers(**old.fields), old.digest
+            else:
+                read = cls.model_validate(content)
+                own_digest = read.digest
         except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise DataError(_reason(error), where=str(path), fix="give a plan.json") from error
-        if digest is not None and digest != read.digest:
+        if digest is not None and digest != own_digest:
             raise DataError(
                 "the plan was changed after it was written: its digest differs",
                 where=str(path),
                 fix="remove the `digest` line if the change is meant",
             )
-        if isinstance(read, PlanV1):
-            return read.plan()
         if order is not None and order != list(read.order):
             raise DataError(
                 "the plan's `order` is not that of its `edits`",

@@ -6,9 +6,9 @@ import hashlib
 import json
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from glp_export.compress.plan import Cost, Plan, Step
+from glp_export.compress.steps import Cost, Step
 from glp_export.core.records import Record
 from glp_export.core.shape import MAX_LAYERS
 
@@ -33,11 +33,6 @@ class PlanV1(Record):
     versions: dict[str, str] = Field(default={})
     source: str | None = None
 
-    @model_validator(mode="after")
-    def _order_fits_the_stack(self) -> PlanV1:
-        self.plan()
-        return self
-
     @property
     def digest(self) -> str:
         """SHA-256 of all but times and versions, by the rule of schema 1."""
@@ -49,8 +44,9 @@ class PlanV1(Record):
                 candidate.pop("seconds", None)
         return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()
 
-    def plan(self) -> Plan:
-        """The same plan as it is written today."""
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What `Plan.of_layers` takes: the order, and the fields that schema 2 has as well."""
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         del fields["schema_version"]
-        return Plan.of_layers(fields.pop("order"), **fields)
+        return fields

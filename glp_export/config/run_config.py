@@ -86,6 +86,7 @@ class RunConfig(Options):
                 within.setdefault(owner, {})[name] = value
             if not owners:
                 nested[name] = value
+        _name_criterion(nested)
         return nested
 
     @field_validator("compressors", mode="before")
@@ -166,6 +167,25 @@ class RunConfig(Options):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(yaml.safe_dump(self.recorded(), sort_keys=False))
         return path
+
+
+def _name_criterion(nested: dict[str, Any]) -> None:
+    """Read the name of a criterion after `--compress` as structure by that criterion.
+
+    Raises:
+        ValueError: another criterion was named besides.
+    """
+    from glp_export.compress.compressors import COMPRESSORS
+    from glp_export.compress.criteria import CRITERIA
+
+    search = nested.get("compress", {})
+    name = search.get("compress")
+    if name in COMPRESSORS or name not in CRITERIA:
+        return
+    own = nested["compressors"].setdefault("structure", {})
+    if own.setdefault("criterion", name) != name:
+        raise ValueError(f"--compress {name} is another criterion than {own['criterion']}")
+    search["compress"] = "structure"
 
 
 def compressor_sections() -> dict[str, type[BaseModel]]:

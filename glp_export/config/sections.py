@@ -78,9 +78,13 @@ class DataOptions(Options):
         words=("auto",),
         gt=2,
     )
-    select_fraction: float = option(0.15, "Share of train that layers are chosen on.", gt=0, lt=1)
+    dev_fraction: float = option(
+        0.15, "Share of train that is chosen on.", former=("select_fraction",), gt=0, lt=1
+    )
     max_train_samples: int | None = option(None, "Use so many training rows only.", gt=0)
-    max_select_samples: int | None = option(None, "Score candidates on so many rows only.", gt=0)
+    max_dev_samples: int | None = option(
+        None, "Score candidates on so many rows only.", former=("max_select_samples",), gt=0
+    )
     max_test_samples: int | None = option(None, "Test on so many rows only.", gt=0)
 
 
@@ -106,14 +110,12 @@ class CompressOptions(Options):
     size_budget: Written | None = option(
         None, "Most that ONNX file and tokenizer.json may take together: 8MB."
     )
-    max_drop: float | None = option(
-        None, "Lose so many metric points on select at most: 0.01.", ge=0
-    )
+    max_drop: float | None = option(None, "Lose so many metric points on dev at most: 0.01.", ge=0)
     compress: str = option(
         "auto",
-        "What goes: layers, structure (heads, neurons and layers), vocabulary (tokens), one after "
-        "another (layers,vocabulary), or auto: structure for a target of speed, vocabulary for a "
-        "size, layers else.",
+        "What goes: layers, structure (heads, neurons and layers), a --criterion for structure by "
+        "it, vocabulary (tokens), one after another (layers,vocabulary), or auto: structure for a "
+        "target of speed, vocabulary for a size, layers else.",
     )
     plan: str | None = option(
         None, "Skip the search: plan.json, a layer file, or paper:bert-base-uncased/rte."
@@ -230,7 +232,7 @@ class PrecisionOptions(Options):
     )
     int8_drop: float = option(
         0.005,
-        "Metric points that int8 may cost on select; with --max-drop what pruning left of it.",
+        "Metric points that int8 may cost on dev; with --max-drop what pruning left of it.",
         ge=0,
     )
 
@@ -296,3 +298,23 @@ class HubOptions(Options):
         if self.push_to_hub is None and (self.private or self.hub_revision or self.commit_message):
             raise ValueError("--private, --hub-revision and --commit-message go with --push-to-hub")
         return self
+
+
+RUN_SECTIONS = (
+    ModelOptions,
+    DataOptions,
+    CompressOptions,
+    TrainingOptions,
+    ExportOptions,
+    PrecisionOptions,
+    MachineOptions,
+    BenchmarkOptions,
+    OutputOptions,
+    HubOptions,
+)
+"""What the whole job asks for, in the order of its help."""
+
+SEARCH_SECTIONS = tuple(
+    section for section in RUN_SECTIONS if section not in (ExportOptions, HubOptions)
+)
+"""What a search alone asks for."""

@@ -192,7 +192,7 @@ class Targets:
     Attributes:
         speedups: at least so much faster than the unpruned model, one model for each.
         latency: at most so many milliseconds.
-        max_drop: metric points on `select` that may be lost at most.
+        max_drop: metric points on dev that may be lost at most.
         size: most that the artifact may take. A number of layers may be asked for beside it, since
             other things than layers make a model smaller.
     """

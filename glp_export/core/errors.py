@@ -56,7 +56,7 @@ def _clipped(text: str) -> str:
 
 
 class UsageError(GlpError):
-    """A flag, a configuration file or a combination of them that cannot be carried out."""
+    """A flag, a configuration file or a combination of them that cannot be used."""
 
     exit_code = 2
 

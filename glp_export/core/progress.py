@@ -1,4 +1,4 @@
-"""How a long job says where it is, without knowing who listens.
+"""How a long job says where it is, without knowing how it is shown.
 
 Stages call; a terminal, a log or nobody answers. What a terminal shows is in
 `glp_export.cli.progress`.
@@ -22,7 +22,7 @@ class RankedCandidate:
         loss: what it is ranked by, likewise; None where the score ranks.
         behind: its loss less the first one's, or the first one's score less its own; None for
             the first, and where it diverged.
-        probability: how surely the first is the better of the two; None where the score ranks.
+        probability: that the first is the better of the two; None where the score ranks.
     """
 
     label: str
@@ -88,7 +88,7 @@ class Meter:
             total: units of work.
             cost: of all of them, in any measure that `advance` uses too; else 1 each.
             at_most: whether it may well be less.
-            later: seconds that the stage will surely go on after them.
+            later: seconds that the stage goes on after them.
         """
 
     def update(self, done: float, total: int | None = None, note: str = "") -> None:
@@ -108,7 +108,7 @@ class Meter:
 
 
 class Progress:
-    """Listens to nothing; the base of what does."""
+    """Shows nothing; the base of what does."""
 
     @contextmanager
     def stage(self, title: str, total: int | None = None) -> Iterator[Meter]:

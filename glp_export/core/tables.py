@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -53,19 +55,9 @@ class Fitting:
 
 def without(table: Table, *heads: str) -> Table:
     """The same table without the columns of these heads."""
-    kept = [column for column in table.columns if column.header not in heads]
-    narrow = titled_table("")
-    narrow.title = table.title
-    for column in kept:
-        narrow.add_column(
-            column.header,
-            justify=column.justify,
-            no_wrap=column.no_wrap,
-            overflow=column.overflow,
-            max_width=column.max_width,
-        )
-    for row, cells in zip(table.rows, zip(*(one.cells for one in kept), strict=True), strict=True):
-        narrow.add_row(*cells, style=row.style, end_section=row.end_section)
+    kept = (column for column in table.columns if column.header not in heads)
+    narrow = copy(table)
+    narrow.columns = [replace(column, _index=place) for place, column in enumerate(kept)]
     return narrow
 
 

@@ -2,7 +2,6 @@
 
 from glp_export.encoder.checkpoint import (
     Loaded,
-    ModelSource,
     checksum,
     load_checkpoint,
     load_model,
@@ -10,7 +9,7 @@ from glp_export.encoder.checkpoint import (
     match_inputs,
     save_checkpoint,
 )
-from glp_export.encoder.distillation import DistillSettings, distill
+from glp_export.encoder.distillation import DistillSettings, Regulariser, distill
 from glp_export.encoder.families import FAMILIES, Family
 from glp_export.encoder.layer_stack import (
     LayerStack,
@@ -19,7 +18,8 @@ from glp_export.encoder.layer_stack import (
     require_removable,
 )
 from glp_export.encoder.loader_files import write_loader_files
-from glp_export.encoder.model_files import find_file, infer_kind, mark_kind
+from glp_export.encoder.model_files import infer_kind, mark_kind
+from glp_export.encoder.model_source import ModelSource, find_file
 from glp_export.encoder.own_task import own_task
 from glp_export.encoder.random_init import random_init_reference, random_rows, task_of_model
 from glp_export.encoder.recovery import RECOVERIES, Recovery, TrainingInputs
@@ -38,6 +38,7 @@ __all__ = [
     "Loaded",
     "ModelSource",
     "Recovery",
+    "Regulariser",
     "Schedule",
     "TrainSettings",
     "TrainingInputs",

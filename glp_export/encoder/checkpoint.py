@@ -8,14 +8,11 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from glp_export.core.errors import ModelError
-from glp_export.encoder.checkpoint_files import by_umask, require_checkpoint_files
+from glp_export.encoder.checkpoint_files import by_umask
 from glp_export.encoder.families import auto_class_for
 from glp_export.encoder.head import (
     fit_head,
@@ -23,6 +20,7 @@ from glp_export.encoder.head import (
     mismatched_names,
     other_head,
 )
+from glp_export.encoder.model_source import ModelSource, explained, find_file, require_directory
 from glp_export.encoder.positions import UNLIMITED
 from glp_export.encoder.structure import compacted
 from glp_export.encoder.switches import restore_switches, switched
@@ -37,75 +35,9 @@ from glp_export.tasks import KINDS, Task
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-EMBEDDED = "demo"
-
 CUSTOMARY_LENGTH = 512
 """Tokens of the longest input where neither tokenizer nor model knows a limit."""
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
-
-
-@dataclass(frozen=True)
-class ModelSource:
-    """Where a model comes from and how it may be fetched.
-
-    Attributes:
-        name: a local directory, a hub id, or `demo` for the embedded encoder.
-        revision: a branch, tag or commit on the hub.
-        cache_dir: where downloads are kept; the hub's default if None.
-        token: for private models.
-        offline: never touch the network.
-        trust_remote_code: run code that comes with the model.
-    """
-
-    name: str
-    revision: str | None = None
-    cache_dir: str | None = None
-    token: str | None = None
-    offline: bool = False
-    trust_remote_code: bool = False
-
-    @property
-    def location(self) -> str:
-        """What transformers is told to load."""
-        return str(embedded_model()) if self.name == EMBEDDED else self.name
-
-    @property
-    def directory(self) -> Path | None:
-        """The local directory, None for a model on the hub."""
-        path = Path(self.location)
-        return path if path.is_dir() else None
-
-    def configuration(self) -> Any:
-        """Its configuration, as transformers has it.
-
-        Raises:
-            ModelError: there is none, or it cannot be read.
-        """
-        from transformers import AutoConfig
-
-        _check_directory(self)
-        with explained(self, "configuration"):
-            return AutoConfig.from_pretrained(self.location, **self.arguments())
-
-    def arguments(self) -> dict[str, Any]:
-        """The keyword arguments that every `from_pretrained` call gets."""
-        return {
-            "revision": self.revision or "main",
-            "cache_dir": self.cache_dir,
-            "token": self.token,
-            "local_files_only": self.offline,
-            "trust_remote_code": self.trust_remote_code,
-        }
-
-
-def embedded_model() -> Path:
-    """The demo encoder: beside the package in a checkout, inside it in an installed wheel."""
-    package = Path(__file__).parents[1]
-    places = (package / "models" / "demo-encoder", package.parent / "models" / "demo-encoder")
-    for place in places:
-        if place.is_dir():
-            return place
-    raise ModelError("the embedded demo encoder is missing", fix="reinstall glp-export")
 
 
 def load_tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
@@ -114,7 +46,7 @@ def load_tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
     Raises:
         ModelError: there is none, it cannot be read, it cannot pad, or it has no fast form.
     """
-    _check_directory(source)
+    require_directory(source)
     with explained(source, "tokenizer"):
         tokenizer = open_tokenizer(source)
     if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
@@ -147,8 +79,6 @@ def _as_sentence_transformers(tokenizer: PreTrainedTokenizerBase, source: ModelS
     """Cut and lower texts as `sentence_bert_config.json` has it, where the model has that file."""
     from tokenizers import normalizers
 
-    from glp_export.encoder.model_files import find_file
-
     path = find_file(source, "sentence_bert_config.json")
     said = json.loads(path.read_text(encoding="utf-8")) if path else {}
     limit = said.get("max_seq_length")
@@ -176,12 +106,7 @@ def read_config(source: ModelSource) -> Any:
     Raises:
         ModelError: it cannot be read, or names an architecture that transformers does not know.
     """
-    from transformers import AutoConfig
-
-    _check_directory(source)
-    with explained(source, "configuration"):
-        config = AutoConfig.from_pretrained(source.location, **source.arguments())
-    return switched(config)
+    return switched(source.configuration())
 
 
 class Loaded(NamedTuple):
@@ -221,7 +146,7 @@ def load_checkpoint(source: ModelSource, task: Task, *, doubtful: bool = True) -
     import torch
     import transformers
 
-    _check_directory(source)
+    require_directory(source)
     config = read_config(source)
     _refuse_pickle(source)
     labels = _labels(source, config, task)
@@ -327,19 +252,6 @@ def checksum(source: ModelSource) -> str | None:
     return digest.hexdigest()
 
 
-def _check_directory(source: ModelSource) -> None:
-    """Name a mistyped path before the hub is asked for it, and what is wrong with a directory."""
-    looks_local = source.name.startswith((".", "/", "~")) or source.name.count("/") > 1
-    if source.directory is None and looks_local:
-        raise ModelError(
-            "there is no such model directory",
-            where=source.name,
-            fix="give a directory with config.json and model.safetensors, or a hub id",
-        )
-    if source.directory is not None:
-        require_checkpoint_files(source.directory)
-
-
 def _refuse_pickle(source: ModelSource) -> None:
     directory = source.directory
     if directory is None or any(directory.glob("*.safetensors")):
@@ -374,23 +286,3 @@ def _require_encoder(source: ModelSource, model: PreTrainedModel, loading: Any) 
             where=source.name,
             fix="give a complete checkpoint whose weights fit its config.json",
         )
-
-
-@contextmanager
-def explained(source: ModelSource, part: str) -> Iterator[None]:
-    """Turn what transformers raises into one sentence that says what to do."""
-    try:
-        yield
-    except ModelError:
-        raise
-    except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if source.directory is None:
-            fix = "check the name and the network, or give a local directory"
-            if source.offline:
-                fix = "without --offline it would be fetched, or give a local directory"
-        else:
-            fix = f"check the {part} in that directory"
-        raise ModelError(
-            f"the model's {part} cannot be loaded: {reason}", where=source.name, fix=fix
-        ) from error

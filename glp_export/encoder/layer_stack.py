@@ -177,8 +177,8 @@ def _shallower(
             faults.append(error)
         else:
             return shallower
-    told = next((fault for fault in faults if isinstance(fault, ModelError)), None)
-    raise told or ModelError(
+    known = next((fault for fault in faults if isinstance(fault, ModelError)), None)
+    raise known or ModelError(
         f"the model cannot be built with {len(kept)} of its layers: {faults[-1]}",
         fix="set what its configuration says of each layer to one value for all",
     )

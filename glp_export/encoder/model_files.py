@@ -1,4 +1,4 @@
-"""Files of a model beside its weights, and what they say of the kind of task."""
+"""The kind of task that the files beside a model's weights name."""
 
 from __future__ import annotations
 
@@ -6,29 +6,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from glp_export.encoder.checkpoint import ModelSource, explained
+from glp_export.encoder.model_source import ModelSource, find_file
 from glp_export.tasks import KINDS, Task
-
-
-def find_file(source: ModelSource, name: str) -> Path | None:
-    """Where a file of a model lies, fetched if need be; None where it has none of that name.
-
-    Raises:
-        ModelError: it cannot be fetched.
-    """
-    from transformers.utils import cached_file
-
-    arguments = source.arguments()
-    arguments.pop("trust_remote_code")
-    with explained(source, name):
-        found = cached_file(
-            source.location,
-            name,
-            _raise_exceptions_for_missing_entries=False,
-            _raise_exceptions_for_connection_errors=not source.offline,
-            **arguments,
-        )
-    return None if found is None else Path(found)
 
 
 def kind_of_files(directory: Path) -> str | None:
@@ -38,8 +17,8 @@ def kind_of_files(directory: Path) -> str | None:
         path = directory / name
         return path if path.is_file() else None
 
-    told = (kind.told(find) for kind in KINDS.values() if kind.told is not None)
-    return next((name for name in told if name is not None), None)
+    found = (own(find) for kind in KINDS.values() if (own := kind.kind_from_files) is not None)
+    return next((name for name in found if name is not None), None)
 
 
 def mark_kind(config: Path, task: Task) -> None:
@@ -57,7 +36,7 @@ def infer_kind(task: Task, source: ModelSource) -> Task:
         ModelError: they ask for what cannot be done here.
     """
     kind = KINDS[task.kind]
-    if kind.told is None:
+    if kind.kind_from_files is None:
         return task
-    told = kind.told(lambda name: find_file(source, name))
-    return replace(task, kind=told or task.kind)
+    found = kind.kind_from_files(lambda name: find_file(source, name))
+    return replace(task, kind=found or task.kind)

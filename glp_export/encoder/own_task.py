@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from glp_export.encoder.checkpoint import ModelSource, explained, read_config
+from glp_export.encoder.checkpoint import read_config
 from glp_export.encoder.head import labels_of_config
+from glp_export.encoder.model_source import ModelSource, explained
 from glp_export.tasks import KINDS, Task, kind_of_config
 
 

@@ -1,4 +1,4 @@
-"""Stand-ins for what is not at hand: the unpruned model of an artifact, and data."""
+"""Random weights and rows: the unpruned reference of an artifact, and data where there is none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from glp_export.core.errors import ModelError
 from glp_export.core.numbers import few
 from glp_export.encoder.checkpoint import (
-    ModelSource,
     open_tokenizer,
     read_config,
     save_checkpoint,
@@ -16,6 +15,7 @@ from glp_export.encoder.checkpoint import (
 from glp_export.encoder.families import auto_class_for
 from glp_export.encoder.layer_stack import find_layer_stack
 from glp_export.encoder.model_files import kind_of_files
+from glp_export.encoder.model_source import ModelSource
 from glp_export.encoder.transformers_compat import quiet_weights
 from glp_export.serve.settings import read_settings
 from glp_export.tasks import KINDS, Task, kind_of_config

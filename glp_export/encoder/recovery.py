@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingInputs:
-    """All that a student can be taught from.
+    """All that a student is trained on.
 
     Attributes:
         examples: encoded training examples with labels.
         teacher_logits: the unpruned model's answers to them, (examples, …) float32; None
             where labels alone are learned.
-        watch: ends a whole lesson by dev; None for the epochs of `settings`.
+        watch: ends a whole training by dev; None for the epochs of `settings`.
     """
 
     examples: Dataset
@@ -36,9 +36,9 @@ class TrainingInputs:
     watch: Watch | None = None
 
     def part(self, examples: int | None, repeat: int = 0) -> TrainingInputs | None:
-        """A lesson of so many of the examples, once each; all of it for None, None for 0.
+        """So many of the examples, once each; all of them for None, None for 0.
 
-        Every part of one lesson with the same `repeat` begins with the same examples, drawn at
+        Every part with the same `repeat` begins with the same examples, drawn at
         random by the seed. Where there are fewer than asked for, they are gone through again.
         """
         if examples == 0:

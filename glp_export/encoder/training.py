@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from glp_export.core.errors import ModelError
 from glp_export.encoder.schedule import Looks, Schedule
 from glp_export.encoder.transformers_compat import training_arguments
+from glp_export.encoder.used_rows import ids_of, used_rows_alone
 from glp_export.tasks import KINDS, TaskKind, kind_of_config
 from glp_export.tasks.arrow_columns import numbers
 from glp_export.tasks.encoding import quiet_datasets
@@ -158,11 +160,26 @@ def run_trainer(
             trainer.train()
         return trainer
 
-    if watch is None:
-        train(settings, [_report_to(progress)] if progress else [])
-    else:
-        _train_watched(model, tokenizer, settings, progress, watch, train)
+    with _without_idle_rows(model, tokenizer, settings, rows, watch):
+        if watch is None:
+            train(settings, [_report_to(progress)] if progress else [])
+        else:
+            _train_watched(model, tokenizer, settings, progress, watch, train)
     return model.eval()
+
+
+def _without_idle_rows(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    settings: TrainSettings,
+    rows: Dataset,
+    watch: Watch | None,
+) -> AbstractContextManager[None]:
+    """While it lasts, the embeddings of tokens that do not occur cost the optimiser nothing."""
+    if settings.weight_decay:  # it would shrink them
+        return nullcontext()
+    seen = [rows] if watch is None else [rows, watch.dev]
+    return used_rows_alone(model, ids_of(seen, tokenizer.all_special_ids))
 
 
 def _train_watched(
@@ -186,6 +203,7 @@ def _train_watched(
     finite = {rate: loss for rate, loss in losses.items() if np.isfinite(loss)}
     rate = min(finite, key=lambda one: finite[one]) if finite else settings.learning_rate
     best = _Best(model, watch, schedule)
+    best.look_first()
     train(
         replace(settings, learning_rate=rate),
         [*_reporting(progress, schedule, done), best.callback()],
@@ -211,6 +229,16 @@ class _Best:
         self.scores: list[float] = []
         self._model, self._watch, self._schedule = model, watch, schedule
         self._looks = Looks(schedule)
+        self._start: float | None = None
+
+    def look_first(self) -> None:
+        """Score the model before its training, which may have nothing to add.
+
+        Of a model that was narrowed with weights in closed form few rows bring it no nearer to its
+        teacher. An untrained head is at chance, and costs a look.
+        """
+        self._start = self._watch.score(self._model)
+        self.weights = _weights(self._model)
 
     def callback(self) -> Any:
         from transformers import TrainerCallback
@@ -228,7 +256,8 @@ class _Best:
     def look(self) -> bool:
         """Score the model as it is now; whether its training may end."""
         self.scores.append(self._watch.score(self._model))
-        if self._looks.add(self.scores[-1]):
+        better = self._start is None or self.scores[-1] >= self._start
+        if self._looks.add(self.scores[-1]) and better:
             self.weights = _weights(self._model)
         return self._looks.ends
 

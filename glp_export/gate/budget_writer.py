@@ -92,7 +92,7 @@ def _is_ours(row: Row) -> bool:
 
 
 def _deployed(benchmark: BenchmarkFile, provider: str, precision: str) -> list[Row]:
-    """The rows of the file to deploy: an optimised one ships only if it is surely faster."""
+    """The rows of the file to deploy: an optimised one ships only if it is significantly faster."""
     rows = [
         row
         for row in benchmark.rows

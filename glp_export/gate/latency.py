@@ -125,7 +125,7 @@ def confirm_latency(
 
 
 def _counted(rounds: Iterable[Round], meter: Meter) -> Iterator[Round]:
-    """The rounds, told to a meter between one and the next."""
+    """The rounds, shown by a meter between one and the next."""
     for one in rounds:
         meter.advance()
         yield one

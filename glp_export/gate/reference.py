@@ -198,12 +198,12 @@ def _make(
 ) -> None:
     """Build, export, optimise and convert; the weights of the checkpoint itself are not kept."""
     export_task = next(k.export_task for k in KINDS.values() if k.auto_class == own.auto_class)
-    with TemporaryDirectory(prefix="twin-", dir=directory) as scratch:
+    with TemporaryDirectory(prefix="reference-", dir=directory) as scratch:
         reference = random_init_reference(
             layout.root,
             plan.num_layers,
             own.auto_class,
-            Path(scratch) / "twin",
+            Path(scratch) / "reference",
             vocabulary=plan.base_vocabulary,
         )
         file = export_onnx(

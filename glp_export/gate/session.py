@@ -65,7 +65,7 @@ class GateSession:
     Args:
         artifact: a directory that prune-and-export wrote.
         settings: what is asked.
-        progress: told what takes long.
+        progress: shows what takes long.
 
     Attributes:
         layout: of the artifact.
@@ -73,7 +73,7 @@ class GateSession:
 
     Raises:
         ModelError: it is no artifact.
-        UsageError: it is a ladder, which holds several.
+        UsageError: it is a sweep, which holds several.
     """
 
     def __init__(self, artifact: Path, settings: GateSettings, progress: Progress) -> None:

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact.modules import name_of
-from glp_export.artifact.onnx_file import OnnxFile, describe, read_graph, write_graph
+from glp_export.artifact.onnx_file import PLAIN, OnnxFile, describe, read_graph, write_graph
 from glp_export.artifact.staging import writing
+from glp_export.artifact.variants import VARIANTS
 from glp_export.core.errors import ModelError, UsageError
 from glp_export.core.quiet import quiet
+from glp_export.precision.job import LowerPrecision, PrecisionJob
+from glp_export.precision.record import PrecisionEntry
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, TensorProto
@@ -223,3 +226,18 @@ def _constants(graph: GraphProto) -> Iterator[TensorProto]:
         for attribute in node.attribute:
             if attribute.type == AttributeProto.TENSOR:
                 yield attribute.t
+
+
+def build_fp16(job: PrecisionJob) -> LowerPrecision:
+    """Convert the contender's fastest fp32 file.
+
+    Raises:
+        ModelError: the graph cannot be converted.
+    """
+    source = job.chosen
+    job.work.mkdir(parents=True, exist_ok=True)
+    name = VARIANTS["fp16"].file_name
+    file = to_fp16(source, job.work / name, "fp16", job.checkpoint)
+    graph = "plain" if source.optimisation == PLAIN else source.optimisation
+    recipe = f"fp16 from the {graph} graph"
+    return LowerPrecision(file, PrecisionEntry(precision="fp16", file=name, recipe=recipe))

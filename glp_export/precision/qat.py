@@ -1,4 +1,4 @@
-"""A lesson in which the model feels the rounding of int8, so that it learns to bear it."""
+"""Quantisation-aware training (QAT): a model is trained while its matmuls round as in int8."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def quantisation_aware(
     steps: int | None = None,
     progress: Progress | None = None,
 ) -> PreTrainedModel:
-    """Distil a model in place while its products compute as in int8; return it plain again.
+    """Distil a model in place while its matmuls compute as in int8; return it plain again.
 
     Gradients pass the rounding as if it were not there (Bengio et al. 2013; Jacob et al. 2018).
     With the fp32 model's own answers as `inputs.teacher_logits`, what is learned is to give them
@@ -42,10 +42,10 @@ def quantisation_aware(
         `model`, in eval mode: the same modules and weight names as before.
 
     Raises:
-        ValueError: the lesson has no answers to imitate.
+        ValueError: there are no answers to imitate.
     """
     if inputs.teacher_logits is None:
-        raise ValueError("quantisation-aware recovery imitates: the lesson needs logits")
+        raise ValueError("quantisation-aware training imitates: it needs the teacher's logits")
     with quantised_matmuls(model, keep_float, steps):
         return distill(
             model,
@@ -70,7 +70,7 @@ def quantised_matmuls(
     scale and zero point for the whole batch (ONNX DynamicQuantizeLinear).
 
     Args:
-        model: its products change while the context lasts.
+        model: its matmuls change while the context lasts.
         keep_float: whether the nn.Linear of that dotted name keeps its precision.
         steps: of weights, to either side of zero; None for as many as files made here have.
     """

@@ -36,17 +36,18 @@ class PrecisionEntry(Record):
     file: str | None = Field(description="name below onnx/; null where none was good enough")
     recipe: str = Field(description="how it was made, in words")
     kept_in_float: tuple[str, ...] = Field(
-        default=(), description="products that stay in fp32 for the sake of accuracy"
+        default=(), description="matmuls that stay in fp32 for the sake of accuracy"
     )
     share_in_float: float = Field(
         default=0.0, ge=0, le=1, description="their share of all multiply-adds"
     )
     files_tried: int = Field(default=1, ge=0)
     smoothed: bool = Field(
-        default=False, description="whether loud channels were moved into the weights before"
+        default=False,
+        description="whether SmoothQuant moved outlier channels into the weights",
     )
     recovered: bool = Field(
-        default=False, description="whether its weights were taught to bear the rounding"
+        default=False, description="whether its weights went through quantisation-aware training"
     )
     on_select: Loss | None = Field(
         default=None, description="what it was chosen by; null where there was no data"

@@ -98,7 +98,7 @@ def push(
     Args:
         artifact: a directory that `prune-and-export` or `export` wrote, of one depth.
         target: where to.
-        progress: told where it is.
+        progress: shows where it is.
         confirm: asked with what goes where; None: go on without.
 
     Returns:
@@ -107,7 +107,7 @@ def push(
     Raises:
         ParityError: a file was edited since.
         HubError: the hub cannot be reached, does not know the token, or does not let it write.
-        UsageError: the artifact is a ladder, or what is asked for cannot be.
+        UsageError: the artifact is a sweep, or what is asked for cannot be.
     """
     from huggingface_hub import HfApi
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from glp_export.compress.compressors import sources_of
 from glp_export.core import numbers
 from glp_export.core.text import capital, markdown
+from glp_export.encoder.model_source import EMBEDDED
 from glp_export.report import snippets, structure
 from glp_export.report.machine_table import machine_line
 from glp_export.report.measurements import (
@@ -52,9 +54,6 @@ if TYPE_CHECKING:
     from glp_export.compress.plan import Plan
     from glp_export.precision.record import PrecisionEntry
     from glp_export.tasks.task import HubData
-
-EMBEDDED = "demo"
-"""The embedded encoder; a name that could be one on the hub."""
 
 LOCAL_DATA = "local"
 """The Hub wants an id of the data set behind each result; this one has none there."""
@@ -192,6 +191,7 @@ def card_text(plan: Plan, benchmark: BenchmarkFile, parity: ParityReport, facts:
         "card.md.jinja",
         facts=facts,
         plan=plan,
+        sources=sources_of([plan]),
         metadata=card_metadata(plan, benchmark, facts),
         labels=numbers.few(facts.labels),
         warnings=[
@@ -267,7 +267,7 @@ def _lasted(facts: CardFacts) -> str:
         return f"{passes} over them and the same highest learning rate ({facts.learning_rate:g})"
     rates = ", ".join(f"{rate:.2g}" for rate in facts.rates)
     chosen = f" and the best there of the learning rates {rates}" if len(facts.rates) > 1 else ""
-    return f"at most {passes} over them, with the weights that were best on `select`{chosen}"
+    return f"at most {passes} over them, with the weights that were best on dev{chosen}"
 
 
 def _training(facts: CardFacts) -> dict[str, str]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from glp_export.tasks import KINDS
 
 if TYPE_CHECKING:
     from glp_export.bench.frontier import Frontier
-    from glp_export.report.card import CardFacts
 
 REPORT = "glp/report.html"
 """Where an artifact's report lies below it."""
@@ -45,7 +44,27 @@ print((vectors @ vectors.T).round(2).tolist())
 """
 
 
-def of(facts: CardFacts) -> dict[str, str]:
+class Loading(Protocol):
+    """What the code that loads a model depends on."""
+
+    @property
+    def kind(self) -> str:
+        """Kind of task."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """In the order of their ids; () where there are none."""
+
+    @property
+    def text_pair(self) -> bool:
+        """Whether the model reads two texts at a time."""
+
+    @property
+    def mask_token(self) -> str:
+        """What hides a token from the model, empty where nothing is hidden."""
+
+
+def of(facts: Loading) -> dict[str, str]:
     """Python source by its place in the card's template."""
     outputs = KINDS[facts.kind].outputs
     common = {
@@ -65,7 +84,7 @@ def _torch_outputs(names: tuple[str, ...]) -> str:
     return f"{', '.join(names)} = model(**inputs)[:{len(names)}]"
 
 
-def _of_texts(facts: CardFacts) -> dict[str, str]:
+def _of_texts(facts: Loading) -> dict[str, str]:
     # Labels that are called LABEL_0, LABEL_1, … are left out of config.json.
     ids = 'config.get("id2label", {}).get(str(label), label)'
     names = "model.config.id2label[label]"
@@ -78,7 +97,7 @@ def _of_texts(facts: CardFacts) -> dict[str, str]:
     }
 
 
-def _of_questions(facts: CardFacts) -> dict[str, str]:
+def _of_questions(facts: Loading) -> dict[str, str]:
     """The likeliest beginning and end; a whole search over windows is `glp_export.load`'s."""
     questions, documents = zip(*_QUESTIONS, strict=True)
     both = "\n".join(
@@ -104,7 +123,7 @@ def _of_questions(facts: CardFacts) -> dict[str, str]:
     }
 
 
-def _of_label_sets(facts: CardFacts) -> dict[str, str]:
+def _of_label_sets(facts: Loading) -> dict[str, str]:
     """A label is one whose logit is above 0."""
     ids = 'config.get("id2label", {}).get(str(label), label)'
     names = "model.config.id2label[label]"
@@ -120,7 +139,7 @@ def _of_label_sets(facts: CardFacts) -> dict[str, str]:
     }
 
 
-def _of_words(facts: CardFacts) -> dict[str, str]:
+def _of_words(facts: Loading) -> dict[str, str]:
     """The first token of a word says its tag."""
     words = _lists(_WORDS)
     return {
@@ -144,7 +163,7 @@ for number, labels in enumerate(logits.argmax({axis}=-1).tolist()):
     print(list(tags.values()))"""
 
 
-def _of_vectors(facts: CardFacts) -> dict[str, str]:
+def _of_vectors(facts: Loading) -> dict[str, str]:
     """The cosine of every two texts; the vectors themselves are long."""
     pooling = _POOLING[facts.kind]
     return {
@@ -163,7 +182,7 @@ print((vectors @ vectors.T).numpy().round(2).tolist())""",
     }
 
 
-def _of_masks(facts: CardFacts) -> dict[str, str]:
+def _of_masks(facts: Loading) -> dict[str, str]:
     """The likeliest token in the place of every mask."""
     texts = f'["The first {facts.mask_token}.", "A second {facts.mask_token}, which is longer."]'
     line = "print([{name} for token in logits[{ids} == {mask}].argmax({axis}=-1).tolist()])"
@@ -186,7 +205,7 @@ def _of_masks(facts: CardFacts) -> dict[str, str]:
     }
 
 
-_CODE: dict[str, Callable[[CardFacts], dict[str, str]]] = {
+_CODE: dict[str, Callable[[Loading], dict[str, str]]] = {
     "multi-label-classification": _of_label_sets,
     "token-classification": _of_words,
     "question-answering": _of_questions,
@@ -217,14 +236,14 @@ def _opening(artifact: Path) -> str:
     return f"model = glp_export.load({path}), as in {artifact / 'README.md'}"
 
 
-def _calls(facts: CardFacts) -> str:
+def _calls(facts: Loading) -> str:
     if not facts.text_pair:
         return _source(_TEXTS)
     firsts, seconds = zip(*_PAIRS, strict=True)
     return f"{_source(firsts)}, {_source(seconds)}"
 
 
-def _answer(facts: CardFacts, best: str, name: str) -> str:
+def _answer(facts: Loading, best: str, name: str) -> str:
     if not facts.labels:
         return "print(logits[:, 0].tolist())"
     return f"print([{name} for label in {best}.tolist()])"

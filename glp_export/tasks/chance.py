@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from glp_export.tasks.metrics import Metric
-from glp_export.tasks.scoring import ends, judged, metric_of, resample
+from glp_export.tasks.scoring import BOOTSTRAP, Bootstrap, ends, judged, metric_of, resample
 from glp_export.tasks.task import Task
 
 SHUFFLES = 39
@@ -49,10 +49,7 @@ def against_chance(
     task: Task,
     predictions: ArrayLike,
     truth: Any,
-    *,
-    confidence: float = 0.95,
-    resamples: int = 1000,
-    seed: int = 0,
+    bootstrap: Bootstrap = BOOTSTRAP,
 ) -> AgainstChance:
     """Compare a model's score with chance, by the paired bootstrap and by a permutation test.
 
@@ -64,9 +61,7 @@ def against_chance(
         task: as in `score`.
         predictions: likewise.
         truth: likewise.
-        confidence: share of the resamples between the two ends.
-        resamples: how many sets of as many examples are drawn with replacement.
-        seed: of drawing and of shuffling.
+        bootstrap: how many resamples, how wide the interval; its seed is that of shuffling too.
 
     Raises:
         ModelError: answers that are not finite.
@@ -75,12 +70,12 @@ def against_chance(
     found, wanted = judged(task, predictions, truth)
     value = metric.compute(found, wanted)
     constant = _best(metric, _constants(task, found, wanted), wanted)
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(bootstrap.seed)
     shuffled = [metric.compute(_shuffled(task, found, generator), wanted) for _ in range(SHUFFLES)]
     level, usual = metric.compute(constant, wanted), float(np.mean(shuffled))
     tallies = [metric.tally(found, wanted), metric.tally(constant, wanted)]
-    own, fixed = resample(metric, tallies, resamples, seed)
-    low, high = ends(own - (fixed if level >= usual else usual), confidence)
+    own, fixed = resample(metric, tallies, bootstrap)
+    low, high = ends(own - (fixed if level >= usual else usual), bootstrap)
     return AgainstChance(value, max(level, usual), low, high, value > max(shuffled))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.tasks.scoring import PIECE, ends
+from glp_export.tasks.scoring import BOOTSTRAP, PIECE, Bootstrap, ends
 from glp_export.tasks.task import Task
 
 NAME = "divergence"
@@ -37,19 +37,17 @@ def divergences(task: Task, answers: NDArray[Any], wanted: NDArray[Any]) -> Numb
     return np.asarray(((found - true) ** 2).mean(axis=-1))
 
 
-def mean_interval(
-    values: Numbers, *, confidence: float = 0.95, resamples: int = 1000, seed: int = 0
-) -> tuple[float, float]:
+def mean_interval(values: Numbers, bootstrap: Bootstrap = BOOTSTRAP) -> tuple[float, float]:
     """Interval of a mean by the percentile bootstrap over examples."""
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(bootstrap.seed)
     means: list[float] = []
     step = max(1, PIECE // len(values))
-    while len(means) < resamples:
+    while len(means) < bootstrap.resamples:
         rows = generator.integers(
-            len(values), size=(min(step, resamples - len(means)), len(values))
+            len(values), size=(min(step, bootstrap.resamples - len(means)), len(values))
         )
         means += values[rows].mean(axis=1).tolist()
-    return ends(np.asarray(means), confidence)
+    return ends(np.asarray(means), bootstrap)
 
 
 def _between(wanted: Numbers, found: Numbers) -> Numbers:

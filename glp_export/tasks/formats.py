@@ -55,12 +55,12 @@ def read_lines(path: Path, column: str) -> Dataset:
     def reader(path: Path) -> Dataset:
         import pyarrow as pa
 
-        spool = ChunkedTable()
+        chunks = ChunkedTable()
         with open_text(path) as file:
             lines = (line.rstrip("\r\n") for line in file if line.strip())
             for piece in pieces((line, len(line)) for line in lines):
-                spool.add(pa.table({column: piece}))
-        return spool.finish()
+                chunks.add(pa.table({column: piece}))
+        return chunks.finish()
 
     return _explained(path, reader)
 
@@ -143,14 +143,14 @@ def _from_records(path: Path, records: Iterable[tuple[dict[str, Any], int]]) -> 
         # A dictionary keeps the columns in the order in which the file brings them up.
         names = dict.fromkeys(name for record in piece for name in record)
         columns.add({name: [row.get(name) for row in piece] for name in names}, len(piece))
-    return columns.spool.finish()
+    return columns.chunks.finish()
 
 
 class _Columns:
-    """Columns of Python values on their way into a spool; a fault is told with its row."""
+    """Columns of Python values on their way into a table; a fault is reported with its row."""
 
     def __init__(self, path: Path) -> None:
-        self.spool = ChunkedTable()
+        self.chunks = ChunkedTable()
         self._path = path
         self._rows = 0
         self._first: dict[str, Any] = {}
@@ -165,7 +165,7 @@ class _Columns:
 
         arrays = {name: self._array(name, values) for name, values in columns.items()}
         try:
-            self.spool.add(pa.table(arrays))
+            self.chunks.add(pa.table(arrays))
         except (pa.ArrowException, UnicodeEncodeError) as error:
             raise self._unlike_before(columns) from error
         self._rows += rows
@@ -243,16 +243,16 @@ def _read_parquet(path: Path) -> Dataset:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    spool = ChunkedTable()
+    chunks = ChunkedTable()
     try:
         with pq.ParquetFile(path) as file:
             metadata = file.schema_arrow.metadata  # `datasets` keeps the names of labels there
             for batch in file.iter_batches(batch_size=_rows_of_a_piece(file.metadata)):
                 table = pa.Table.from_batches([batch]).replace_schema_metadata(metadata)
-                spool.add(_plain(table))
+                chunks.add(_plain(table))
     except pa.ArrowException as error:
         raise broken(path, "the file", f"is not Parquet: {error}") from error
-    return spool.finish()
+    return chunks.finish()
 
 
 def _rows_of_a_piece(metadata: Any) -> int:

@@ -73,7 +73,7 @@ def label_key(name: str) -> str:
     return whole[1] if whole else plain
 
 
-def twins(names: Sequence[str]) -> list[tuple[str, ...]]:
+def near_duplicates(names: Sequence[str]) -> list[tuple[str, ...]]:
     """Groups of labels that differ in letter case or spaces around them alone."""
     groups: dict[str, list[str]] = {}
     for name in names:

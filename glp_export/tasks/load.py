@@ -29,7 +29,7 @@ from glp_export.tasks.kinds import (
 from glp_export.tasks.kinds.classification import TEXT_CLASSIFICATION, listing
 from glp_export.tasks.kinds.units import ragged
 from glp_export.tasks.label_checks import check_words
-from glp_export.tasks.label_names import label_key, match_labels, twins
+from glp_export.tasks.label_names import label_key, match_labels, near_duplicates
 from glp_export.tasks.labels import add_labels
 from glp_export.tasks.metrics import AGREEMENT
 from glp_export.tasks.raw import RawData, RawSplit, is_number
@@ -99,7 +99,7 @@ def load_task_data(spec: DataSpec, own: Task | None = None) -> TaskData:
             hub=raw.hub,
         )
         notes = repeats_in_words(data.fit, data.select, {"test": data.test, **data.other_tests})
-        notes = (*reading.notes, *_twins_in_words(data.task), *notes)
+        notes = (*reading.notes, *_near_duplicates_in_words(data.task), *notes)
         return replace(data, checksum=_checksum(data), notes=notes)
 
 
@@ -122,7 +122,7 @@ def _texts_alone(raw: RawData, spec: DataSpec, own: Task | None) -> TaskData:
     for split in raw.splits:  # before rows are drawn: an error names a row of the file
         find_texts(split, columns)
         _check_texts(split, columns)
-    test, labelled, share = raw.test, raw.labelled, spec.select_fraction
+    test, labelled, share = raw.test, raw.labelled, spec.dev_fraction
     if test is not None and label_name(test):
         test, labelled = None, test
     if test is None:
@@ -136,7 +136,7 @@ def _texts_alone(raw: RawData, spec: DataSpec, own: Task | None) -> TaskData:
     data = TaskData(
         task=task,
         fit=kept.select(fit),
-        select=_any_of(kept.select(select), spec.max_select_samples, spec.seed),
+        select=_any_of(kept.select(select), spec.max_dev_samples, spec.seed),
         test=_any_of(_blank(raw.tested, task), spec.max_test_samples, spec.seed),
         other_tests={"labelled": _labelled(labelled, task, spec)} if labelled else {},
         source=raw.source,
@@ -199,12 +199,12 @@ def _numbers_for_text(raw: RawData, task: Task) -> tuple[str, ...]:
     return of_text if any(numbers) else ()
 
 
-def _twins_in_words(task: Task) -> tuple[str, ...]:
+def _near_duplicates_in_words(task: Task) -> tuple[str, ...]:
     """What a user should know of labels that look like one."""
     return tuple(
         f"{listing([plain(name) for name in group])} differ in letter case or spaces alone, and "
         "are taken for different labels"
-        for group in twins(task.labels)
+        for group in near_duplicates(task.labels)
     )
 
 
@@ -370,7 +370,7 @@ def _training_splits(split: RawSplit, reading: _Reading, spec: DataSpec) -> tupl
     kind = reading.kind
     kept = _units(kind, rows, targets).sample(limit, spec.seed)
     rows, targets = rows.select(kept), targets[kept]
-    fit, select = _units(kind, rows, targets).hold_back(spec.select_fraction, spec.seed)
+    fit, select = _units(kind, rows, targets).hold_back(spec.dev_fraction, spec.seed)
     if not len(select):
         lack = "no label has two" if kind.groups is None else f"see what {kind.name} needs"
         raise DataError(
@@ -379,7 +379,7 @@ def _training_splits(split: RawSplit, reading: _Reading, spec: DataSpec) -> tupl
             fix="add training examples, or raise --max-train-samples",
         )
     held = _units(kind, rows.select(select), targets[select])
-    chosen = select[held.sample(spec.max_select_samples, spec.seed)]
+    chosen = select[held.sample(spec.max_dev_samples, spec.seed)]
     return rows.select(fit), rows.select(chosen)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,25 @@ if TYPE_CHECKING:
 
 # Resamples are made in pieces of at most so many numbers, 64 MiB.
 PIECE = 2**23
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """How an interval is drawn: the percentile bootstrap over examples.
+
+    Attributes:
+        confidence: share of the resamples between the two ends.
+        resamples: how many sets of as many examples are drawn with replacement.
+        seed: of the drawing.
+    """
+
+    confidence: float = 0.95
+    resamples: int = 1000
+    seed: int = 0
+
+
+BOOTSTRAP = Bootstrap()
+"""A 95 % interval."""
 
 
 def metric_of(task: Task) -> Metric:
@@ -57,10 +77,7 @@ def score_interval(
     task: Task,
     predictions: ArrayLike,
     truth: Any,
-    *,
-    confidence: float = 0.95,
-    resamples: int = 1000,
-    seed: int = 0,
+    bootstrap: Bootstrap = BOOTSTRAP,
 ) -> tuple[float, float]:
     """Interval of `score` by the percentile bootstrap over examples.
 
@@ -71,9 +88,7 @@ def score_interval(
         task: as in `score`.
         predictions: likewise.
         truth: likewise.
-        confidence: share of the resamples between the two ends.
-        resamples: how many sets of as many examples are drawn with replacement.
-        seed: of the drawing.
+        bootstrap: how many resamples, and how wide the interval.
 
     Returns:
         The lower and the upper end.
@@ -82,8 +97,8 @@ def score_interval(
         ModelError: answers that are not finite.
     """
     metric = metric_of(task)
-    values = resample(metric, [metric.tally(*judged(task, predictions, truth))], resamples, seed)
-    return ends(values[0], confidence)
+    values = resample(metric, [metric.tally(*judged(task, predictions, truth))], bootstrap)
+    return ends(values[0], bootstrap)
 
 
 def paired_difference_interval(
@@ -91,10 +106,7 @@ def paired_difference_interval(
     predictions_a: ArrayLike,
     predictions_b: ArrayLike,
     truth: Any,
-    *,
-    confidence: float = 0.95,
-    resamples: int = 1000,
-    seed: int = 0,
+    bootstrap: Bootstrap = BOOTSTRAP,
 ) -> tuple[float, float, float]:
     """Score of model A less that of model B on the same examples, with its bootstrap interval.
 
@@ -106,9 +118,7 @@ def paired_difference_interval(
         predictions_a: likewise.
         predictions_b: likewise.
         truth: likewise.
-        confidence: share of the resamples between the two ends.
-        resamples: how many sets of as many examples are drawn with replacement.
-        seed: of the drawing.
+        bootstrap: how many resamples, and how wide the interval.
 
     Returns:
         The difference, and the lower and upper end of its interval.
@@ -118,8 +128,8 @@ def paired_difference_interval(
     """
     metric = metric_of(task)
     a, b = (judged(task, predictions, truth) for predictions in (predictions_a, predictions_b))
-    differences = _resample_differences(metric, a, b, resamples, seed)
-    return metric.compute(*a) - metric.compute(*b), *ends(differences, confidence)
+    differences = _resample_differences(metric, a, b, bootstrap)
+    return metric.compute(*a) - metric.compute(*b), *ends(differences, bootstrap)
 
 
 def probability_at_most(
@@ -128,9 +138,7 @@ def probability_at_most(
     predictions_a: ArrayLike,
     predictions_b: ArrayLike,
     truth: Any,
-    *,
-    resamples: int = 1000,
-    seed: int = 0,
+    bootstrap: Bootstrap = BOOTSTRAP,
 ) -> float:
     """Share of the resamples in which A's score exceeds B's by `bound` at most.
 
@@ -140,21 +148,20 @@ def probability_at_most(
         predictions_a: likewise.
         predictions_b: likewise.
         truth: likewise.
-        resamples: as in `paired_difference_interval`, and the same ones.
-        seed: of the drawing.
+        bootstrap: as in `paired_difference_interval`, and the same resamples.
 
     Raises:
         ModelError: answers that are not finite.
     """
     a, b = (judged(task, predictions, truth) for predictions in (predictions_a, predictions_b))
-    differences = _resample_differences(metric_of(task), a, b, resamples, seed)
+    differences = _resample_differences(metric_of(task), a, b, bootstrap)
     return float((differences <= bound).mean())
 
 
 def _resample_differences(
-    metric: Metric, a: tuple[Any, Any], b: tuple[Any, Any], resamples: int, seed: int
+    metric: Metric, a: tuple[Any, Any], b: tuple[Any, Any], bootstrap: Bootstrap
 ) -> NDArray[np.float64]:
-    values = resample(metric, [metric.tally(*a), metric.tally(*b)], resamples, seed)
+    values = resample(metric, [metric.tally(*a), metric.tally(*b)], bootstrap)
     return values[0] - values[1]
 
 
@@ -178,7 +185,7 @@ def judged(task: Task, predictions: ArrayLike, truth: Any) -> tuple[Any, Any]:
 
 
 def resample(
-    metric: Metric, tallies: Sequence[NDArray[Any]], resamples: int, seed: int
+    metric: Metric, tallies: Sequence[NDArray[Any]], bootstrap: Bootstrap
 ) -> NDArray[np.float64]:
     """Values ``(models, resamples)`` of the metric, from each model's tally of the examples."""
     # Examples with the same tallies are interchangeable: a resample is fully told by how many of
@@ -186,23 +193,22 @@ def resample(
     groups, sizes = np.unique(np.vstack(tallies), axis=1, return_counts=True)
     models = np.split(groups, len(tallies))
     pieces = [
-        [metric.tallied(tally, counts) for tally in models]
-        for counts in _draws(sizes, resamples, seed)
+        [metric.tallied(tally, counts) for tally in models] for counts in _draws(sizes, bootstrap)
     ]
     return np.concatenate(pieces, axis=1)
 
 
-def _draws(sizes: NDArray[Any], resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
-    generator = np.random.default_rng(seed)
+def _draws(sizes: NDArray[Any], bootstrap: Bootstrap) -> Iterator[NDArray[np.float64]]:
+    generator = np.random.default_rng(bootstrap.seed)
     rows = int(sizes.sum())
     step = max(1, PIECE // len(sizes))
-    for start in range(0, resamples, step):
-        number = min(step, resamples - start)
+    for start in range(0, bootstrap.resamples, step):
+        number = min(step, bootstrap.resamples - start)
         yield generator.multinomial(rows, sizes / rows, size=number).astype(np.float64)
 
 
-def ends(values: NDArray[np.float64], confidence: float) -> tuple[float, float]:
+def ends(values: NDArray[np.float64], bootstrap: Bootstrap = BOOTSTRAP) -> tuple[float, float]:
     """The quantiles between which that share of the values lies."""
-    outside = (1 - confidence) / 2
+    outside = (1 - bootstrap.confidence) / 2
     low, high = np.quantile(values, [outside, 1 - outside])
     return float(low), float(high)

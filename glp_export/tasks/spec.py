@@ -11,7 +11,7 @@ from glp_export.core.errors import UsageError
 NO_LABELS = "none"
 """As `label_column`: the data is texts alone, whatever other columns it has."""
 
-LIMITS = ("max_train_samples", "max_select_samples", "max_test_samples")
+LIMITS = ("max_train_samples", "max_dev_samples", "max_test_samples")
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class DataSpec:
         label_column: inferred when left out; `NO_LABELS` for texts alone.
         metric: key of ``METRICS``; the task's or the kind's own when left out.
         kind: key of ``KINDS``; read off the labels when left out.
-        select_fraction: share of the training examples that is held back to choose by.
-        max_train_samples: keeps that many training examples, before `select` is held back.
-        max_select_samples: keeps that many of the held-back examples.
+        dev_fraction: share of the training examples that is held back to choose by.
+        max_train_samples: keeps that many training examples, before dev is held back.
+        max_dev_samples: keeps that many of the held-back examples.
         max_test_samples: keeps that many test examples, of every test set.
         seed: of the sampling and the split.
         offline: never reaches for the network.
@@ -52,9 +52,9 @@ class DataSpec:
     label_column: str | None = None
     metric: str | None = None
     kind: str | None = None
-    select_fraction: float = 0.15
+    dev_fraction: float = 0.15
     max_train_samples: int | None = None
-    max_select_samples: int | None = None
+    max_dev_samples: int | None = None
     max_test_samples: int | None = None
     seed: int = 41
     offline: bool = False
@@ -127,10 +127,10 @@ class DataSpec:
             )
 
     def _check_numbers(self) -> None:
-        if not (math.isfinite(self.select_fraction) and 0 < self.select_fraction < 1):
+        if not (math.isfinite(self.dev_fraction) and 0 < self.dev_fraction < 1):
             raise UsageError(
                 "The share held back to choose by must lie between 0 and 1.",
-                where=f"--select-fraction {self.select_fraction}",
+                where=f"--dev-fraction {self.dev_fraction}",
                 fix="0.15 is the paper's",
             )
         if self.seed < 0:

@@ -44,6 +44,7 @@ from glp_export.encoder import (
 )
 from glp_export.gate.accuracy import DATA_SETTINGS
 from glp_export.gate.agreement import check_agreement
+from glp_export.precision.job import CalibrationData, LowerPrecision
 from glp_export.precision.record import PrecisionsFile
 from glp_export.precision.selection import ALWAYS, Wanted
 from glp_export.report import artifact_view, plan_view
@@ -56,9 +57,8 @@ from glp_export.workflows.context import (
     with_length,
 )
 from glp_export.workflows.stages.benchmark import time_contenders
-from glp_export.workflows.stages.export import Exported, LowerPrecision, export_contender
+from glp_export.workflows.stages.export import Exported, export_contender
 from glp_export.workflows.stages.precision import add_precisions
-from glp_export.workflows.stages.precision_job import CalibrationData
 from glp_export.workflows.stages.training import Trained
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def benchmark(artifact: Path, settings: Mapping[str, Any], progress: Progress) -
             artifact,
             plan.num_layers,
             execution.kind.auto_class,
-            Path(scratch) / "twin",
+            Path(scratch) / "reference",
             vocabulary=plan.base_vocabulary,
         )
         unpruned = Trained("unpruned", "random weights", reference, pruned.tokenizer, pruned.test)
@@ -240,9 +240,11 @@ def _has_data(config: RunConfig) -> bool:
 
 
 def _any_rows(reference: Trained) -> CalibrationData:
-    """Rows that shape the files of a twin, whose answers do not count, as a run shapes them."""
+    """Rows to build the files of the random-init reference with; what it answers does not count."""
     rows = reference.test
-    return CalibrationData(rows, rows, rows, math.inf, TrainSettings(), DistillSettings())
+    return CalibrationData(
+        rows, rows, rows, math.inf, "--int8-drop", TrainSettings(), DistillSettings()
+    )
 
 
 def _exported(layout: ArtifactLayout, pruned: Trained, report: ParityReport) -> Exported:

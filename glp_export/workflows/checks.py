@@ -68,8 +68,8 @@ def require_labels(recover: str, data: TaskData) -> None:
     Raises:
         UsageError: there are none, or labels of this kind of task teach nothing.
     """
-    taught = KINDS[data.task.kind].loss is not None and data.labelled
-    if not taught and not RECOVERIES[recover].inherits:
+    has_loss = KINDS[data.task.kind].loss is not None and data.labelled
+    if not has_loss and not RECOVERIES[recover].inherits:
         what = data.task.kind if data.labelled else "the data"
         raise UsageError(
             f"{what} has no labels to fine-tune on: a model learns it from its teacher",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.artifact.exporters import ExporterChoice, resolve_exporter
-from glp_export.compress.compressors.layers.depths import problem_of
-from glp_export.compress.compressors.layers.strategies import Problem
 from glp_export.config.run_config import RunConfig
 from glp_export.config.sections import (
     BenchmarkOptions,
@@ -21,13 +20,11 @@ from glp_export.config.sections import (
     MachineOptions,
     ModelOptions,
     PrecisionOptions,
-    TrainingOptions,
 )
 from glp_export.config.targets import Targets
 from glp_export.core.machine import provider_for, resolve_device, usable_cores
 from glp_export.core.shape import ModelShape
 from glp_export.encoder import (
-    RATES,
     DistillSettings,
     LayerStack,
     Loaded,
@@ -44,9 +41,8 @@ from glp_export.encoder import (
     own_task,
     predict,
     require_removable,
-    schedule_for,
 )
-from glp_export.encoder.sublayers import shape_of
+from glp_export.encoder.sublayers import find_sublayers, shape_of
 from glp_export.precision.selection import Wanted, wanted_precisions
 from glp_export.tasks import (
     KINDS,
@@ -63,6 +59,7 @@ from glp_export.tasks import (
 )
 from glp_export.workflows.checks import require_choices, require_labels
 from glp_export.workflows.depths import most_cuts, wanted_depths
+from glp_export.workflows.final_training import schedule_of, train_settings
 from glp_export.workflows.teacher import taken_as_is, with_answers
 
 if TYPE_CHECKING:
@@ -119,7 +116,7 @@ class RunContext:
         stack: its layers.
         depths: layers of each model that is made, deepest first; () where a
             plan or a target says it.
-        problem: which layers may go, and how many shall at most.
+        cuts: whole layers that go at most; 0 with a plan that is taken whole.
         fit: encoded; trains the candidates.
         select: encoded; chooses between them.
         train: encoded; both of them, for the final training; `fit` alone where dev ends it.
@@ -143,7 +140,7 @@ class RunContext:
     tokenizer: PreTrainedTokenizerBase
     stack: LayerStack
     depths: tuple[int, ...]
-    problem: Problem
+    cuts: int
     fit: Dataset
     select: Dataset
     train: Dataset
@@ -164,7 +161,7 @@ class RunContext:
         return min(self.config.data.max_length, self.tokenizer.model_max_length)
 
     @property
-    def lessons(self) -> Dataset:
+    def train_rows(self) -> Dataset:
         """The rows that `train` was encoded from."""
         return self.data.fit if self.schedule else self.data.train
 
@@ -172,7 +169,7 @@ class RunContext:
         """What a final training is looked at with; None where epochs are given.
 
         Args:
-            teacher_answers: on `select`, where they are imitated.
+            teacher_answers: on dev, where they are imitated.
         """
         if self.schedule is None:
             return None
@@ -186,6 +183,11 @@ class RunContext:
 
         return Watch(self.schedule, self.select, on_dev, teacher_answers)
 
+    @cached_property
+    def has_sublayers(self) -> bool:
+        """Whether it is known where the model's heads and neurons are."""
+        return bool(find_sublayers(self.pretrained()))
+
     def pretrained(self) -> PreTrainedModel:
         """Load the unpruned encoder; a new head is the same every time."""
         training = self.config.training
@@ -198,7 +200,7 @@ def make_context(config: RunConfig) -> RunContext:
     """Read and check everything that a run needs.
 
     Raises:
-        UsageError: settings that cannot be carried out.
+        UsageError: settings that cannot be met.
         DeviceError: the device asked for is not there.
         DataError: the data cannot be read or used.
         ModelError: the model cannot be read, pruned or exported.
@@ -229,8 +231,8 @@ def make_context(config: RunConfig) -> RunContext:
         config.export.exporter, model.config, KINDS[data.task.kind].export_task
     )
     config = config.updated(exporter=exporter.exporter.name)
-    schedule = _schedule(training, model, data)
-    final = _train_settings(training, model, device, schedule, len(data.fit))
+    schedule = schedule_of(training, model, data)
+    final = train_settings(training, model, device, schedule, len(data.fit))
     execution = execution_context(config, data.task, device, precisions)
     if not data.labelled:
         data = with_answers(data, model, tokenizer, config.data.max_length, device)
@@ -246,7 +248,7 @@ def make_context(config: RunConfig) -> RunContext:
         tokenizer=tokenizer,
         stack=stack,
         depths=wanted_depths(config, stack),
-        problem=_problem(config, stack),
+        cuts=most_cuts(config, stack),
         fit=_first(fit, config.compress.max_search_samples),
         select=select,
         train=fit if schedule else concatenate_datasets([fit, select]),
@@ -268,11 +270,6 @@ def make_context(config: RunConfig) -> RunContext:
         schedule=schedule,
         as_is=as_is,
     )
-
-
-def _problem(config: RunConfig, stack: LayerStack) -> Problem:
-    depths, cuts = wanted_depths(config, stack), most_cuts(config, stack)
-    return problem_of(stack.removable, stack.num_layers, depths, cuts, config.layers.seeds)
 
 
 def on_device(machine: MachineOptions, precision: PrecisionOptions) -> tuple[str, Wanted]:
@@ -344,9 +341,9 @@ def data_spec(data: DataOptions, model: ModelOptions, seed: int) -> DataSpec:
         label_column=data.label_column,
         metric=data.metric,
         kind=data.kind,
-        select_fraction=data.select_fraction,
+        dev_fraction=data.dev_fraction,
         max_train_samples=data.max_train_samples,
-        max_select_samples=data.max_select_samples,
+        max_dev_samples=data.max_dev_samples,
         max_test_samples=data.max_test_samples,
         seed=seed,
         offline=model.offline,
@@ -359,42 +356,6 @@ def data_spec(data: DataOptions, model: ModelOptions, seed: int) -> DataSpec:
 def with_length(config: RunConfig, tokenizer: PreTrainedTokenizerBase) -> RunConfig:
     """The configuration with the longest input in tokens that a matched tokenizer makes."""
     return config.updated(max_length=min(config.data.max_length, tokenizer.model_max_length))
-
-
-def _schedule(options: TrainingOptions, model: PreTrainedModel, data: TaskData) -> Schedule | None:
-    """How long contenders are trained where no epochs are given."""
-    if options.epochs != "auto":
-        return None
-    base = learning_rate_for(model.config.hidden_size)
-    rates = (options.learning_rate,) if options.learning_rate else tuple(r * base for r in RATES)
-    return schedule_for(len(data.fit), options.batch_size, len(data.task.labels), rates)
-
-
-def _train_settings(
-    options: TrainingOptions,
-    model: PreTrainedModel,
-    device: str,
-    schedule: Schedule | None,
-    rows: int,
-) -> TrainSettings:
-    epochs = options.epochs
-    if schedule is not None or epochs == "auto":
-        epochs = schedule.updates * options.batch_size / rows if schedule else 1.0
-    return TrainSettings(
-        epochs=epochs,
-        learning_rate=options.learning_rate or learning_rate_for(model.config.hidden_size),
-        batch_size=options.batch_size,
-        seed=options.seed,
-        device=device,
-    )
-
-
-def learning_rate_for(hidden_size: int) -> float:
-    """The paper's 2e-5 at 768 wide, more for narrower encoders, which it would leave untrained.
-
-    It grows as the square of the width shrinks and stops at 5e-4.
-    """
-    return float(f"{min(5e-4, 2e-5 * max(1.0, 768 / hidden_size) ** 2):.1g}")
 
 
 def _first(examples: Dataset, count: int | None) -> Dataset:

@@ -6,10 +6,9 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from glp_export.compress.compressors.layers.strategies import STRATEGIES, SearchCost
 from glp_export.encoder import distill, finetune, predict
 from glp_export.workflows.context import RunContext
-from glp_export.workflows.stages.compression import VOCABULARY, compressors_of
+from glp_export.workflows.stages.compression import VOCABULARY, compressors_of, search_cost_of
 from glp_export.workflows.stages.search import named_plan
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ class Estimate:
 
     Attributes:
         depths: layers of the models that are made.
-        strategy: how layers are chosen.
+        strategy: how it is chosen what goes.
         trainings: fine-tunings of the search.
         final_trainings: trainings after it: unpruned, and pruned and distilled of every depth.
         samples: training examples that pass through a model, in all.
@@ -65,18 +64,14 @@ class Estimate:
 
 def estimate_run(context: RunContext) -> Estimate:
     """Train the unpruned model for a few steps and reckon from there."""
-    searched = not context.config.compress.plan
-    depths = context.depths or (context.stack.num_layers,)
-    if not searched:  # a plan that is missing or does not fit is told before a run, too
+    # How many layers a search for speed leaves is not known: all of them, at most.
+    models = max(1, len(context.config.targets.speedups))
+    depths = context.depths or (context.stack.num_layers,) * models
+    if context.config.compress.plan:  # one that is missing or does not fit is an error now, too
         plan = named_plan(context)
         depths = context.depths or (plan.depth,)
-    of_layers = searched and compressors_of(context) != (VOCABULARY,)
-    search_cost = (
-        STRATEGIES[context.config.layers.search].search_cost(context.problem)
-        if of_layers
-        else SearchCost()
-    )
-    if searched and not of_layers:
+    search_cost = search_cost_of(context)
+    if not context.config.compress.plan and compressors_of(context) == (VOCABULARY,):
         depths = (context.stack.num_layers,)
     rivals = {"none": (), "student": depths}.get(context.config.training.distilled, depths[-1:])
     teacher = () if context.as_is else (context.stack.num_layers,)
@@ -98,7 +93,7 @@ def estimate_run(context: RunContext) -> Estimate:
     return Estimate(
         model=context.source.name,
         task=context.data.task.name,
-        strategy=_what_chooses(context, of_layers),
+        strategy=search_cost.strategy,
         layers=context.stack.num_layers,
         depths=depths,
         trainings=search_cost.trials,
@@ -107,13 +102,6 @@ def estimate_run(context: RunContext) -> Estimate:
         seconds=sample_layers * per_sample_layer,
         at_most=context.schedule is not None,
     )
-
-
-def _what_chooses(context: RunContext, of_layers: bool) -> str:
-    if of_layers:
-        return context.config.layers.search
-    plan = context.config.compress.plan
-    return f"plan {plan}" if plan else VOCABULARY
 
 
 def _probe(context: RunContext) -> float:

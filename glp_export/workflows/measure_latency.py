@@ -42,7 +42,7 @@ def measure_latency(
         kind: of the task; None takes the one that the head tells, or else classification.
         threads: of ONNX Runtime; None for all that may be used.
         device: `cpu` or `cuda`.
-        progress: told where the measurement is.
+        progress: shows where the measurement is.
 
     Raises:
         DeviceError: the device is not there.

@@ -38,8 +38,7 @@ from glp_export.workflows.stages.benchmark import (
     with_divergences,
 )
 from glp_export.workflows.stages.export import Exported, export_contender
-from glp_export.workflows.stages.precision import add_precisions
-from glp_export.workflows.stages.precision_job import calibration_data_of
+from glp_export.workflows.stages.precision import add_precisions, calibration_data_of
 from glp_export.workflows.stages.search import choose_plans, confirm_cost, targets_of
 from glp_export.workflows.stages.size import opened_file
 from glp_export.workflows.stages.training import Trained, train_contenders
@@ -53,10 +52,10 @@ class RunResult:
     """A finished run.
 
     Attributes:
-        output: the artifact's directory; of a ladder, the one above its artifacts.
+        output: the artifact's directory; of a sweep, the one above its artifacts.
         plan: what was removed; of several models, for the fastest.
         benchmark: what was measured, of all models.
-        frontier: of a ladder, accuracy against latency; None for one depth.
+        frontier: of a sweep, accuracy against latency; None for one depth.
         targets: what became of each target.
     """
 
@@ -75,12 +74,12 @@ def prune_and_export(
 ) -> RunResult:
     """Prune an encoder for a task, export it, prove the files right and measure them.
 
-    Several depths come from one search and are measured side by side; one depth is a ladder of
-    one rung.
+    Several depths come from one search and are measured side by side; one depth is a sweep
+    of one variant.
 
     Args:
         config: what to do.
-        progress: told where the job is.
+        progress: shows where the job is.
         confirm: asked before a search of more than 100 trainings.
 
     Raises:
@@ -92,12 +91,13 @@ def prune_and_export(
         return _finished_run(_directory(config.output), config.targets)
     with _staged(config, progress, confirm) as (context, layout):
         progress.expect(stages_of_run(context))
-        plans, spent = choose_plans(context, layout.work_dir, progress)
+        found = choose_plans(context, layout.work_dir, progress)
+        plans, spent = [one.plan for one in found], found[0].drop
         plan = plans[-1]
         plan.save(layout.plan)
         sweep_variants = variants_of_sweep(plans, layout)
         progress.expect(stages_after_search(context, len(plans)))
-        trained = train_contenders(context, plans, layout.work_dir, progress)
+        trained = train_contenders(context, found, layout.work_dir, progress)
         exported = [
             _export(context, one, sweep_variants, layout, spent, progress) for one in trained
         ]
@@ -131,8 +131,7 @@ def search_only(
         return Plan.load(layout.plan), layout.plan
     with _staged(config, progress, confirm) as (context, layout):
         progress.expect(stages_of_search(context))
-        plans, _ = choose_plans(context, layout.work_dir, progress)
-        plan = plans[-1]
+        plan = choose_plans(context, layout.work_dir, progress)[-1].plan
         plan.save(layout.plan)
         table = kept_table(layout.work_dir, plan.latency_table)
         if table is not None:
@@ -200,7 +199,7 @@ def _set_up(
     task = context.data.task
     progress.say(
         f"{task.name}: {len(task.labels) or 'no'} labels, {task.metric}; "
-        f"fit {len(context.fit)}, select {len(context.select)}, test {len(context.test)}"
+        f"fit {len(context.fit)}, dev {len(context.select)}, test {len(context.test)}"
     )
     progress.say(
         f"{context.source.name}: {context.stack.num_layers} layers, learning rate "

@@ -1,4 +1,4 @@
-"""Writing reports: of an artifact or a ladder into it, of several artifacts into one file."""
+"""Writing reports: of an artifact or a sweep into it, of several artifacts into one file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def write_report(root: Path) -> Path:
 def report(
     artifacts: Sequence[Path], output: Path | None = None, *, show_texts: bool = False
 ) -> Path:
-    """Make the report of one finished artifact or ladder anew, or one of several side by side.
+    """Make the report of one finished artifact or sweep anew, or one of several side by side.
 
     What it is made from is checked against the checksums first. A report that replaces an
     artifact's own is entered there; nothing else in the list is touched, so a file that was
@@ -81,7 +81,7 @@ def _finished(root: Path, show_texts: bool) -> ReportData:
 
 
 def _renew(root: Path, whole: ReportData, show_texts: bool) -> Path:
-    """Write an artifact's own report; of a ladder also those of its depths."""
+    """Write an artifact's own report; of a sweep also those of its depths."""
     layout = ArtifactLayout(root)
     renewed = []
     for sweep_variant in whole.sweep_variants if whole.is_sweep else ():
@@ -134,7 +134,7 @@ def _told_apart(whole: Sequence[ReportData], paths: Sequence[Path]) -> list[Repo
 
 
 def _with_texts(layout: ArtifactLayout, found: ReportData) -> ReportData:
-    """The material with the texts of the test rows whose labels flip."""
+    """The report data with the texts of the test rows whose labels flip."""
     from glp_export.encoder import task_of_model
     from glp_export.tasks import load_task_data
 

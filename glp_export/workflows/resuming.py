@@ -37,7 +37,7 @@ def is_complete(config: RunConfig, last: str, progress: Progress) -> bool:
     Args:
         config: of the run.
         last: what it writes last below `glp/`: without it the output is of another command.
-        progress: told what is found.
+        progress: shows what is found.
 
     Raises:
         UsageError: there is nothing to resume and no model to start with, or the finished run had

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from glp_export.compress.compressors.layers.strategies import STRATEGIES
 from glp_export.workflows.context import RunContext
+from glp_export.workflows.stages.compression import search_cost_of
 from glp_export.workflows.stages.training import NONE, STUDENT
 
 AT_THE_END = 2
@@ -15,14 +15,11 @@ def stages_of_search(context: RunContext) -> int:
 
     The search's teacher is counted where it is trained; one that is in the cache is skipped.
     """
-    options = context.config.compress
-    searched = not options.plan
-    wanted = searched and STRATEGIES[context.config.layers.search].needs_teacher
+    cost = search_cost_of(context)
     # Where dev ends the training, the unpruned model is the search's teacher.
-    teachers = (wanted or context.schedule is not None) and not context.as_is
-    fast_enough = options.targets.fast_enough_asked and searched
-    accurate_enough = (2 - context.as_is) * (options.max_drop is not None)
-    return int(fast_enough) + int(teachers) + int(searched) + accurate_enough
+    teachers = (cost.teachers or context.schedule is not None) and not context.as_is
+    accurate_enough = (2 - context.as_is) * (context.config.compress.max_drop is not None)
+    return cost.stages + bool(teachers) + accurate_enough
 
 
 def stages_after_search(context: RunContext, depths: int) -> int:

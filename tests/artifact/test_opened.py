@@ -62,3 +62,8 @@ def test_broken_settings_are_a_model_that_cannot_be_read(tmp_path, content):
 
 def test_an_artifact_without_settings_has_none(tmp_path):
     assert recorded_settings(ArtifactLayout(tmp_path)) == {}
+
+
+def test_settings_of_older_artifacts_have_their_names_of_today(tmp_path):
+    layout = layout_with(tmp_path, {"select_fraction": 0.2, "max-select-samples": 7})
+    assert recorded_settings(layout) == {"dev_fraction": 0.2, "max_dev_samples": 7}

@@ -1,4 +1,4 @@
-"""The frontier: which depths no other beats, and how surely."""
+"""The frontier: which depths no other beats, and whether significantly."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_each_step_that_costs_accuracy_and_saves_time_is_on_the_frontier() -> No
     }
 
 
-def test_a_slower_and_worse_model_is_surely_beaten_when_no_interval_overlaps() -> None:
+def test_a_slower_and_worse_model_is_significantly_beaten_when_no_interval_overlaps() -> None:
     six, four = compare([point(6, 0.8, 60), point(4, 0.9, 40)])
     assert (six.on_frontier, six.beaten_by, six.surely_beaten_by) == (False, ("4",), ("4",))
     assert (four.on_frontier, four.beaten_by) == (True, ())

@@ -18,7 +18,7 @@ def encoded(texts: list[str]) -> Dataset:
     return Dataset.from_dict({**made, "labels": [0] * len(texts)})
 
 
-def test_the_ladder_has_every_size_at_every_length() -> None:
+def test_the_grid_has_every_size_at_every_length() -> None:
     contender = fake_contender(vocab_size=30, pad_token_id=7)
     workloads = shape_grid([contender], [1, 8], [4, 16])
     assert [w.shape.name for w in workloads] == ["1x4", "1x16", "8x4", "8x16"]

@@ -14,7 +14,7 @@ from tests.report.html.helpers import make_report_data, make_sweep_data
 
 pytestmark = pytest.mark.browser
 
-PAGES = ("artifact", "ladder", "comparison")
+PAGES = ("artifact", "sweep", "comparison")
 FURTHER = "GLP_EXPORT_REPORTS"
 """Directories of more reports to look at, parted as a path is."""
 
@@ -31,7 +31,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("reports")
     made = {
         "artifact": page(make_report_data()),
-        "ladder": page(make_sweep_data()),
+        "sweep": page(make_sweep_data()),
         "comparison": comparison_page([make_report_data(), make_sweep_data()]),
     }
     for name, text in made.items():
@@ -166,7 +166,7 @@ def test_the_switch_works_from_the_keyboard(
 def test_wide_tables_scroll_in_a_box_that_the_keyboard_reaches(
     reports: dict[str, Path], show: Show
 ) -> None:
-    shown = show(reports["ladder"], screen=PHONE)
+    shown = show(reports["sweep"], screen=PHONE)
     box = shown.page.locator(".scroll:has(table.speed)")
     assert box.evaluate("box => box.scrollWidth > box.clientWidth")
     box.focus()

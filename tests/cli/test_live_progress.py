@@ -12,10 +12,10 @@ from tests.cli.screen import Shown, on_terminal
 JOB = """
 import logging, sys, time
 from dataclasses import replace
-from glp_export.cli.progress import listen
+from glp_export.cli.progress import make_progress
 from tests.report.test_leaderboard import STANDINGS
 
-progress = listen(verbose=int(sys.argv[1]))
+progress = make_progress(verbose=int(sys.argv[1]))
 progress.expect(3)
 progress.skip("fine-tune the search's teacher", "in the cache")
 with progress.stage("search (fast-greedy)") as meter:

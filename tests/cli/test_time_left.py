@@ -86,7 +86,7 @@ def test_a_unit_that_is_late_does_not_bring_the_end_nearer(meter, clock):
     assert left(meter) == "about 16 s left"
 
 
-def test_what_surely_follows_is_added(meter, clock):
+def test_what_certainly_follows_is_added(meter, clock):
     meter.begin(2, later=30.0)
     clock.now = 2.0
     meter.advance()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -11,12 +13,14 @@ import pytest
 from glp_export.artifact import ArtifactLayout
 from glp_export.cache.store import Cache
 from glp_export.cli.app import run
-from glp_export.compress.budget import Budget
+from glp_export.compress.budget import Budget, TimeBudget
 from glp_export.compress.compressors import COMPRESSORS, Row
 from glp_export.compress.compressors.base import Calibrator, CompressionEvaluator, Found
 from glp_export.compress.edits import RemoveSublayers
 from glp_export.compress.plan import Plan
+from glp_export.compress.search_cost import SearchCost
 from glp_export.core.options import Options, option
+from glp_export.core.shape import LayerShape, ModelShape
 from glp_export.encoder.sublayers import require_sublayers
 from tests.end_to_end.conftest import SMALL
 
@@ -43,6 +47,11 @@ class DropFfn:
 
     def require(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         require_sublayers(model)
+
+    def cost(
+        self, options: DropFfnOptions, budget: Budget, base: ModelShape, removable: Sequence[int]
+    ) -> SearchCost:
+        return SearchCost(strategy=self.name)
 
     def search(
         self, options: DropFfnOptions, budget: Budget, evaluator: CompressionEvaluator
@@ -87,3 +96,26 @@ def test_every_row_names_itself_and_its_options() -> None:
         assert compressor.name == name
         assert compressor.options is row.options
         assert compressor.summary
+
+
+def test_every_row_tells_what_its_search_may_cost() -> None:
+    layer = LayerShape(heads=2, head_size=16, neurons=64)
+    base = ModelShape(layers=(layer,) * 4, vocabulary=100, hidden_size=32)
+    times = (TimeBudget(1, 16, speedup=2.0), TimeBudget(1, 16, milliseconds=3.0))
+    for row in COMPRESSORS.values():
+        cost = row.load().cost(row.options(), Budget(cuts=2, times=times), base, (0, 1, 2, 3))
+        assert cost.strategy
+        assert cost.flag.startswith("--")
+        assert cost.trials > 0
+
+
+def test_a_dry_run_for_speed_counts_the_trials_of_structure(
+    encoder, data, tmp_path, capsys
+) -> None:
+    command = ["prune-and-export", "-m", str(encoder), "--dataset", str(data), *SMALL]
+    own = ["--target-speedup", "1.5@1x16", "--criterion", "fisher", "--final-round", "8"]
+    assert run([*command, *own, "-o", str(tmp_path / "none"), "--dry-run", "--json", "-q"]) == 0
+    estimate = json.loads(capsys.readouterr().out)
+    assert estimate["strategy"] == "fisher"
+    assert estimate["trainings"] == 4  # the structure, and the three rules that it has to beat
+    assert not list(tmp_path.iterdir())

@@ -48,7 +48,7 @@ def rank(model: Any, criterion: str) -> Ranking:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("criterion", ["obs", "fisher", "magnitude"])
+@pytest.mark.parametrize("criterion", ["obs", "fisher", "magnitude", "silent-neurons"])
 def test_every_criterion_ranks_every_family(family: str, criterion: str) -> None:
     model = make_model(family)
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -124,8 +124,9 @@ def test_sensitivities_are_those_of_the_whole_pruned_model(family: str) -> None:
 def test_what_a_criterion_needs() -> None:
     model = make_model("bert")
     projections = find_projections(model)
-    with pytest.raises(DataError):
-        CRITERIA["obs"].rank(Calibration(model, projections, []))
+    for criterion in ("obs", "silent-neurons"):
+        with pytest.raises(DataError):
+            CRITERIA[criterion].rank(Calibration(model, projections, []))
     with pytest.raises(UsageError):
         CRITERIA["fisher"].rank(Calibration(model, projections, batches()))
 
@@ -151,3 +152,34 @@ def test_fisher_is_the_squared_gradient_of_each_row() -> None:
     curve = ranking.curves[0]
     assert curve.errors[3] == pytest.approx(float((expected / count).min()), rel=1e-4)
     assert curve.errors[0] == pytest.approx(float((expected / count).sum()), rel=1e-4)
+
+
+def test_a_neuron_that_stays_silent_goes_first_and_padding_is_not_heard() -> None:
+    model = make_model("bert")
+    dense = model.bert.encoder.layer[1].intermediate.dense
+    with torch.no_grad():
+        dense.weight[[5, 7, 40]] = 0
+        dense.bias[[5, 40]], dense.bias[7] = 0, 50
+    inputs = batches()
+    curve = (
+        CRITERIA["silent-neurons"]
+        .rank(Calibration(model, find_projections(model), inputs))
+        .curve(Sublayer(1, "feed-forward"))
+    )
+    assert curve.order[:2] == (5, 40)
+    assert curve.errors[-3] == 0
+    assert curve.order[-1] == 7
+    assert curve.errors[0] - curve.errors[1] == pytest.approx(50**2, rel=0.01)
+    padded = [
+        {
+            "input_ids": torch.cat([one["input_ids"], one["input_ids"][:, :1]], 1),
+            "attention_mask": torch.cat(
+                [one["attention_mask"], torch.zeros_like(one["attention_mask"][:, :1])], 1
+            ),
+        }
+        for one in inputs
+    ]
+    again = CRITERIA["silent-neurons"].rank(Calibration(model, find_projections(model), padded))
+    wanted = CRITERIA["silent-neurons"].rank(Calibration(model, find_projections(model), inputs))
+    for one, other in zip(again.curves, wanted.curves, strict=True):
+        assert one.errors == pytest.approx(other.errors, rel=1e-4)

@@ -121,7 +121,7 @@ def test_a_misspelt_key_is_answered_with_the_right_one(tmp_path):
         ({"batch_sizes": "0"}, "--batch-sizes"),
         ({"batch_sizes": "many"}, "--batch-sizes"),
         ({"optimize": "O9"}, "--optimize"),
-        ({"select_fraction": 1.0}, "--select-fraction"),
+        ({"dev_fraction": 1.0}, "--dev-fraction"),
     ],
 )
 def test_values_that_make_no_sense(settings, message):
@@ -233,3 +233,19 @@ def test_a_compressor_brings_its_flags_keys_and_docs_along(tmp_path, monkeypatch
 
     table = settings().partition("## Compressor throwaway")[2]
     assert "| `every` | `--every` | `2` |" in table
+
+
+def test_a_criterion_after_compress_means_structure_by_it():
+    config = resolve({"compress": "silent-neurons", "target_speedup": "2.0@1x16"})
+    assert config.compress.compress == "structure"
+    assert config.recorded()["criterion"] == "silent-neurons"
+    same = resolve({"compress": "obs", "criterion": "obs", "target_speedup": "2.0@1x16"})
+    assert same.compress.compress == "structure"
+    with pytest.raises(UsageError, match="another criterion"):
+        resolve({"compress": "obs", "criterion": "fisher", "target_speedup": "2.0@1x16"})
+
+
+@pytest.mark.parametrize("block", ["32", "0x8", "8x", "8x8x8", "x8", "-8x8"])
+def test_a_block_is_two_sizes(block):
+    with pytest.raises(UsageError, match="two sizes"):
+        resolve({"block": block})

@@ -60,7 +60,7 @@ def fresh(encoder, task):
 def test_the_best_weights_on_dev_are_kept_and_the_better_rate_is_found(encoder, room, caplog):
     task, tokenizer, fit, select = room
     seen: list[dict[str, torch.Tensor]] = []
-    scores = iter([0.1, 0.9, 0.2, 0.3, 0.4, 0.5])
+    scores = iter([0.0, 0.1, 0.9, 0.2, 0.3, 0.4, 0.5])  # the first before any training
 
     def judge(model):
         seen.append({name: value.clone() for name, value in model.state_dict().items()})
@@ -76,10 +76,22 @@ def test_the_best_weights_on_dev_are_kept_and_the_better_rate_is_found(encoder, 
             lambda done, total: steps.append((done, total)),
             Watch(SHORT, select, judge),
         )
-    assert len(seen) == 4  # 16 updates of 24: two looks without a better one
-    assert all(torch.equal(seen[1][name], value) for name, value in model.state_dict().items())
+    assert len(seen) == 5  # 16 updates of 24: two looks without a better one
+    assert all(torch.equal(seen[2][name], value) for name, value in model.state_dict().items())
     assert "learning rate 0.003" in caplog.text
     assert steps == [(step, 40) for step in range(1, 33)]
+
+
+def test_a_training_that_only_makes_it_worse_on_dev_changes_nothing(encoder, room):
+    task, tokenizer, fit, select = room
+    before = {name: value.clone() for name, value in fresh(encoder, task).state_dict().items()}
+    scores = iter([0.9, *[0.8] * 8])
+    short = Schedule(updates=4, every=2, least=2, patience=1, rates=(3e-3,), tried=0)
+    watch = Watch(short, select, lambda model: next(scores))
+    settings = TrainSettings(batch_size=16, learning_rate=3e-3)
+    model = finetune(fresh(encoder, task), fit, tokenizer, settings, watch=watch)
+    assert len(list(scores)) < 8, "it was looked at while it was trained"
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
 def test_a_student_is_watched_by_the_same_rule_and_the_same_seed_gives_the_same(encoder, room):

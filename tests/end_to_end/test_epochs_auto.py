@@ -36,7 +36,7 @@ def test_the_teacher_is_trained_once_and_the_card_says_how_long(
     made = [path for path in (tmp_path / "cache" / "teacher").iterdir() if path.is_dir()]
     assert len(made) == 1
     card = ArtifactLayout(output).card.read_text()
-    assert "best on `select`" in card
+    assert "best on dev" in card
 
 
 def test_a_dry_run_tells_the_longest_time(

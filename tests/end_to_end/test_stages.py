@@ -9,7 +9,7 @@ from glp_export.bench import BenchmarkFile
 from glp_export.config.targets import Targets
 from glp_export.core.progress import Progress
 from glp_export.workflows.artifact_jobs import _config, _pruned
-from glp_export.workflows.context import learning_rate_for
+from glp_export.workflows.final_training import learning_rate_for
 from glp_export.workflows.stages.benchmark import score_contender, time_contenders
 from glp_export.workflows.stages.export import Exported
 from glp_export.workflows.stages.training import Trained

@@ -14,7 +14,7 @@ import glp_export
 from glp_export.artifact import ArtifactLayout
 from glp_export.bench import BenchmarkFile
 from glp_export.cli.app import run
-from glp_export.compress.latency_table import LatencyTable
+from glp_export.compress.latency_table import LatencyTable, SublayerTimes
 from glp_export.compress.plan import Plan
 from tests.end_to_end.conftest import MEASURING, ONE_SHAPE, SMALL, TRAINING
 
@@ -105,6 +105,38 @@ def test_the_gate_rebuilds_its_unpruned_model(shipped: Path) -> None:
     assert run(["verify", str(shipped), "--threads", "1", "-q"]) == 0
 
 
+def slow_table(found: Path, path: Path) -> Path:
+    """A table of a machine so slow that what ships is surely fast enough on any other."""
+    heads, neurons = (SublayerTimes(counts=(0, n), milliseconds=(1.0, 100.0)) for n in (4, 64))
+    times = {"attention": heads, "feed_forward": neurons, "base_ms": 10.0}
+    topmost = {"topmost_attention": heads, "topmost_feed_forward": neurons}
+    table = LatencyTable.load(found / "glp" / "latency_table.json")
+    return table.model_copy(update={**times, **topmost, "measured": ()}).save(path)
+
+
+@pytest.mark.slow  # two whole runs
+def test_a_criterion_that_trains_ships_what_it_trained_and_does_so_again(
+    found: Path, encoder: Path, data: Path, tmp_path: Path
+) -> None:
+    """By a table that is given, nothing is measured: two searches have nothing to differ in."""
+    asked = (
+        "--compress", "movement", "--block", "8x32", "--criterion-epochs", "2",
+        "--latency-budget", "450ms@1x16", "--neuron-step", "8", *QUICK[:2], "--final-round", "0",
+        "--latency-table", str(slow_table(found, tmp_path / "table.json")), "--distilled", "none",
+    )  # fmt: skip
+    flags = ["-m", str(encoder), "--dataset", str(data), *TRAINING, *MEASURING, *asked, "-q"]
+    searched, shipped = tmp_path / "searched", tmp_path / "shipped"
+    assert run(["search", *flags, "--cache", "none", "-o", str(searched)]) == 0
+    cache = ("--cache", str(tmp_path / "cache"))
+    assert run(["prune-and-export", *flags, *ONE_SHAPE[:4], *cache, "-o", str(shipped)]) == 0
+    plan = Plan.load(searched / "glp" / "plan.json")
+    assert (plan.compressors, plan.strategy) == (("structure",), "movement")
+    assert plan.edits
+    assert plan.cost.trainings == 1
+    assert Plan.load(shipped / "glp" / "plan.json").digest == plan.digest
+    assert run(["verify", str(shipped), "--threads", "1", "-q"]) == 0
+
+
 @pytest.mark.parametrize(
     ("flags", "code"),
     [
@@ -112,6 +144,10 @@ def test_the_gate_rebuilds_its_unpruned_model(shipped: Path) -> None:
         (("--compress", "structure"), 2),  # for which speed?
         (("--compress", "nothing"), 2),
         (("--target-speedup", "1.3@1x16", "--criterion", "nothing"), 2),
+        (
+            ("--target-speedup", "1.3@1x16", "--compress", "movement"),
+            2,
+        ),  # blocks of 32 in heads of 8
         (("--target-speedup", "1.3@1x16", "--latency-table", "missing.json"), 7),
     ],
 )

@@ -42,17 +42,17 @@ DEPTHS = (3, 2, 1)
 
 
 @pytest.fixture(scope="module")
-def small_ladder(encoder: Path, data: Path) -> tuple[str, ...]:
-    """The arguments of a small ladder, all but `--output`."""
+def small_sweep(encoder: Path, data: Path) -> tuple[str, ...]:
+    """The arguments of a small sweep, all but `--output`."""
     given = ("prune-and-export", "-m", str(encoder), "--dataset", str(data), "--search", "top")
     return (*given, "--depths", "3,2,1", "--precision", "fp32", *QUICK)
 
 
 @pytest.fixture(scope="module")
-def ladder(small_ladder: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a small ladder leaves."""
-    output = tmp_path_factory.mktemp("ladder") / "out"
-    assert run([*small_ladder, "-o", str(output), "-q"]) == 0
+def sweep(small_sweep: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a small sweep leaves."""
+    output = tmp_path_factory.mktemp("sweep") / "out"
+    assert run([*small_sweep, "-o", str(output), "-q"]) == 0
     return output
 
 
@@ -67,26 +67,26 @@ def weights(root: Path) -> dict[int, bytes]:
     }
 
 
-def test_every_depth_is_a_complete_artifact_and_nothing_else_is_left(ladder):
-    below = {name for name in names(ladder) if "-layers/" in name}
-    assert names(ladder) - below == ABOVE
+def test_every_depth_is_a_complete_artifact_and_nothing_else_is_left(sweep):
+    below = {name for name in names(sweep) if "-layers/" in name}
+    assert names(sweep) - below == ABOVE
     assert {name.split("/")[0] for name in below} == {"3-layers", "2-layers", "1-layers"}
     for depth in DEPTHS:
-        layout = ArtifactLayout(ladder).sweep_variant(f"{depth}-layers")
+        layout = ArtifactLayout(sweep).sweep_variant(f"{depth}-layers")
         assert names(layout.root) >= STANDARD
         layout.verify_checksums()
-    ArtifactLayout(ladder).verify_checksums()
-    assert not ladder.with_name("out.partial").exists()
+    ArtifactLayout(sweep).verify_checksums()
+    assert not sweep.with_name("out.partial").exists()
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
-def test_onnx_runtime_and_transformers_load_each(ladder, depth):
+def test_onnx_runtime_and_transformers_load_each(sweep, depth):
     import numpy as np
     import onnxruntime
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    layout = ArtifactLayout(ladder).sweep_variant(f"{depth}-layers")
+    layout = ArtifactLayout(sweep).sweep_variant(f"{depth}-layers")
     batch = AutoTokenizer.from_pretrained(layout.root)(["the cat is not good"], return_tensors="np")
     session = onnxruntime.InferenceSession(layout.onnx_model)
     wanted = {node.name for node in session.get_inputs()}
@@ -99,8 +99,8 @@ def test_onnx_runtime_and_transformers_load_each(ladder, depth):
     np.testing.assert_allclose(logits, expected, atol=1e-4)
 
 
-def test_the_plans_are_the_beginnings_of_one_order(ladder):
-    layout = ArtifactLayout(ladder)
+def test_the_plans_are_the_beginnings_of_one_order(sweep):
+    layout = ArtifactLayout(sweep)
     assert Plan.load(layout.plan).order == (3, 2, 1)
     assert [Plan.load(layout.sweep_variant(f"{depth}-layers").plan).order for depth in DEPTHS] == [
         (3,),
@@ -109,8 +109,8 @@ def test_the_plans_are_the_beginnings_of_one_order(ladder):
     ]
 
 
-def test_all_depths_are_timed_in_one_run_and_each_artifact_has_its_part(ladder):
-    layout = ArtifactLayout(ladder)
+def test_all_depths_are_timed_in_one_run_and_each_artifact_has_its_part(sweep):
+    layout = ArtifactLayout(sweep)
     whole = BenchmarkFile.load(layout.benchmark)
     models = {("unpruned", 4), *((name, n) for name in ("pruned", "distilled") for n in DEPTHS)}
     assert {(row.contender, row.layers, row.runtime) for row in whole.rows} == {
@@ -126,8 +126,8 @@ def test_all_depths_are_timed_in_one_run_and_each_artifact_has_its_part(ladder):
         assert f"{depth} of 4 layers" in own.card.read_text()
 
 
-def test_the_frontier_holds_every_model(ladder):
-    frontier = Frontier.load(ArtifactLayout(ladder).frontier)
+def test_the_frontier_holds_every_model(sweep):
+    frontier = Frontier.load(ArtifactLayout(sweep).frontier)
     assert [(p.contender, p.layers) for p in frontier.points] == [
         ("unpruned", 4),
         *((name, depth) for depth in DEPTHS for name in ("pruned", "distilled")),
@@ -137,14 +137,14 @@ def test_the_frontier_holds_every_model(ladder):
         assert point.low <= point.value <= point.high
         assert {each.shape for each in point.latencies} == {"1x8", "1xtask"}
         if point.directory:
-            file = ladder / point.directory / "onnx" / point.variant
+            file = sweep / point.directory / "onnx" / point.variant
             assert file.stat().st_size == point.bytes
             assert point.less_unpruned is not None
-    assert "`2-layers/`" in (ladder / "README.md").read_text()
+    assert "`2-layers/`" in (sweep / "README.md").read_text()
 
 
-def test_the_settings_of_one_depth_make_it_alone(ladder, tmp_path):
-    layout = ArtifactLayout(ladder).sweep_variant("2-layers")
+def test_the_settings_of_one_depth_make_it_alone(sweep, tmp_path):
+    layout = ArtifactLayout(sweep).sweep_variant("2-layers")
     kept = read_file(layout.run_config)
     assert (kept["depth"], kept["depths"], kept["sweep"]) == (2, None, False)
     output = tmp_path / "again"
@@ -152,8 +152,8 @@ def test_the_settings_of_one_depth_make_it_alone(ladder, tmp_path):
     assert Plan.load(ArtifactLayout(output).plan).order == Plan.load(layout.plan).order
 
 
-def test_one_depths_artifact_is_like_any_other(ladder, tmp_path, capsys):
-    alone = shutil.copytree(ladder / "2-layers", tmp_path / "alone")
+def test_one_depths_artifact_is_like_any_other(sweep, tmp_path, capsys):
+    alone = shutil.copytree(sweep / "2-layers", tmp_path / "alone")
     assert run(["verify", str(alone), "-q", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["passed"]
     assert run(["benchmark", str(alone), "--bench-seconds", "0.1", "-q", "--json"]) == 0
@@ -163,27 +163,27 @@ def test_one_depths_artifact_is_like_any_other(ladder, tmp_path, capsys):
     assert "2 of 4, in this order: 3 2" in capsys.readouterr().out
 
 
-def test_inspect_of_the_ladder_shows_the_frontier(ladder, capsys):
-    assert run(["inspect", str(ladder)]) == 0
+def test_inspect_of_the_sweep_shows_the_frontier(sweep, capsys):
+    assert run(["inspect", str(sweep)]) == 0
     shown = capsys.readouterr().out
     assert "● on the frontier" in shown
     assert "3 of 4, in this order: 3 2 1" in shown
-    assert run(["inspect", str(ladder), "--json"]) == 0
+    assert run(["inspect", str(sweep), "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert len(content["frontier"]["points"]) == 7
     assert "2-layers/onnx/model.onnx" in content["files"]
 
 
 @pytest.mark.parametrize("command", ["verify", "benchmark"])
-def test_the_ladder_itself_is_no_single_artifact(command, ladder, capsys):
-    assert run([command, str(ladder), "-q"]) == 2
-    assert str(ladder / "2-layers") in capsys.readouterr().err.replace("\n", "")
+def test_the_sweep_itself_is_no_single_artifact(command, sweep, capsys):
+    assert run([command, str(sweep), "-q"]) == 2
+    assert str(sweep / "2-layers") in capsys.readouterr().err.replace("\n", "")
 
 
-def test_a_killed_ladder_resumes_and_ends_in_the_same_files(ladder, small_ladder, tmp_path):
+def test_a_killed_sweep_resumes_and_ends_in_the_same_files(sweep, small_sweep, tmp_path):
     output = tmp_path / "killed"
     first = tmp_path / "killed.partial" / "work" / "pruned-3"
-    command = [sys.executable, "-m", "glp_export.cli.app", *small_ladder, "-o", str(output), "-q"]
+    command = [sys.executable, "-m", "glp_export.cli.app", *small_sweep, "-o", str(output), "-q"]
     process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.getcwd()})
     deadline = time.monotonic() + 120  # only a hang reaches it
     while time.monotonic() < deadline and process.poll() is None and not first.exists():
@@ -197,13 +197,13 @@ def test_a_killed_ladder_resumes_and_ends_in_the_same_files(ladder, small_ladder
     assert run(resumed) == 0
     # Copied with its time: the model was not trained again.
     assert ArtifactLayout(output).sweep_variant("3-layers").weights.stat().st_mtime_ns == kept
-    assert names(output) == names(ladder)
-    assert weights(output) == weights(ladder)
+    assert names(output) == names(sweep)
+    assert weights(output) == weights(sweep)
 
 
-def test_one_depth_in_a_list_is_an_artifact_as_ever(small_ladder, tmp_path, capsys):
+def test_one_depth_in_a_list_is_an_artifact_as_ever(small_sweep, tmp_path, capsys):
     output = tmp_path / "out"
-    arguments = [*small_ladder, "--distilled", "none", "--depths", "2", "-o", str(output), "-q"]
+    arguments = [*small_sweep, "--distilled", "none", "--depths", "2", "-o", str(output), "-q"]
     arguments.remove("3,2,1")
     arguments.remove("--depths")
     assert run(arguments) == 0
@@ -213,11 +213,11 @@ def test_one_depth_in_a_list_is_an_artifact_as_ever(small_ladder, tmp_path, caps
 
 
 def test_a_rival_from_elsewhere_is_trained_once_and_stands_beside_every_depth(
-    small_ladder, tmp_path, capsys
+    small_sweep, tmp_path, capsys
 ):
     rival = make_checkpoint(tmp_path / "rival", "distilbert", layers=2)
     output = tmp_path / "out"
-    assert run([*small_ladder, "--distilled", str(rival), "-o", str(output), "-q", "--json"]) == 0
+    assert run([*small_sweep, "--distilled", str(rival), "-o", str(output), "-q", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert [row["contender"] for row in answer["metrics"]].count("distilled") == 1
     assert len(answer["frontier"]["points"]) == 5
@@ -248,8 +248,8 @@ def test_depths_that_cannot_be(flags, message, encoder, data, tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
-def test_dry_run_counts_the_trainings_of_every_depth(small_ladder, tmp_path, capsys):
-    arguments = [*small_ladder, "-o", str(tmp_path / "none"), "--dry-run", "-q"]
+def test_dry_run_counts_the_trainings_of_every_depth(small_sweep, tmp_path, capsys):
+    arguments = [*small_sweep, "-o", str(tmp_path / "none"), "--dry-run", "-q"]
     assert run([*arguments, "--json"]) == 0
     estimate = json.loads(capsys.readouterr().out)
     assert estimate["depths"] == [3, 2, 1]

@@ -20,11 +20,11 @@ def wish(encoder, data, tmp_path, monkeypatch):
     # The scheduler interrupts long runs more than short ones: room for what tests do to another.
     monkeypatch.setattr(depth_choice, "CACHED", 10.0)
 
-    def ask(*flags: str, loud: bool = False):
+    def ask(*flags: str, progress: bool = False):
         output = tmp_path / "out"
         command = ("search", "-m", str(encoder), "--dataset", str(data), "--device", "cpu")
         trained = (*SMALL[: SMALL.index("--seq-lens")], "--threads", "1")
-        code = run([*command, *trained, *flags, "-o", str(output), *([] if loud else ["-q"])])
+        code = run([*command, *trained, *flags, "-o", str(output), *([] if progress else ["-q"])])
         path = ArtifactLayout(output).plan
         return code, Plan.load(path) if path.is_file() else None
 
@@ -80,7 +80,7 @@ def test_a_drop_is_never_left_out_of_account(wish, capsys):
 
 
 def test_a_target_that_is_met_already_is_told_before_the_search(wish, capsys):
-    assert wish("--latency-budget", "10s@1x16", "--compress", "layers", loud=True)[0] == 0
+    assert wish("--latency-budget", "10s@1x16", "--compress", "layers", progress=True)[0] == 0
     error = capsys.readouterr().err
     assert "already meets --latency-budget" in error
     assert "glp-export export" in error

@@ -73,7 +73,7 @@ def test_max_drop_counts_points_of_agreement(
     assert BenchmarkFile.load(ArtifactLayout(tmp_path / "out").benchmark).metric == "agreement"
     flags = ("--max-drop", "0", "--search", "top", "--epochs", "0.01", "--cache", "none")
     assert prune(served, logs, tmp_path / "none", *flags) == 4
-    assert "on select" in capsys.readouterr().err
+    assert "on dev" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
 
 

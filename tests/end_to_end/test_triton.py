@@ -36,7 +36,7 @@ def test_what_is_no_artifact_joins_none(classifier, tmp_path, capsys):
     assert not (tmp_path / "models").exists()
 
 
-def test_each_depth_of_a_ladder_has_a_name_of_its_own(encoder, data, tmp_path):
+def test_each_depth_of_a_sweep_has_a_name_of_its_own(encoder, data, tmp_path):
     from tests.end_to_end.conftest import SMALL
 
     output = tmp_path / "out"

@@ -37,7 +37,7 @@ ROWS = 64
 
 @pytest.fixture(scope="module")
 def room(data, tmp_path_factory):
-    """A model in which int8 does harm, and a lesson of its own answers."""
+    """A model in which int8 does harm, and its own answers to train on."""
     # Weights as large as trained ones: answers differ from row to row.
     checkpoint = make_checkpoint(
         tmp_path_factory.mktemp("room"),
@@ -65,7 +65,7 @@ def room(data, tmp_path_factory):
     return model, inputs
 
 
-def taught(room, **options):
+def trained(room, **options):
     model, inputs = room
     return quantisation_aware(copy.deepcopy(model), inputs, steps=LARGEST, **options)
 
@@ -112,7 +112,7 @@ def test_the_int8_file_comes_nearer_to_the_fp32_answers(room, tmp_path):
 
     before = error(model, "before")
     after = [
-        error(taught((model, replace(inputs, settings=settings))), str(settings.seed))
+        error(trained((model, replace(inputs, settings=settings))), str(settings.seed))
         for settings in (replace(inputs.settings, seed=seed) for seed in range(3))
     ]
     # How much goes is the luck of the order: 0.34 to 0.54 were left over five seeds.
@@ -134,14 +134,14 @@ def test_products_round_as_the_int8_file_does(room, tmp_path):
 
 def test_what_comes_back_is_a_plain_model(room):
     model, _ = room
-    after = taught(room)
+    after = trained(room)
     assert list(after.state_dict()) == list(model.state_dict())
     assert not any("forward" in vars(module) for module in after.modules())
     assert not after.training
 
 
-def test_the_same_lesson_gives_the_same_weights(room):
-    first, second = (taught(room).state_dict() for _ in range(2))
+def test_the_same_training_gives_the_same_weights(room):
+    first, second = (trained(room).state_dict() for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 

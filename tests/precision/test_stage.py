@@ -13,8 +13,7 @@ from glp_export.core.progress import Progress
 from glp_export.precision.selection import Wanted
 from glp_export.workflows.context import make_context
 from glp_export.workflows.stages.export import export_contender
-from glp_export.workflows.stages.precision import add_precisions
-from glp_export.workflows.stages.precision_job import calibration_data_of
+from glp_export.workflows.stages.precision import add_precisions, calibration_data_of
 from glp_export.workflows.stages.training import Trained
 from tests.tiny import make_checkpoint
 
@@ -57,7 +56,7 @@ def test_an_accurate_file_ships_with_what_it_costs(exported, tmp_path):
     assert lower.file.path.name == "model_quantized.onnx"
     assert lower.entry.kept_in_float == ()
     assert [file.variant for file in found.parity.files] == ["model.onnx", "model_quantized.onnx"]
-    assert "lost on select" in messages[-1]
+    assert "lost on dev" in messages[-1]
 
 
 def test_of_several_recipes_one_ships(exported, tmp_path):
@@ -71,7 +70,7 @@ def test_of_several_recipes_one_ships(exported, tmp_path):
 def test_what_cannot_be_accurate_enough_is_left_out_with_the_best_that_was_reached(
     exported, tmp_path
 ):
-    # No file gains two whole points of accuracy: neither floats nor the lesson can help.
+    # No file gains two whole points of accuracy: neither mixed precision nor QAT can help.
     found, messages = ask(exported, tmp_path, required=False, max_drop=-2.0)
     assert found.lower == ()
     (entry,) = found.entries

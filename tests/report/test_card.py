@@ -223,3 +223,13 @@ def test_a_rule_without_scores_and_a_run_without_rival() -> None:
     assert "| step |" not in text
     assert "| distilled |" not in text
     assert "fine-tuned from the pretrained weights" in text
+
+
+@pytest.mark.parametrize(
+    ("compressors", "papers"),
+    [(("layers",), ["2105.14839"]), (("structure",), ["2302.04089"]), (("one-of-my-own",), [])],
+)
+def test_papers_are_those_of_the_compressors(compressors, papers):
+    plan = make_plan().model_copy(update={"compressors": compressors})
+    text = card(plan=plan)
+    assert [one for one in ("2105.14839", "2302.04089") if f"arxiv.org/abs/{one}" in text] == papers

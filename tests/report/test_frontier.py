@@ -19,7 +19,7 @@ def unclear(depth: int) -> DifferenceRow:
 
 
 def lowered(depth: int, value: float) -> BenchmarkFile:
-    """A ladder in which the pruned model of one depth scores otherwise."""
+    """A sweep in which the pruned model of one depth scores otherwise."""
     scores = [
         row.model_copy(update={"value": value, "low": value - 0.01, "high": value + 0.01})
         if (row.contender, row.layers) == ("pruned", depth)
@@ -64,12 +64,12 @@ def test_long_names_and_slow_models_fit(metric: str) -> None:
 def test_the_readme_names_the_directories_and_how_to_pick(tmp_path: Path) -> None:
     found = (unclear(4), unclear(3), worse(2))
     frontier = Frontier.of(make_sweep(differences=found))
-    write_sweep_readme(tmp_path / "README.md", frontier, command="glp-export … --ladder")
+    write_sweep_readme(tmp_path / "README.md", frontier, command="glp-export … --sweep")
     text = (tmp_path / "README.md").read_text()
     assert "| **`3-layers/`** | 3 | 0.915 |" in text
     assert "−0.020 (−0.030 to −0.010)" in text
     assert "`3-layers/` is the fastest that these test examples do not" in text
-    assert "glp-export … --ladder" in text
+    assert "glp-export … --sweep" in text
     assert "| distilled | 2 |" in text
 
 

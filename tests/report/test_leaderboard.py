@@ -68,7 +68,7 @@ def test_a_search_by_score_has_no_columns_of_losses() -> None:
     )
 
 
-def test_one_line_tells_who_won_and_how_surely() -> None:
+def test_one_line_tells_who_won_and_how_probably() -> None:
     assert standings_line(STANDINGS) == (
         "step 2 of 3: without 3, loss 0.4123, accuracy 0.884, "
         "ahead of 1 by 0.0134 with probability 0.91 (3 tried)"

@@ -40,8 +40,8 @@ def test_the_fastest_runtime_of_a_shape_is_readable_in_its_row() -> None:
 
 def test_without_the_tasks_own_lengths_the_longest_single_request_leads() -> None:
     benchmark = make_benchmark()
-    ladder = tuple(row for row in benchmark.rows if not row.shape.endswith("task"))
-    text = printed(benchmark_table(make_benchmark(rows=ladder)))
+    grid = tuple(row for row in benchmark.rows if not row.shape.endswith("task"))
+    text = printed(benchmark_table(make_benchmark(rows=grid)))
     assert "1×32: batch 1, 32 tokens" in " ".join(text.split())
     assert "task" not in text
 

@@ -63,7 +63,7 @@ def kept() -> RenderableType:
 VIEWS = {
     "benchmark": lambda: benchmark_table(make_benchmark()),
     "benchmark, slow": slow_and_low,
-    "benchmark of a ladder": lambda: benchmark_table(make_sweep((12, 10, 8))),
+    "benchmark of a sweep": lambda: benchmark_table(make_sweep((12, 10, 8))),
     "frontier": lambda: frontier_table(Frontier.of(make_sweep((12, 10, 8), task=LONG))),
     "gate": lambda: gate_table(REPORT.model_copy(update={"artifact": f"out/{LONG}"})),
     "plan": lambda: plan_view(make_plan(base_model=f"/models/{LONG}", task=LONG)),
@@ -94,6 +94,6 @@ def test_a_narrow_terminal_keeps_what_a_decision_rests_on() -> None:
         assert words in text
     shapes = [line for line in text.splitlines() if "8×128" in line]
     assert shapes  # in one of the tables below one another
-    ladder = printed(VIEWS["frontier"](), 60)
-    assert "0.950–0.970" in ladder
-    assert "on the frontier" in " ".join(ladder.split())
+    sweep = printed(VIEWS["frontier"](), 60)
+    assert "0.950–0.970" in sweep
+    assert "on the frontier" in " ".join(sweep.split())

@@ -197,15 +197,15 @@ def test_other_directories_are_refused_with_what_to_open_instead(
         with pytest.raises(ModelError, match="no artifact") as caught:
             glp_export.load(path)
         assert caught.value.exit_code == 7
-    ladder = tmp_path / "ladder"
+    sweep = tmp_path / "sweep"
     for depth in (6, 4):
-        shutil.copytree(artifact("bert"), ladder / f"{depth}-layers")
+        shutil.copytree(artifact("bert"), sweep / f"{depth}-layers")
     points = [{"directory": f"{depth}-layers"} for depth in (6, 4)]
-    (ladder / "glp").mkdir()
-    (ladder / "glp" / "frontier.json").write_text(json.dumps({"points": points}))
+    (sweep / "glp").mkdir()
+    (sweep / "glp" / "frontier.json").write_text(json.dumps({"points": points}))
     with pytest.raises(ModelError, match=r"6-layers, .*4-layers"):
-        glp_export.load(ladder)
-    assert glp_export.load(ladder / "4-layers")("").labels[0] in LABELS
+        glp_export.load(sweep)
+    assert glp_export.load(sweep / "4-layers")("").labels[0] in LABELS
 
 
 def test_a_batch_of_no_tokens(artifact: Make) -> None:

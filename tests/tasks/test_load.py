@@ -57,7 +57,7 @@ def test_limits_cut_every_split_and_keep_every_label(tmp_path: Path) -> None:
     loaded = load(
         two_files(tmp_path, rows, rows),
         max_train_samples=70,
-        max_select_samples=7,
+        max_dev_samples=7,
         max_test_samples=14,
     )
     assert [len(loaded.fit), len(loaded.select), len(loaded.test)] == [60, 7, 14]
@@ -71,7 +71,7 @@ def test_labels_and_columns_do_not_change_with_a_limit(tmp_path: Path) -> None:
 
 
 def test_the_share_held_back_can_be_chosen(data: Path) -> None:
-    assert len(load(data, select_fraction=0.5).select) == 60
+    assert len(load(data, dev_fraction=0.5).select) == 60
 
 
 def test_a_pair_of_texts_becomes_two_columns(tmp_path: Path) -> None:

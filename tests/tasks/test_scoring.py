@@ -15,6 +15,7 @@ from glp_export.tasks import (
     score_interval,
 )
 from glp_export.tasks.metrics import Array
+from glp_export.tasks.scoring import Bootstrap
 
 
 def task(metric: str = "accuracy", classes: int = 3) -> Task:
@@ -44,7 +45,7 @@ def test_regression_is_scored_on_its_one_output() -> None:
 def test_the_interval_of_an_accuracy_is_as_wide_as_theory_says() -> None:
     logits, labels = model(2000)
     value = score(task(), logits, labels)
-    low, high = score_interval(task(), logits, labels, resamples=4000)
+    low, high = score_interval(task(), logits, labels, Bootstrap(resamples=4000))
     # Normal approximation of a binomial share: 1.96 standard errors to each side. The quantiles
     # of 4000 resamples scatter by about 3 % of the width.
     half = 1.96 * np.sqrt(value * (1 - value) / 2000)
@@ -59,7 +60,7 @@ def test_the_interval_holds_the_score_and_widens_with_confidence(metric: str) ->
     logits = logits[:, 1:] - logits[:, :1] if classes == 1 else logits
     value = score(task(metric, 2), logits, labels)
     low, high = score_interval(task(metric, 2), logits, labels)
-    wider = score_interval(task(metric, 2), logits, labels, confidence=0.99)
+    wider = score_interval(task(metric, 2), logits, labels, Bootstrap(confidence=0.99))
     assert wider[0] < low < value < high < wider[1]
     assert (low, high) == score_interval(task(metric, 2), logits, labels)
 

@@ -47,8 +47,8 @@ def artifact(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ladder(tmp_path: Path) -> Path:
-    return put(tmp_path / "ladder", make_sweep_data())
+def sweep(tmp_path: Path) -> Path:
+    return put(tmp_path / "sweep", make_sweep_data())
 
 
 def text_of(root: Path) -> str:
@@ -85,8 +85,8 @@ def test_another_file_that_was_changed_stays_found_out(artifact: Path) -> None:
         ArtifactLayout(artifact).verify_checksums()
 
 
-def test_of_a_ladder_every_report_is_made_anew(ladder: Path) -> None:
-    whole = ArtifactLayout(ladder)
+def test_of_a_sweep_every_report_is_made_anew(sweep: Path) -> None:
+    whole = ArtifactLayout(sweep)
     reports = [
         whole.report,
         *(whole.sweep_variant(f"{depth}-layers").report for depth in (5, 4, 3)),
@@ -94,15 +94,15 @@ def test_of_a_ladder_every_report_is_made_anew(ladder: Path) -> None:
     before = [file.read_text() for file in reports]
     for file in reports:
         file.write_text("gone")
-    report([ladder])
+    report([sweep])
     assert [file.read_text() for file in reports] == before
     whole.verify_checksums()
     for depth in (5, 4, 3):
         whole.sweep_variant(f"{depth}-layers").verify_checksums()
 
 
-def test_one_depth_of_a_ladder_leaves_the_whole_sound(ladder: Path) -> None:
-    whole = ArtifactLayout(ladder)
+def test_one_depth_of_a_sweep_leaves_the_whole_sound(sweep: Path) -> None:
+    whole = ArtifactLayout(sweep)
     whole.sweep_variant("4-layers").report.write_text("gone")
     report([whole.sweep_variant("4-layers").root])
     whole.sweep_variant("4-layers").verify_checksums()
@@ -118,10 +118,10 @@ def test_a_report_elsewhere_leaves_the_artifact_alone(artifact: Path, tmp_path: 
 
 
 def test_several_give_one_comparison(
-    artifact: Path, ladder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+    artifact: Path, sweep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run(["report", str(artifact), str(ladder)]) == 0
+    assert run(["report", str(artifact), str(sweep)]) == 0
     assert capsys.readouterr().out.strip() == "report.html"
     assert "4 artifacts side by side" in (tmp_path / "report.html").read_text()
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from glp_export.bench.contenders import Contender, Feeds, Runner
 
 _SHAPES = 64
-"""Programs that one model may have; PyTorch's own 8 are used up by a ladder of shapes."""
+"""Programs that one model may have; PyTorch's own 8 are used up by a grid of shapes."""
 
 
 def open_compiled(contender: Contender) -> Runner:

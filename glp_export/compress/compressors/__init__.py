@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,29 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from glp_export.compress.compressors.base import Compressor
+    from glp_export.compress.plan import Plan
+
+
+@dataclass(frozen=True)
+class Source:
+    """The paper that a compressor follows, for cards and reports.
+
+    Attributes:
+        says: what is done as in the paper, with the method's name at the end.
+        authors: initials and surnames.
+        published: journal or year.
+        arxiv: its number.
+    """
+
+    says: str
+    authors: str
+    published: str
+    arxiv: str
+
+    @property
+    def address(self) -> str:
+        """Where it is read."""
+        return f"https://arxiv.org/abs/{self.arxiv}"
 
 
 @dataclass(frozen=True)
@@ -24,11 +47,13 @@ class Row:
     Attributes:
         options: flags, keys of run.yaml and docs are made from its fields.
         load: imports the compressor.
+        source: the paper that it follows; None where there is none.
         follows: those that it can be used after; it is a `Follower` then.
     """
 
     options: type[BaseModel]
     load: Callable[[], Compressor]
+    source: Source | None = None
     follows: frozenset[str] = frozenset()
 
 
@@ -51,11 +76,36 @@ def _vocabulary() -> Compressor:
 
 
 COMPRESSORS = {
-    "layers": Row(LayerOptions, _layers),
-    "structure": Row(StructureOptions, _structure),
-    "vocabulary": Row(VocabularyOptions, _vocabulary, frozenset(("layers", "structure"))),
+    "layers": Row(
+        LayerOptions,
+        _layers,
+        Source(
+            "Whole layers are removed after Greedy-layer Pruning",
+            "D. Peer, S. Stabinger, S. Engl, A. Rodríguez-Sánchez",
+            "Pattern Recognition Letters 157 (2022)",
+            "2105.14839",
+        ),
+    ),
+    "structure": Row(
+        StructureOptions,
+        _structure,
+        Source(
+            "Heads, neurons and layers are chosen by a measured latency table, as in ZipLM",
+            "E. Kurtic, E. Frantar, D. Alistarh",
+            "2023",
+            "2302.04089",
+        ),
+    ),
+    "vocabulary": Row(VocabularyOptions, _vocabulary, follows=frozenset(("layers", "structure"))),
 }
 """By name, as given to `--compress`."""
+
+
+def sources_of(plans: Iterable[Plan]) -> list[Source]:
+    """The papers that the compressors of some plans follow, each once, in their order."""
+    rows = (COMPRESSORS.get(name) for plan in plans for name in plan.compressors)
+    return list(dict.fromkeys(row.source for row in rows if row and row.source))
+
 
 AUTO = "auto"
 

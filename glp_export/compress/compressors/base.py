@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from glp_export.compress.budget import Budget, TimeBudget
 from glp_export.compress.plan import Cost, Plan
+from glp_export.compress.search_cost import SearchCost
 from glp_export.core.progress import Progress
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from glp_export.compress.criteria.base import Batch
+    from glp_export.compress.criteria.base import Batch, Teach
     from glp_export.compress.latency_table import Conditions, LatencyTable, WholeModel
     from glp_export.compress.search.evaluator import TrialEvaluator
     from glp_export.core.shape import ModelShape
@@ -31,7 +32,10 @@ Divergence = Callable[[Any, Any, "Batch"], Any]
 """From a model's outputs, the teacher's and their batch to a scalar tensor, the mean over rows."""
 
 TrainBriefly = Callable[["PreTrainedModel", int], "tuple[NDArray[np.float32], float]"]
-"""Trains a candidate on so many examples, in place; its losses `(rows,)` on dev and its score."""
+"""Trains a candidate on so many examples, in place.
+
+Gives how far its answers on dev are from the teacher's, `(batches,)` of like size, and its score.
+"""
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,27 @@ class CompressionEvaluator(Protocol):
     @property
     def train_briefly(self) -> TrainBriefly:
         """Trains a candidate in a final round."""
+
+    def teach(self, epochs: float, report: Callable[[int, int], None]) -> Teach:
+        """Distils the teacher into a model, in place, by so many passes over the training rows.
+
+        Args:
+            epochs: passes.
+            report: told the updates done and those in all.
+        """
+
+    @property
+    def rows(self) -> int:
+        """Training rows that candidates are trained on."""
+
+    def kept(self, kind: str, facts: Mapping[str, Any], make: Callable[[Path], None]) -> Path:
+        """A directory of what was trained on the teacher: from the cache, or made now.
+
+        Args:
+            kind: what it holds.
+            facts: what it depends on beside model, data and training.
+            make: fills the directory that it is given.
+        """
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -202,6 +227,18 @@ class Compressor(Protocol):
 
         Raises:
             ModelError: it cannot.
+        """
+
+    def cost(
+        self, options: Any, budget: Budget, base: ModelShape, removable: Sequence[int]
+    ) -> SearchCost:
+        """What `search` may spend at most; nothing is loaded or trained for it.
+
+        Args:
+            options: of this compressor.
+            budget: what is asked for.
+            base: shape of the unpruned model.
+            removable: its layers that may go whole.
         """
 
     def search(self, options: Any, budget: Budget, evaluator: CompressionEvaluator) -> list[Found]:

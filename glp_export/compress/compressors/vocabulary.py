@@ -9,12 +9,17 @@ from glp_export.compress.budget import Budget
 from glp_export.compress.compressors.base import Calibrator, CompressionEvaluator, Found
 from glp_export.compress.edits import TrimVocabulary
 from glp_export.compress.plan import Plan
+from glp_export.compress.search_cost import SearchCost
 from glp_export.core.errors import LatencyError, ModelError, UsageError
 from glp_export.core.options import Options, option
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pydantic import BaseModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from glp_export.core.shape import ModelShape
 
 SHARE = 4
 """One token in so many stays where no number is asked for and the texts do not use more: the most
@@ -63,6 +68,16 @@ class VocabularyCompressor:
                 fix="leave vocabulary out for a language-model head",
             )
         kept_token_ids(tokenizer, (), also=needed & set(tokenizer.get_vocab().values()))
+
+    def cost(
+        self,
+        options: VocabularyOptions,
+        budget: Budget,
+        base: ModelShape,
+        removable: Sequence[int],
+    ) -> SearchCost:
+        """Nothing is trained."""
+        return SearchCost(strategy=self.name)
 
     def search(
         self, options: VocabularyOptions, budget: Budget, evaluator: CompressionEvaluator

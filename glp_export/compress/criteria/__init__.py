@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from glp_export.compress.criteria import fisher, magnitude, obs
+from glp_export.compress.criteria import (
+    fisher,
+    group_lasso,
+    magnitude,
+    movement,
+    obs,
+    pdp,
+    silent_neurons,
+)
 from glp_export.compress.criteria.base import (
     Batch,
     Calibration,
@@ -13,11 +21,22 @@ from glp_export.compress.criteria.base import (
     Ranking,
     Refit,
     Sublayer,
+    Teach,
+    Trained,
+    Training,
 )
 
 CRITERIA: dict[str, Criterion] = {
     criterion.name: criterion
-    for criterion in (obs.CRITERION, fisher.CRITERION, magnitude.CRITERION)
+    for criterion in (
+        obs.CRITERION,
+        fisher.CRITERION,
+        magnitude.CRITERION,
+        silent_neurons.CRITERION,
+        pdp.CRITERION,
+        group_lasso.CRITERION,
+        movement.CRITERION,
+    )
 }
 
 __all__ = [
@@ -31,4 +50,7 @@ __all__ = [
     "Ranking",
     "Refit",
     "Sublayer",
+    "Teach",
+    "Trained",
+    "Training",
 ]

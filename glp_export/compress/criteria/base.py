@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from glp_export.core.errors import UsageError
+from glp_export.core.shape import ModelShape
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+    from transformers import PreTrainedModel
+
+    from glp_export.encoder.distillation import Regulariser
 
 Kind = Literal["attention", "feed-forward"]
 
@@ -141,21 +145,75 @@ class Ranking:
         return {curve.sublayer: curve for curve in self.curves}[sublayer]
 
 
+Teach = Callable[["PreTrainedModel", "Regulariser"], Any]
+"""Distils the unpruned model's answers into a model, in place, moved by a regulariser besides."""
+
+Counts = Sequence[tuple[int, int]]
+"""Heads and neurons of each layer, bottom first."""
+
+Block = tuple[int, int]
+"""Rows along a head and columns along the hidden states."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """All that a criterion that trains may use.
+
+    Attributes:
+        model: unpruned, fine-tuned, in eval mode; left as it is.
+        teach: trains a copy of it.
+        share: the time that a model of so many heads and neurons takes, over the unpruned one's.
+        wanted: the share that shall be left.
+        block: shape of the blocks that attention is pruned in.
+        seed: of what is drawn.
+    """
+
+    model: PreTrainedModel
+    teach: Teach
+    share: Callable[[Counts], float]
+    wanted: float
+    block: Block
+    seed: int
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a criterion that trains found.
+
+    Attributes:
+        model: at full size and in eval mode, where recovery begins once it is cut.
+        ranking: of its units.
+        reached: the share of the time that was left by the training alone.
+    """
+
+    model: PreTrainedModel
+    ranking: Ranking
+    reached: float
+
+
+def _anything(shape: ModelShape, block: Block) -> None:
+    """Every model will do."""
+
+
 @dataclass(frozen=True)
 class Criterion:
-    """What heads and neurons are ranked by.
+    """What heads and neurons are ranked by: `rank` for one that looks, `train` for one that trains.
 
     Attributes:
         name: as given to `--criterion`.
         summary: one line for people.
-        rank: ranks the units of every projection.
+        rank: ranks the units of every projection; None for a criterion that trains.
         refits: it offers new weights for the units that stay.
+        train: gives a trained model with its ranking; None for a criterion that trains nothing.
+        check: raises UsageError, before any training, where a model or a block will not do.
     """
 
     name: str
     summary: str
-    rank: Callable[[Calibration], Ranking]
+    rank: Callable[[Calibration], Ranking] | None = None
     refits: bool = False
+    train: Callable[[Training], Trained] | None = None
+    check: Callable[[ModelShape, Block], None] = _anything
 
 
 def curve_of_scores(sublayer: Sublayer, scores: Sequence[float]) -> ErrorCurve:

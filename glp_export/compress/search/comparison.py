@@ -1,4 +1,4 @@
-"""One comparison of candidates while their outcomes come in: who leads, and how surely."""
+"""One comparison of candidates while their outcomes come in: who leads, and how probably."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Comparison:
         by_loss = any(one.mean is not None for one in self._runners.values())
         ranked = sorted(self._runners.values(), key=_by_loss if by_loss else _by_score)
         candidates = tuple(self._ranked(one, ranked[0], by_loss) for one in ranked)
-        gone = _joined(self.batch.removed)
+        removed = _joined(self.batch.removed)
         return Standings(
             title=self.batch.title,
             metric=self.metric,
@@ -70,7 +70,7 @@ class Comparison:
             candidates=candidates,
             tried=self._tried,
             of=self.of,
-            detail=f"removed: {gone}" if gone else "",
+            detail=f"removed: {removed}" if removed else "",
             picture=self._picture(ranked[0].removed),
         )
 
@@ -108,7 +108,7 @@ def _joined(layers: Iterable[int]) -> str:
 
 @dataclass
 class _Runner:
-    """One set of layers gone, with what its seeds have brought so far."""
+    """One set of removed layers, with what its seeds have brought so far."""
 
     removed: Removed
     scores: list[float] = field(default_factory=list)

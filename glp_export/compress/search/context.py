@@ -1,4 +1,4 @@
-"""What trials stand on, and how one is carried out: a pure function that any machine can run."""
+"""What all trials of a search share, and `run_trial`: a pure function that any machine can run."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class TrialContext:
 
     Attributes:
         ancestor: the unpruned model whose layers candidates inherit; never changed.
-        inputs: what a candidate is taught from: the `fit` examples, and for how long.
-        recovery: how it is taught.
+        inputs: what a candidate is trained on: the `fit` examples, and for how long.
+        recovery: how it is trained.
         select: encoded examples that it is scored on.
         refit: judge a candidate by the loss of a head refitted to it, besides its score.
         threads: of PyTorch; the same number gives the same numbers.
-        predictions: the ancestor's on `select`, where it is the teacher.
+        predictions: the ancestor's on dev, where it is the teacher.
     """
 
     ancestor: PreTrainedModel
@@ -57,7 +57,7 @@ class TrialContext:
 
     @property
     def whole(self) -> int:
-        """Training examples of a whole teaching, every pass counted."""
+        """Training examples of a whole training, every pass counted."""
         return round(len(self.inputs.examples) * self.inputs.settings.epochs)
 
 
@@ -66,8 +66,8 @@ class Outcome:
     """What came of a trial.
 
     Attributes:
-        logits: the answers on `select`, float32.
-        losses: of the refitted head on `select`, (rows,) float32, or None.
+        logits: the answers on dev, float32.
+        losses: of the refitted head on dev, (rows,) float32, or None.
     """
 
     candidate: Candidate
@@ -76,7 +76,7 @@ class Outcome:
 
 
 def run_trial(context: TrialContext, trial: Trial) -> Outcome:
-    """Build, teach and score one candidate; two models are in memory, the ancestor and it.
+    """Build, train and score one candidate; two models are in memory, the ancestor and it.
 
     The same trial on the same ground gives the same outcome, its seconds excepted.
     """
@@ -127,7 +127,7 @@ def _run_trial(context: TrialContext, trial: Trial) -> Outcome:
 def judge(
     context: TrialContext, model: PreTrainedModel
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, float]:
-    """What a candidate answers on `select`, its refitted head's losses (rows,) and its score.
+    """What a candidate answers on dev, its refitted head's losses (rows,) and its score.
 
     There are no losses where no head is refitted, or the training diverged.
     """
@@ -139,7 +139,7 @@ def judge(
 
 
 def _refit(context: TrialContext, model: PreTrainedModel, features: Any) -> NDArray[np.float32]:
-    """Losses (rows,) on `select` of a head that was fitted to what this candidate computes.
+    """Losses (rows,) on dev of a head that was fitted to what this candidate computes.
 
     A candidate's own head was trained behind the layers that went. How badly it fits says more
     about the head than about what the remaining layers know, and the head is mended in no time.

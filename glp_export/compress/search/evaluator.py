@@ -19,7 +19,7 @@ from glp_export.compress.search.workers import RunTrials
 from glp_export.core.progress import Meter
 
 SCORING = 1 / 3
-"""An example that is only scored costs a third of one that is taught: no way back."""
+"""An example that is only scored costs a third of one that is trained on: no backward pass."""
 
 UNTITLED = TrialBatch()
 
@@ -41,12 +41,12 @@ class Evaluator(Protocol):
 
 @dataclass
 class TrialEvaluator:
-    """The workbench of a real search: trials go to workers, and each outcome into the journal.
+    """The evaluator of a real search: trials go to workers, and each outcome into the journal.
 
     Attributes:
         run_trial: what `Workers.open` gave for this ground.
         num_layers: of the unpruned model.
-        meter: told of every candidate, known or new, and of where each comparison stands.
+        meter: shows every candidate, known or new, and of where each comparison stands.
         asked: all that was asked for, in that order: what the search's cost is counted from.
     """
 
@@ -73,16 +73,16 @@ class TrialEvaluator:
 
     @property
     def scored(self) -> int:
-        """Examples that each candidate is scored on: `select`, and those its head is fitted to."""
+        """Examples that each candidate is scored on: dev, and those its head is fitted to."""
         refitted = min(PROBE_ROWS, len(self.context.inputs.examples)) if self.context.refit else 0
         return len(self.context.select) + refitted
 
     def work(self, removed: int, examples: int | None) -> float:
-        """What a candidate costs that lacks so many layers, in examples taught times layers.
+        """What a candidate costs that lacks so many layers, in training examples times layers.
 
         Args:
             removed: layers that it lacks.
-            examples: that it is taught from; None for the whole teaching.
+            examples: that it is trained on; None for a whole training.
         """
         trained = self.context.whole if examples is None else examples
         return (self.num_layers - removed) * (trained + SCORING * self.scored)

@@ -1,4 +1,4 @@
-"""A trial: one shallower model, taught for a while or not at all, and then scored."""
+"""A trial: one shallower model, trained for a while or not at all, and then scored."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Trial:
 
     Attributes:
         removed: the layers that the model lacks.
-        examples: so many examples it is taught from before it is scored, once each; None is the
-            whole teaching, 0 none.
+        examples: so many it is trained on before it is scored, once each; None is a whole
+            training, 0 none.
         repeat: 0 for the run's own seed, 1, 2, … for the ones after it.
     """
 

@@ -55,9 +55,9 @@ class TrialLog:
             self._settle()
 
     def get(self, trial: Trial) -> Candidate | None:
-        """What came of a trial, if it was carried out before, here or elsewhere.
+        """The outcome of a trial, if it was run before, here or elsewhere.
 
-        None too where its arrays are lost or damaged: it has to be carried out again.
+        None too where its arrays are lost or damaged: it has to be run again.
         """
         if trial not in self._candidates:
             with self._lock:
@@ -72,7 +72,7 @@ class TrialLog:
         return self._candidates.get(trial)
 
     def known(self, trial: Trial) -> Candidate:
-        """What came of a trial that was carried out."""
+        """The outcome of a trial."""
         return self._candidates[trial]
 
     def add(
@@ -98,11 +98,11 @@ class TrialLog:
         self._unsigned.discard(trial)
 
     def logits(self, trial: Trial) -> NDArray[np.float32]:
-        """The logits (rows, labels) of a trial that was carried out."""
+        """The logits (rows, labels) of a trial that was run."""
         return self._array(trial, "logits")
 
     def losses(self, trial: Trial) -> NDArray[np.float32]:
-        """The losses (rows,) of a trial that was carried out with a refitted head."""
+        """The losses (rows,) of a trial that was run with a refitted head."""
         return self._array(trial, "losses")
 
     def __len__(self) -> int:

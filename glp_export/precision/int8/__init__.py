@@ -1,4 +1,4 @@
-"""Integer weights and products: an exported float file becomes an int8 file for CPUs."""
+"""Integer weights and matmuls: an exported float file becomes an int8 file for CPUs."""
 
 from __future__ import annotations
 

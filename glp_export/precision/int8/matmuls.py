@@ -1,6 +1,6 @@
 """The matrix products of an exported encoder that have a constant weight, under stable names.
 
-They are told by where they stand: what feeds a softmax is a layer's query, key and value, what
+They are known by where they stand: what feeds a softmax is a layer's query, key and value, what
 reads its result is the layer's output, and so on. So names do not depend on what an exporter calls
 its nodes, and a graph that was rewritten has the names of the one that it was made from.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
 _FEED_FORWARD = 2
-"""Products of a feed-forward block where there is only one layer, so that none can be counted."""
+"""Matmuls of a feed-forward block where there is only one layer, so that none can be counted."""
 
 
 TABLE = "embeddings"
@@ -52,7 +52,7 @@ class MatMul:
 
 @dataclass(frozen=True)
 class Located:
-    """A product and the nodes that compute it."""
+    """A matmul and the nodes that compute it."""
 
     matmul: MatMul
     nodes: tuple[NodeProto, ...]
@@ -69,7 +69,7 @@ def find_matmuls(source: OnnxFile | ModelProto) -> tuple[MatMul, ...]:
 
 
 def locate(view: GraphView) -> list[Located]:
-    """The products of a graph with their nodes."""
+    """The matmuls of a graph with their nodes."""
     weighted = [node for node in view.nodes if weight_shape(view, node)]
     blocks = _attention_blocks(view, weighted)
     names = _names(weighted, blocks) if blocks else _generic(weighted)
@@ -82,7 +82,7 @@ def locate(view: GraphView) -> list[Located]:
 
 
 def weight_shape(view: GraphView, node: NodeProto) -> tuple[int, int] | None:
-    """Rows and columns of a product's weight; None for nodes that are no such product."""
+    """Rows and columns of a matmul's weight; None for nodes that are no such product."""
     if node.op_type not in ("MatMul", "Gemm") or view.dimensions(node.input[0]) is not None:
         return None
     shape = view.dimensions(node.input[1])
@@ -118,7 +118,7 @@ def _tables(view: GraphView) -> list[NodeProto]:
 
 @dataclass(frozen=True)
 class _Block:
-    """One attention block: numbers of its products in graph order."""
+    """One attention block: numbers of its matmuls in graph order."""
 
     inputs: frozenset[int]
     output: int
@@ -146,7 +146,7 @@ def _attention_blocks(view: GraphView, weighted: list[NodeProto]) -> list[_Block
 
 
 def _behind(view: GraphView, node: NodeProto, numbers: dict[str, int]) -> Iterator[int]:
-    """Numbers of the products that a node is computed from, without those behind them."""
+    """Numbers of the matmuls that a node is computed from, without those behind them."""
     waiting, seen = list(node.input), set()
     while waiting:
         name = waiting.pop()
@@ -172,10 +172,10 @@ def _ahead(view: GraphView, name: str, operators: set[str]) -> Iterator[NodeProt
 
 
 def _names(weighted: list[NodeProto], blocks: list[_Block]) -> list[tuple[int | None, str]]:
-    """Layer and role of each product.
+    """Layer and role of each matmul.
 
     Between a layer's output and the next layer's queries lies its feed-forward block; after the
-    last layer's as many products belong to it as to the others, and the rest is the head.
+    last layer's as many matmuls belong to it as to the others, and the rest is the head.
     """
     names: list[tuple[int | None, str]] = [(None, "embeddings.projection")] * len(weighted)
     starts = [min(block.inputs) for block in blocks]

@@ -1,4 +1,4 @@
-"""Which products of an int8 file stay in float: as little as its accuracy needs."""
+"""Which matmuls of an int8 file stay in float: as little as its accuracy needs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class FloatTrial:
     """One int8 file that was built and tried.
 
     Attributes:
-        keep_float: products that it keeps in float, by name.
+        keep_float: matmuls that it keeps in float, by name.
         share: their share of all multiply-adds.
         divergence: mean squared difference of its logits from the fp32 file's.
         comparison: its accuracy beside the fp32 file's.
@@ -55,7 +55,7 @@ class Kept:
     """What the search came to.
 
     Attributes:
-        keep_float: the products that stay in float.
+        keep_float: the matmuls that stay in float.
         share: their share of all multiply-adds.
         value: the metric of the file that keeps them.
         drop: how far that is below the fp32 file's.
@@ -121,26 +121,26 @@ def fewest_in_float(
     numbers: Callable[[Logits], Logits] = lambda predictions: predictions,
     announce: Callable[[FloatTrial], None] | None = None,
 ) -> Kept:
-    """Find the cheapest products to keep in float so that accuracy falls by `max_drop` at most.
+    """Find the cheapest matmuls to keep in float so that accuracy falls by `max_drop` at most.
 
-    If everything can be int8, that is the first file tried and the last. Else products are given
+    If everything can be int8, that is the first file tried and the last. Else matmuls are given
     back to float in order of the divergence that each brings for its cost, as many as it takes
     (found by doubling and bisection), and those that turn out not to be needed are taken back.
-    What products bring is found from files in which groups of them alone are int8, looking closer
+    What matmuls bring is found from files in which groups of them alone are int8, looking closer
     where it helps, so that few files are built. The same answers give the same result; ties go by
     cost and name.
 
     Args:
-        costs: every product's multiply-adds, by name.
-        judge: builds the file that keeps these products in float and returns its logits on
-            `select`; it is asked once for each set.
-        reference: the fp32 file's logits on `select`.
+        costs: every matmul's multiply-adds, by name.
+        judge: builds the file that keeps these matmuls in float and returns its logits on
+            dev; it is asked once for each set.
+        reference: the fp32 file's logits on dev.
         compare: accuracy beside the fp32 file, `compare_with`.
         max_drop: metric points.
         most: share of all multiply-adds that may stay in float.
         shift_axis: as of `divergence`.
         numbers: the part of the answers that a divergence is of, see `TaskKind`.
-        announce: told of every file tried.
+        announce: called with every file tried.
     """
     trials = _Trials(costs, judge, reference, compare, announce, shift_axis, numbers)
     everything = trials.of(())
@@ -213,10 +213,10 @@ def _share(costs: Mapping[str, float], names: frozenset[str]) -> float:
 
 
 def _most_harmful(trials: _Trials, whole: float) -> Iterator[str]:
-    """Products by the divergence that each brings for its cost, the worst first.
+    """Matmuls by the divergence that each brings for its cost, the worst first.
 
-    A product's harm is that of the file in which it alone is int8. Giving it back where all others
-    are int8 would show it through the noise of theirs: every rounding before a product changes
+    A matmul's harm is that of the file in which it alone is int8. Giving it back where all others
+    are int8 would show it through the noise of theirs: every rounding before a matmul changes
     which way its own roundings go. A group is opened only while it could hold the worst of all:
     best-first branch and bound, the bound of a group being that its cheapest member does all the
     harm. Harms add up, so the second half of a group is not tried unless the rest of the sum asks

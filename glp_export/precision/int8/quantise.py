@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NARROW = 16
-"""Columns below which a product stays in float: integers save no time on a classifier's labels."""
+"""Columns below which a matmul stays in float: integers save no time on a classifier's labels."""
 
 
 def quantise(
@@ -46,7 +46,7 @@ def quantise(
 
     Weights are signed, activations unsigned bytes, as VNNI multiplies them; on x86 without it
     (AVX2 alone) sums of such products saturate. Inputs and outputs keep names, types and dynamic
-    dimensions. Sums, softmax, LayerNorm and Gelu stay in float32, as do products with fewer than
+    dimensions. Sums, softmax, LayerNorm and Gelu stay in float32, as do matmuls with fewer than
     `NARROW` columns.
 
     Args:
@@ -107,12 +107,12 @@ def _require_known(recipe: Int8Recipe) -> None:
 
 
 def _chosen(located: Sequence[Located], recipe: Int8Recipe, path: Path) -> list[Located]:
-    """The products that become integers."""
+    """The matmuls that become integers."""
     names = {one.matmul.name for one in located}
     unknown = sorted(recipe.keep_float - names)
     if unknown:
         raise UsageError(
-            f"There is no product {', '.join(unknown)} to keep in float.",
+            f"There is no matmul {', '.join(unknown)} to keep in float.",
             where=str(path),
             fix=f"It has {', '.join(sorted(names)) or 'none at all'}.",
         )
@@ -129,7 +129,7 @@ def _chosen(located: Sequence[Located], recipe: Int8Recipe, path: Path) -> list[
             "There is nothing to quantise: the graph has no matrix product (MatMul, Gemm) with a "
             f"constant weight of {NARROW} columns or more" + (f" besides {kept}." if kept else "."),
             where=str(path),
-            fix="Keep fewer products in float, or ship the fp32 file.",
+            fix="Keep fewer matmuls in float, or ship the fp32 file.",
         )
     return chosen
 
@@ -162,7 +162,7 @@ def _compare_depth(located: Sequence[Located], model: Source) -> None:
     expected = getattr(config, "num_hidden_layers", found)
     if found != expected:
         logger.warning(
-            "the graph shows %d layers and config.json says %s: names of products may mislead",
+            "the graph shows %d layers and config.json says %s: names of matmuls may mislead",
             found,
             expected,
         )

@@ -17,7 +17,7 @@ class Int8Recipe:
             least by Kullback-Leibler divergence, or the 99.99th percentile.
         per_channel: a scale for each column of a weight, not one for the whole.
         form: a key of `PASSES`, the graph that is quantised.
-        keep_float: names of products, from `find_matmuls()`, that stay as they are.
+        keep_float: names of matmuls, from `find_matmuls()`, that stay as they are.
     """
 
     mode: Literal["dynamic", "static"] = "dynamic"

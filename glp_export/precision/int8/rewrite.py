@@ -1,8 +1,8 @@
-"""Products of a float graph written anew with integer weights.
+"""Matmuls of a float graph written anew with integer weights.
 
-A product becomes ONNX's DynamicQuantizeLinear, or QuantizeLinear with a known range, and ONNX
-Runtime's com.microsoft.MatMulIntegerToFloat, which adds the bias too. Products that read the same
-tensor share its integers: query, key and value are three products and one quantisation.
+A matmul becomes ONNX's DynamicQuantizeLinear, or QuantizeLinear with a known range, and ONNX
+Runtime's com.microsoft.MatMulIntegerToFloat, which adds the bias too. Matmuls that read the same
+tensor share its integers: query, key and value are three matmuls and one quantisation.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Rewriter:
         self._added: dict[str, None] = {}
 
     def apply(self, located: Sequence[Located]) -> None:
-        """Write the nodes of some products anew."""
+        """Write the nodes of some matmuls anew."""
         from onnx import helper
 
         for one in located:
@@ -102,7 +102,7 @@ class Rewriter:
         return self._activations[name]
 
     def _weight(self, node: NodeProto) -> tuple[str, str]:
-        """Integers and scale of a product's weight; layers that share one share these."""
+        """Integers and scale of a matmul's weight; layers that share one share these."""
         name, transposed = node.input[1], bool(attribute(node, "transB", 0))
         if (name, transposed) not in self._weights:
             value = self._view.constant(name)
@@ -116,7 +116,7 @@ class Rewriter:
         return self._weights[name, transposed]
 
     def _bias(self, node: NodeProto) -> tuple[str, NodeProto]:
-        """The bias of a product, "" without one, and the last node that is replaced with it."""
+        """The bias of a matmul, "" without one, and the last node that is replaced with it."""
         if node.op_type == "Gemm":
             return (node.input[2] if len(node.input) > 2 else ""), node
         after = self._view.only_consumer(node.output[0])

@@ -24,7 +24,7 @@ Batch = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class _Product:
-    """A product with a constant matrix.
+    """A matmul with a constant matrix.
 
     Attributes:
         node: MatMul or Gemm.
@@ -45,16 +45,16 @@ def smooth_graph(
     names: Collection[str] | None = None,
     threads: int = 1,
 ) -> ModelProto:
-    """Divide the inputs of products channel by channel, and multiply their matrices by as much.
+    """Divide the inputs of matmuls channel by channel, and multiply their matrices by as much.
 
     The graph computes what it did. A tensor has one scale for all its channels, so one channel of
     large numbers leaves the others few of the 256 steps; a matrix has a scale for each column of
     its own. Channel j of an input X is divided by max|X_j|^alpha / max|W_j|^(1 - alpha), W_j being
-    the row that it meets, over all products of that input (Xiao et al. 2023, arXiv 2211.10438,
+    the row that it meets, over all matmuls of that input (Xiao et al. 2023, arXiv 2211.10438,
     equation 4). The division is a Mul of its own: after a LayerNorm that a residual branch reads as
     well, as in BERT, it cannot be folded away.
 
-    Show it many rows, a thousand rather than a hundred: a channel that is louder one day than it
+    Show it many rows, a thousand rather than a hundred: a channel that is larger one day than it
     was ever seen to be widens the range of its whole tensor, the more so the higher `alpha`.
 
     Args:
@@ -120,7 +120,7 @@ def _matmuls(model: ModelProto, names: Collection[str] | None) -> list[_Product]
     unknown = set(names or ()) - {matmul.node.name for matmul in found}
     if unknown:
         raise UsageError(
-            f"These are no products with a constant matrix: {', '.join(sorted(unknown))}."
+            f"These are no matmuls with a constant matrix: {', '.join(sorted(unknown))}."
         )
     return found
 
@@ -171,7 +171,7 @@ def _scale(
 def _divide(
     model: ModelProto, tensor: str, find_matmuls: list[_Product], scale: NDArray[np.float32]
 ) -> None:
-    """Put a Mul before some products of one tensor, and its inverse into their matrices."""
+    """Put a Mul before some matmuls of one tensor, and its inverse into their matrices."""
     from onnx import helper, numpy_helper
 
     graph = model.graph
@@ -180,7 +180,7 @@ def _divide(
     for matmul in find_matmuls:
         matrix = numpy_helper.to_array(matmul.weight)
         multiplied = matrix * np.expand_dims(scale, 1 - matmul.channels)
-        own = f"{matmul.node.name}_smoothed_weight"  # a matrix may serve other products too
+        own = f"{matmul.node.name}_smoothed_weight"  # a matrix may serve other matmuls too
         graph.initializer.append(numpy_helper.from_array(multiplied, own))
         matmul.node.input[0], matmul.node.input[1] = divided, own
     first = min(index for index, node in enumerate(graph.node) if divided in node.input)

@@ -20,7 +20,7 @@ silence: weights of 7 bits keep the sums right there (onnxruntime#6004).
 
 
 def steps_here() -> int:
-    """The steps that this machine's int8 products compute right."""
+    """The steps that this machine's int8 matmuls compute right."""
     return LARGEST if multiplies_int8(cpu_features()) else SEVEN_BITS
 
 

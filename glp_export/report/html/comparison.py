@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from glp_export.compress.compressors import sources_of
 from glp_export.core import numbers
 from glp_export.report.card import base_name
 from glp_export.report.html.picture import Plot, Words
@@ -55,6 +56,7 @@ def comparison_page(all_report_data: Sequence[ReportData]) -> str:
         "comparison.html.jinja",
         title=f"{len(entries)} artifacts side by side",
         entries=entries,
+        sources=sources_of(entry.report_data.plan for entry in entries),
         report_warnings=_apart(entries, len(all_report_data)),
         table=_table(entries),
         speedups=_speedups(entries),

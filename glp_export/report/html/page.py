@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from glp_export.compress.compressors import sources_of
 from glp_export.report.card import base_name
 from glp_export.report.html import plots
 from glp_export.report.html.speeds import speed_tables
@@ -53,6 +54,7 @@ def page(report_data: ReportData) -> str:
         "artifact.html.jinja",
         title=_title(report_data),
         report_data=report_data,
+        sources=sources_of(one.plan for one in report_data.sweep_variants),
         metric=metric_name(report_data.benchmark.metric),
         base=base_name(report_data.plan),
         verdict=verdict(report_data, len(warnings)),

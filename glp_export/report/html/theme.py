@@ -17,7 +17,7 @@ COLOURS: dict[str, tuple[str, str]] = {
     "accent-soft": ("#e9f0fb", "#1c2a3f"),
     "unpruned": ("#4a515a", "#bcc3cb"),
     "distilled": ("#a3500b", "#f0a868"),
-    "caution": ("#8a4b00", "#f2b56b"),
+    "warning": ("#8a4b00", "#f2b56b"),
     "bad": ("#a3261b", "#ff9d8e"),
     "heat-0": ("#1d5bb8", "#8ab4f8"),
     "heat-1": ("#6b9be0", "#5f8fd6"),

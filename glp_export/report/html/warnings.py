@@ -95,7 +95,7 @@ def _search(plan: Plan) -> Iterator[str]:
         yield (
             f"Small dev split: candidates were compared on {min(judged)} held out examples, so "
             "what was taken is partly chance. More training examples or a larger "
-            "--select-fraction help."
+            "--dev-fraction help."
         )
     close = [
         f"step {number} ({100 * step.probability:.0f} %)"

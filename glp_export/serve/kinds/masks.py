@@ -13,7 +13,7 @@ from glp_export.serve.kinds.base import Opened, ServedKind
 from glp_export.serve.text import as_rows
 
 LIKELIEST = 5
-"""Tokens that are told for every hidden one."""
+"""Tokens that are given for every hidden one."""
 
 _WINDOW = 8
 """Texts that are answered together: each token of theirs has as many numbers as the vocabulary."""

@@ -172,8 +172,9 @@ class TaskKind:
             targets of each.
         numbers: the part of the answers that is compared number by number.
         batch_size: encoded rows that are answered together; fewer where outputs are large.
-        told: the name of the kind that a model's own files tell, found by the function that finds
-            them; None where they say nothing. Where this kind is asked for, it becomes that one.
+        kind_from_files: the name of the kind that a model's own files say, found by the function
+            that finds them; None where they say nothing. Where this kind is asked for, it becomes
+            that one.
         extra_files: writes what other libraries read beside a checkpoint: its directory, the
             longest input in tokens, and a function that finds a file of the given model by name.
         hub_task: the Hub's name for it.
@@ -223,7 +224,7 @@ class TaskKind:
     groups: Callable[[Dataset], NDArray[np.int64]] | None = None
     numbers: Callable[[NDArray[Any]], NDArray[Any]] = lambda answers: answers
     batch_size: int = 32
-    told: Callable[[FindFile], str | None] | None = None
+    kind_from_files: Callable[[FindFile], str | None] | None = None
     extra_files: Callable[[Path, int, FindFile], None] | None = None
 
     def metric(self, name: str) -> Metric:

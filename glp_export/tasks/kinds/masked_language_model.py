@@ -197,7 +197,7 @@ def _judge(
 def _imitate(outputs: Any, teacher: Tensor, batch: Mapping[str, Any], temperature: float) -> Tensor:
     """Divergence from the teacher's likeliest tokens and the rest as one; no temperature.
 
-    Hidden tokens and the others, which are many and easy, weigh alike (Sanh et al. 2019 teach
+    Hidden tokens and the others, which are many and easy, weigh alike (Sanh et al. 2019 train
     DistilBERT on all tokens).
     """
     import torch

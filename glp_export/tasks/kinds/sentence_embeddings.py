@@ -154,7 +154,7 @@ def _reading(pooling: str) -> Callable[[Outputs, Batch], NDArray[np.float32]]:
     return read
 
 
-def _told(find: FindFile) -> str | None:
+def _kind_from_files(find: FindFile) -> str | None:
     """By the pooling that the model's sentence-transformers files ask for."""
     pooling = said_pooling(find)
     return None if pooling is None else NAMES[pooling]
@@ -186,7 +186,7 @@ _MEAN = TaskKind(
     refit=_refit,
     refit_to_teacher=True,
     numbers=_scaled,
-    told=_told,
+    kind_from_files=_kind_from_files,
     extra_files=lambda directory, max_length, find: write_files(directory, MEAN, max_length, find),
     named=False,
     fits_head=False,
@@ -202,6 +202,6 @@ FIRST_EMBEDDINGS = replace(
     metrics=tuple(replace(metric, kind=NAMES[FIRST]) for metric in _MEAN.metrics),
     read=_reading(FIRST),
     imitation=_imitation(_first_of),
-    told=None,
+    kind_from_files=None,
     extra_files=lambda directory, max_length, find: write_files(directory, FIRST, max_length, find),
 )

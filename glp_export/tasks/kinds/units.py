@@ -44,7 +44,7 @@ def imitate_tokens(
 ) -> Tensor:
     """Mean divergence from the teacher's distribution over labels, of the tokens that have one.
 
-    What a head says of other tokens nobody taught it, and nobody reads.
+    A head is not trained on other tokens, and what it says of them is not read.
     """
     divergences = soft_cross_entropy(outputs.logits, teacher, temperature)
     counts = (batch["labels"] != NO_LABEL).to(divergences.dtype)

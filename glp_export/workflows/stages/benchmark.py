@@ -250,7 +250,7 @@ def time_contenders(
         execution: the task and the machine.
         exported: the contenders with their files.
         metrics: that stand in the same file.
-        progress: told what is left out, and where it is.
+        progress: shows what is left out, and where it is.
         own_lengths: time batches of the test rows too, beside the fixed shapes.
     """
     contenders = [

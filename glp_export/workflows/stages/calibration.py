@@ -24,10 +24,12 @@ def calibrator_of(context: RunContext, model: PreTrainedModel, samples: int) -> 
     return Calibrator(batches_of(context, model, rows), kind.loss)
 
 
-def batches_of(context: RunContext, model: PreTrainedModel, rows: Dataset) -> list[Any]:
+def batches_of(
+    context: RunContext, model: PreTrainedModel, rows: Dataset, *, size: int = BATCH
+) -> list[Any]:
     """Rows as padded batches of like length on the run's device, with their targets."""
     targets, device = context.execution.kind.targets, context.execution.device
-    found = padded_batches(model, rows, context.tokenizer, targets, BATCH, device)
+    found = padded_batches(model, rows, context.tokenizer, targets, size, device)
     return [batch for _, batch in found]
 
 

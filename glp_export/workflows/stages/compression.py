@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +17,15 @@ from glp_export.compress.budget import Budget, TimeBudget
 from glp_export.compress.compressors import AUTO, COMPRESSORS, names_of
 from glp_export.compress.compressors.base import Calibrator, Divergence, TrainBriefly
 from glp_export.compress.compressors.vocabulary import trimmed
+from glp_export.compress.criteria.moments import run
 from glp_export.compress.plan import Cost, Plan
 from glp_export.compress.search.context import TrialContext, judge
 from glp_export.compress.search.evaluator import TrialEvaluator
+from glp_export.compress.search_cost import SearchCost
 from glp_export.core.errors import ModelError
 from glp_export.core.machine import describe
 from glp_export.core.progress import Progress
-from glp_export.encoder import RECOVERIES, TrainingInputs, predict
+from glp_export.encoder import RECOVERIES, Regulariser, TrainingInputs, distill, predict
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.latency_table import Deployment, Tables
 from glp_export.workflows.stages.calibration import (
@@ -36,18 +40,23 @@ from glp_export.workflows.stages.evaluator import (
     open_cache,
     open_evaluator,
     train_teacher,
+    training_facts,
 )
 from glp_export.workflows.stages.size import Sizes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from glp_export.compress.criteria import Teach
     from glp_export.tasks import TaskKind
 
 LAYERS, STRUCTURE, VOCABULARY = "layers", "structure", "vocabulary"
 
 DEV_SAMPLES = 384
 """Rows of dev that choices are scored on."""
+
+JUDGED = 8
+"""Rows of dev that have one loss in a final round, which is the mean of many."""
 
 
 def compressors_of(context: RunContext) -> tuple[str, ...]:
@@ -84,9 +93,7 @@ def _of_layers(context: RunContext) -> str:
         return LAYERS
     if targets.max_drop is not None:  # 0 is a budget as well
         return LAYERS
-    from glp_export.encoder.sublayers import find_sublayers
-
-    return STRUCTURE if find_sublayers(context.pretrained()) else LAYERS
+    return STRUCTURE if context.has_sublayers else LAYERS
 
 
 def budget_of(context: RunContext) -> Budget:
@@ -100,7 +107,25 @@ def budget_of(context: RunContext) -> Budget:
         shape, most = targets.latency.shape, targets.latency.milliseconds
         times.append(TimeBudget(shape.batch_size, shape.sequence_length, milliseconds=most))
     megabytes = None if targets.size is None else targets.size.megabytes
-    return Budget(context.problem.cuts, context.depths, tuple(times), targets.max_drop, megabytes)
+    return Budget(context.cuts, context.depths, tuple(times), targets.max_drop, megabytes)
+
+
+def search_cost_of(context: RunContext) -> SearchCost:
+    """What the search of a run may spend at most; nothing with a plan."""
+    if context.config.compress.plan:
+        return SearchCost(strategy=f"plan {context.config.compress.plan}", stages=0)
+    first, *others = compressors_of(context)
+    cost = (
+        COMPRESSORS[first]
+        .load()
+        .cost(
+            context.config.compressors[first],
+            budget_of(context),
+            context.base_shape,
+            context.stack.removable,
+        )
+    )
+    return replace(cost, stages=cost.stages + len(others))
 
 
 class RunEvaluator:
@@ -115,6 +140,7 @@ class RunEvaluator:
         self.removable = context.stack.removable
         self.recovery = context.config.training.recover
         self.directory = work
+        self.rows = len(context.fit)
         self.seed = context.config.training.seed
         self.progress = progress
         self._context = context
@@ -185,7 +211,40 @@ class RunEvaluator:
     @cached_property
     def train_briefly(self) -> TrainBriefly:
         """Trains a candidate in a final round."""
-        return _ShortTraining(self._context, self._trained)
+        return _ShortTraining(self._context, self._trained, self._answers)
+
+    @cached_property
+    def _answers(self) -> NDArray[np.float32]:
+        """The teacher's logits on the rows that candidates are trained on."""
+        context = self._context
+        return predict(
+            self.teacher, context.fit, context.tokenizer, device=context.execution.device
+        )
+
+    def teach(self, epochs: float, report: Callable[[int, int], None]) -> Teach:
+        """Distils the teacher into a model, in place, as pruned models are in the end."""
+        context = self._context
+        settings = replace(context.candidate, epochs=epochs)
+
+        def teach(model: PreTrainedModel, regulariser: Regulariser) -> PreTrainedModel:
+            return distill(
+                model,
+                self._answers,
+                context.fit,
+                context.tokenizer,
+                settings,
+                context.distillation,
+                report,
+                regulariser=regulariser,
+            )
+
+        return teach
+
+    def kept(self, kind: str, facts: Mapping[str, Any], make: Callable[[Path], None]) -> Path:
+        """A directory of the cache, by all that its content depends on."""
+        context = self._context
+        whole = training_facts(context) | {"distillation": asdict(context.distillation)}
+        return self._cache.get_or_make(kind, whole | dict(facts), make)
 
     def calibrator(self, samples: int) -> Calibrator:
         """So many training rows."""
@@ -242,15 +301,19 @@ def _divergence(kind: TaskKind) -> Any:
 
 
 class _ShortTraining:
-    """Trains a candidate on a part of the training rows, and judges it as trials are judged."""
+    """Trains a candidate on a part of the training rows, and judges it by its own answers.
 
-    def __init__(self, context: RunContext, teacher: Teacher) -> None:
+    Trials of whole layers are judged by a head that is refitted: theirs was trained behind layers
+    that went. Of narrowed layers the weights are refitted to feed the head that there is, and what
+    another head would make of them says little (TREC-6, 3 times as fast, after 1024 examples: loss
+    of a refitted head .489 against .486 of whole layers, accuracy 90.7 against 82.7).
+    """
+
+    def __init__(self, context: RunContext, teacher: Teacher, answers: NDArray[np.float32]) -> None:
         inputs = TrainingInputs(
             examples=context.fit,
             tokenizer=context.tokenizer,
-            teacher_logits=predict(
-                teacher.model, context.fit, context.tokenizer, device=context.execution.device
-            ),
+            teacher_logits=answers,
             settings=context.candidate,
             distillation=context.distillation,
         )
@@ -260,19 +323,37 @@ class _ShortTraining:
             recovery=RECOVERIES["distill"],
             task=context.data.task,
             select=context.select,
-            refit=True,
+            refit=False,
             threads=context.execution.threads,
-            predictions=teacher.predictions,
         )
+        rows = context.select.select(range(min(DEV_SAMPLES, len(context.select))))
+        self._dev = batches_of(context, teacher.model, rows, size=JUDGED)
+        self._wanted = [_answers(teacher.model, batch) for batch in self._dev]
+        self._divergence = _divergence(context.execution.kind)
 
     def __call__(self, model: PreTrainedModel, examples: int) -> tuple[NDArray[np.float32], float]:
         inputs = self._context.inputs.part(examples)
         if inputs is not None:
             self._context.recovery.train(model, inputs, None)
-        _, losses, score = judge(self._context, model)
-        if losses is None:
-            losses = np.full(len(self._context.select), np.inf, dtype=np.float32)
-        return losses, score
+        _, _, score = judge(self._context, model)
+        return self._losses(model.eval()), score
+
+    def _losses(self, model: PreTrainedModel) -> NDArray[np.float32]:
+        """Of every batch of dev, weighted so that their mean is that of the rows."""
+        rows = np.array([len(batch["input_ids"]) for batch in self._dev])
+        found = [
+            float(self._divergence(_answers(model, batch), wanted, batch))
+            for batch, wanted in zip(self._dev, self._wanted, strict=True)
+        ]
+        losses = np.array(found, dtype=np.float32) * rows / rows.mean()
+        return np.where(np.isfinite(losses), losses, np.inf).astype(np.float32)
+
+
+def _answers(model: PreTrainedModel, batch: Any) -> Any:
+    import torch
+
+    with torch.inference_mode():
+        return run(model, batch)
 
 
 def deployment_of(context: RunContext, model: PreTrainedModel) -> Deployment:

@@ -33,7 +33,7 @@ from glp_export.workflows.stages.export import timing_of
 def fast_enough_depth(
     context: RunContext, work: Path, progress: Progress
 ) -> tuple[int, list[DepthLatency]]:
-    """Find the deepest model, at least one layer shallower, that is surely fast enough.
+    """Find the deepest model, at least one layer shallower, that is significantly fast enough.
 
     Of each depth the top layers are missing. Which ones are missing matters only to a family
     whose layers are not all alike.
@@ -42,7 +42,7 @@ def fast_enough_depth(
         context: with a speedup or a latency among its targets.
         work: where exported depths and measured rows are kept; a resumed run takes them from
             there, and so comes to the same depth.
-        progress: told where the stage is.
+        progress: shows where the stage is.
 
     Returns:
         The number of layers to keep, and every row that was measured.

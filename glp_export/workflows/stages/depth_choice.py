@@ -86,7 +86,7 @@ def deepest_fast_enough(
     measure: Callable[[int], Sequence[DepthLatency]],
     targets: Targets,
 ) -> tuple[int, list[DepthLatency]]:
-    """Find the deepest model that is surely fast enough: it is the most accurate of those.
+    """Find the deepest model that is significantly fast enough: it is the most accurate of those.
 
     Latency grows with depth, so the depths are bisected. The worse end of each interval has to
     reach its target, or what ships would miss it by noise every other time.

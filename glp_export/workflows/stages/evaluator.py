@@ -55,8 +55,8 @@ class Teacher:
 
     Attributes:
         model: as it was given; else fine-tuned on `fit` alone, so that no weight follows from
-            `select`.
-        predictions: its logits on `select`, float32.
+            dev.
+        predictions: its logits on dev, float32.
         cost: of its training.
     """
 
@@ -90,7 +90,7 @@ def train_teacher(context: RunContext, cache: Cache, progress: Progress) -> Teac
             seconds = round(time.perf_counter() - start, 1)
             (directory / COST).write_text(json.dumps({"seconds": seconds}))
 
-    directory = cache.get_or_make("teacher", _training_facts(context), make)
+    directory = cache.get_or_make("teacher", training_facts(context), make)
     if not made:
         progress.skip(title, "in the cache")
     model = load_seeded(
@@ -117,11 +117,11 @@ def open_evaluator(
 
     Args:
         context: what the run stands on.
-        recovery: how a candidate is taught.
+        recovery: how a candidate is trained.
         teacher: candidates inherit its layers and imitate it; None: the pretrained ones, and the
             labels.
         cache: keeps the journal.
-        progress: told where trials are carried out.
+        progress: shows where trials are.
     """
     trial_context = TrialContext(
         ancestor=teacher.model if teacher else context.pretrained(),
@@ -158,7 +158,7 @@ def _predict(context: RunContext, model: PreTrainedModel, rows: Dataset) -> NDAr
     return predict(model, rows, context.tokenizer, device=context.execution.device)
 
 
-def _training_facts(context: RunContext) -> dict[str, Any]:
+def training_facts(context: RunContext) -> dict[str, Any]:
     """All that a training on `fit` depends on."""
     versions = describe().versions
     given: dict[str, Any] = {"teacher": "as-is"} if context.as_is else {}
@@ -183,11 +183,11 @@ def _training_facts(context: RunContext) -> dict[str, Any]:
 
 
 def _candidate_facts(context: RunContext, trial_context: TrialContext) -> dict[str, Any]:
-    """All that a candidate's score depends on, besides what it lacks and how long it is taught."""
+    """All that a candidate's score depends on, besides what it lacks and how long it is trained."""
     trained: dict[str, Any] = {
         "recovery": trial_context.recovery.name,
         "candidate_threads": trial_context.threads,
     }
     if trial_context.recovery.inherits:
         trained |= {"distillation": asdict(context.distillation)}
-    return _training_facts(context) | trained
+    return training_facts(context) | trained

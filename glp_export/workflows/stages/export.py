@@ -26,6 +26,7 @@ from glp_export.bench import Contender, Timing, Workload, fastest, pytorch_conte
 from glp_export.bench.contenders import EAGER, PYTORCH
 from glp_export.core.errors import ModelError
 from glp_export.core.progress import Meter, Progress
+from glp_export.precision.job import LowerPrecision
 from glp_export.precision.record import PrecisionEntry
 from glp_export.workflows.context import ExecutionContext
 from glp_export.workflows.stages.timing_progress import watch
@@ -36,14 +37,6 @@ OPTIMISED = "fp32-optimized"
 
 SHIPPED_SAMPLES, QUICK_SAMPLES = 256, 64
 """Real rows in the parity check of a file that ships, and of one that may."""
-
-
-@dataclass(frozen=True)
-class LowerPrecision:
-    """A file of lower precision, with how it was made and what it costs."""
-
-    file: OnnxFile
-    entry: PrecisionEntry
 
 
 @dataclass(frozen=True)
@@ -118,14 +111,14 @@ def describe_choice(chosen: OnnxFile, asked: str = AUTO) -> str:
     if asked == PLAIN:
         return "plain graph, as --optimize none asks for"
     if chosen.optimisation == PLAIN:
-        return "plain graph kept: no optimised one passed parity and was surely faster"
+        return "plain graph kept: no optimised one passed parity and was significantly faster"
     if LEVELS[chosen.optimisation].graph_pass:
         return f"{chosen.optimisation} graph: the same numbers, with less computed for them"
     return f"optimised at {chosen.optimisation}: {describe_fusions(chosen)}"
 
 
 def fixed_shapes(contenders: Sequence[Contender], execution: ExecutionContext) -> list[Workload]:
-    """The ladder of batch sizes and lengths, and what targets are measured on beside it."""
+    """The grid of batch sizes and lengths, and what targets are measured on beside it."""
     longest = shared_length(contenders)
     lengths = [length for length in execution.benchmark.seq_lens if length <= longest]
     workloads = shape_grid(contenders, execution.benchmark.batch_sizes, lengths or [longest])

@@ -1,29 +1,27 @@
 """The stage that makes files of lower precision: each ships if it is right and accurate enough.
 
-A precision is one builder and one row in `BUILDERS`. All contenders get the same care, so that a
-speedup over the unpruned model at the same precision is one over the best that it can have.
+All contenders get the same care, so that a speedup over the unpruned model at the same precision is
+one over the best that it can have. Builders are in `precision`; which of several files is the
+fastest is measured here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from glp_export.artifact import ArtifactLayout, ParityReport, relocate
+from glp_export.artifact import ArtifactLayout, OnnxFile, ParityReport, relocate
+from glp_export.bench import quickest
 from glp_export.core.errors import AccuracyError, GlpError, ModelError, ParityError
 from glp_export.core.progress import Progress
+from glp_export.precision.builders import BUILDERS
+from glp_export.precision.job import CalibrationData, LowerPrecision, PrecisionJob
 from glp_export.precision.record import PrecisionEntry
-from glp_export.workflows.context import ExecutionContext
-from glp_export.workflows.stages.export import Exported, LowerPrecision, check
-from glp_export.workflows.stages.fp16 import build_fp16
-from glp_export.workflows.stages.int8 import build_int8
-from glp_export.workflows.stages.precision_job import CalibrationData, PrecisionJob
-
-BUILDERS: dict[str, Callable[[PrecisionJob], LowerPrecision]] = {
-    "int8": build_int8,
-    "fp16": build_fp16,
-}
+from glp_export.tasks import encode
+from glp_export.workflows.context import ExecutionContext, RunContext
+from glp_export.workflows.stages.export import Exported, check, choice_workloads, timing_of
+from glp_export.workflows.stages.training import Trained
 
 
 def add_precisions(
@@ -46,7 +44,7 @@ def add_precisions(
         work: scratch.
         calibration: what accuracy is judged on; None where there is no data, or no trained weights:
             then only what was named is made, and its accuracy is not judged.
-        progress: told what came of each.
+        progress: shows what came of each.
 
     Raises:
         AccuracyError: a precision that was named costs more than it may.
@@ -55,7 +53,7 @@ def add_precisions(
     if calibration is None and not execution.precisions.required:
         return exported  # nobody asked for a file that nothing can judge
     for name in execution.precisions.names:
-        job = PrecisionJob(execution, exported, work / name, calibration, progress)
+        job = _job(execution, exported, work / name, calibration, progress)
         try:
             with progress.stage(f"{name} of {exported.trained.label}"):
                 exported = _with(execution, exported, BUILDERS[name](job), layout)
@@ -65,6 +63,45 @@ def add_precisions(
             exported = _without(exported, name, error)
         progress.say(_told(exported.entries[-1]))
     return exported
+
+
+def _job(
+    execution: ExecutionContext,
+    exported: Exported,
+    work: Path,
+    calibration: CalibrationData | None,
+    progress: Progress,
+) -> PrecisionJob:
+    trained = exported.trained
+
+    def fastest(files: Sequence[OnnxFile]) -> OnnxFile:
+        with progress.paused():
+            return quickest(
+                files,
+                trained.checkpoint,
+                choice_workloads(execution, trained),
+                provider=execution.provider,
+                threads=execution.threads,
+                auto_class=execution.kind.auto_class,
+                timing=timing_of(min(3.0, execution.benchmark.bench_seconds), execution),
+            )
+
+    return PrecisionJob(
+        task=execution.task,
+        plain=exported.plain,
+        chosen=exported.chosen,
+        checkpoint=trained.checkpoint,
+        tokenizer=trained.tokenizer,
+        device=execution.device,
+        provider=execution.provider,
+        threads=execution.threads,
+        recipes=execution.precision.int8,
+        exporter=execution.export.exporter,
+        opset=execution.export.opset,
+        work=work,
+        calibration=calibration,
+        quickest=fastest,
+    )
 
 
 def _with(
@@ -92,6 +129,37 @@ def _told(entry: PrecisionEntry) -> str:
     if entry.file is None:
         return f"{entry.precision} is left out: {entry.reason}"
     loss = entry.on_select
-    cost = f"; {loss.drop:.3f} ({loss.low:.3f} to {loss.high:.3f}) lost on select" if loss else ""
+    cost = f"; {loss.drop:.3f} ({loss.low:.3f} to {loss.high:.3f}) lost on dev" if loss else ""
     floats = f", {', '.join(entry.kept_in_float)} in float" if entry.kept_in_float else ""
     return f"{entry.precision}: {entry.recipe}{floats}{cost}"
+
+
+def calibration_data_of(
+    context: RunContext, trained: Trained, spent: float = 0.0
+) -> CalibrationData:
+    """What a trained contender's files are judged on, by its own tokenizer.
+
+    Args:
+        context: of the run.
+        trained: the contender.
+        spent: metric points that pruning cost, of those that `--max-drop` allows in all.
+    """
+    data, config = context.data, context.config
+    if trained.tokenizer is context.tokenizer:
+        fit, select, train = context.fit, context.select, context.train
+    else:
+        fit, select, train = (
+            encode(rows, data.task, trained.tokenizer, config.data.max_length)
+            for rows in (data.fit, data.select, context.train_rows)
+        )
+    total = config.compress.max_drop
+    left = config.precision.int8_drop if total is None else max(0.0, total - max(0.0, spent))
+    return CalibrationData(
+        fit,
+        select,
+        train,
+        max_drop=left,
+        flag="--int8-drop" if total is None else "--max-drop",
+        settings=context.final,
+        distillation=context.distillation,
+    )

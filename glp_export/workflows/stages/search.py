@@ -11,28 +11,29 @@ from glp_export.compress.compressors import COMPRESSORS
 from glp_export.compress.compressors.base import Follower, Found
 from glp_export.compress.compressors.layers.compressor import found_by
 from glp_export.compress.compressors.layers.search import read_plan
-from glp_export.compress.compressors.layers.strategies import STRATEGIES
 from glp_export.compress.plan import Plan
 from glp_export.config.targets import Targets
 from glp_export.core.errors import UsageError
 from glp_export.core.progress import Progress
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.stages.compression import (
-    LAYERS,
     RunEvaluator,
     budget_of,
     compressors_of,
     facts_of,
+    search_cost_of,
 )
 from glp_export.workflows.stages.unpruned import tell_what_is_met
 
+MOST_TRAININGS = 100
+"""Whole trainings that a search may take without a question before it."""
 
-def choose_plans(context: RunContext, work: Path, progress: Progress) -> tuple[list[Plan], float]:
+
+def choose_plans(context: RunContext, work: Path, progress: Progress) -> list[Found]:
     """Find what goes: by a plan that was named, or by a compressor.
 
     Returns:
-        The plan of each model that is made, the slowest first, and the metric points that the
-        first one costs; 0 where none were counted.
+        The plan of each model that is made, the slowest first, and where its recovery begins.
 
     Raises:
         AccuracyError, LatencyError: a target is out of reach.
@@ -49,7 +50,7 @@ def choose_plans(context: RunContext, work: Path, progress: Progress) -> tuple[l
         for one in found:
             if one.plan.predicted_speedup is not None:
                 progress.say(f"{one.plan.label}: {one.plan.predicted_speedup:.2f}× predicted")
-    return [one.plan for one in found], found[0].drop
+    return found
 
 
 def _search(
@@ -76,7 +77,7 @@ def named_plan(context: RunContext) -> Plan:
     """
     name = context.config.compress.plan or ""
     plan = read_plan(name, context.stack.num_layers, facts_of(context))
-    plan = plan.cut(context.problem.cuts) if context.problem.cuts else plan
+    plan = plan.cut(context.cuts) if context.cuts else plan
     context.stack.check(plan.order)
     return plan
 
@@ -88,20 +89,17 @@ def targets_of(targets: Targets, plans: int) -> list[Targets]:
 
 
 def confirm_cost(context: RunContext, confirm: Callable[[str], bool]) -> None:
-    """Ask before a search of more than 100 whole trainings.
+    """Ask before a search of more than `MOST_TRAININGS`.
 
     Raises:
         UsageError: the answer is no.
     """
-    strategy = STRATEGIES[context.config.layers.search]
-    search_cost = strategy.search_cost(context.problem)
-    if context.config.compress.plan or context.config.output.yes or search_cost.trainings <= 100:
+    cost = search_cost_of(context)
+    if context.config.output.yes or cost.trainings <= MOST_TRAININGS:
         return
-    if LAYERS not in compressors_of(context):
-        return
-    if not confirm(f"{strategy.name} search trains {search_cost.trials} candidates. Go on?"):
+    if not confirm(f"{cost.strategy} search trains {cost.trials} candidates. Go on?"):
         raise UsageError(
-            f"{strategy.name} search would train {search_cost.trials} candidates",
-            where=f"--search {strategy.name}",
-            fix="say --yes to do it, or remove fewer layers, or choose --search fast-greedy",
+            f"{cost.strategy} search would train {cost.trials} candidates",
+            where=f"{cost.flag} {cost.strategy}",
+            fix=f"say --yes to do it, or ask for a smaller change, or choose another {cost.flag}",
         )

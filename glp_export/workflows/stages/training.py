@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from glp_export.bench import ContenderName
 from glp_export.compress.compressors import COMPRESSORS
+from glp_export.compress.compressors.base import Found
 from glp_export.compress.compressors.layers.strategies import Problem, order_by_rule
+from glp_export.compress.compressors.structure.ranked import with_weights
+from glp_export.compress.criteria import CRITERIA
 from glp_export.compress.plan import Plan
 from glp_export.core.errors import UsageError
 from glp_export.core.numbers import layers_in_words
@@ -104,7 +107,7 @@ class Trained:
 
 
 def train_contenders(
-    context: RunContext, plans: Sequence[Plan], work: Path, progress: Progress
+    context: RunContext, found: Sequence[Found], work: Path, progress: Progress
 ) -> list[Trained]:
     """Train the unpruned, the pruned and the distilled models on the same examples.
 
@@ -112,7 +115,7 @@ def train_contenders(
     layers, as DistilBERT does, and imitates the same teacher for as many steps.
 
     Args:
-        plans: one for each depth.
+        found: the plan of each model, and where its recovery begins.
     """
     title, make = _unpruned(context, work, progress)
     teacher = _train(context, work / "unpruned", title, progress, make)
@@ -138,8 +141,8 @@ def train_contenders(
     students = _StudentTraining(context, unpruned, rows, inputs, work, progress)
     return [
         _own(context, "unpruned", context.source.name, teacher),
-        *(_pruned(students, plan) for plan in plans),
-        *_distilled(students, plans),
+        *(_pruned(students, one) for one in found),
+        *_distilled(students, [one.plan for one in found]),
     ]
 
 
@@ -153,14 +156,14 @@ def _training_rows(context: RunContext, unpruned: PreTrainedModel) -> Dataset:
 
     texts, task = context.unlabeled, context.data.task
     if texts is None:
-        return context.lessons
+        return context.train_rows
     blank = with_labels(texts, blank_labels(texts, task), task)
     if context.execution.kind.blank:
-        return concatenate_datasets([context.lessons, blank])
+        return concatenate_datasets([context.train_rows, blank])
     unknown = _encode(context, blank)
     predictions = predict(unpruned, unknown, context.tokenizer, device=context.execution.device)
     found = labels_of(predictions, task)
-    return concatenate_datasets([context.lessons, with_labels(texts, found, task)])
+    return concatenate_datasets([context.train_rows, with_labels(texts, found, task)])
 
 
 def _encode(context: RunContext, rows: Dataset) -> Dataset:
@@ -169,7 +172,7 @@ def _encode(context: RunContext, rows: Dataset) -> Dataset:
 
 @dataclass(frozen=True)
 class _StudentTraining:
-    """What all shallower models are trained with; `rows` is what the lesson is encoded from."""
+    """What all shallower models are trained with; `rows` is what its examples are encoded from."""
 
     context: RunContext
     unpruned: PreTrainedModel
@@ -179,17 +182,37 @@ class _StudentTraining:
     progress: Progress
 
     def train(
-        self, name: str, title: str, recovery: Recovery, plan: Plan, rival_of: str | None = None
+        self,
+        name: str,
+        title: str,
+        recovery: Recovery,
+        plan: Plan,
+        *,
+        start: Path | None = None,
+        rival_of: str | None = None,
     ) -> Path:
-        """Train the model that a plan makes; it is kept under its name and the plan's."""
+        """Train the model that a plan makes; it is kept under its name and the plan's.
+
+        Args:
+            start: where the weights are that recovery begins with, if they do not follow from the
+                plan.
+            rival_of: id of the plan beside which a rival stands.
+        """
         tokenizer = tokenizer_of(self.context, plan)
 
         def make(report: Callable[[int, int], None]) -> PreTrainedModel:
             ancestor = self.unpruned if recovery.inherits else self.context.pretrained()
-            start = start_of(self.context, plan, ancestor)
+            if start is not None:
+                ancestor = with_weights(ancestor, start)
+            elif starts_plainly(plan):
+                self.progress.say(
+                    f"the weights that {plan.strategy} trained are not at hand: recovery begins "
+                    "with those of the unpruned model"
+                )
+            begun = start_of(self.context, plan, ancestor)
             if needs_no_recovery(plan, recovery):
-                return start
-            return recovery.train(start, self._inputs_of(plan, tokenizer), report)
+                return begun
+            return recovery.train(begun, self._inputs_of(plan, tokenizer), report)
 
         own = str(plan.depth) if plan.layers_only else plan.id[:8]
         made = _train(
@@ -233,8 +256,9 @@ def tokenizer_of(context: RunContext, plan: Plan) -> PreTrainedTokenizerBase:
     return trim_tokenizer(context.tokenizer, plan.kept_tokens)
 
 
-def _pruned(students: _StudentTraining, plan: Plan) -> Trained:
+def _pruned(students: _StudentTraining, found: Found) -> Trained:
     context, recovery = students.context, RECOVERIES[students.context.config.training.recover]
+    plan = found.plan
     if plan.kept_tokens is not None and context.execution.kind.of_tokens:
         raise UsageError(
             f"the plan trims the vocabulary, and {context.data.task.kind} answers for every token",
@@ -242,7 +266,8 @@ def _pruned(students: _StudentTraining, plan: Plan) -> Trained:
             fix="give a plan that keeps all tokens",
         )
     how = "take over" if needs_no_recovery(plan, recovery) else recovery.name
-    checkpoint = students.train("pruned", f"{how} the pruned", recovery, plan)
+    title = f"{how} the pruned"
+    checkpoint = students.train("pruned", title, recovery, plan, start=found.start)
     return _own(context, "pruned", context.source.name, checkpoint, tokenizer_of(context, plan))
 
 
@@ -273,7 +298,7 @@ def _made_student(students: _StudentTraining, plan: Plan) -> Trained:
             "pruned and distilled start alike"
         )
     checkpoint = students.train(
-        "distilled", "distill the student", RECOVERIES["distill"], student, plan.id
+        "distilled", "distill the student", RECOVERIES["distill"], student, rival_of=plan.id
     )
     return _own(context, "distilled", f"alternate layers of {context.source.name}", checkpoint)
 
@@ -404,6 +429,12 @@ def start_of(context: RunContext, plan: Plan, ancestor: PreTrainedModel) -> PreT
     calibrator = calibrator_of(context, ancestor, samples)
     start = COMPRESSORS[left.compressors[0]].load().start(left, ancestor, calibrator)
     return start if plan.kept_tokens is None else trim_embeddings(start, plan.kept_tokens)
+
+
+def starts_plainly(plan: Plan) -> bool:
+    """Whether a plan was made with trained weights that it does not hold."""
+    criterion = CRITERIA.get(plan.strategy)
+    return criterion is not None and criterion.train is not None and not plan.layers_only
 
 
 def alternate_student(plan: Plan, removable: tuple[int, ...]) -> Plan:

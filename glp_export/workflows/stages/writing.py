@@ -228,7 +228,7 @@ def _vocabulary_of(context: RunContext, plan: Plan, exported: Exported) -> Vocab
 
 
 def _config_of(sweep_variant: SweepVariant, config: RunConfig) -> RunConfig:
-    """The configuration that makes one artifact alone: of a ladder, with its own depth."""
+    """The configuration that makes one artifact alone: of a sweep, with its own depth."""
     if not sweep_variant.of_several:
         return config
     nothing: dict[str, object] = {
@@ -240,7 +240,7 @@ def _config_of(sweep_variant: SweepVariant, config: RunConfig) -> RunConfig:
 
 
 def _name_of(sweep_variant: SweepVariant, output: Path | None) -> str:
-    """What a server calls an artifact: its directory, of a ladder with the depth."""
+    """What a server calls an artifact: its directory, of a sweep with the depth."""
     names = [output.name] if output else []
     return triton_name(
         "-".join([*names, *([sweep_variant.layout.root.name] if sweep_variant.of_several else [])])

@@ -80,7 +80,7 @@ FIRST_STEPS = {
 
 
 class PublishedScores:
-    """A workbench that takes scores from a log; a candidate that the log lacks is an error."""
+    """An evaluator that takes scores from a log; a candidate that the log lacks is an error."""
 
     whole = 1
 

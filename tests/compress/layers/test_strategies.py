@@ -19,7 +19,7 @@ ROWS = 400
 
 
 class Table:
-    """A workbench over a table: how good a set of layers is, and how noisy each look at it."""
+    """An evaluator over a table: how good a set of layers is, and how noisy each look at it."""
 
     def __init__(self, quality=lambda removed: 0.0, noise: float = 0.0) -> None:
         self.asked: list[list[Trial]] = []
@@ -155,7 +155,7 @@ def test_the_play_off_goes_on_only_while_it_is_undecided():
     assert [len(asked) for asked in unsure.asked if asked[0].examples == 1024] == [2]
 
 
-def test_fast_greedy_says_how_far_ahead_the_winner_was_and_how_surely():
+def test_fast_greedy_says_how_far_ahead_the_winner_was_and_how_probably():
     choice, *_ = STRATEGIES["fast-greedy"].choose(
         Problem((0, 1, 2), 2), Table(without(0.2, 0.1, 0.3), noise=0.05)
     )

@@ -72,7 +72,7 @@ def labelled(layers) -> str:
 
 
 class Raced(Table):
-    """A table that runs a race over what is asked, as the real workbench does."""
+    """A table that compares what is asked, as the real evaluator does."""
 
     def __init__(self, quality, noise: float) -> None:
         super().__init__(quality, noise)
@@ -111,7 +111,7 @@ def test_greedy_tells_its_steps_too():
     assert winners == [labelled(choice.removed) for choice in choices]
 
 
-def test_effort_knows_how_many_layers_each_candidate_lacks():
+def test_search_cost_knows_how_many_layers_each_candidate_lacks():
     problem = Problem(tuple(range(6)), 3)
     groups = STRATEGIES["fast-greedy"].search_cost(problem).groups
     assert [(group.trials, group.removed, group.examples) for group in groups] == [

@@ -1,4 +1,4 @@
-"""One trial, carried out on a tiny real encoder."""
+"""One trial, run on a tiny real encoder."""
 
 from __future__ import annotations
 
@@ -51,18 +51,18 @@ def test_the_same_trial_has_the_same_outcome(context):
     assert first.candidate.trial == Trial((1, 2), 32)
 
 
-def test_an_untaught_candidate_answers_as_the_ancestor_without_the_layers(context):
+def test_an_untrained_candidate_answers_as_the_ancestor_without_the_layers(context):
     cut = remove_layers(context.ancestor, (0,))
     expected = predict(cut, context.select, context.inputs.tokenizer)
     assert run_trial(context, Trial((0,), 0)).logits == pytest.approx(expected)
 
 
-def test_a_lesson_and_its_seed_change_the_answers(context):
-    untaught, trained, other = (
+def test_a_training_and_its_seed_change_the_answers(context):
+    untrained, trained, other = (
         run_trial(context, trial).logits
         for trial in (Trial((0,), 0), Trial((0,), 32), Trial((0,), 32, repeat=1))
     )
-    assert not np.allclose(untaught, trained)
+    assert not np.allclose(untrained, trained)
     assert not np.allclose(trained, other)
 
 
@@ -97,14 +97,14 @@ def test_without_refitting_there_is_a_score_alone(context):
     assert outcome.candidate.loss is None
 
 
-def test_parts_of_a_lesson_begin_with_the_same_examples(context):
+def test_parts_of_the_examples_begin_with_the_same_examples(context):
     short, long = context.inputs.part(8), context.inputs.part(24)
     assert short.examples["input_ids"][:] == long.examples["input_ids"][:8]
     assert (short.teacher_logits == long.teacher_logits[:8]).all()
     assert short.settings.epochs == 1
 
 
-def test_a_part_larger_than_the_lesson_goes_through_it_again(context):
+def test_a_part_larger_than_the_examples_goes_through_it_again(context):
     rows = len(context.inputs.examples)
     assert context.inputs.part(3 * rows).settings.epochs == pytest.approx(3)
     assert context.inputs.part(0) is None

@@ -13,12 +13,12 @@ from glp_export.precision.int8.weights import LARGEST, steps_here
 from tests.exported import EXPORT_TASK, SPREAD
 from tests.tiny import make_checkpoint
 
-OUTLIER_SHARE = "/bert/encoder/layer.2/attention/output/dense/MatMul"
-"""The product of `loud_graph` that has a loud channel."""
+OUTLIER_MATMUL = "/bert/encoder/layer.2/attention/output/dense/MatMul"
+"""The matmul of `outlier_graph` whose input has an outlier channel."""
 
 
-def loud_graph(directory: Path) -> Any:
-    """A classifier with one channel two hundred times as loud as the others of its tensor.
+def outlier_graph(directory: Path) -> Any:
+    """A classifier with one channel two hundred times as large as the others of its tensor.
 
     What `value` puts into the channel, `output` takes out again, so no answer changes in fp32.
     """

@@ -13,9 +13,9 @@ from glp_export.precision.int8.mixed_precision import (
 from glp_export.tasks import Task
 from tests.exported import THREADS
 from tests.precision.int8.outlier_channel import (
-    OUTLIER_SHARE,
+    OUTLIER_MATMUL,
     dynamic_int8,
-    loud_graph,
+    outlier_graph,
     product_names,
 )
 
@@ -64,7 +64,7 @@ class Files:
 @pytest.fixture(scope="module")
 def has_outliers(tmp_path_factory):
     """A graph that int8 spoils in one product."""
-    return loud_graph(tmp_path_factory.mktemp("loud"))
+    return outlier_graph(tmp_path_factory.mktemp("outlier"))
 
 
 def small_errors(count, **large):
@@ -163,4 +163,4 @@ def test_the_product_that_spoils_a_real_int8_file_is_found(
     )
     assert kept.trials[0].comparison.drop > 0.025
     assert kept.within
-    assert kept.keep_float == {OUTLIER_SHARE}
+    assert kept.keep_float == {OUTLIER_MATMUL}

@@ -131,7 +131,7 @@ def test_products_kept_in_float(bert: Exported, tmp_path: Path) -> None:
 
 def test_unknown_product_to_keep(bert: Exported, tmp_path: Path) -> None:
     recipe = Int8Recipe(keep_float=frozenset({"layer.9.attention.qkv"}))
-    with pytest.raises(UsageError, match=r"no product layer\.9\.attention\.qkv") as caught:
+    with pytest.raises(UsageError, match=r"no matmul layer\.9\.attention\.qkv") as caught:
         quantise(bert.file, tmp_path / "model.onnx", bert.checkpoint, recipe)
     assert "layer.3.attention.qkv" in str(caught.value.fix)
 

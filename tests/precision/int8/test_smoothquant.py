@@ -12,13 +12,13 @@ from glp_export.core.errors import UsageError
 from glp_export.precision.int8.mixed_precision import divergence
 from glp_export.precision.int8.smoothquant import smooth_graph
 from tests.exported import THREADS
-from tests.precision.int8.outlier_channel import OUTLIER_SHARE, dynamic_int8, loud_graph
+from tests.precision.int8.outlier_channel import OUTLIER_MATMUL, dynamic_int8, outlier_graph
 
 
 @pytest.fixture(scope="module")
 def has_outliers(tmp_path_factory):
     """A graph that int8 spoils in one product."""
-    return loud_graph(tmp_path_factory.mktemp("loud"))
+    return outlier_graph(tmp_path_factory.mktemp("outlier"))
 
 
 @pytest.fixture
@@ -58,14 +58,14 @@ def test_int8_suffers_less_from_a_loud_channel_when_smoothed(
 
 
 def test_only_the_named_products_are_smoothed(has_outliers, batches):
-    smoothed = smooth_graph(has_outliers, batches, names=[OUTLIER_SHARE])
+    smoothed = smooth_graph(has_outliers, batches, names=[OUTLIER_MATMUL])
     added = len(smoothed.graph.node) - len(has_outliers.graph.node)
     reads = {node.name: list(node.input) for node in smoothed.graph.node}
     changed = [
         node.name for node in has_outliers.graph.node if reads[node.name] != list(node.input)
     ]
     assert added == 1
-    assert changed == [OUTLIER_SHARE]
+    assert changed == [OUTLIER_MATMUL]
 
 
 def test_products_of_one_input_share_one_division(bert, batches):

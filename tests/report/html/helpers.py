@@ -1,4 +1,4 @@
-"""Material of reports, and what a reader finds on a page."""
+"""Data of reports, and what a reader finds on a page."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def make_variant(
 
 
 def make_report_data(**changes: Any) -> ReportData:
-    """An artifact of three layers, surely faster and surely less accurate."""
+    """An artifact of three layers, significantly faster and less accurate."""
     benchmark = changes.pop("benchmark", None) or make_benchmark(
         differences=(less_unpruned(3, -0.036, -0.058, -0.014),)
     )
@@ -72,7 +72,7 @@ def make_report_data(**changes: Any) -> ReportData:
 
 
 def make_sweep_data(**changes: Any) -> ReportData:
-    """A ladder of 5, 4 and 3 layers, of which only 3 is surely less accurate."""
+    """A sweep of 5, 4 and 3 layers, of which only 3 is significantly less accurate."""
     benchmark = make_sweep(
         (5, 4, 3),
         differences=(
@@ -82,7 +82,7 @@ def make_sweep_data(**changes: Any) -> ReportData:
         ),
     )
     fields: dict[str, Any] = {
-        "name": "ladder",
+        "name": "sweep",
         "benchmark": benchmark,
         "sweep_variants": tuple(make_variant(depth, make_parity()) for depth in (5, 4, 3)),
         "frontier": Frontier.of(benchmark),

@@ -24,11 +24,11 @@ def test_each_stands_beside_its_own_unpruned_model() -> None:
     assert all(re.search(r"\(.+\)$", label) for label in labels)
 
 
-def test_a_ladder_counts_as_its_artifacts() -> None:
+def test_a_sweep_counts_as_its_artifacts() -> None:
     text = Reader(comparison_page([make_sweep_data(), make_report_data()])).text
     assert "4 artifacts side by side" in text
     for depth in (5, 4, 3):
-        assert f"ladder/{depth}-layers" in text
+        assert f"sweep/{depth}-layers" in text
 
 
 def test_what_must_not_be_compared_is_said() -> None:

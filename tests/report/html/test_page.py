@@ -1,4 +1,4 @@
-"""The report of an artifact or a ladder: what a reader finds, and that the words follow numbers."""
+"""The report of an artifact or a sweep: what a reader finds, and that the words follow numbers."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def test_a_plan_without_steps_or_candidates_is_fine() -> None:
     assert "The layers were not searched here" in text
 
 
-def test_a_ladder_shows_every_depth_and_links_to_their_reports() -> None:
+def test_a_sweep_shows_every_depth_and_links_to_their_reports() -> None:
     text = page(make_sweep_data())
     seen = Reader(text)
     links = {str(one.get("href")) for one in seen.all("a")}

@@ -9,7 +9,7 @@ from glp_export.report.html.theme import COLOURS
 ENOUGH = 4.5
 """WCAG 2.2, success criterion 1.4.3, for text of ordinary size."""
 
-TEXTS = ("ink", "muted", "accent", "unpruned", "distilled", "caution", "bad")
+TEXTS = ("ink", "muted", "accent", "unpruned", "distilled", "warning", "bad")
 
 
 def luminance(colour: str) -> float:

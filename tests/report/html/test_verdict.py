@@ -61,7 +61,7 @@ def test_failed_parity_outweighs_everything() -> None:
     assert not found.parity_passed
 
 
-def test_of_a_ladder_in_which_every_depth_costs_the_most_accurate_stands_for_it() -> None:
+def test_of_a_sweep_in_which_every_depth_costs_the_most_accurate_stands_for_it() -> None:
     whole = make_sweep_data()
     worse = tuple(less_unpruned(depth, -0.02, -0.03, -0.01) for depth in (5, 4, 3))
     benchmark = whole.benchmark.model_copy(update={"differences": worse})

@@ -44,9 +44,9 @@ def test_a_gpu_that_was_not_used() -> None:
 
 
 def test_a_precision_that_does_not_ship_says_why() -> None:
-    entry = INT8.model_copy(update={"file": None, "reason": "it cost 0.04 on select"})
+    entry = INT8.model_copy(update={"file": None, "reason": "it cost 0.04 on dev"})
     (line,) = told(sweep_variants=(make_variant(3, make_parity(), (entry,)),))
-    assert line == "No int8 file ships: it cost 0.04 on select."
+    assert line == "No int8 file ships: it cost 0.04 on dev."
 
 
 def test_a_precision_that_costs_more_than_chance() -> None:

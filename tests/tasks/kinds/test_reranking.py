@@ -43,7 +43,7 @@ def test_it_has_to_be_asked_for(directory: Path) -> None:
     assert (task.kind, task.metric, task.labels) == ("reranking", "ndcg_at_10", ())
 
 
-@pytest.mark.parametrize("limits", [{}, {"max_train_samples": 60, "max_select_samples": 8}])
+@pytest.mark.parametrize("limits", [{}, {"max_train_samples": 60, "max_dev_samples": 8}])
 def test_a_query_is_never_split(directory: Path, limits: Any) -> None:
     data = load(directory, **limits)
     queries = [set(part["text"]) for part in (data.fit, data.select)]
@@ -58,7 +58,7 @@ def test_a_query_is_never_split(directory: Path, limits: Any) -> None:
 
 def test_only_queries_that_can_be_ranked_are_held_back(tmp_path: Path) -> None:
     alike = [{"q": f"alike {n // 2}", "p": f"passage {n}", "label": 0} for n in range(60)]
-    data = load(two_files(tmp_path, [*alike, *_rows(8)], _rows(4)), select_fraction=0.3)
+    data = load(two_files(tmp_path, [*alike, *_rows(8)], _rows(4)), dev_fraction=0.3)
     assert all(query.startswith("query") for query in data.select["text"])
 
 

@@ -181,7 +181,7 @@ def test_a_pinned_layer_stays_in_every_depth(data, tmp_path):
 
 
 def test_with_targets_the_search_may_take_all_layers_but_one(encoder, data, tmp_path):
-    assert asked(encoder, data, max_drop=0.01).problem.cuts == 3
+    assert asked(encoder, data, max_drop=0.01).cuts == 3
     single = make_checkpoint(tmp_path / "encoder", layers=1)
     with pytest.raises(UsageError, match="cannot be pruned"):
         asked(single, data, max_drop=0.01)

@@ -36,7 +36,7 @@ def latencies(layers: int, *shapes: Shape) -> list[DepthLatency]:
     ("speedup", "latency", "depth"),
     [
         ("1.9", None, 6),
-        ("2.0", None, 5),  # six layers are twice as fast, but not surely
+        ("2.0", None, 5),  # six layers are twice as fast, but not significantly
         ("1.01", None, 11),
         ("11", None, 1),
         (None, "7ms", 7),
@@ -44,7 +44,7 @@ def latencies(layers: int, *shapes: Shape) -> list[DepthLatency]:
         ("2.5", "11ms", 4),
     ],
 )
-def test_the_deepest_that_is_surely_fast_enough_is_found_in_few_looks(speedup, latency, depth):
+def test_the_deepest_significantly_fast_enough_is_found_in_few_looks(speedup, latency, depth):
     found, rows = deepest_fast_enough(DEPTHS, latencies, Targets.parse(speedup, latency, None))
     assert found == depth
     assert depth in {row.layers for row in rows}

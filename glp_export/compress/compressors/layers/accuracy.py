@@ -23,7 +23,7 @@ class DepthScore:
 
     Attributes:
         layers: that are left.
-        score: the task's metric on `select`.
+        score: the task's metric on dev.
         drop: the unpruned model's score on the same examples, less this one.
         low: lower end of the drop's 95 % paired bootstrap interval.
         high: upper end.
@@ -43,7 +43,7 @@ def keep_within_drop(
 ) -> tuple[Plan, float]:
     """Shorten the plan to the most layers that `budget.max_drop` lets go; without it, leave it.
 
-    Each depth that is looked at is recovered in full on `fit` and compared on `select` with the
+    Each depth that is looked at is recovered in full on `fit` and compared on dev with the
     unpruned model that was trained on `fit` as well.
 
     Args:
@@ -82,7 +82,7 @@ def keep_within_drop(
     (chosen,) = (score for score in scores if score.layers == depth)
     evaluator.progress.say(
         f"{depth} of {plan.num_layers} layers: {evaluator.task.metric} changes by "
-        f"{signed_with_span(-chosen.drop, -chosen.high, -chosen.low)} on select; falls by no more "
+        f"{signed_with_span(-chosen.drop, -chosen.high, -chosen.low)} on dev; falls by no more "
         f"than {most:g} with probability {chosen.probability:.2f}"
     )
     return plan.cut(plan.num_layers - depth), chosen.drop
@@ -133,7 +133,7 @@ def _too_inaccurate(scores: Sequence[DepthScore], max_drop: float) -> AccuracyEr
     return AccuracyError(
         f"no depth loses {max_drop:g} or less: {_layers(best.layers)}, the best of "
         f"{len(scores)} tried, lose{'s' * (best.layers == 1)} {best.drop:.3f} "
-        f"({best.low:.3f} to {best.high:.3f}) on select",
+        f"({best.low:.3f} to {best.high:.3f}) on dev",
         where=f"--max-drop {max_drop:g}",
         fix="allow a larger drop, or train longer (--epochs) or on more data",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from glp_export.compress.compressors.layers.options import LayerOptions
 from glp_export.compress.compressors.layers.search import search
 from glp_export.compress.compressors.layers.strategies import STRATEGIES, Problem
 from glp_export.compress.plan import Cost, Plan
+from glp_export.compress.search_cost import SearchCost
 from glp_export.core.errors import LatencyError, UsageError
 from glp_export.core.numbers import layers_in_words
 
@@ -21,9 +23,9 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from glp_export.compress.compressors.layers.strategies import SearchCost
     from glp_export.compress.search.evaluator import TrialEvaluator
     from glp_export.core.progress import Meter
+    from glp_export.core.shape import ModelShape
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,18 @@ class LayerCompressor:
 
         require_removable(model)
 
+    def cost(
+        self, options: LayerOptions, budget: Budget, base: ModelShape, removable: Sequence[int]
+    ) -> SearchCost:
+        """What the strategy may spend; nothing where it is a rule."""
+        problem = _problem(options, budget, base.depth, removable)
+        return replace(
+            STRATEGIES[options.search].search_cost(problem),
+            strategy=options.search,
+            flag="--search",
+            stages=1 + bool(budget.times),
+        )
+
     def search(
         self, options: LayerOptions, budget: Budget, evaluator: CompressionEvaluator
     ) -> list[Found]:
@@ -59,9 +73,7 @@ class LayerCompressor:
         """
         _require_one_speed(budget)
         num_layers: int = evaluator.facts["num_layers"]
-        problem = problem_of(
-            evaluator.removable, num_layers, budget.depths, budget.cuts, options.seeds
-        )
+        problem = _problem(options, budget, num_layers, evaluator.removable)
         deepest = evaluator.fast_enough_depth() if budget.times else None
         if budget.megabytes is not None and not budget.depths:
             small = _small_enough(budget.megabytes, evaluator)
@@ -127,6 +139,12 @@ def _small_enough(most: float, evaluator: CompressionEvaluator) -> int:
     per_layer = (largest - least) / max(1, most_cuts - 1)
     more = math.ceil((largest - most) / per_layer) if largest > most else 0
     return total - min(1 + more, most_cuts)
+
+
+def _problem(
+    options: LayerOptions, budget: Budget, num_layers: int, removable: Sequence[int]
+) -> Problem:
+    return problem_of(tuple(removable), num_layers, budget.depths, budget.cuts, options.seeds)
 
 
 def _choose(name: str, problem: Problem, evaluator: CompressionEvaluator) -> Plan:

@@ -29,7 +29,7 @@ def search(
     Args:
         strategy: a key of `STRATEGIES`.
         problem: the layers that may go, and how many shall.
-        evaluator: carries out what the strategy asks for.
+        evaluator: runs the trials that the strategy asks for.
         facts: the plan's fields that no search changes (base model, task, versions, …).
         teacher: what the model that candidates inherit from has cost.
     """
@@ -47,7 +47,7 @@ def search(
 
 
 def read_plan(name: str, num_layers: int, facts: dict[str, Any]) -> Plan:
-    """Read the plan that `--plan` names, to be carried out on the model that `facts` name.
+    """Read the plan that `--plan` names, for the model that `facts` name.
 
     It is a plan.json, an artifact with one, the authors' layer file, or `paper:MODEL/TASK`.
 

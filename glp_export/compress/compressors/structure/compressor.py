@@ -8,6 +8,7 @@ of what it chose.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +21,17 @@ from glp_export.compress.compressors.base import (
 )
 from glp_export.compress.compressors.structure.final_round import Finalist, decide
 from glp_export.compress.compressors.structure.options import StructureOptions
+from glp_export.compress.compressors.structure.ranked import Ranked, looked_at, trained_for
 from glp_export.compress.criteria import CRITERIA
-from glp_export.compress.criteria.base import Calibration, Ranking
-from glp_export.compress.criteria.projections import find_projections
+from glp_export.compress.criteria.base import Criterion
 from glp_export.compress.edits import RemoveLayers, width_edits
 from glp_export.compress.latency_table import corrected_by_choices
 from glp_export.compress.plan import Cost, Plan
 from glp_export.compress.pruned_model import build_pruned, refit_kept
+from glp_export.compress.search_cost import SearchCost, TrialGroup
 from glp_export.compress.search_space import kept_units, make_space, removed_layers, selected_shape
 from glp_export.compress.selection import Mutation, SearchSpace, Selection, improve, selection_ms
-from glp_export.compress.sensitivity import Sensitivities, divergences, measure_sensitivities
+from glp_export.compress.sensitivity import divergences
 from glp_export.core.errors import UsageError
 from glp_export.core.shape import ModelShape
 
@@ -42,6 +44,9 @@ if TYPE_CHECKING:
 MARGIN = 1.03
 """A choice is made for so much more than the speedup asked for: what ships is measured anew, and a
 median of it moves by a few percent."""
+
+RIVAL_RULES = ("alternate", "symmetric", "top")
+"""Rules of whole layers that a chosen structure has to beat in the final round."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +67,39 @@ class StructureCompressor:
 
         require_sublayers(model)
 
+    def cost(
+        self, options: StructureOptions, budget: Budget, base: ModelShape, removable: Sequence[int]
+    ) -> SearchCost:
+        """The final round of each budget: the structure that was chosen, and the rivals of it.
+
+        Ranking and scoring choices are not counted: no model is trained for them.
+        """
+        finalists = (1 + len(RIVAL_RULES)) if options.final_round else 0
+        groups = [
+            TrialGroup(finalists, _layers_less(time, base.depth), options.final_round)
+            for time in budget.times
+        ]
+        return SearchCost(
+            groups=tuple(group for group in groups if group.trials),
+            teachers=1,
+            certain=False,
+            strategy=options.criterion,
+            flag="--criterion",
+            # Sensitivities once; table, correction, choice and final round of each.
+            stages=1 + (3 + bool(finalists)) * len(budget.times),
+        )
+
     def search(
         self, options: StructureOptions, budget: Budget, evaluator: CompressionEvaluator
     ) -> list[Found]:
-        """One plan for each time budget, all from one ranking.
+        """One plan for each time budget.
+
+        A criterion that looks ranks once for all of them; one that trains does so for each.
 
         Raises:
             LatencyError: a budget is out of reach; the message has the fastest that is not.
-            UsageError: no time budget was given, or there is no such criterion.
+            UsageError: no time budget was given, there is no such criterion, or it will not do for
+                this model.
         """
         if not budget.times:
             raise UsageError(
@@ -77,22 +107,18 @@ class StructureCompressor:
                 where="--compress structure",
                 fix="add --target-speedup 2.0@1x128 or --latency-budget 10ms@1x128",
             )
-        ranking = rank(
-            options, evaluator.teacher, evaluator.calibrator(options.calibration_samples)
-        )
-        with evaluator.progress.stage("measure what each sublayer is worth"):
-            sensitivities = measure_sensitivities(
-                evaluator.teacher,
-                ranking,
-                evaluator.dev,
-                evaluator.divergence,
-                removable=evaluator.removable,
-            )
+        criterion = criterion_of(options.criterion)
+        criterion.check(evaluator.facts["base_shape"], options.block_shape)
+        once = looked_at(criterion, options, evaluator) if criterion.train is None else None
         tables = evaluator.tables(options.latency_table)
-        return [
-            self._for(options, time, evaluator, tables, ranking, sensitivities)
-            for time in budget.times
-        ]
+        found = []
+        for one in budget.times:
+            table = tables.table(one)
+            ranked = once or trained_for(
+                criterion, options, evaluator, table, wanted_ms(one, table)
+            )
+            found.append(_for(_Chosen(options, one, evaluator, ranked), table, tables))
+        return found
 
     def start(self, plan: Plan, model: PreTrainedModel, calibrator: Calibrator) -> PreTrainedModel:
         """The plan's units of a model, the remaining weights refitted where the criterion does so.
@@ -105,36 +131,33 @@ class StructureCompressor:
             return plan.apply(model)
         return refit_kept(plan, model, kept, calibrator)
 
-    def _for(
-        self,
-        options: StructureOptions,
-        time: TimeBudget,
-        evaluator: CompressionEvaluator,
-        tables: LatencyTables,
-        ranking: Ranking,
-        sensitivities: Sensitivities,
-    ) -> Found:
-        measured = tables.table(time)
-        base, chosen = measured.base, _Chosen(options, time, evaluator, ranking, sensitivities)
-        with evaluator.progress.stage("choose heads, neurons and layers") as meter:
-            table = corrected_by_choices(
-                measured,
-                lambda one: [selected_shape(chosen.by(one), base)],
-                lambda shapes: tables.measure_whole(measured.conditions, shapes),
-            )
-            table.keep(evaluator.directory)
-            selection = chosen.by(table)
-            shape = selected_shape(selection, base)
-            meter.advance(f"{shape.label(base)}: {table.speedup(shape):.2f}× predicted")
-        space, wanted = chosen.space(table), chosen.milliseconds(table)
-        rivals = _layer_rivals(space, wanted, evaluator)
-        selection, steps, cost = decide(
-            [Finalist("structure", selection), *rivals],
-            options.final_round,
-            evaluator,
-            lambda one: build_pruned(evaluator.teacher, one, ranking),
+
+def _for(chosen: _Chosen, measured: LatencyTable, tables: LatencyTables) -> Found:
+    """The plan for one time budget."""
+    base, evaluator, ranked = measured.base, chosen.evaluator, chosen.ranked
+    with evaluator.progress.stage("choose heads, neurons and layers") as meter:
+        table = corrected_by_choices(
+            measured,
+            lambda one: [selected_shape(chosen.by(one), base)],
+            lambda shapes: tables.measure_whole(measured.conditions, shapes),
         )
-        return Found(_plan(options, selection, ranking, table, evaluator, steps, cost))
+        table.keep(evaluator.directory)
+        selection = chosen.by(table)
+        shape = selected_shape(selection, base)
+        meter.advance(f"{shape.label(base)}: {table.speedup(shape):.2f}× predicted")
+    own = Finalist("structure", selection)
+    rivals = _layer_rivals(chosen.space(table), wanted_ms(chosen.time, table), evaluator)
+    winner, steps, cost = decide(
+        [own, *rivals],
+        chosen.options.final_round,
+        evaluator,
+        # Whole layers are those of the teacher, whatever a criterion trained.
+        lambda one: build_pruned(
+            ranked.model if one is own else evaluator.teacher, one.selection, ranked.ranking
+        ),
+    )
+    plan = _plan(chosen, winner.selection, table, steps, _sum(ranked.cost, cost))
+    return Found(plan, ranked.start if winner is own else None)
 
 
 @dataclass(frozen=True)
@@ -144,56 +167,60 @@ class _Chosen:
     options: StructureOptions
     time: TimeBudget
     evaluator: CompressionEvaluator
-    ranking: Ranking
-    sensitivities: Sensitivities
+    ranked: Ranked
 
     def by(self, table: LatencyTable) -> Selection:
         """The choice that diverges least from the teacher, of those that were scored."""
         evaluator = self.evaluator
         mutation = Mutation(rounds=self.options.mutations, seed=evaluator.seed)
-        chosen, _ = improve(self.space(table), self.milliseconds(table), self._loss, mutation)
+        wanted = wanted_ms(self.time, table)
+        chosen, _ = improve(self.space(table), wanted, self._loss, mutation)
         return chosen
 
     def space(self, table: LatencyTable) -> SearchSpace:
         """All choices."""
-        layers = range(table.base.depth)
+        layers, worth = range(table.base.depth), self.ranked.sensitivities
         return make_space(
-            self.ranking,
+            self.ranked.ranking,
             table,
             neuron_step=self.options.neuron_step,
-            sensitivity=self.sensitivities.sublayers,
-            whole_layers={n: self.sensitivities.layers.get(n, 0.0) for n in layers},
+            sensitivity=worth.sublayers,
+            whole_layers={n: worth.layers.get(n, 0.0) for n in layers},
             pinned=[n for n in layers if n not in self.evaluator.removable],
         )
 
-    def milliseconds(self, table: LatencyTable) -> float:
-        """What a batch may take by the table."""
-        if self.time.milliseconds is not None:
-            return self.time.milliseconds / MARGIN
-        return table.predict(table.base) / ((self.time.speedup or 1.0) * MARGIN)
-
     def _loss(self, choice: Selection) -> float:
-        evaluator = self.evaluator
+        ranked, evaluator = self.ranked, self.evaluator
         return divergences(
-            evaluator.teacher, self.ranking, [choice], evaluator.dev, evaluator.divergence
+            ranked.model, ranked.ranking, [choice], evaluator.dev, evaluator.divergence
         )[0]
 
 
-def rank(options: StructureOptions, model: PreTrainedModel, calibrator: Calibrator) -> Ranking:
-    """Rank the units of every sublayer.
+def wanted_ms(time: TimeBudget, table: LatencyTable) -> float:
+    """What a batch may take by a table, with the margin."""
+    if time.milliseconds is not None:
+        return time.milliseconds / MARGIN
+    return table.predict(table.base) / ((time.speedup or 1.0) * MARGIN)
+
+
+def criterion_of(name: str) -> Criterion:
+    """A row of `CRITERIA`.
 
     Raises:
         UsageError: there is no such criterion.
     """
-    if options.criterion not in CRITERIA:
+    if name not in CRITERIA:
         raise UsageError(
-            f"there is no criterion {options.criterion!r}",
+            f"there is no criterion {name!r}",
             where="--criterion",
             fix=f"one of {', '.join(CRITERIA)}",
         )
-    return CRITERIA[options.criterion].rank(
-        Calibration(model, find_projections(model), calibrator.batches, calibrator.loss)
-    )
+    return CRITERIA[name]
+
+
+def _layers_less(time: TimeBudget, layers: int) -> int:
+    """Whole layers that a speedup is worth by count alone; 0 where it is not known before."""
+    return layers - round(layers / time.speedup) if time.speedup else 0
 
 
 def _layer_rivals(
@@ -206,7 +233,7 @@ def _layer_rivals(
         (max(layer.attention.counts), max(layer.feed_forward.counts)) for layer in space.layers
     ]
     found: dict[tuple[Any, ...], Finalist] = {}
-    for rule in ("alternate", "symmetric", "top"):
+    for rule in RIVAL_RULES:
         for cuts in range(1, len(evaluator.removable) + 1):
             gone = set(order_by_rule(rule, Problem(evaluator.removable, cuts)))
             layers = tuple(None if n in gone else pair for n, pair in enumerate(whole))
@@ -220,16 +247,21 @@ def _layer_rivals(
     return list(found.values())
 
 
+def _sum(one: Cost, other: Cost) -> Cost:
+    return Cost(
+        trainings=one.trainings + other.trainings,
+        sample_layers=one.sample_layers + other.sample_layers,
+        scored_sample_layers=one.scored_sample_layers + other.scored_sample_layers,
+        seconds=round(one.seconds + other.seconds, 1),
+    )
+
+
 def _plan(
-    options: StructureOptions,
-    selection: Selection,
-    ranking: Ranking,
-    table: LatencyTable,
-    evaluator: CompressionEvaluator,
-    steps: tuple[Any, ...],
-    cost: Cost,
+    chosen: _Chosen, selection: Selection, table: LatencyTable, steps: tuple[Any, ...], cost: Cost
 ) -> Plan:
+    options, evaluator, ranking = chosen.options, chosen.evaluator, chosen.ranked.ranking
     gone = removed_layers(selection)
+    unused = () if CRITERIA[options.criterion].train else ("criterion_epochs", "block")
     edits = (RemoveLayers(layers=gone),) if gone else ()
     base: ModelShape = evaluator.facts["base_shape"]
     left = edits[0].shape(base) if edits else base
@@ -241,7 +273,7 @@ def _plan(
         edits=(*edits, *width_edits(kept_units(selection, ranking), left)),
         steps=steps,
         cost=cost,
-        settings=options.model_dump(mode="json", exclude={"latency_table"}),
+        settings=options.model_dump(mode="json", exclude={"latency_table", *unused}),
         latency_table=table.id,
         predicted_speedup=round(table.speedup(selected_shape(selection, table.base)), 3),
     )

@@ -43,8 +43,8 @@ def decide(
     finalists: Sequence[Finalist],
     examples: int,
     evaluator: CompressionEvaluator,
-    build: Callable[[Selection], PreTrainedModel],
-) -> tuple[Selection, tuple[Step, ...], Cost]:
+    build: Callable[[Finalist], PreTrainedModel],
+) -> tuple[Finalist, tuple[Step, ...], Cost]:
     """Train each finalist on so many examples and take the one whose loss on dev is least.
 
     Args:
@@ -54,15 +54,15 @@ def decide(
         build: the compact model where a finalist's recovery begins.
 
     Returns:
-        The choice, the step that says how it was compared, and what that cost.
+        The winner, the step that says how it was compared, and what that cost.
     """
     if not examples or len(finalists) < 2:
-        return finalists[0].selection, (), Cost()
+        return finalists[0], (), Cost()
     trained = []
     with evaluator.progress.stage("final round", len(finalists)) as meter:
         for finalist in finalists:
             begin = time.perf_counter()
-            model = build(finalist.selection)
+            model = build(finalist)
             losses, score = evaluator.train_briefly(model, examples)
             candidate = Candidate(
                 removed=removed_layers(finalist.selection),
@@ -91,4 +91,4 @@ def decide(
         * sum(sum(layer is not None for layer in one.finalist.selection.layers) for one in trained),
         seconds=round(sum(one.candidate.seconds for one in trained), 1),
     )
-    return first.finalist.selection, (step,), cost
+    return first.finalist, (step,), cost

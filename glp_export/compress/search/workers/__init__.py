@@ -1,4 +1,4 @@
-"""Where trials are carried out, one file each; a new place is a file and a row in `WORKERS`."""
+"""Where trials run, one file each; a new place is a file and a row in `WORKERS`."""
 
 from glp_export.compress.search.workers.base import RunTrials, WorkerResources, Workers
 from glp_export.compress.search.workers.ray_cluster import RAY

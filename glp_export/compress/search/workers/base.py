@@ -10,7 +10,7 @@ from glp_export.compress.search.context import Outcome, TrialContext
 from glp_export.compress.search.trial import Trial
 
 RunTrials = Callable[[Sequence[Trial]], Generator[Outcome, None, None]]
-"""Carries out trials that do not depend on one another and yields their outcomes.
+"""Runs trials that do not depend on one another and yields their outcomes.
 
 They come in the order of the trials, each as soon as it and those before it are known. Closing
 the generator gives up the rest.

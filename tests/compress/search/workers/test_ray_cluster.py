@@ -79,7 +79,7 @@ def on_disk(rows, directory):
     return load_from_disk(str(directory))
 
 
-def carried_out(name, context, trials=TRIALS):
+def outcomes_of(name, context, trials=TRIALS):
     with WORKERS[name].open(context, WorkerResources(), lambda message: None) as run_trial:
         return list(run_trial(trials))
 
@@ -96,7 +96,7 @@ def plain(outcomes):
     ]
 
 
-def taught_by(context, train):
+def trained_by(context, train):
     recovery = context.recovery
     return replace(context, recovery=Recovery(recovery.name, recovery.summary, True, train))
 
@@ -108,13 +108,13 @@ def killed_the_first_time(directory, student, inputs, progress):
     return RECOVERIES["distill"].train(student, inputs, progress)
 
 
-def unteachable(directory, student, inputs, progress):
+def untrainable(directory, student, inputs, progress):
     (Path(directory) / str(time.time_ns())).touch()
-    raise ModelError("the model cannot be taught", where="here", fix="take another")
+    raise ModelError("the model cannot be trained", where="here", fix="take another")
 
 
 def endless(directory, student, inputs, progress):
-    """Teach a student of three layers nothing, and one of fewer for ever."""
+    """Train a student of three layers not at all, and one of fewer for ever."""
     if student.config.num_hidden_layers < 3:
         (Path(directory) / str(os.getpid())).touch()
         time.sleep(3600)
@@ -133,7 +133,7 @@ def test_an_address_where_nobody_answers_is_told_at_once(context, monkeypatch):
 
 
 def test_candidates_are_those_of_the_serial_workers_bit_for_bit(cluster, context):
-    assert plain(carried_out("ray", context)) == plain(carried_out("serial", context))
+    assert plain(outcomes_of("ray", context)) == plain(outcomes_of("serial", context))
 
 
 def test_trials_after_a_first_step_stand_on_the_same_ground(cluster, context):
@@ -143,22 +143,22 @@ def test_trials_after_a_first_step_stand_on_the_same_ground(cluster, context):
 
 
 def test_a_killed_worker_costs_time_and_nothing_else(cluster, context, tmp_path):
-    shaky = taught_by(context, partial(killed_the_first_time, str(tmp_path)))
-    outcomes = carried_out("ray", shaky, TRIALS[:2])
+    shaky = trained_by(context, partial(killed_the_first_time, str(tmp_path)))
+    outcomes = outcomes_of("ray", shaky, TRIALS[:2])
     assert len(list(tmp_path.iterdir())) == 3
-    assert plain(outcomes) == plain(carried_out("serial", context, TRIALS[:2]))
+    assert plain(outcomes) == plain(outcomes_of("serial", context, TRIALS[:2]))
 
 
 def test_an_error_in_a_trial_arrives_as_itself_and_is_not_tried_again(cluster, context, tmp_path):
-    with pytest.raises(ModelError, match="cannot be taught") as caught:
-        carried_out("ray", taught_by(context, partial(unteachable, str(tmp_path))), TRIALS[:1])
+    with pytest.raises(ModelError, match="cannot be trained") as caught:
+        outcomes_of("ray", trained_by(context, partial(untrainable, str(tmp_path))), TRIALS[:1])
     assert type(caught.value) is ModelError
     assert (caught.value.where, caught.value.fix) == ("here", "take another")
     assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_search_that_stops_leaves_nothing_running(cluster, context, tmp_path):
-    stuck = taught_by(context, partial(endless, str(tmp_path)))
+    stuck = trained_by(context, partial(endless, str(tmp_path)))
     trials = [Trial((0,)), *(Trial(removed) for removed in combinations(range(4), 2))]
     with WORKERS["ray"].open(stuck, WorkerResources(), lambda message: None) as run_trial:
         outcomes = run_trial(trials)

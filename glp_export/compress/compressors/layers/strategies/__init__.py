@@ -3,7 +3,6 @@
 from glp_export.compress.compressors.layers.strategies.base import (
     Choice,
     Problem,
-    SearchCost,
     Strategy,
     best,
 )
@@ -29,7 +28,6 @@ __all__ = [
     "STRATEGIES",
     "Choice",
     "Problem",
-    "SearchCost",
     "Strategy",
     "best",
     "order_by_rule",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from glp_export.compress.plan import Candidate
 from glp_export.compress.search.evaluator import Evaluator
 from glp_export.compress.search.trial import Removed
+from glp_export.compress.search_cost import SearchCost
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Choice:
     Attributes:
         winner: the candidate that was taken, None where none was tried.
         lead: by how much its loss was smaller than the runner-up's, None for a choice by score.
-        probability: how surely it is on other examples.
+        probability: that it is smaller on other examples.
     """
 
     removed: Removed
@@ -43,51 +44,6 @@ class Choice:
     winner: Candidate | None = None
     lead: float | None = None
     probability: float | None = None
-
-
-@dataclass(frozen=True)
-class TrialGroup:
-    """Trials that cost alike.
-
-    Attributes:
-        trials: how many.
-        removed: layers that each of their models lacks.
-        examples: that each is taught from; None for the whole teaching.
-    """
-
-    trials: int
-    removed: int
-    examples: int | None = None
-
-
-@dataclass(frozen=True)
-class SearchCost:
-    """What a strategy may spend on a problem, at most.
-
-    Attributes:
-        groups: the candidates that are carried out.
-        teachers: whole trainings of the unpruned model before them.
-        certain: whether it spends all of it in any case.
-    """
-
-    groups: tuple[TrialGroup, ...] = ()
-    teachers: int = 0
-    certain: bool = True
-
-    @property
-    def trials(self) -> int:
-        """Candidates that are carried out."""
-        return sum(group.trials for group in self.groups)
-
-    @property
-    def trainings(self) -> int:
-        """Whole trainings, the teacher's included."""
-        return self.teachers + sum(group.trials for group in self.groups if group.examples is None)
-
-    @property
-    def examples(self) -> int:
-        """Examples of the shorter lessons, all together."""
-        return sum(group.trials * (group.examples or 0) for group in self.groups)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
-"""Greedy pruning from the fine-tuned model, by short lessons and refitted heads, and a play-off.
+"""Greedy pruning from the fine-tuned model, by short trainings and refitted heads, and a play-off.
 
-Every candidate inherits the layers of one fine-tuned teacher, gets a short lesson from it, and is
+Every candidate inherits the layers of one fine-tuned teacher, imitates it for a short while, and is
 judged by what a fresh linear head makes of its features: the loss of a few hundred examples moves
 smoothly where a metric jumps, and a head that was trained behind the missing layer would mislead
 (benchmarks/search_evidence.py measures how much). After the last step the order that was found
-plays off against those of the rules that look at no data, by longer lessons: early evidence can
+plays off against those of the rules that look at no data, by longer trainings: early evidence can
 mislead as well, and a search must not do worse than a rule that costs nothing.
 """
 
@@ -20,9 +20,7 @@ from numpy.typing import NDArray
 from glp_export.compress.compressors.layers.strategies.base import (
     Choice,
     Problem,
-    SearchCost,
     Strategy,
-    TrialGroup,
 )
 from glp_export.compress.compressors.layers.strategies.fixed import order_by_rule
 from glp_export.compress.plan import Candidate
@@ -30,6 +28,7 @@ from glp_export.compress.search.comparison import TrialBatch
 from glp_export.compress.search.confidence import probability_smaller
 from glp_export.compress.search.evaluator import Evaluator
 from glp_export.compress.search.trial import Removed, Trial
+from glp_export.compress.search_cost import SearchCost, TrialGroup
 
 RIVALS = ("alternate", "symmetric", "top")
 """What the order that was found has to beat; Sajjad et al. 2023 compare the same."""
@@ -40,9 +39,9 @@ class FastGreedy:
     """The procedure, and what it is generous with.
 
     Attributes:
-        examples_per_candidate: training examples that every candidate of a step is taught from.
+        examples_per_candidate: training examples that every candidate of a step is trained on.
         play_off: those of each round of the play-off; none of them for no play-off. After a round
-            the better two go on, unless one is surely the best.
+            the better two go on, unless one is significantly the best.
         confidence: the probability that ends the play-off.
     """
 
@@ -64,7 +63,7 @@ class FastGreedy:
         return self._play_off(problem, found, evaluator)
 
     def search_cost(self, problem: Problem) -> SearchCost:
-        """The teacher, a lesson for every candidate, the rounds of the play-off."""
+        """The teacher, a short training of every candidate, the rounds of the play-off."""
         steps = (
             TrialGroup(len(problem.layers) - step, step + 1, self.examples_per_candidate)
             for step in range(problem.cuts)
@@ -113,7 +112,7 @@ def _removed(choices: Sequence[Choice], count: int) -> Removed:
 
 
 def _choose_one(removed: Removed, ranked: Sequence[_TrainedCandidate]) -> Choice:
-    """The first of the candidates that were taught, with how surely it is the best."""
+    """The first of the trained candidates, with the probability that it is the best."""
     tried = _candidates(ranked)
     choice = Choice(tuple(set(ranked[0].removed) - set(removed)), tried, tried[0])
     return choice if len(ranked) == 1 else _with_lead(choice, ranked)
@@ -139,7 +138,7 @@ def _with_lead(choice: Choice, ranked: Sequence[_TrainedCandidate]) -> Choice:
 
 @dataclass(frozen=True)
 class _TrainedCandidate:
-    """One set of layers gone, taught with one or several seeds.
+    """One set of removed layers, trained with one or several seeds.
 
     Attributes:
         losses: mean over the seeds of each example's loss, (rows,); None if a training diverged.
@@ -154,7 +153,7 @@ class _TrainedCandidate:
         return inf if self.losses is None else float(self.losses.mean())
 
     def probability_better(self, other: _TrainedCandidate) -> float:
-        """How surely this one is the better of two."""
+        """The probability that this one is the better of two."""
         if self.losses is None or other.losses is None:
             return 1.0
         return probability_smaller(self.losses, other.losses)
@@ -167,7 +166,7 @@ def _train(
     evaluator: Evaluator,
     batch: TrialBatch,
 ) -> list[_TrainedCandidate]:
-    """Teach each candidate from so many examples; the best comes first, the highest on a tie."""
+    """Train each candidate on so many examples; the best comes first, the highest on a tie."""
     trials = [Trial(removed, examples, seed) for removed in candidates for seed in range(seeds)]
     outcomes = dict(zip(trials, evaluator.outcomes(trials, batch), strict=True))
     trained = []
@@ -183,7 +182,7 @@ _DEFAULT = FastGreedy()
 
 FAST_GREEDY = Strategy(
     "fast-greedy",
-    "from the fine-tuned model, by short lessons and refitted heads; never below the rules",
+    "from the fine-tuned model, by short trainings and refitted heads; never below the rules",
     _DEFAULT.search_cost,
     _DEFAULT.choose,
     needs_teacher=True,

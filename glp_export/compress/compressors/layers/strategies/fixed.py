@@ -7,10 +7,10 @@ from collections.abc import Callable
 from glp_export.compress.compressors.layers.strategies.base import (
     Choice,
     Problem,
-    SearchCost,
     Strategy,
 )
 from glp_export.compress.search.evaluator import Evaluator
+from glp_export.compress.search_cost import SearchCost
 
 Layers = tuple[int, ...]
 Rule = Callable[[Layers], Layers]

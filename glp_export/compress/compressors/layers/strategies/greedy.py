@@ -5,14 +5,13 @@ from __future__ import annotations
 from glp_export.compress.compressors.layers.strategies.base import (
     Choice,
     Problem,
-    SearchCost,
     Strategy,
-    TrialGroup,
     best,
 )
 from glp_export.compress.search.comparison import TrialBatch
 from glp_export.compress.search.evaluator import Evaluator
 from glp_export.compress.search.trial import Trial
+from glp_export.compress.search_cost import SearchCost, TrialGroup
 
 
 def choose(problem: Problem, evaluator: Evaluator) -> list[Choice]:

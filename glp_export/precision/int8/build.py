@@ -1,4 +1,4 @@
-"""int8: quantise, smooth what is loud, keep in float what accuracy needs, or teach the weights."""
+"""int8: quantise; SmoothQuant for outlier channels; mixed precision; QAT where that fails."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from glp_export.artifact import OnnxFile, export_onnx
 from glp_export.artifact.batches import by_length, pad_rows
 from glp_export.artifact.variants import VARIANTS
-from glp_export.bench import quickest
 from glp_export.core.errors import AccuracyError, UsageError
 from glp_export.encoder import ModelSource, TrainingInputs, load_model, predict, save_checkpoint
 from glp_export.precision.int8 import NARROW, find_matmuls, quantise, smooth
@@ -22,16 +21,15 @@ from glp_export.precision.int8.mixed_precision import (
     fewest_in_float,
 )
 from glp_export.precision.int8.recipe import DYNAMIC, RECIPES
+from glp_export.precision.job import CalibrationData, LowerPrecision, PrecisionJob
 from glp_export.precision.qat import quantisation_aware
 from glp_export.precision.record import Loss, PrecisionEntry
 from glp_export.tasks import count_examples, truth_of
-from glp_export.workflows.stages.export import LowerPrecision, choice_workloads, timing_of
-from glp_export.workflows.stages.precision_job import CalibrationData, PrecisionJob
 
 SMOOTHING_ROWS, CALIBRATION_ROWS = 1024, 256
 """Rows of `fit` that the largest activation of a channel, and the range of a tensor, is taken from.
 
-A loud channel that only one row in a thousand has must be seen (benchmarks/int8_accuracy.py).
+An outlier channel that only one row in a thousand has must be seen (benchmarks/int8_accuracy.py).
 """
 
 OUTLIER_SHARE = 1e-3
@@ -61,14 +59,14 @@ def build_int8(job: PrecisionJob) -> LowerPrecision:
     """Make the fastest int8 file that is accurate enough.
 
     Every recipe that was asked for keeps in float what its accuracy needs. If none is accurate
-    enough then, the weights are taught to bear the rounding, and the first recipe is tried again.
+    enough then, quantisation-aware training (QAT) follows, and the first recipe is tried again.
 
     Raises:
         AccuracyError: not even that is accurate enough.
         ModelError: the graph cannot be quantised.
     """
-    names = job.execution.precision.int8
-    attempts = [_quantised(job, name, job.exported.plain) for name in names]
+    names = job.recipes
+    attempts = [_quantised(job, name, job.plain) for name in names]
     passing = [one for one in attempts if one.kept is None or one.kept.within]
     if not passing:
         attempts.append(_qat(job, names[0]))
@@ -83,7 +81,7 @@ def _quantised(
 ) -> _Attempt:
     """The file of one recipe, with as little in float as its accuracy allows."""
     recipe, calibration = RECIPES[name], job.calibration
-    work = job.work / f"{name}{'-taught' if recovered else ''}"
+    work = job.work / f"{name}{'-qat' if recovered else ''}"
     work.mkdir(parents=True, exist_ok=True)
     static = recipe.mode != DYNAMIC
     batches = _batches(job, calibration, CALIBRATION_ROWS) if static else ()
@@ -91,26 +89,24 @@ def _quantised(
 
     def build(source: OnnxFile, keep_float: frozenset[str] = frozenset()) -> OnnxFile:
         own = replace(recipe, keep_float=keep_float)
-        return quantise(source, output, job.exported.trained.checkpoint, own, batches=batches)
+        return quantise(source, output, job.checkpoint, own, batches=batches)
 
     if calibration is None:
         return _Attempt(name, build(plain), None)
     # What it has to live up to are the answers of the model that was trained, in fp32.
-    reference = job.predictions(job.exported.plain, calibration.select)
-    axis, numbers = job.execution.kind.shift_axis, job.execution.kind.numbers
+    reference = job.predictions(job.plain, calibration.select)
+    axis, numbers = job.kind.shift_axis, job.kind.numbers
     own = numbers(reference)
     moved = divergence(numbers(job.predictions(build(plain), calibration.select)), own, axis)
     has_outliers = moved > OUTLIER_SHARE * divergence(own, own.mean(axis=0, keepdims=True), axis)
     if has_outliers:
         rows = _batches(job, calibration, SMOOTHING_ROWS)
-        plain = smooth(plain, work / "smooth.onnx", rows, threads=job.execution.threads)
+        plain = smooth(plain, work / "smooth.onnx", rows, threads=job.threads)
     kept = fewest_in_float(
         {one.name: float(one.work) for one in find_matmuls(plain) if one.columns >= NARROW},
         lambda names: job.predictions(build(plain, names), calibration.select),
         reference,
-        compare_with(
-            job.execution.task, reference, truth_of(job.execution.task, calibration.select)
-        ),
+        compare_with(job.task, reference, truth_of(job.task, calibration.select)),
         max_drop=calibration.max_drop,
         shift_axis=axis,
         numbers=numbers,
@@ -119,30 +115,27 @@ def _quantised(
 
 
 def _qat(job: PrecisionJob, name: str) -> _Attempt:
-    """The recipe once more, after a short lesson in which the weights feel the rounding."""
+    """The recipe once more, after a short quantisation-aware training."""
     calibration = job.calibration
     assert calibration is not None  # without it nothing was judged, and nothing failed
-    execution, trained = job.execution, job.exported.trained
-    model = load_model(ModelSource(str(trained.checkpoint), offline=True), execution.task)
+    model = load_model(ModelSource(str(job.checkpoint), offline=True), job.task)
     settings = replace(calibration.settings, epochs=min(1.0, calibration.settings.epochs))
     inputs = TrainingInputs(
         examples=calibration.train,
-        tokenizer=trained.tokenizer,
-        teacher_logits=predict(
-            model, calibration.train, trained.tokenizer, device=execution.device
-        ),
+        tokenizer=job.tokenizer,
+        teacher_logits=predict(model, calibration.train, job.tokenizer, device=job.device),
         settings=settings,
         distillation=replace(calibration.distillation, rate=QAT_RATE),
     )
-    checkpoint = job.work / "taught"
-    save_checkpoint(quantisation_aware(model, inputs), trained.tokenizer, checkpoint)
+    checkpoint = job.work / "qat"
+    save_checkpoint(quantisation_aware(model, inputs), job.tokenizer, checkpoint)
     plain = export_onnx(
         checkpoint,
         checkpoint / "onnx" / "model.onnx",
-        export_task=execution.kind.export_task,
-        opset=execution.export.opset,
-        exporter=execution.export.exporter,
-        threads=execution.threads,
+        export_task=job.kind.export_task,
+        opset=job.opset,
+        exporter=job.exporter,
+        threads=job.threads,
     )
     return _quantised(job, name, plain, recovered=True)
 
@@ -150,7 +143,7 @@ def _qat(job: PrecisionJob, name: str) -> _Attempt:
 def _batches(
     job: PrecisionJob, calibration: CalibrationData | None, count: int
 ) -> list[Mapping[str, NDArray[np.int64]]]:
-    """Padded rows of `fit` for calibration, never of `select` or `test`.
+    """Padded rows of `fit` for calibration, never of dev or test.
 
     Raises:
         UsageError: there are none.
@@ -162,25 +155,15 @@ def _batches(
             fix=f"use --int8 {DYNAMIC}, or prune-and-export, which has the data at hand",
         )
     rows = calibration.fit.select(range(min(count, len(calibration.fit))))
-    tokenizer = job.exported.trained.tokenizer
+    tokenizer = job.tokenizer
     return [pad_rows(rows, part, tokenizer) for part in by_length(rows, 16)]
 
 
 def _fastest(job: PrecisionJob, passing: Sequence[_Attempt]) -> _Attempt:
-    """Of several that are accurate enough the fastest, by interleaved timing."""
+    """Of several that are accurate enough the fastest, as the job measures it."""
     if len(passing) == 1:
         return passing[0]
-    execution, trained = job.execution, job.exported.trained
-    with job.progress.paused():
-        winner = quickest(
-            [one.file for one in passing],
-            trained.checkpoint,
-            choice_workloads(execution, trained),
-            provider=execution.provider,
-            threads=execution.threads,
-            auto_class=execution.kind.auto_class,
-            timing=timing_of(min(3.0, execution.benchmark.bench_seconds), execution),
-        )
+    winner = job.quickest([one.file for one in passing])
     return next(one for one in passing if one.file == winner)
 
 
@@ -205,7 +188,7 @@ def _lower(job: PrecisionJob, chosen: _Attempt, recipes: int) -> LowerPrecision:
 def _loss(kept: Kept, job: PrecisionJob) -> Loss | None:
     if job.calibration is None:
         return None
-    task = job.execution.task
+    task = job.task
     samples = count_examples(task, truth_of(task, job.calibration.select))
     return Loss.of(kept.value, (kept.drop, kept.low, kept.high), samples)
 
@@ -214,11 +197,10 @@ def _too_inaccurate(job: PrecisionJob, attempts: Sequence[_Attempt]) -> Accuracy
     calibration = job.calibration
     assert calibration is not None  # without it nothing was judged, and nothing failed
     best = min((one.kept for one in attempts if one.kept), key=lambda kept: kept.drop)
-    flag = "--max-drop" if job.execution.targets.max_drop is not None else "--int8-drop"
     return AccuracyError(
-        f"no int8 file loses {calibration.max_drop:.3g} or less on select: the best of "
+        f"no int8 file loses {calibration.max_drop:.3g} or less on dev: the best of "
         f"{sum(len(one.kept.trials) for one in attempts if one.kept)} loses {best.drop:.3f} "
         f"({best.low:.3f} to {best.high:.3f})",
-        where=flag,
+        where=calibration.flag,
         fix="allow a larger drop, or ship fp32 (--precision fp32)",
     )

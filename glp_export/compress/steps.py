@@ -1,0 +1,62 @@
+"""What a plan records of its search: the candidates, the choices and the cost."""
+
+from __future__ import annotations
+
+from glp_export.compress.search.trial import Trial
+from glp_export.core.records import Record
+
+
+class Candidate(Record):
+    """One shallower model that was tried: the layers it lacks and how it scored on dev.
+
+    Layers are numbered as in the base model, from 0 at the input. `examples` is how many it was
+    trained on before that, null for a whole training. `loss` is that of a head refitted to its
+    features, null where none was. `repeat` tells seeds apart. `plan_id` and `label` name a
+    candidate that differs in more than its layers.
+    """
+
+    removed: tuple[int, ...]
+    score: float
+    examples: int | None = None
+    repeat: int = 0
+    loss: float | None = None
+    seconds: float = 0.0
+    plan_id: str | None = None
+    label: str | None = None
+
+    @property
+    def trial(self) -> Trial:
+        """What was tried."""
+        return Trial(self.removed, self.examples, self.repeat)
+
+
+class Step(Record):
+    """One choice: the candidates that were compared and the layers that went for good.
+
+    A step that a rule prescribed has no score and no candidates. `lead` is by how much the
+    winner's loss was smaller than the runner-up's, and `probability` how surely it is on other
+    examples of this kind; both are null for a choice by score. Where whole orders were
+    compared in a play-off, the step at which they were has its candidates, lead and probability.
+    """
+
+    kind: str = "layer"
+    removed: tuple[int, ...]
+    score: float | None
+    sample_size: int
+    candidates: tuple[Candidate, ...]
+    lead: float | None = None
+    probability: float | None = None
+
+
+class Cost(Record):
+    """What the search spent.
+
+    `sample_layers` counts every training example once for each layer it passed through, the
+    measure that machines do not change; `scored_sample_layers` counts the examples that were
+    only scored, a third of the work. The teacher's training is part of both cost and seconds.
+    """
+
+    trainings: int = 0
+    sample_layers: int = 0
+    scored_sample_layers: int = 0
+    seconds: float = 0.0

@@ -1,0 +1,51 @@
+"""How long and at which rate every contender is trained in the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glp_export.config.sections import TrainingOptions
+from glp_export.encoder import RATES, Schedule, TrainSettings, schedule_for
+from glp_export.tasks import TaskData
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def schedule_of(
+    options: TrainingOptions, model: PreTrainedModel, data: TaskData
+) -> Schedule | None:
+    """How long contenders are trained where no epochs are given."""
+    if options.epochs != "auto":
+        return None
+    base = learning_rate_for(model.config.hidden_size)
+    rates = (options.learning_rate,) if options.learning_rate else tuple(r * base for r in RATES)
+    return schedule_for(len(data.fit), options.batch_size, len(data.task.labels), rates)
+
+
+def train_settings(
+    options: TrainingOptions,
+    model: PreTrainedModel,
+    device: str,
+    schedule: Schedule | None,
+    rows: int,
+) -> TrainSettings:
+    """Of every contender: the updates of the schedule at most, or the epochs that are given."""
+    epochs = options.epochs
+    if schedule is not None or epochs == "auto":
+        epochs = schedule.updates * options.batch_size / rows if schedule else 1.0
+    return TrainSettings(
+        epochs=epochs,
+        learning_rate=options.learning_rate or learning_rate_for(model.config.hidden_size),
+        batch_size=options.batch_size,
+        seed=options.seed,
+        device=device,
+    )
+
+
+def learning_rate_for(hidden_size: int) -> float:
+    """The paper's 2e-5 at 768 wide, more for narrower encoders, which it would leave untrained.
+
+    It grows as the square of the width shrinks and stops at 5e-4.
+    """
+    return float(f"{min(5e-4, 2e-5 * max(1.0, 768 / hidden_size) ** 2):.1g}")
