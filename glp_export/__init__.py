@@ -65,11 +65,13 @@ def load(
     variant: str | None = None,
     verify: bool = True,
     batch_tokens: int | None = None,
+    runtime: str | None = None,
 ) -> ServedModel:
     """Open an artifact for use; needs onnxruntime, tokenizers and numpy, and nothing else.
 
-    It runs as it was measured: on that provider, with those threads, the file that was fastest
-    there, inputs truncated to the length of the training. `ort_config.json` says all that.
+    It runs as it was measured: in that runtime, on that provider, with those threads, the file
+    that was fastest there, inputs truncated to the length of the training. `ort_config.json` says
+    all that.
 
     Example:
         >>> model = load("out/trec")
@@ -87,10 +89,13 @@ def load(
         verify: whether the files that are opened must have the checksums of `glp/SHA256SUMS`.
         batch_tokens: tokens of a batch at most, padding included; by default 512 on a CPU, which
             gains nothing from more, and 8192 elsewhere.
+        runtime: `onnxruntime` or `openvino`; by default the one that was surely fastest, and ONNX
+            Runtime, with a warning, where that is not installed or `provider` names one of ONNX
+            Runtime's. In OpenVINO `precision="bf16"` computes the fp32 file in bf16.
 
     Raises:
         ModelError: it is no artifact, or a file of it is missing, changed or broken.
-        DeviceError: the provider is not there, or did not start.
+        DeviceError: the provider or the runtime is not there, or did not start.
         UsageError: nothing of that precision or variant ships.
     """
     from glp_export.serve import load as open_artifact
@@ -103,6 +108,7 @@ def load(
         variant=variant,
         verify=verify,
         batch_tokens=batch_tokens,
+        runtime=runtime,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from generate.markdown import code, table
-from glp_export.gate.budget import OPTIMISATIONS, PRECISIONS, PROVIDERS
+from glp_export.gate.budget import OPTIMISATIONS, PLACES, PRECISIONS
 from glp_export.gate.budget_line import KEYS
 
 
@@ -14,6 +14,6 @@ def budget_keys() -> str:
         (code(f"{name} {key.operator} NUMBER{shape[key.kind]}"), key.meaning)
         for name, key in KEYS.items()
     )
-    tables = ", ".join(code(f"[{device}.{one}]") for device in PROVIDERS for one in PRECISIONS)
+    tables = ", ".join(code(f"[{device}.{one}]") for device in PLACES for one in PRECISIONS)
     levels = ", ".join(map(code, OPTIMISATIONS))
     return f"{table(('line', 'meaning'), rows)}\nTables: {tables}. `unpruned` is one of {levels}.\n"

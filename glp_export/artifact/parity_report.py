@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from glp_export.core.errors import ModelError, ParityError
+from glp_export.serve.runtimes import ONNX_RUNTIME
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class FileParity:
         atol: the tolerance; None where the precision is judged by the metric only.
         rtol: see `atol`.
         failures: what is wrong, one sentence each; empty where the file passed.
+        runtime: that ran it.
     """
 
     variant: str
@@ -65,6 +67,14 @@ class FileParity:
     atol: float | None
     rtol: float | None
     failures: tuple[str, ...]
+    runtime: str = ONNX_RUNTIME
+
+    @property
+    def label(self) -> str:
+        """The file's name, with what ran it where that is not ONNX Runtime."""
+        if self.runtime == ONNX_RUNTIME:
+            return self.variant
+        return f"{self.variant} ({self.runtime}, {self.precision})"
 
     @property
     def passed(self) -> bool:
@@ -77,6 +87,11 @@ class ParityReport:
     """The files of one check, in the order in which they were given."""
 
     files: tuple[FileParity, ...]
+
+    @property
+    def in_onnxruntime(self) -> tuple[FileParity, ...]:
+        """One finding a file: as ONNX Runtime computes it."""
+        return tuple(file for file in self.files if file.runtime == ONNX_RUNTIME)
 
     @property
     def passed(self) -> bool:
@@ -94,7 +109,7 @@ class ParityReport:
             return
         raise ParityError(
             "\n".join(
-                f"{file.variant} does not compute what the PyTorch model computes: "
+                f"{file.label} does not compute what the PyTorch model computes: "
                 + "; ".join(file.failures)
                 for file in wrong
             ),

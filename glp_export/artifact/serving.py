@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from pydantic import Field
 
@@ -18,7 +18,7 @@ from glp_export.artifact.onnx_file import sidecar
 from glp_export.artifact.variants import VARIANTS
 from glp_export.core.records import Record
 from glp_export.serve.session import PROVIDER_OPTIONS
-from glp_export.serve.settings import KEY, SCHEMA_VERSION
+from glp_export.serve.settings import KEY, ONNX_RUNTIME, SCHEMA_VERSION
 
 _TASK = "task"
 
@@ -33,6 +33,7 @@ class Measured(NamedTuple):
         batch_size: rows.
         sequence_length: tokens; the mean for the task's own lengths.
         p50_ms: median milliseconds a batch.
+        runtime: that ran it.
     """
 
     provider: str
@@ -41,6 +42,7 @@ class Measured(NamedTuple):
     batch_size: int
     sequence_length: int
     p50_ms: float
+    runtime: str = ONNX_RUNTIME
 
 
 class FileEntry(Record):
@@ -62,6 +64,12 @@ class ProviderEntry(Record):
     """An execution provider that files were measured on."""
 
     options: dict[str, str]
+    files: tuple[MeasuredFile, ...] = Field(description="the one to be preferred first")
+
+
+class RuntimeEntry(Record):
+    """Another runtime than ONNX Runtime that files were measured in."""
+
     files: tuple[MeasuredFile, ...] = Field(description="the one to be preferred first")
 
 
@@ -87,6 +95,8 @@ class ServingSettings(Record):
         session_config: entries of ONNX Runtime's session configuration.
         opset: of the plain file; None where it was not said.
         text_pair: whether the texts of its task come in pairs; None where that is not known.
+        runtime: that was surely fastest where it was made.
+        runtimes: what is known of every other runtime than ONNX Runtime, by its name.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -101,6 +111,8 @@ class ServingSettings(Record):
     files: tuple[FileEntry, ...]
     providers: dict[str, ProviderEntry]
     text_pair: bool | None = None
+    runtime: str = ONNX_RUNTIME
+    runtimes: dict[str, RuntimeEntry] = Field(default_factory=dict)
 
     def save(self, layout: ArtifactLayout) -> Path:
         """Write `ort_config.json`, which optimum's `ORTConfig.from_pretrained` reads too."""
@@ -149,6 +161,7 @@ def serving_settings(
     pad_to_multiple_of: int | None = None,
     text_pair: bool | None = None,
     too_large: Collection[str] = (),
+    runtime: str = ONNX_RUNTIME,
 ) -> ServingSettings:
     """Gather what is known of an artifact whose ONNX files and `config.json` are in place.
 
@@ -171,6 +184,7 @@ def serving_settings(
         pad_to_multiple_of: where lengths should be multiples of some number.
         text_pair: whether the texts of the task come in pairs; None where that is not known.
         too_large: files that are larger than the artifact was to be; they stand last.
+        runtime: that was surely fastest.
     """
     shipped = layout.shipped()
     names = {path.name for path in shipped.values()}
@@ -194,8 +208,18 @@ def serving_settings(
             FileEntry(name=path.name, variant=name, precision=VARIANTS[name].precision)
             for name, path in shipped.items()
         ),
-        providers=_providers(provider, rows, provider_options or {}, too_large),
+        providers=_providers(
+            provider,
+            [row for row in rows if row.runtime == ONNX_RUNTIME],
+            provider_options or {},
+            too_large,
+        ),
         text_pair=text_pair,
+        runtime=runtime,
+        runtimes={
+            name: RuntimeEntry(files=_in_order([row for row in rows if row.runtime == name]))
+            for name in sorted({row.runtime for row in rows} - {ONNX_RUNTIME})
+        },
     )
 
 
@@ -227,7 +251,7 @@ def _in_order(
     """The files of one provider, the fastest at the shape that stands for the others first."""
     if not rows:
         return ()
-    deciding = min(rows, key=_headline).shape
+    deciding = deciding_shape(rows)
     files: dict[str, dict[str, float]] = {}
     for row in rows:
         files.setdefault(row.file, {})[row.shape] = row.p50_ms
@@ -238,6 +262,27 @@ def _in_order(
     return tuple(MeasuredFile(name=name, p50_ms=times) for name, times in ranked)
 
 
-def _headline(row: Measured) -> tuple[bool, int, int]:
+class OfShape(Protocol):
+    """Something measured at a shape."""
+
+    @property
+    def shape(self) -> str:
+        """Its name."""
+
+    @property
+    def batch_size(self) -> int:
+        """Rows."""
+
+    @property
+    def sequence_length(self) -> int:
+        """Tokens."""
+
+
+def deciding_shape(rows: Iterable[OfShape]) -> str:
+    """The shape by which files are put in order: the one that stands for the others."""
+    return min(rows, key=_headline).shape
+
+
+def _headline(row: OfShape) -> tuple[bool, int, int]:
     """Smallest for the task's own lengths, then the smallest batch, then the greatest length."""
     return not row.shape.endswith(_TASK), row.batch_size, -row.sequence_length

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 from glp_export.artifact.onnx_file import OnnxFile
-from glp_export.artifact.parity import compare_with
+from glp_export.artifact.parity import OpenedFile, compare_with
 from glp_export.artifact.parity_report import ParityReport
 from glp_export.artifact.probes import LONGEST_PROBE, Case, probe_cases, sample_cases
 from glp_export.artifact.reference import Reference
-from glp_export.artifact.session import open_session, provider_name
+from glp_export.artifact.session import provider_name
 from glp_export.artifact.tolerance import tolerance_for
 from glp_export.core.errors import ParityError
+from glp_export.serve.runtimes import ONNX_RUNTIME
 from glp_export.tasks import KINDS
 
 if TYPE_CHECKING:
@@ -133,21 +134,28 @@ class StoredInputs:
             cases.append(Case(name, tuple(range(first, first + count)), batch))
         return cls(tuple(cases), logits, kind)
 
-    def check(self, files: Sequence[OnnxFile], *, provider: str, threads: int) -> ParityReport:
+    def check(
+        self,
+        files: Sequence[OnnxFile],
+        *,
+        provider: str,
+        threads: int,
+        runtime: str = ONNX_RUNTIME,
+    ) -> ParityReport:
         """Run every file on the batches, and compare with what is stored.
 
         Raises:
-            DeviceError: the provider is not there.
+            DeviceError: the runtime or the provider is not there.
             ModelError: a file cannot be loaded.
         """
         rows = [case for case in self.cases if case.name == _ROWS]
         probes = [case for case in self.cases if case.name != _ROWS]
+        provider = provider_name(provider)
         return ParityReport(
             tuple(
                 compare_with(
                     self.logits,
-                    file,
-                    open_session(file.path, provider=provider_name(provider), threads=threads),
+                    OpenedFile.open(file, runtime=runtime, provider=provider, threads=threads),
                     rows,
                     probes,
                     tolerance_for(file.precision),

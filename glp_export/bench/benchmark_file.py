@@ -161,6 +161,9 @@ class Row(OfModel):
     batch_size: int = Field(ge=1)
     sequence_length: int = Field(ge=1, description="the mean padded length for the task's own")
     threads: int = Field(ge=1)
+    hints: dict[str, str] = Field(
+        default={}, description="what the runtime was told, by its own names; {} where nothing was"
+    )
     p50_ms: float = Field(gt=0)
     p90_ms: float = Field(gt=0)
     p99_ms: float = Field(gt=0)
@@ -175,7 +178,7 @@ class Row(OfModel):
 
 
 class Winner(OfModel):
-    """The pruned model's file that is fastest in ONNX Runtime on one provider and shape."""
+    """The pruned model's file that is fastest on one provider and shape, of all runtimes."""
 
     contender: ContenderName = "pruned"
     provider: str
@@ -187,6 +190,11 @@ class Winner(OfModel):
     runner_up: str | None = Field(description="the next best file; null where there is one only")
     lead: Interval | None = Field(
         description="how many times faster it is than the runner-up; surely, if all above 1"
+    )
+    over_onnxruntime: Interval | None = Field(
+        default=None,
+        description="of a winner in another runtime: how many times faster it is than the fastest "
+        "file in ONNX Runtime; null for a winner there",
     )
 
 

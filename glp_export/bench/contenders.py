@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from glp_export.core import machine
 from glp_export.core.errors import ModelError
 from glp_export.core.shape import ModelShape
+from glp_export.serve.runtimes import RUNTIMES
 from glp_export.tasks import outputs_of
 
 if TYPE_CHECKING:
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
 
 ContenderName = Literal["unpruned", "pruned", "distilled"]
 RuntimeName = Literal[
-    "pytorch", "pytorch-compiled", "onnxruntime", "onnxruntime-bound", "onnxruntime-graphs"
+    "pytorch",
+    "pytorch-compiled",
+    "onnxruntime",
+    "onnxruntime-bound",
+    "onnxruntime-graphs",
+    "openvino",
 ]
 
 # input_ids, attention_mask and, where the family has them, token_type_ids: (batch, length) int64.
@@ -110,6 +116,12 @@ class Contender:
         return outputs_of(self.auto_class)
 
     @property
+    def hints(self) -> dict[str, str]:
+        """What the runtime is told beside the threads, by its own names; {} where nothing is."""
+        row = RUNTIMES.get(self.runtime)
+        return dict(row.hints(self.precision, self.threads)) if row else {}
+
+    @property
     def label(self) -> str:
         """What tells it from the others, for progress lines and errors."""
         model = f"{self.layers} layers" if self.model_shape is None else self.model_shape.label()
@@ -178,10 +190,11 @@ def onnx_contender(
     auto_class: str = "AutoModelForSequenceClassification",
     runtime: RuntimeName = "onnxruntime",
 ) -> Contender:
-    """An ONNX file as ONNX Runtime runs it; `checkpoint` is what it was exported from.
+    """An ONNX file as a runtime runs it; `checkpoint` is what it was exported from.
 
     `runtime` tells how it is called: `onnxruntime` by `run`, `onnxruntime-bound` with inputs and
-    outputs bound to buffers on the device, `onnxruntime-graphs` as CUDA graphs besides.
+    outputs bound to buffers on the device, `onnxruntime-graphs` as CUDA graphs besides;
+    `openvino` compiles it for the CPU.
 
     Raises:
         ModelError: the directory holds no readable checkpoint.

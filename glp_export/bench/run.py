@@ -145,6 +145,7 @@ def _row(sample: Samples, samples: Sequence[Samples], peak: float | None) -> Row
     return Row(
         **_facts(sample.contender),
         threads=sample.contender.threads,
+        hints=sample.contender.hints,
         shape=shape.name,
         batch_size=shape.batch_size,
         sequence_length=shape.sequence_length,

@@ -31,11 +31,12 @@ def spread(arguments: Sequence[str]) -> list[str]:
     }
     spread: list[str] = []
     flag = None
-    for argument in arguments:
+    for argument, after in zip(arguments, (*arguments[1:], "-"), strict=True):
         name = argument.replace("_", "-") if argument.startswith("--") else argument
         if argument.startswith("-"):
             flag = name if name in several else None
-            if flag is None:
+            # One without a value is the parser's to refuse, or another command's switch: --int8.
+            if flag is None or after.startswith("-"):
                 spread.append(argument)
         elif flag:
             spread += [flag, argument]

@@ -51,7 +51,7 @@ def gate_command(
     ] = "pass",
     device: Annotated[
         list[str] | None,
-        _option("--device", text="Only the budget's tables for cpu or cuda; may be repeated."),
+        _option("--device", text="Only the budget's tables for these: cpu, cuda, openvino."),
     ] = None,
     int8: Annotated[
         bool,

@@ -254,6 +254,11 @@ class BenchmarkOptions(Options):
     pytorch: Names = option(
         ("eager",), "How PyTorch runs the unpruned model: eager, compiled, bf16, fp16."
     )
+    runtime: Names = option(
+        ("auto",),
+        "What runs the ONNX files beside ONNX Runtime: auto (OpenVINO, where it is installed), "
+        "openvino, or onnxruntime alone.",
+    )
     batch_sizes: Numbers = option((1, 8), "Batch sizes to time.")
     seq_lens: Numbers = option((32, 128), "Sequence lengths to time.")
     bench_seconds: float = option(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 _PACKAGES = (
     *("glp-export", "torch", "transformers", "optimum", "optimum-onnx"),
-    *("onnx", "onnxruntime", "onnxruntime-gpu", "datasets", "numpy"),
+    *("onnx", "onnxruntime", "onnxruntime-gpu", "openvino", "datasets", "numpy"),
 )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from glp_export.core.errors import ModelError
-from glp_export.encoder.checkpoint_files import by_umask
+from glp_export.encoder.checkpoint_files import LENGTH_FILES, by_umask
 from glp_export.encoder.families import auto_class_for
 from glp_export.encoder.head import (
     fit_head,
@@ -76,19 +76,44 @@ def load_tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
 
 
 def _as_sentence_transformers(tokenizer: PreTrainedTokenizerBase, source: ModelSource) -> None:
-    """Cut and lower texts as `sentence_bert_config.json` has it, where the model has that file."""
+    """Cut and lower texts as sentence-transformers does, where the model has its files.
+
+    Its length is the tokenizer's limit there, whether that was larger or smaller.
+
+    Raises:
+        ModelError: the file cannot be read.
+    """
     from tokenizers import normalizers
 
-    path = find_file(source, "sentence_bert_config.json")
-    said = json.loads(path.read_text(encoding="utf-8")) if path else {}
+    said, whole = _sentence_settings(source)
     limit = said.get("max_seq_length")
-    if limit and limit < tokenizer.model_max_length:
+    if limit and (whole or limit < tokenizer.model_max_length):
         tokenizer.model_max_length = limit
         tokenizer.init_kwargs["model_max_length"] = limit
     backend: Any = tokenizer.backend_tokenizer
     if said.get("do_lower_case") and "Lowercase" not in str(backend.normalizer):
         own = [backend.normalizer] if backend.normalizer else []
         backend.normalizer = normalizers.Sequence([normalizers.Lowercase(), *own])
+
+
+def _sentence_settings(source: ModelSource) -> tuple[dict[str, Any], bool]:
+    """What a model's file for sentence-transformers says; whether it is one of its models."""
+    whole = find_file(source, "modules.json") is not None
+    names = LENGTH_FILES if whole else LENGTH_FILES[:1]
+    path = next((path for name in names if (path := find_file(source, name))), None)
+    if path is None:
+        return {}, whole
+    try:
+        said = dict(json.loads(path.read_text(encoding="utf-8")))
+        limit = said.get("max_seq_length")
+        said["max_seq_length"] = None if limit is None else int(limit)
+    except (TypeError, ValueError) as error:
+        raise ModelError(
+            f"what sentence-transformers is told of the model cannot be read: {error!s:.200}",
+            where=str(path),
+            fix='write {"max_seq_length": 256, "do_lower_case": false}, or remove the file',
+        ) from error
+    return said, whole
 
 
 def open_tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:

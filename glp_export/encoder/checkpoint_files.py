@@ -17,11 +17,13 @@ INDEX = f"{WEIGHTS}.index.json"
 ADAPTER = "adapter_config.json"
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
-SENTENCE_FILES = (
-    "modules.json",
-    "config_sentence_transformers.json",
-    "sentence_bert_config.json",
+LENGTH_FILES = tuple(
+    f"sentence_{family}_config.json"
+    for family in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
 )
+"""Where sentence-transformers looks for the longest input and for `do_lower_case`, in order."""
+
+SENTENCE_FILES = ("modules.json", "config_sentence_transformers.json", *LENGTH_FILES)
 RECORDS = ("glp/structure.json",)
 """What stays of each layer of a checkpoint that lost heads or neurons; see `structure`."""
 LEGAL = ("LICENSE*", "LICENCE*", "NOTICE*")

@@ -94,7 +94,9 @@ def _model_config(directory: Path, tokenizer: PreTrainedTokenizerBase) -> None:
     def complete(content: Content) -> None:
         if any(name.endswith("Classification") for name in content.get("architectures") or ()):
             content["id2label"] = {str(key): label for key, label in config.id2label.items()}
-            content["label2id"] = dict(config.label2id)
+        if content.get("id2label"):  # what transformers answers with, whatever label2id says
+            ids = {str(label): int(key) for key, label in content["id2label"].items()}
+            content["label2id"] = ids
         if content.get("pad_token_id") is None:
             content["pad_token_id"] = tokenizer.pad_token_id
         for name in _STANDARD_NAMES:

@@ -98,7 +98,7 @@ def require_sound_head(config: Any, checkpoint: Path) -> None:
     """Check that a classifier's configuration names as many outputs as it has, in its own words.
 
     Raises:
-        ModelError: an output has no name, or one output is to choose between classes.
+        ModelError: an output has no name, two have one, or one output is to choose between classes.
     """
     if not any(name.endswith("Classification") for name in config.architectures or ()):
         return
@@ -109,6 +109,13 @@ def require_sound_head(config: Any, checkpoint: Path) -> None:
             f"id2label has no name for output {gaps[0]}: it names {few([*map(str, numbers)])}",
             where=where,
             fix="name every output from 0 on",
+        )
+    names = [str(config.id2label[number]) for number in numbers]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ModelError(
+            f"two outputs have one name in id2label: {few(twice)}",
+            where=where,
+            fix="name every output differently",
         )
     if len(numbers) == 1 and config.problem_type == "single_label_classification":
         raise ModelError(

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from glp_export.artifact import OnnxFile, one_artifact, open_session, predict_onnx
-from glp_export.artifact.opened import data_settings
+from glp_export.artifact import (
+    ArtifactLayout,
+    OnnxFile,
+    one_artifact,
+    predict_onnx,
+)
+from glp_export.artifact.opened import data_settings, recorded_settings
+from glp_export.bench import BenchmarkFile
 from glp_export.core.errors import DataError, UsageError
 from glp_export.core.numbers import few
 from glp_export.encoder import ModelSource, infer_kind, load_tokenizer, task_of_model
+from glp_export.serve.runtimes import ONNX_RUNTIME, open_in
 from glp_export.serve.settings import read_settings
 from glp_export.tasks import (
     KINDS,
@@ -20,10 +27,12 @@ from glp_export.tasks import (
     count_examples,
     encode,
     load_task_data,
+    positive_id,
     same_task,
     score,
     truth_of,
 )
+from glp_export.tasks.metrics import AGREEMENT
 
 DATA_SETTINGS = ("task", "dataset", "train_file", "validation_file")
 """Settings that name data, and so ask for the accuracy lines."""
@@ -76,25 +85,54 @@ def read_test_rows(artifact: Path, asked: Mapping[str, Any]) -> TestRows:
             where="--dataset",
             fix=f"give data with the artifact's labels: {few(own.labels) or 'none'}",
         )
+    task = _as_recorded(task, own, layout, asked)
     longest = settings.get("max_length")
     if not isinstance(longest, int):  # then as it is served
         longest = read_settings(layout.root).max_length or tokenizer.model_max_length
     return TestRows(task, encode(data.test, task, tokenizer, longest), tokenizer)
 
 
-def score_file(data: TestRows, file: OnnxFile, *, provider: str, threads: int) -> tuple[float, int]:
+def _as_recorded(task: Task, own: Task, layout: ArtifactLayout, asked: Mapping[str, Any]) -> Task:
+    """The data's task, scored as the run that made the artifact scored its own.
+
+    Ids are the artifact's already; metrics of tags read its spelling as well: B- and I-. The run
+    may have had its metric, and the class that F1 is of, from a task that the gate is not told.
+    """
+    name = recorded_settings(layout).get("task")
+    positive = positive_id(name if isinstance(name, str) else None, own.labels)
+    task = replace(task, labels=own.labels, positive=positive)
+    if not layout.benchmark.is_file():
+        return task
+    metric = BenchmarkFile.load(layout.benchmark).metric
+    fitting = {one.name for one in KINDS[task.kind].metrics_for(task.labels)} - {AGREEMENT}
+    if asked.get("metric") or metric not in fitting:
+        return task
+    return replace(task, metric=metric)
+
+
+def score_file(
+    data: TestRows,
+    file: OnnxFile,
+    *,
+    provider: str,
+    threads: int,
+    runtime: str = ONNX_RUNTIME,
+) -> tuple[float, int]:
     """The task's metric of a file.
 
     Args:
         data: as the file's artifact reads it.
         file: what answers.
         provider: execution provider of ONNX Runtime.
-        threads: intra-op threads of ONNX Runtime.
+        threads: intra-op threads.
+        runtime: that runs it.
 
     Returns:
         The metric, and the number of examples.
     """
-    session = open_session(file.path, provider=provider, threads=threads)
+    session = open_in(
+        runtime, file.path, precision=file.precision, provider=provider, threads=threads
+    )
     kind = KINDS[data.task.kind]
     predictions = predict_onnx(
         session, data.rows, data.tokenizer, read=kind.read, batch_size=kind.batch_size

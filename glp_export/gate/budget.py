@@ -6,8 +6,9 @@
       "size_mb <= 90",
     ]
 
-One table for each provider and precision. `unpruned = "O2"` in a table says how the rebuilt
-unpruned model is optimised that speedups are over; "none" without it.
+One table for each place (`cpu` and `cuda` in ONNX Runtime, `openvino`) and precision. In a table
+`unpruned = "O2"` says how the rebuilt unpruned model is optimised that speedups are over; "none"
+without it. It runs in ONNX Runtime in every table.
 """
 
 from __future__ import annotations
@@ -18,14 +19,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from glp_export.artifact.optimise import LEVELS
 from glp_export.artifact.variants import VARIANTS
 from glp_export.core.errors import UsageError
+from glp_export.core.machine import CPU, CUDA
 from glp_export.gate.budget_line import BudgetLine, read_lines
+from glp_export.serve.runtimes import ONNX_RUNTIME, OPENVINO
 
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+class Place(NamedTuple):
+    """Where a table's file runs: a runtime, and the provider of ONNX Runtime or what stands for it.
+
+    OpenVINO's is the CPU.
+    """
+
+    runtime: str
+    provider: str
+
+
+PLACES = {
+    "cpu": Place(ONNX_RUNTIME, CPU),
+    "cuda": Place(ONNX_RUNTIME, CUDA),
+    "openvino": Place(OPENVINO, CPU),
+}
+"""By the first part of a table's name."""
+
 PRECISIONS = tuple(dict.fromkeys(variant.precision for variant in VARIANTS.values()))
 OPTIMISATIONS = ("none", *LEVELS)
 
@@ -34,10 +54,10 @@ _FIELDS = ("keep", "unpruned")
 
 @dataclass(frozen=True)
 class BudgetTable:
-    """The lines of one provider and precision.
+    """The lines of one place and precision.
 
     Attributes:
-        device: `cpu` or `cuda`.
+        device: a key of `PLACES`.
         precision: `fp32`, …
         lines: in the order of the file.
         unpruned: how the unpruned model is optimised, `none` or a level.
@@ -56,12 +76,17 @@ class BudgetTable:
     @property
     def provider(self) -> str:
         """The full name of the execution provider."""
-        return PROVIDERS[self.device]
+        return PLACES[self.device].provider
+
+    @property
+    def runtime(self) -> str:
+        """What runs the file."""
+        return PLACES[self.device].runtime
 
     @property
     def is_int8_on_cpu(self) -> bool:
         """Whether it is about int8 on the CPU, whose speed and sums hang on its instructions."""
-        return self.device == "cpu" and self.precision.startswith("int8")
+        return self.provider == CPU and self.precision.startswith("int8")
 
 
 @dataclass(frozen=True)
@@ -114,7 +139,7 @@ class _Reader:
 
     def precisions(self, device: str, content: Any) -> Mapping[str, Any]:
         """The tables of a provider."""
-        self._require(device, PROVIDERS, "provider", content)
+        self._require(device, PLACES, "provider", content)
         return dict(content)
 
     def table(self, device: str, precision: str, content: Any) -> BudgetTable:

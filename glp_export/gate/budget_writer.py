@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from glp_export.artifact.serving import deciding_shape
 from glp_export.bench.benchmark_file import BenchmarkFile, Row
-from glp_export.gate.budget import PROVIDERS
+from glp_export.bench.winners import UNSCORED
+from glp_export.gate.budget import PLACES, Place
+from glp_export.serve.runtimes import ONNX_RUNTIME
 from glp_export.tasks.metrics import AGREEMENT
 
 MARGIN = 0.05
@@ -37,6 +40,7 @@ def budget_text(
     margin: float = MARGIN,
     metric_margin: float = METRIC_MARGIN,
     unpruned: Mapping[str, str] | None = None,
+    runtimes: Collection[str] = (ONNX_RUNTIME,),
 ) -> str:
     """A budget file for what a run measured of its pruned model.
 
@@ -50,6 +54,7 @@ def budget_text(
         metric_margin: in the metric's own unit.
         unpruned: by precision, at which level the unpruned file was optimised that speedups are
             over; `none` where it says nothing.
+        runtimes: that the file is served from; lines are written for each.
     """
     threads = sorted({row.threads for row in benchmark.rows})
     parts = [
@@ -60,11 +65,11 @@ def budget_text(
             threads=" or ".join(map(str, threads)),
         )
     ]
-    short = {provider: name for name, provider in PROVIDERS.items()}
-    for provider, precision in _tables(benchmark):
-        rows = _deployed(benchmark, provider, precision)
+    short = {place: name for name, place in PLACES.items() if place.runtime in runtimes}
+    for place, precision in _tables(benchmark, short):
+        rows = _deployed(benchmark, place, precision)
         level = (unpruned or {}).get(precision, "none")
-        head = [f"[{short[provider]}.{precision}]  # onnx/{rows[0].variant}"]
+        head = [f"[{short[place]}.{precision}]  # onnx/{rows[0].variant}"]
         if level != "none":
             head.append(f'unpruned = "{level}"')
         lines = _latency(rows, margin) + _rest(benchmark, rows[0], margin, metric_margin)
@@ -73,32 +78,44 @@ def budget_text(
 
 
 def write_budget(
-    path: Path, benchmark: BenchmarkFile, *, unpruned: Mapping[str, str] | None = None
+    path: Path,
+    benchmark: BenchmarkFile,
+    *,
+    unpruned: Mapping[str, str] | None = None,
+    runtimes: Collection[str] = (ONNX_RUNTIME,),
 ) -> Path:
     """Write `budget_text` with the default margins."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(budget_text(benchmark, unpruned=unpruned), encoding="utf-8")
+    path.write_text(budget_text(benchmark, unpruned=unpruned, runtimes=runtimes), encoding="utf-8")
     return path
 
 
-def _tables(benchmark: BenchmarkFile) -> list[tuple[str, str]]:
-    """Providers and precisions that the pruned model was measured at in ONNX Runtime."""
-    rows = [row for row in benchmark.rows if _is_ours(row) and row.provider in PROVIDERS.values()]
-    return list(dict.fromkeys((row.provider, row.precision) for row in rows))
+def _tables(benchmark: BenchmarkFile, places: Collection[Place]) -> list[tuple[Place, str]]:
+    """Places and precisions that the pruned model was measured at, of those places."""
+    found = [
+        (Place(row.runtime, row.provider), row.precision)
+        for row in benchmark.rows
+        if row.contender == "pruned" and (row.runtime, row.precision) != UNSCORED
+    ]
+    return [(place, precision) for place, precision in dict.fromkeys(found) if place in places]
 
 
-def _is_ours(row: Row) -> bool:
-    return row.contender == "pruned" and row.runtime == "onnxruntime"
+def _deployed(benchmark: BenchmarkFile, place: Place, precision: str) -> list[Row]:
+    """The rows of the file to deploy: an optimised one ships only if it is significantly faster.
 
-
-def _deployed(benchmark: BenchmarkFile, provider: str, precision: str) -> list[Row]:
-    """The rows of the file to deploy: an optimised one ships only if it is significantly faster."""
+    In another runtime than ONNX Runtime that is the fastest there, as `ort_config.json` has it.
+    """
     rows = [
         row
         for row in benchmark.rows
-        if _is_ours(row) and (row.provider, row.precision) == (provider, precision)
+        if (row.contender, row.precision) == ("pruned", precision)
+        and (row.runtime, row.provider) == place
     ]
-    return [row for row in rows if row.variant == rows[-1].variant]
+    own = rows[-1].variant
+    if place.runtime != ONNX_RUNTIME:
+        shape = deciding_shape(rows)
+        own = min((row for row in rows if row.shape == shape), key=lambda row: row.p50_ms).variant
+    return [row for row in rows if row.variant == own]
 
 
 def _latency(rows: Sequence[Row], margin: float) -> list[str]:

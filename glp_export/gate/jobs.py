@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from glp_export.artifact import OnnxFile, StoredInputs
 from glp_export.bench import BenchmarkFile
 from glp_export.core.errors import DataError, GlpError, ModelError, ParityError, UsageError
-from glp_export.core.machine import CPU
 from glp_export.core.progress import Progress
 from glp_export.gate.accuracy import score_file
 from glp_export.gate.agreement import check_agreement
-from glp_export.gate.budget import PROVIDERS, BudgetTable
+from glp_export.gate.budget import PLACES, BudgetTable, Place
 from glp_export.gate.budget_line import BudgetLine
 from glp_export.gate.latency import check_all_latency
 from glp_export.gate.results import GateReport, LineResult, Outcome
-from glp_export.gate.session import GateSession, GateSettings
+from glp_export.gate.session import GateSession, GateSettings, runs_here
+from glp_export.serve.runtimes import ONNX_RUNTIME, RUNTIMES
 from glp_export.tasks.metrics import AGREEMENT
 
 _CHANGED = "the files are not those that were verified"
@@ -39,7 +40,8 @@ def gate(
     with GateSession(artifact, settings or GateSettings(), progress or Progress()) as session:
         tables = session.tables  # a budget that cannot be read is known before any work
         _require_question(session)
-        results, notes = check_integrity(session), [*thread_notes(session), *cpu_notes(session)]
+        results = check_integrity(session)
+        notes = [*thread_notes(session), *cpu_notes(session), *runtime_notes(session)]
         if all(result.outcome == "kept" for result in results):
             results += [check_size(session, *line) for line in session.lines("size")]
             # Before the timings: data of another task need not wait for them.
@@ -83,8 +85,8 @@ def check_integrity(session: GateSession) -> list[LineResult]:
     except ParityError as error:
         return [*results, _broken("parity", error)]
     with session.progress.stage("parity"):
-        for file, provider in _places(session):
-            results.append(_parity(stored, file, provider, session.threads))
+        for file, place in _places(session):
+            results.append(_parity(stored, file, place, session.threads))
     return results
 
 
@@ -110,7 +112,11 @@ def check_accuracy(session: GateSession, table: BudgetTable, line: BudgetLine) -
 
     def scored(artifact: Path, file: OnnxFile) -> tuple[float, int]:
         data = session.test_rows(artifact)
-        return score_file(data, file, provider=table.provider, threads=session.threads)
+        metric = session.test_rows(session.layout.root).task.metric
+        data = replace(data, task=replace(data.task, metric=metric))
+        return score_file(
+            data, file, provider=table.provider, threads=session.threads, runtime=table.runtime
+        )
 
     with session.progress.stage(f"{table.name} accuracy"):
         value, samples = scored(session.layout.root, session.file(table))
@@ -143,6 +149,16 @@ def cpu_notes(session: GateSession) -> list[str]:
     if session.int8_doubt is None or not any(table.is_int8_on_cpu for table in session.tables):
         return []
     return [f"{session.int8_doubt}; --int8 judges these lines, too, and `load` opens fp32 here"]
+
+
+def runtime_notes(session: GateSession) -> list[str]:
+    """A sentence for every runtime that the budget speaks of and that is not installed."""
+    missing = dict.fromkeys(t.runtime for t in session.tables if not runs_here(t))
+    return [
+        f"the lines about {RUNTIMES[name].title} are left out: it is not installed "
+        f"({RUNTIMES[name].install})"
+        for name in missing
+    ]
 
 
 def _require_question(session: GateSession) -> None:
@@ -180,21 +196,31 @@ def _require_data_that_is_asked_about(session: GateSession) -> None:
         )
 
 
-def _places(session: GateSession) -> list[tuple[OnnxFile, str]]:
-    """Every file with the providers that the budget runs it on; the CPU for all others."""
-    places = []
+def _places(session: GateSession) -> list[tuple[OnnxFile, Place]]:
+    """Every file with where the budget runs it; ONNX Runtime on the CPU for all others.
+
+    In another runtime than ONNX Runtime a table runs the one file that it is about.
+    """
+    places: list[tuple[OnnxFile, Place]] = []
     for file in session.files():
-        devices = [t.device for t in session.tables if t.precision == file.precision]
-        places += [(file, PROVIDERS[device]) for device in devices] or [(file, CPU)]
+        tables = [t for t in session.tables if t.precision == file.precision]
+        own = [PLACES[t.device] for t in tables if t.runtime == ONNX_RUNTIME]
+        places += [(file, place) for place in own or [PLACES["cpu"]]]
+        places += [
+            (file, PLACES[t.device])
+            for t in tables
+            if t.runtime != ONNX_RUNTIME and runs_here(t) and session.file(t).path == file.path
+        ]
     return places
 
 
-def _parity(stored: StoredInputs, file: OnnxFile, provider: str, threads: int) -> LineResult:
-    report = stored.check([file], provider=provider, threads=threads)
+def _parity(stored: StoredInputs, file: OnnxFile, place: Place, threads: int) -> LineResult:
+    runtime, provider = place
+    report = stored.check([file], provider=provider, threads=threads, runtime=runtime)
     (found,) = report.files
     return LineResult(
         part="integrity",
-        check=f"parity of {file.variant}",
+        check=f"parity of {found.label}",
         outcome="kept" if found.passed else "broken",
         value=found.max_abs,
         reason="; ".join(found.failures)
@@ -229,6 +255,13 @@ def _recorded_metric(session: GateSession) -> float:
             "the artifact was made without labels, and records agreement with its unpruned model",
             where=str(session.layout.benchmark),
             fix="give the unpruned model's artifact with --against, or leave --dataset away",
+        )
+    asked = session.test_rows(session.layout.root).task.metric
+    if recorded.metric != asked:
+        raise UsageError(
+            f"the artifact records {recorded.metric}, which {asked} does not compare with",
+            where=f"--metric {asked}",
+            fix=f"leave it away, or ask for --metric {recorded.metric}",
         )
     rows = recorded.metrics
     found = [row.value for row in rows if row.contender == "unpruned"]

@@ -182,7 +182,7 @@ def measure_ratio(
         batch_size: of the shape.
         sequence_length: in tokens.
         precision: of both files.
-        device: `cpu` or `cuda`.
+        device: `cpu`, `cuda` or `openvino`.
         max_seconds: after which the interval is as wide as it is.
         threads: None for those of the run that made the artifact.
 

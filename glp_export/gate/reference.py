@@ -136,6 +136,8 @@ def unpruned_reference(
     return replace(
         own,
         contender="unpruned",
+        # What the artifact's own speedups are over, in whichever runtime it is itself.
+        runtime="onnxruntime",
         layers=layers,
         parameters=made["parameters"],
         path=path,
@@ -184,7 +186,13 @@ def other_artifact(against: Path, layout: ArtifactLayout, own: Contender) -> Con
         )
     # `unpruned` is the role of whatever ratios are over.
     return onnx_contender(
-        "unpruned", same[-1], against, own.provider, own.threads, auto_class=own.auto_class
+        "unpruned",
+        same[-1],
+        against,
+        own.provider,
+        own.threads,
+        auto_class=own.auto_class,
+        runtime=own.runtime,
     )
 
 

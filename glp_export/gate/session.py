@@ -19,15 +19,21 @@ from glp_export.core.machine import CPU, is_like_this, usable_cores
 from glp_export.core.progress import Progress
 from glp_export.encoder import task_of_model
 from glp_export.gate.accuracy import TestRows, read_test_rows
-from glp_export.gate.budget import PROVIDERS, Budget, BudgetTable
+from glp_export.gate.budget import PLACES, Budget, BudgetTable
 from glp_export.gate.budget_line import BudgetLine, Kind
 from glp_export.gate.reference import other_artifact, unpruned_reference
 from glp_export.gate.results import Undecided
 from glp_export.gate.side_by_side import SideBySide
-from glp_export.serve.settings import recorded_cpu_features
+from glp_export.serve.runtimes import ONNX_RUNTIME, OPENVINO, RUNTIMES, require_runtime
+from glp_export.serve.settings import read_settings, recorded_cpu_features
 from glp_export.tasks import KINDS
 
 NO_CACHE = "none"
+
+
+def runs_here(table: BudgetTable) -> bool:
+    """Whether the runtime of a table is installed."""
+    return RUNTIMES[table.runtime].installed()
 
 
 @dataclass(frozen=True)
@@ -108,15 +114,18 @@ class GateSession:
         """Those parts of the budget that are looked at.
 
         Raises:
+            DeviceError: a runtime that is asked for is not installed.
             UsageError: it has none of the devices asked for.
         """
         wanted = self.settings.devices
-        if unknown := [device for device in wanted if device not in PROVIDERS]:
+        if unknown := [device for device in wanted if device not in PLACES]:
             raise UsageError(
                 f"there is no device {unknown[0]!r}",
                 where="--device",
-                fix=f"use {' or '.join(PROVIDERS)}",
+                fix=f"use {' or '.join(PLACES)}",
             )
+        for device in wanted:
+            require_runtime(PLACES[device].runtime)
         tables = tuple(t for t in self.budget.tables if not wanted or t.device in wanted)
         if not tables:
             raise UsageError(
@@ -150,6 +159,8 @@ class GateSession:
         """Why a line is not asked this time; nothing if it is."""
         if line.kind != "size" and table.is_int8_on_cpu and self.int8_doubt:
             return "another CPU"
+        if line.kind in ("latency", "accuracy") and not runs_here(table):
+            return f"{RUNTIMES[table.runtime].title} is not installed"
         if line.kind in ("latency", "accuracy") and self.settings.quick:
             return "--quick"
         if line.key == "speedup_vs_unpruned" and self.settings.against:
@@ -167,14 +178,16 @@ class GateSession:
     def file(self, table: BudgetTable) -> OnnxFile:
         """The file that a table is about: of several at its precision the optimised one.
 
+        In another runtime than ONNX Runtime, the one that was fastest there.
+
         Raises:
             UsageError: the artifact has none at this precision.
         """
-        return self._at_precision(self.files(), table)
+        return self._at_precision(self.files(), table, self.layout.root)
 
     def reference_file(self, table: BudgetTable, against: Path) -> OnnxFile:
         """Likewise of another artifact."""
-        return self._at_precision(shipped_files(one_artifact(against)), table)
+        return self._at_precision(shipped_files(one_artifact(against)), table, against)
 
     def test_rows(self, artifact: Path) -> TestRows:
         """The data that was named, as an artifact reads it; read once.
@@ -249,6 +262,7 @@ class GateSession:
                 table.provider,
                 self.threads,
                 auto_class=KINDS[task_of_model(self.layout.root).kind].auto_class,
+                runtime="openvino" if table.runtime == OPENVINO else "onnxruntime",
             )
             with self.progress.stage("reference"):
                 reference = self._reference(table, own)
@@ -268,7 +282,7 @@ class GateSession:
             return Cache(Path(self._stack.enter_context(TemporaryDirectory(prefix="glp-gate-"))))
         return Cache(Path(named) if named else default_root())
 
-    def _at_precision(self, files: list[OnnxFile], table: BudgetTable) -> OnnxFile:
+    def _at_precision(self, files: list[OnnxFile], table: BudgetTable, root: Path) -> OnnxFile:
         same = [file for file in files if file.precision == table.precision]
         if not same:
             raise UsageError(
@@ -276,7 +290,10 @@ class GateSession:
                 where=f"[{table.name}] of the budget",
                 fix="take the table out, or make the artifact with that precision",
             )
-        return same[-1]
+        if table.runtime == ONNX_RUNTIME:
+            return same[-1]
+        best = read_settings(root).choose(CPU, precision=table.precision, runtime=table.runtime)
+        return next((file for file in same if file.path.name == best.name), same[0])
 
     def _threads_of_run(self) -> int | None:
         threads = recorded_settings(self.layout).get("threads")

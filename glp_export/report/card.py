@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from glp_export.bench.winners import fastest_runtime
 from glp_export.compress.compressors import sources_of
 from glp_export.core import numbers
 from glp_export.core.text import capital, markdown
@@ -42,6 +43,8 @@ from glp_export.report.rendering import render
 from glp_export.report.table import device_name
 from glp_export.report.tables import Column, Quoted, Table, columns
 from glp_export.report.warnings import benchmark_warnings, metric_name
+from glp_export.serve.runtimes import ONNX_RUNTIME
+from glp_export.serve.runtimes import RUNTIMES as SERVED
 from glp_export.tasks import KINDS
 
 if TYPE_CHECKING:
@@ -198,9 +201,9 @@ def card_text(plan: Plan, benchmark: BenchmarkFile, parity: ParityReport, facts:
             *(markdown(note, 1000) for note in facts.data_notes),
             *benchmark_warnings(benchmark, every_difference=True),
         ],
-        parity=parity_rows((file.variant, file) for file in parity.files),
+        parity=parity_rows((file.label, file) for file in parity.files),
         precisions=precisions_table(entries, benchmark.metric),
-        optimised=len(parity.files) > 1,
+        optimised=len(parity.in_onnxruntime) > 1,
         **_pruning(plan, benchmark, facts),
         **_measured(plan, benchmark, facts),
         **snippets.of(facts),
@@ -248,16 +251,30 @@ def _measured(plan: Plan, benchmark: BenchmarkFile, facts: CardFacts) -> dict[st
         "files": files_table(benchmark, every_model=True),
         "device": device_name(benchmark, provider),
         "provider": provider,
+        "served_in": _served_in(benchmark),
         "file": best.any.variant if best else _PLAIN,
         "machine": machine_line(benchmark.machine),
         "versions": ", ".join(
             f"{name} {versions[name]}"
-            for name in ("onnxruntime", "onnxruntime-gpu", "torch", "transformers")
+            for name in ("onnxruntime", "onnxruntime-gpu", "openvino", "torch", "transformers")
             if name in versions
         ),
         **_training(facts),
         "lasted": _lasted(facts),
     }
+
+
+def _served_in(benchmark: BenchmarkFile) -> str:
+    """What `load` opens it in, where that is not ONNX Runtime."""
+    name = fastest_runtime(benchmark, benchmark.baseline.provider)
+    if name == ONNX_RUNTIME:
+        return ""
+    runtime = SERVED[name]
+    return (
+        f"It was surely fastest in {runtime.title}, so that is what opens it "
+        f"(`{runtime.install}`); where it is not installed, ONNX Runtime opens its best file, "
+        "with a warning."
+    )
 
 
 def _lasted(facts: CardFacts) -> str:
@@ -361,7 +378,9 @@ def _fastest(benchmark: BenchmarkFile, shape: str) -> str:
     for winner in benchmark.winners:
         if (winner.provider, winner.shape) == (benchmark.baseline.provider, shape):
             significant = winner.lead is not None and winner.lead.low > 1
-            return f"`{winner.variant}`{', significantly' if significant else ''}"
+            other = winner.runtime in SERVED and winner.runtime != ONNX_RUNTIME
+            where = f" in {RUNTIMES[winner.runtime]}" if other else ""
+            return f"`{winner.variant}`{where}{', significantly' if significant else ''}"
     return numbers.MISSING
 
 

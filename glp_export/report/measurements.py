@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from glp_export.core.numbers import layers_in_words
+from glp_export.serve.openvino_session import PRECISION_HINT
 
 if TYPE_CHECKING:
     from glp_export.bench.benchmark_file import (
@@ -26,6 +27,7 @@ RUNTIMES = {
     "onnxruntime": "ONNX Runtime",
     "onnxruntime-bound": "ONNX Runtime, bound",
     "onnxruntime-graphs": "ONNX Runtime, CUDA graphs",
+    "openvino": "OpenVINO",
 }
 SHORT_RUNTIMES = {
     "pytorch": "PyTorch",
@@ -33,6 +35,7 @@ SHORT_RUNTIMES = {
     "onnxruntime": "ORT",
     "onnxruntime-bound": "ORT bound",
     "onnxruntime-graphs": "ORT graphs",
+    "openvino": "OpenVINO",
 }
 TASK_LENGTHS = "task"
 
@@ -57,7 +60,9 @@ class Measurement:
         """What tells it from its plain fp32 sister: `optimized`, `fp16`; empty for that."""
         if self.any.runtime.startswith("pytorch"):
             return "" if self.any.precision == "fp32" else self.any.precision
-        return self.any.variant.partition(".")[0].removeprefix("model").strip("_")
+        file = self.any.variant.partition(".")[0].removeprefix("model").strip("_")
+        told = self.any.hints.get(PRECISION_HINT) == "bf16"
+        return f"{file} bf16".strip() if told else file
 
 
 def all_measurements(benchmark: BenchmarkFile, provider: str) -> list[Measurement]:

@@ -162,7 +162,7 @@ def parity_rows(files: Iterable[tuple[str, FileParity]]) -> Table:
 
 def parity_table(report: ParityReport) -> RenderableType:
     """The same on a terminal, with what failed below it."""
-    whole = parity_rows((file.variant, file) for file in report.files)
+    whole = parity_rows((file.label, file) for file in report.files)
     short = tuple(
         (*row[:-1], "passed" if file.passed else "failed")
         for row, file in zip(whole.rows, report.files, strict=True)
@@ -171,7 +171,7 @@ def parity_table(report: ParityReport) -> RenderableType:
     narrow = table.without("mean |Δ|", "examples")
     title = "parity with PyTorch"
     failures = [
-        Text(f"✗ {file.variant}: {failure}", style="red")
+        Text(f"✗ {file.label}: {failure}", style="red")
         for file in report.files
         for failure in file.failures
     ]

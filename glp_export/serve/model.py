@@ -21,9 +21,11 @@ from glp_export.serve.agreement import require_agreement
 from glp_export.serve.answers import Head
 from glp_export.serve.graph import Graph, batches_of
 from glp_export.serve.kinds import ServedKind, served_kind
-from glp_export.serve.session import open_session, provider_name
+from glp_export.serve.runtimes import OPENVINO, RUNTIMES, open_in, require_runtime
+from glp_export.serve.session import provider_name
 from glp_export.serve.settings import (
     CPU,
+    ONNX_RUNTIME,
     SETTINGS,
     ServedFile,
     Settings,
@@ -47,6 +49,9 @@ logger = logging.getLogger(__name__)
 CONFIG = "config.json"
 ENVIRONMENT = "glp/environment.json"
 FRONTIER = "glp/frontier.json"
+
+BF16 = "bf16"
+"""OpenVINO computes an fp32 file so, where it is asked to and the CPU can."""
 
 CPU_BATCH_TOKENS = 512
 """Tokens of a batch on a CPU. More rows gain nothing there and are padded more: 64 texts of 4 to 40
@@ -81,6 +86,7 @@ class ServedModel:
         batch_tokens: tokens of a batch at most, padding included.
         width: of the hidden states, where the configuration tells it.
         reads_pairs: whether it was trained on pairs of texts; None where nothing says it.
+        runtime: that runs it, `onnxruntime` or `openvino`.
     """
 
     path: Path
@@ -95,13 +101,21 @@ class ServedModel:
     batch_tokens: int
     width: int = 0
     reads_pairs: bool | None = None
+    runtime: str = ONNX_RUNTIME
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A pickle, and a copy, is the artifact's path and how it was opened: it is opened anew.
 
-        A session of ONNX Runtime does not travel; the files have to be where it arrives.
+        A session does not travel; the files have to be where it arrives.
         """
-        opened = (self.provider, self.threads, self.variant, self.batch_tokens)
+        opened: tuple[Any, ...] = (
+            self.provider,
+            self.threads,
+            self.variant,
+            self.batch_tokens,
+        )
+        if self.runtime != ONNX_RUNTIME:
+            opened = (*opened, self.runtime, self.precision)
         return _reopen, (str(self.path.parent.parent), *opened)
 
     def __call__(self, texts: Any, text_pairs: str | Iterable[str] | None = None) -> Any:
@@ -186,6 +200,7 @@ def load(
     variant: str | None = None,
     verify: bool = True,
     batch_tokens: int | None = None,
+    runtime: str | None = None,
 ) -> ServedModel:
     """Open an artifact; `glp_export.load` tells of the arguments."""
     if batch_tokens is not None and batch_tokens < 1:
@@ -197,10 +212,15 @@ def load(
         verify_files(root, (CONFIG, TOKENIZER, TOKENIZER_CONFIG), perhaps=perhaps)
     settings, config = read_settings(root), _read_config(root)
     require_agreement(root, settings, config)
-    chosen = _provider(settings, provider, root)
-    file = settings.choose(chosen, precision=precision, variant=variant)
+    ran_by = _runtime(settings, runtime, provider, root)
+    chosen = _provider(settings, provider, root) if ran_by == ONNX_RUNTIME else CPU
+    in_bf16 = (ran_by, precision) == (OPENVINO, BF16)
+    file = settings.choose(
+        chosen, precision="fp32" if in_bf16 else precision, variant=variant, runtime=ran_by
+    )
     if precision is None and variant is None:
-        file = _for_this_cpu(root, settings, chosen, file)
+        file = _for_this_cpu(root, settings, chosen, file, ran_by)
+    arithmetic = BF16 if in_bf16 else file.precision
     if verify:
         verify_files(root, (f"onnx/{file.name}",), perhaps=(f"onnx/{file.name}_data",))
     cores = _threads(settings) if threads is None else threads
@@ -208,7 +228,7 @@ def load(
     return ServedModel(
         path=Path(os.path.abspath(root)) / "onnx" / file.name,
         variant=file.variant,
-        precision=file.precision,
+        precision=arithmetic,
         provider=chosen,
         threads=cores,
         kind=kind,
@@ -216,28 +236,82 @@ def load(
         encoder=open_encoder(
             root, config, max_length=settings.max_length, multiple=settings.pad_to_multiple_of
         ),
-        graph=_open_graph(root / "onnx" / file.name, settings, chosen, cores, kind.outputs),
+        graph=_open_graph(
+            root / "onnx" / file.name,
+            settings,
+            (ran_by, chosen, arithmetic),
+            cores,
+            kind.outputs,
+        ),
         batch_tokens=batch_tokens or _batch_tokens(chosen),
         width=int(config.get("hidden_size") or config.get("dim") or 0),
         reads_pairs=settings.text_pair,
+        runtime=ran_by,
     )
 
 
-def _reopen(root: str, provider: str, threads: int, variant: str, batch_tokens: int) -> ServedModel:
+def _reopen(
+    root: str,
+    provider: str,
+    threads: int,
+    variant: str,
+    batch_tokens: int,
+    runtime: str = ONNX_RUNTIME,
+    precision: str = "",
+) -> ServedModel:
     """Open what was pickled, where it arrives."""
+    same: dict[str, str] = {"precision": BF16} if precision == BF16 else {"variant": variant}
     return load(
-        root, provider=provider, threads=threads, variant=variant, batch_tokens=batch_tokens
+        root,
+        provider=provider,
+        threads=threads,
+        batch_tokens=batch_tokens,
+        runtime=runtime,
+        precision=same.get("precision"),
+        variant=same.get("variant"),
     )
 
 
-def _for_this_cpu(root: Path, settings: Settings, provider: str, file: ServedFile) -> ServedFile:
+def _runtime(settings: Settings, asked: str | None, provider: str | None, root: Path) -> str:
+    """What runs it: what is asked for, or what was fastest and is there; ONNX Runtime else.
+
+    A provider is ONNX Runtime's, so who names one and no runtime asks for ONNX Runtime.
+    """
+    if asked is not None:
+        require_runtime(asked)
+        if asked != ONNX_RUNTIME and provider not in (None, "cpu", CPU):
+            raise UsageError(
+                f"{RUNTIMES[asked].title} runs on the CPU here, not on {provider}",
+                where="provider",
+                fix="leave the provider away",
+            )
+        return asked
+    fastest = settings.runtime
+    if fastest == ONNX_RUNTIME or provider is not None:
+        return ONNX_RUNTIME
+    if fastest in RUNTIMES and RUNTIMES[fastest].installed():
+        return fastest
+    known = RUNTIMES.get(fastest)
+    logger.warning(
+        "%s was fastest in %s, which is not installed here (%s); its best file in ONNX Runtime is "
+        "opened instead",
+        root,
+        known.title if known else fastest,
+        known.install if known else "this version does not know it",
+    )
+    return ONNX_RUNTIME
+
+
+def _for_this_cpu(
+    root: Path, settings: Settings, provider: str, file: ServedFile, runtime: str
+) -> ServedFile:
     """The file that was chosen; fp32 instead, with a warning, where int8 was for another CPU."""
     if provider != CPU or not file.precision.startswith("int8"):
         return file
     doubt = machine.int8_doubt(recorded_cpu_features(root / ENVIRONMENT), machine.cpu_features())
     if doubt is None:
         return file
-    instead = settings.choose(provider, precision="fp32")
+    instead = settings.choose(provider, precision="fp32", runtime=runtime)
     logger.warning(
         '%s: %s; %s is opened instead of %s (glp_export.load(…, precision="%s") opens that one)',
         root,
@@ -250,17 +324,22 @@ def _for_this_cpu(root: Path, settings: Settings, provider: str, file: ServedFil
 
 
 def _open_graph(
-    path: Path, settings: Settings, provider: str, threads: int, outputs: Sequence[str]
+    path: Path,
+    settings: Settings,
+    place: tuple[str, str, str],
+    threads: int,
+    outputs: Sequence[str],
 ) -> Graph:
+    """Open a file by runtime, provider and precision."""
+    runtime, provider, precision = place
+    own: dict[str, Any] = {
+        "graph_level": settings.graph_level,
+        "provider_options": settings.of_provider(provider).options,
+        "session_options": settings.session_config,
+    }
+    options = own if runtime == ONNX_RUNTIME else {}
     return Graph(
-        open_session(
-            path,
-            provider=provider,
-            threads=threads,
-            graph_level=settings.graph_level,
-            provider_options=settings.of_provider(provider).options,
-            session_options=settings.session_config,
-        ),
+        open_in(runtime, path, precision=precision, provider=provider, threads=threads, **options),
         outputs,
     )
 

@@ -20,6 +20,7 @@ KEY = "serving"
 
 SCHEMA_VERSION: Final = 1
 CPU = "CPUExecutionProvider"
+ONNX_RUNTIME = "onnxruntime"
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,9 @@ class Settings:
         labels: in the order of their ids; () where it has none, or says none.
         text_pair: whether the texts of its task come in pairs; None where that is not said.
         pad_token_id: what pads; None where it is not said.
+        runtime: that was fastest, surely; a key of `runtimes.RUNTIMES`.
+        runtimes: of every other runtime than ONNX Runtime that it was measured in the files by
+            name, the one to be preferred first.
     """
 
     provider: str = CPU
@@ -79,15 +83,22 @@ class Settings:
     labels: tuple[str, ...] = ()
     text_pair: bool | None = None
     pad_token_id: int | None = None
+    runtime: str = ONNX_RUNTIME
+    runtimes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def of_provider(self, provider: str) -> ProviderSettings:
         """What is known of a provider; of one that was not measured, nothing."""
         return self.providers.get(provider, ProviderSettings())
 
     def choose(
-        self, provider: str, *, precision: str | None = None, variant: str | None = None
+        self,
+        provider: str,
+        *,
+        precision: str | None = None,
+        variant: str | None = None,
+        runtime: str = ONNX_RUNTIME,
     ) -> ServedFile:
-        """The file to run on a provider.
+        """The file to run on a provider of ONNX Runtime, or in another runtime.
 
         That is the one that was fastest there. On a provider that nothing was measured on it is
         the plain fp32 file, which every provider takes. A precision or a variant that is asked
@@ -102,7 +113,8 @@ class Settings:
                 where=f"precision {precision}, variant {variant}",
                 fix="leave precision away",
             )
-        for file in self._in_order(provider, asked=precision is not None or variant is not None):
+        asked = precision is not None or variant is not None
+        for file in self._in_order(self._order(runtime, provider), asked=asked):
             if precision in (None, file.precision) and variant in (None, file.variant):
                 return file
         raise UsageError(
@@ -112,9 +124,14 @@ class Settings:
             + ", ".join(f"{file.variant} ({file.precision})" for file in self.files),
         )
 
-    def _in_order(self, provider: str, *, asked: bool) -> list[ServedFile]:
+    def _order(self, runtime: str, provider: str) -> tuple[str, ...]:
+        if runtime == ONNX_RUNTIME:
+            return self.of_provider(provider).order
+        return self.runtimes.get(runtime, ())
+
+    def _in_order(self, order: tuple[str, ...], *, asked: bool) -> list[ServedFile]:
         by_name = {file.name: file for file in self.files}
-        measured = [by_name[name] for name in self.of_provider(provider).order if name in by_name]
+        measured = [by_name[name] for name in order if name in by_name]
         rest = [file for file in self.files if file not in measured]
         return [*measured, *rest] if measured or asked else [PLAIN]
 
@@ -168,6 +185,11 @@ def _settings(content: Mapping[str, Any]) -> Settings:
         labels=tuple(content.get("labels") or ()),
         text_pair=content.get("text_pair"),
         pad_token_id=shapes.get("pad_token_id"),
+        runtime=str(content.get("runtime") or ONNX_RUNTIME),
+        runtimes={
+            name: tuple(file["name"] for file in entry["files"])
+            for name, entry in (content.get("runtimes") or {}).items()
+        },
     )
 
 

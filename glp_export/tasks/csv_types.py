@@ -24,7 +24,7 @@ _CANONICAL = {
 _NEGATIVE_ZERO = r"^-0(?:\.0*)?$"
 _POINT = re.compile(rf"{_UNIT}\.(\d{{1,12}})")
 _LIST = r"^\s*\[.*\]\s*$"
-_ITEM = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|-?\d+"""
+_ITEM = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|-?\d+|[01]\.0|True|False"""
 _PYTHON_LIST = re.compile(
     rf"\s*\[\s*(?:(?:{_ITEM})\s*(?:,\s*(?:{_ITEM})\s*)*,?)?\s*\]\s*", re.DOTALL
 )
@@ -101,7 +101,8 @@ class ColumnType:
 def read_list(cell: str) -> list[Any] | None:
     """The strings or whole numbers of a list as JSON or Python writes it; None for anything else.
 
-    What numpy prints is none: it has no commas, and Python would join its strings to one.
+    Whole numbers are also 0.0 and True, as rows of them come that say of every label whether a text
+    has it. What numpy prints is none: it has no commas, and Python would join its strings to one.
     """
     import ast
 
@@ -116,6 +117,7 @@ def read_list(cell: str) -> list[Any] | None:
             return None
     if not isinstance(values, list):
         return None
+    values = [int(value) if value in (0.0, 1.0) else value for value in values]
     return values if all(type(value) in (str, int) for value in values) else None
 
 

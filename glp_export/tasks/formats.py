@@ -266,20 +266,47 @@ def _rows_of_a_piece(metadata: Any) -> int:
 def _plain(table: pa.Table) -> pa.Table:
     """The table with pandas' categories as their values, and with every text as `string`.
 
-    Writers have several types for text (views, bytes that are UTF-8), which mean the same here.
+    Writers have several types for text (views, bytes that are UTF-8), which mean the same here. A
+    column that `datasets` has no type for, as a month or a union, is nothing that a task reads.
     """
+    for field in table.schema:
+        kinds = (_plain_type(field.type), _bytes_of(field.type))
+        for plain in kinds:
+            cast = None if plain == field.type else _cast(table, field.name, plain)
+            if cast is not None:
+                table = cast
+                break
+        if not _is_known(table.schema.field(field.name).type):
+            table = table.drop_columns([field.name])
+    return table
+
+
+def _cast(table: pa.Table, name: str, kind: pa.DataType) -> pa.Table | None:
+    """The table with a column of another type; None where its values are of another kind."""
     import pyarrow as pa
 
-    for index, field in enumerate(table.schema):
-        plain = _plain_type(field.type)
-        if plain == field.type:
-            continue
-        try:
-            column = table.column(index).cast(plain)
-        except pa.ArrowException:  # bytes of another kind, or what no version casts
-            continue
-        table = table.set_column(index, field.with_type(plain), column)
-    return table
+    index = table.schema.get_field_index(name)
+    try:
+        column = table.column(index).cast(kind)
+    except pa.ArrowException:  # bytes of another kind, or what no version casts
+        return None
+    return table.set_column(index, table.schema.field(index).with_type(kind), column)
+
+
+def _bytes_of(kind: pa.DataType) -> pa.DataType:
+    import pyarrow as pa
+
+    return pa.binary() if pa.types.is_fixed_size_binary(kind) else kind
+
+
+def _is_known(kind: pa.DataType) -> bool:
+    from datasets.features.features import generate_from_arrow_type
+
+    try:
+        generate_from_arrow_type(kind)
+    except (ValueError, NotImplementedError):
+        return False
+    return True
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:
@@ -291,6 +318,8 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
     if types.is_string_view(kind) or types.is_large_string(kind):
         return pa.string()
     if types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind):
+        return pa.string()
+    if types.is_fixed_size_binary(kind):
         return pa.string()
     if types.is_list(kind) or types.is_large_list(kind) or types.is_list_view(kind):
         return pa.list_(_plain_type(kind.value_type))

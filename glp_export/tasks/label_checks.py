@@ -13,7 +13,23 @@ from glp_export.tasks.kinds.base import LabelColumn
 
 _NUMBER = re.compile(r"[-+]?((0|[1-9]\d*)(\.\d*)?|\.\d+)(e[-+]?\d{1,6})?", re.IGNORECASE)
 _QUOTED = re.compile(r"""\s*[\[({]\s*(['"].*['"]|-?\d+([\s,]+-?\d+)*|)[\s,]*[\])}]\s*""", re.DOTALL)
-_SEPARATORS = "|;,"
+_ITEM = r"""(?:'[^']*'|"[^"]*"|“[^”]*”)"""
+_TAG = r"(?:O|[BIESLU]-\S+)"
+_LISTS = (
+    _QUOTED,
+    re.compile(r"\s*\[[^\[\]]*[,;|][^\[\]]*\]\s*"),  # [a, b]
+    re.compile(r"\s*\w*[\[({]\s*[\[({].*[\])}].*[\])}]\s*", re.DOTALL),  # array([…]), [[…]]
+    re.compile(rf"\s*{_ITEM}(\s*[,;|]\s*{_ITEM})+\s*"),  # 'a', 'b'
+    re.compile(r"(__label__\S+\s+)+__label__\S+"),
+    re.compile(rf"({_TAG}\s+)+{_TAG}"),
+)
+"""What is a list, whatever stands in other rows."""
+
+_BRACKETS = re.compile(r"\s*(\[.*\]|\{.*\}|\(.*\))\s*", re.DOTALL)
+_SEVERAL = re.compile(r"\s*[\[{].*\S[\s,;|]+\S.*|.*[,;|].*", re.DOTALL)
+_BITS = re.compile(r"[01](?:\.0)?(?:[\s,;|]+[01](?:\.0)?)+")
+_THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?")
+_STRONG, _WEAK = "|;,", ("\n", "\t", " ", "/", "+", "&", "#", ">")
 _ENOUGH = 200_000
 """Different labels past which a column is no label, as another check says."""
 
@@ -35,7 +51,7 @@ def check_words(column: LabelColumn) -> tuple[str, ...]:
     words = {value for value in column.values if isinstance(value, str) and value}
     if not words or len(words) > _ENOUGH or column.names is not None:
         return ()
-    listed = min(filter(_QUOTED.fullmatch, words), default=None) or _separated(words)
+    listed = _list_as_text(words)
     if listed is not None:
         raise DataError(
             f"A label looks like a list that was written as text: {plain(listed)}",
@@ -59,23 +75,43 @@ def check_words(column: LabelColumn) -> tuple[str, ...]:
     return ()
 
 
+def _list_as_text(words: set[str]) -> str | None:
+    """A label that looks like a list: by its brackets or quotes, or as it is made of others."""
+    found = {word for word in words if any(form.fullmatch(word) for form in _LISTS)}
+    if all(map(_BRACKETS.fullmatch, words)):
+        found |= set(filter(_SEVERAL.fullmatch, words))
+    if all(map(_BITS.fullmatch, words)):
+        found |= words
+    return min(found, default=None) or _separated(words)
+
+
 def _separated(words: set[str]) -> str | None:
-    """A label that is made of others, as `a|b` beside `a` or `b|c`."""
-    for mark in _SEPARATORS:
-        parts = {word: _parts(word, mark) for word in words}
-        several = {word for word, own in parts.items() if len(own) > 1 and all(own)}
+    """A label that is made of others, as `a|b` beside `a` or `b|c`.
+
+    Between bars, semicolons and commas without a space may stand nothing else; words and signs that
+    names are made of as well have to part what are all labels by themselves.
+    """
+    for mark in _STRONG:
+        parts = {word: _parts(word, mark) for word in words if not _THOUSANDS.fullmatch(word)}
+        several = {word for word, own in parts.items() if len(own) > 1}
         if not several:
             continue
         seen = Counter(part for own in parts.values() for part in set(own))
         shared = {word for word in several if all(seen[part] > 1 for part in parts[word])}
-        tight = mark == "|" and all(" " not in word for word in several)
-        if tight or 2 * len(shared) > len(several):
-            return min(shared or several)
+        beside = {word for word in several if not words.isdisjoint(parts[word])}
+        tight = all(not re.search(r"\s", word) for word in several)
+        if tight or beside or 2 * len(shared) > len(several):
+            return min(beside or shared or several)
+    for mark in _WEAK:
+        parts = {word: _parts(word, mark) for word in words}
+        several = {word for word, own in parts.items() if len(own) > 1}
+        if several and all(words.issuperset(parts[word]) for word in several):
+            return min(several)
     return None
 
 
 def _parts(word: str, mark: str) -> Sequence[str]:
-    return [part.strip() for part in word.split(mark)]
+    return [part for one in word.split(mark) if (part := one.strip())]
 
 
 def _spelled_twice(words: set[str]) -> tuple[str, str]:

@@ -29,7 +29,7 @@ from glp_export.tasks.kinds import (
 from glp_export.tasks.kinds.classification import TEXT_CLASSIFICATION, listing
 from glp_export.tasks.kinds.units import ragged
 from glp_export.tasks.label_checks import check_words
-from glp_export.tasks.label_names import label_key, match_labels, near_duplicates
+from glp_export.tasks.label_names import label_key, match_labels, near_duplicates, places_in
 from glp_export.tasks.labels import add_labels
 from glp_export.tasks.metrics import AGREEMENT
 from glp_export.tasks.raw import RawData, RawSplit, is_number
@@ -278,9 +278,18 @@ def _understand(
     reader = _ordered(kind.reader(column, known), labels or known)
     usual = glue.metric if glue and glue.kind == kind.name else kind.metric_for(reader.labels)
     metric = spec.metric or usual
-    task = Task(raw.name, kind.name, columns.text, columns.label, reader.labels, metric)
+    positive = positive_id(spec.task, reader.labels)
+    task = Task(raw.name, kind.name, columns.text, columns.label, reader.labels, metric, positive)
     _check_metric(task)
     return _Reading(task, kind, reader, notes)
+
+
+def positive_id(task: str | None, labels: Sequence[str]) -> int:
+    """The id of the class that F1 is of: 1, or that of GLUE's own one in an order of a model's."""
+    glue = GLUE_TASKS.get(task or "")
+    known = glue.labels if glue else ()
+    places = places_in(labels, known) if len(known) == 2 else None
+    return places[1] if places else 1
 
 
 def _ordered(reader: LabelReader, known: Sequence[str]) -> LabelReader:
@@ -398,7 +407,10 @@ def _units(kind: TaskKind, rows: Dataset, targets: NDArray[Any]) -> Units:
 
 
 def _checksum(data: TaskData) -> str:
-    digest = hashlib.sha256(json.dumps(asdict(data.task), sort_keys=True).encode())
+    facts = asdict(data.task)
+    if facts["positive"] == 1:  # as in every checksum from before there was another
+        del facts["positive"]
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     splits = {"fit": data.fit, "select": data.select, "test": data.test, **data.other_tests}
     for name, rows in splits.items():
         digest.update(name.encode())

@@ -64,7 +64,7 @@ def score(task: Task, predictions: ArrayLike, truth: Any) -> float:
         truth: of `truth_of`; where a text has one label or number, ``(rows,)`` ids or numbers.
 
     Returns:
-        The metric; larger is better. F1 is of the class with id 1. A correlation (Pearson,
+        The metric; larger is better. F1 is of the task's positive class. A correlation (Pearson,
         Spearman, Matthews) of answers that are all the same is 0.
 
     Raises:
@@ -166,7 +166,10 @@ def _resample_differences(
 
 
 def judged(task: Task, predictions: ArrayLike, truth: Any) -> tuple[Any, Any]:
-    """Predictions and labels of every example, as the metric takes them."""
+    """Predictions and labels of every example, as the metric takes them.
+
+    Metrics of two classes take 1 for the positive one, whatever its id is in the model.
+    """
     kind, outputs = KINDS[task.kind], np.asarray(predictions)
     width = (kind.width or task.num_labels) if kind.fits_head else outputs.shape[-1]
     if len(outputs) != len(truth) or not len(truth) or outputs.shape[-1] != width:
@@ -181,7 +184,8 @@ def judged(task: Task, predictions: ArrayLike, truth: Any) -> tuple[Any, Any]:
             where=f"{np.count_nonzero(~finite)} of {len(outputs)} rows",
             fix="train with a lower learning rate or in float32",
         )
-    return kind.judge(outputs, truth)
+    found, wanted = kind.judge(outputs, truth)
+    return (found, wanted) if task.positive else (1 - found, 1 - wanted)
 
 
 def resample(

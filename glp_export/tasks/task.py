@@ -23,6 +23,7 @@ class Task:
         label_column: the label's column, by its name in the user's data.
         labels: the data's own labels as strings, in the order of their ids; empty for regression.
         metric: key of ``METRICS``.
+        positive: id of the class that F1 is of, where there are two.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Task:
     label_column: str
     labels: tuple[str, ...]
     metric: str
+    positive: int = 1
 
     @property
     def num_labels(self) -> int:

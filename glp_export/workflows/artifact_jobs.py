@@ -14,6 +14,7 @@ from rich.console import RenderableType
 
 from glp_export.artifact import (
     ArtifactLayout,
+    OnnxFile,
     ParityReport,
     StoredInputs,
     check_parity,
@@ -48,6 +49,8 @@ from glp_export.precision.job import CalibrationData, LowerPrecision
 from glp_export.precision.record import PrecisionsFile
 from glp_export.precision.selection import ALWAYS, Wanted
 from glp_export.report import artifact_view, plan_view
+from glp_export.serve.runtimes import ONNX_RUNTIME
+from glp_export.serve.settings import read_settings
 from glp_export.tasks import encode, load_task_data
 from glp_export.workflows.context import (
     ExecutionContext,
@@ -59,6 +62,7 @@ from glp_export.workflows.context import (
 from glp_export.workflows.stages.benchmark import time_contenders
 from glp_export.workflows.stages.export import Exported, export_contender
 from glp_export.workflows.stages.precision import add_precisions
+from glp_export.workflows.stages.runtimes import add_runtimes
 from glp_export.workflows.stages.training import Trained
 
 if TYPE_CHECKING:
@@ -85,18 +89,39 @@ def verify(artifact: Path, settings: Mapping[str, Any], progress: Progress) -> P
     execution, trained = _pruned(layout, config)
     with progress.stage("verify"):
         _check_texts(layout, config, trained.tokenizer)
-        return check_parity(
-            shipped_files(layout),
-            artifact,
-            trained.test,
-            trained.tokenizer,
-            auto_class=execution.kind.auto_class,
-            max_length=min(execution.max_length, trained.tokenizer.model_max_length),
-            threads=execution.threads,
-            provider=execution.provider,
-            atol=execution.export.atol,
-            rtol=execution.export.rtol,
-        )
+        found = [
+            check_parity(
+                files,
+                artifact,
+                trained.test,
+                trained.tokenizer,
+                auto_class=execution.kind.auto_class,
+                max_length=min(execution.max_length, trained.tokenizer.model_max_length),
+                threads=execution.threads,
+                provider=execution.provider,
+                atol=execution.export.atol,
+                rtol=execution.export.rtol,
+                runtime=runtime,
+            )
+            for runtime, files in _places(layout, execution)
+        ]
+        return ParityReport(tuple(file for report in found for file in report.files))
+
+
+def _places(
+    layout: ArtifactLayout, execution: ExecutionContext
+) -> list[tuple[str, list[OnnxFile]]]:
+    """Every file in ONNX Runtime; in another runtime those that were measured there.
+
+    One that was asked for by name runs all files where none was measured.
+    """
+    files, measured = shipped_files(layout), read_settings(layout.root).runtimes
+    places = [(ONNX_RUNTIME, files)]
+    for name in execution.runtimes:
+        known = measured.get(name, ())
+        own = [file for file in files if file.path.name in known]
+        places.append((name, own or (files if execution.runtimes_named else [])))
+    return [(name, own) for name, own in places if own]
 
 
 def _verify_alone(layout: ArtifactLayout, config: RunConfig, progress: Progress) -> ParityReport:
@@ -106,9 +131,14 @@ def _verify_alone(layout: ArtifactLayout, config: RunConfig, progress: Progress)
     execution = execution_context(config, task_of_model(layout.root), device, precisions)
     with progress.stage("verify"):
         _check_texts(layout, config, tokenizer)
-        return StoredInputs.load(layout.parity_inputs).check(
-            shipped_files(layout), provider=execution.provider, threads=execution.threads
-        )
+        stored = StoredInputs.load(layout.parity_inputs)
+        found = [
+            stored.check(
+                files, provider=execution.provider, threads=execution.threads, runtime=runtime
+            )
+            for runtime, files in _places(layout, execution)
+        ]
+        return ParityReport(tuple(file for report in found for file in report.files))
 
 
 def _check_texts(
@@ -165,6 +195,7 @@ def benchmark(artifact: Path, settings: Mapping[str, Any], progress: Progress) -
         own = ArtifactLayout(work)
         exported = export_contender(execution, unpruned, own, work, progress)
         exported = add_precisions(execution, exported, own, work, _any_rows(unpruned), progress)
+        exported, ours = (add_runtimes(execution, one, progress) for one in (exported, ours))
         metrics = [row for row in before.metrics if row.contender != "distilled"]
         return time_contenders(
             execution, [exported, ours], metrics, progress, own_lengths=_has_data(config)

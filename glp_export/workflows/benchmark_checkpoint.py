@@ -38,6 +38,7 @@ from glp_export.workflows.context import (
 from glp_export.workflows.stages.benchmark import time_contenders
 from glp_export.workflows.stages.export import Exported, export_contender
 from glp_export.workflows.stages.precision import add_precisions
+from glp_export.workflows.stages.runtimes import add_runtimes
 from glp_export.workflows.stages.training import Trained
 
 QUICK: Mapping[str, Any] = {"bench_seconds": 2.0, "skip_memory": True}
@@ -74,6 +75,7 @@ def benchmark_checkpoint(
         exported = export_contender(execution, trained, layout, layout.work_dir, progress)
         for name in execution.precisions.names:
             exported = _with(execution, name, exported, layout, progress)
+        exported = add_runtimes(execution, exported, progress)
         return time_contenders(execution, [exported], [], progress, own_lengths=False).file
 
 

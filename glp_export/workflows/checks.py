@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from glp_export.artifact.exporters import EXPORTERS
 from glp_export.bench.contenders import PYTORCH
@@ -13,6 +13,7 @@ from glp_export.config.run_config import COUNTS, RunConfig
 from glp_export.core.errors import UsageError
 from glp_export.encoder import RECOVERIES
 from glp_export.precision.int8.recipe import RECIPES
+from glp_export.serve.runtimes import ONNX_RUNTIME, RUNTIMES, require_runtime
 from glp_export.tasks import KINDS, TaskData
 
 
@@ -76,3 +77,31 @@ def require_labels(recover: str, data: TaskData) -> None:
             where=f"--recover {recover}",
             fix="leave it away, or say --recover distill",
         )
+
+
+def wanted_runtimes(names: Sequence[str], device: str) -> tuple[tuple[str, ...], bool]:
+    """The runtimes beside ONNX Runtime, and whether they were asked for by name.
+
+    Args:
+        names: `auto`, or keys of `RUNTIMES`.
+        device: `cpu` or `cuda`.
+
+    Raises:
+        DeviceError: one that was named is not installed.
+        UsageError: there is no such runtime, or it does not run on the device.
+    """
+    others = [name for name in RUNTIMES if name != ONNX_RUNTIME]
+    if "auto" in names:
+        if len(names) > 1:
+            raise UsageError("auto stands alone", where="--runtime", fix="name runtimes, or auto")
+        return tuple(n for n in others if device == "cpu" and RUNTIMES[n].installed()), False
+    for name in names:
+        require_runtime(name)
+    named = tuple(name for name in others if name in names)
+    if named and device != "cpu":
+        raise UsageError(
+            f"{RUNTIMES[named[0]].title} runs on the CPU here, and --device is {device}",
+            where=f"--runtime {named[0]}",
+            fix="use --device cpu, or leave --runtime away",
+        )
+    return named, True

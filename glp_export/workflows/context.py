@@ -57,7 +57,7 @@ from glp_export.tasks import (
     score,
     truth_of,
 )
-from glp_export.workflows.checks import require_choices, require_labels
+from glp_export.workflows.checks import require_choices, require_labels, wanted_runtimes
 from glp_export.workflows.depths import most_cuts, wanted_depths
 from glp_export.workflows.final_training import schedule_of, train_settings
 from glp_export.workflows.teacher import taken_as_is, with_answers
@@ -77,6 +77,8 @@ class ExecutionContext:
         precisions: that are made beside fp32.
         max_length: longest input in tokens.
         seed: of the order in which contenders are timed, and of random inputs.
+        runtimes: that files are measured in beside ONNX Runtime.
+        runtimes_named: whether they were asked for by name.
     """
 
     task: Task
@@ -89,6 +91,8 @@ class ExecutionContext:
     targets: Targets
     max_length: int
     seed: int
+    runtimes: tuple[str, ...] = ()
+    runtimes_named: bool = False
 
     @property
     def kind(self) -> TaskKind:
@@ -294,6 +298,7 @@ def execution_context(
     import torch
 
     threads = config.machine.threads or usable_cores()
+    runtimes, named = wanted_runtimes(config.benchmark.runtime, device)
     torch.set_num_threads(threads)
     return ExecutionContext(
         task=task,
@@ -306,6 +311,8 @@ def execution_context(
         targets=config.targets,
         max_length=config.data.max_length,
         seed=config.training.seed,
+        runtimes=runtimes,
+        runtimes_named=named,
     )
 
 

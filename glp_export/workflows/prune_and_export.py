@@ -39,6 +39,7 @@ from glp_export.workflows.stages.benchmark import (
 )
 from glp_export.workflows.stages.export import Exported, export_contender
 from glp_export.workflows.stages.precision import add_precisions, calibration_data_of
+from glp_export.workflows.stages.runtimes import add_runtimes
 from glp_export.workflows.stages.search import choose_plans, confirm_cost, targets_of
 from glp_export.workflows.stages.size import opened_file
 from glp_export.workflows.stages.training import Trained, train_contenders
@@ -239,7 +240,8 @@ def _export(
     calibration = calibration_data_of(
         context, trained, spent if trained.contender == "pruned" else 0.0
     )
-    return add_precisions(context.execution, exported, own, scratch, calibration, progress)
+    exported = add_precisions(context.execution, exported, own, scratch, calibration, progress)
+    return add_runtimes(context.execution, exported, progress)
 
 
 def _measure(

@@ -26,7 +26,7 @@ def stages_after_search(context: RunContext, depths: int) -> int:
     """Stages that train, export, score and measure models of so many depths."""
     rivals = {NONE: 0, STUDENT: depths}.get(context.config.training.distilled, 1)
     contenders = 1 + depths + rivals
-    files = 1 + len(context.execution.precisions.names)
+    files = 1 + len(context.execution.precisions.names) + len(context.execution.runtimes)
     return contenders * (1 + files) + AT_THE_END
 
 

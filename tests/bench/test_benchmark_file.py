@@ -70,6 +70,7 @@ EXAMPLE: dict[str, Any] = {
             "batch_size": 8,
             "sequence_length": 128,
             "threads": 2,
+            "hints": {},
             "p50_ms": 1100.0,
             "p90_ms": 1150.0,
             "p99_ms": 1200.0,
@@ -99,6 +100,7 @@ EXAMPLE: dict[str, Any] = {
             "p50_ms": 150.0,
             "runner_up": "model.onnx",
             "lead": INTERVAL,
+            "over_onnxruntime": None,
         }
     ],
     "differences": [

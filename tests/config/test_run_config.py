@@ -143,6 +143,12 @@ def test_several_values_after_one_flag():
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("flags", [["--int8"], ["--int8", "--quick"], ["--precision", "-q"]])
+def test_a_flag_of_several_values_without_any_is_left_to_the_parser(flags):
+    """`gate --int8` is a switch; `--precision` alone is refused, not passed over."""
+    assert spread(["gate", "out", *flags]) == ["gate", "out", *flags]
+
+
 def test_every_setting_has_a_help_text_that_ends():
     for name, field, _ in fields():
         assert field.description, name

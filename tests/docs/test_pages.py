@@ -28,7 +28,10 @@ NOT_RUN = {
     "README.md": ['pip install "torch>=2.6,<2.14"'],
     "CONTRIBUTING.md": ["make install    # .venv with the package and its tools"],
     "docs/howto/ci-gate.md": ["jobs:", "gate:", "repos:"],
-    "docs/howto/deploy-onnxruntime.md": ["pip install onnxruntime tokenizers numpy"],
+    "docs/howto/deploy-onnxruntime.md": [
+        "pip install onnxruntime tokenizers numpy",
+        'pip install "openvino>=2026.4"          # or the extra: pip install -e ".[openvino]"',
+    ],
     "docs/howto/deploy-transformers-js.md": [
         'import { env, pipeline } from "@huggingface/transformers";'
     ],

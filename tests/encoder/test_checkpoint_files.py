@@ -100,6 +100,12 @@ def test_a_hole_in_the_names_of_the_labels(checkpoint: Path) -> None:
         task_of_model(checkpoint)
 
 
+def test_two_outputs_of_one_name(checkpoint: Path) -> None:
+    edit(checkpoint / "config.json", id2label={"0": "bad", "1": "bad"}, label2id=None)
+    with pytest.raises(ModelError, match="one name"):
+        task_of_model(checkpoint)
+
+
 def test_one_output_that_is_to_choose(tmp_path: Path) -> None:
     checkpoint = make_checkpoint(tmp_path / "model", num_labels=1)
     edit(checkpoint / "config.json", problem_type="single_label_classification")

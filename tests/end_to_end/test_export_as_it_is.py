@@ -82,6 +82,33 @@ def test_what_sentence_transformers_is_told_holds(
     assert shipped == said
 
 
+@pytest.mark.parametrize(
+    ("name", "limit"), [("sentence_roberta_config.json", 20), ("sentence_bert_config.json", 72)]
+)
+def test_a_directory_of_sentence_transformers_is_cut_as_it_cuts(
+    checkpoint: Path, tmp_path: Path, name: str, limit: int
+) -> None:
+    """It takes the first of its files, and what that says over the tokenizer's own limit of 64."""
+    transformer = {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.T"}
+    (checkpoint / "modules.json").write_text(json.dumps([transformer]))
+    (checkpoint / name).write_text(json.dumps({"max_seq_length": limit}))
+    served = export(checkpoint, tmp_path / "out", "--kind", "text-classification")
+    assert served.encoder.max_length == limit
+    assert np.allclose(served.logits(TEXTS), expected(checkpoint, TEXTS, limit), atol=1e-4)
+    assert (tmp_path / "out" / name).is_file()
+
+
+@pytest.mark.parametrize("content", ["[]", '{"max_seq_length": "long"}', "{"])
+def test_a_file_of_sentence_transformers_that_says_nothing(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    path = checkpoint / "sentence_bert_config.json"
+    path.write_text(content)
+    code = run(["export", str(checkpoint), "-o", str(tmp_path / "out"), *FAST, "-q"])
+    assert code == (0 if content == "[]" else 7)
+    assert (str(path) in "".join(capsys.readouterr().err.split())) == (code == 7)
+
+
 def edit_normalizer(checkpoint: Path, **changes: Any) -> None:
     content = json.loads((checkpoint / "tokenizer.json").read_text())
     content["normalizer"] = {**content["normalizer"], **changes}
@@ -96,6 +123,19 @@ def test_files_of_a_tokenizer_that_disagree(checkpoint: Path, tmp_path: Path, lo
     edit_normalizer(checkpoint, lowercase=not lower, strip_accents=True)
     served = export(checkpoint, tmp_path / "out")
     assert np.allclose(served.logits(TEXTS), expected(checkpoint, TEXTS, 64), atol=1e-4)
+
+
+def test_labels_whose_ids_are_the_wrong_way_round_are_those_that_transformers_answers_with(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    """It reads id2label alone; an artifact that says two things is refused by `load`."""
+    said = {"id2label": {"0": "good", "1": "bad"}, "label2id": {"good": 1, "bad": 0}}
+    edit(checkpoint / "config.json", **said)
+    served = export(checkpoint, tmp_path / "out")
+    wanted = expected(checkpoint, TEXTS, 64).argmax(axis=-1)
+    assert served(TEXTS).labels == [("good", "bad")[index] for index in wanted]
+    shipped = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert shipped["label2id"] == {"good": 0, "bad": 1}
 
 
 def test_a_served_tokenizer_that_makes_other_tokens_fails_verify(

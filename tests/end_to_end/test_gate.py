@@ -10,6 +10,7 @@ import shutil
 
 import pytest
 
+from glp_export.artifact import ArtifactLayout
 from glp_export.bench import BenchmarkFile
 from glp_export.cli.app import run
 from glp_export.core.progress import Progress
@@ -115,6 +116,25 @@ def test_accuracy(gated_artifact, data, tmp_path, gate):
     code, report, said = gate(gated_artifact, *asked)
     assert (code, "on 40 examples" in said) == (4, True)
     assert outcomes(report)["metric_drop <= -1.01"] == "broken"
+
+
+def test_the_metric_is_the_one_that_the_run_recorded(gated_artifact, data, tmp_path, gate):
+    """A run's own may come from --task mrpc, which a gate that is given --dataset does not hear."""
+    copy = ArtifactLayout(shutil.copytree(gated_artifact, tmp_path / "copy"))
+    recorded = json.loads(copy.benchmark.read_text())
+    copy.benchmark.write_text(json.dumps({**recorded, "metric": "macro_f1"}))
+    copy.write_checksums()
+    budget = tmp_path / "budget.toml"
+    budget.write_text('[cpu.fp32]\nkeep = ["metric_drop <= 1.99"]\n')
+    asked = ("--budget", budget, "--dataset", data)
+    values = {}
+    for metric in (None, "macro_f1"):
+        code, report, _ = gate(copy.root, *asked, *(("--metric", metric) if metric else ()))
+        assert code == 0
+        (values[metric],) = (one["value"] for one in report["findings"] if one["key"])
+    assert values[None] == values["macro_f1"]
+    code, _, said = gate(copy.root, *asked, "--metric", "accuracy")
+    assert (code, "macro_f1" in said) == (2, True)
 
 
 def test_data_with_its_labels_in_another_order_and_case(gated_artifact, tmp_path, gate):

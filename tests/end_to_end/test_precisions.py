@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -10,6 +11,7 @@ import glp_export
 from glp_export.artifact import ArtifactLayout
 from glp_export.bench import BenchmarkFile
 from glp_export.cli.app import run
+from glp_export.core import machine
 from glp_export.precision.record import PrecisionsFile
 
 FAST = ("--search", "top", "--distilled", "none", "-q")
@@ -67,6 +69,32 @@ def test_it_is_served_and_verified_as_any_other(artifact, capsys):
     assert run(["verify", str(artifact), "--json", "-q"]) == 0
     files = json.loads(capsys.readouterr().out)["files"]
     assert {file["precision"] for file in files} == {"fp32", "int8"}
+
+
+def test_the_gate_asks_nothing_of_int8_on_another_cpu(artifact, tmp_path, monkeypatch, capsys):
+    copy = ArtifactLayout(shutil.copytree(artifact, tmp_path / "copy"))
+    told = json.loads(copy.environment.read_text())
+    copy.environment.write_text(json.dumps({**told, "features": ["avx2", "avx512_vnni"]}))
+    copy.write_checksums()
+    budget = tmp_path / "budget.toml"
+    budget.write_text('[cpu.int8]\nkeep = ["speedup_vs_unpruned >= 50 at 1x16", "size_mb <= 5"]\n')
+    asked = ["gate", str(copy.root), "--budget", str(budget), "--json", "-q"]
+
+    def gated(*more: str) -> tuple[int, dict[str, tuple[str, str]]]:
+        capsys.readouterr()
+        code = run([*asked, *more])
+        found = json.loads(capsys.readouterr().out)["findings"]
+        return code, {one["key"]: (one["outcome"], one["reason"]) for one in found if one["key"]}
+
+    monkeypatch.setattr(machine, "cpu_features", lambda: ("avx2",))
+    code, found = gated()
+    assert code == 0
+    assert found["speedup_vs_unpruned"] == ("not asked", "another CPU")
+    assert found["size_mb"][0] == "kept"
+    code, found = gated("--int8", "--max-seconds", "5")
+    assert (code, found["speedup_vs_unpruned"][0]) == (5, "broken")
+    monkeypatch.setattr(machine, "cpu_features", lambda: ("avx512_vnni",))
+    assert gated("--quick")[1]["speedup_vs_unpruned"] == ("not asked", "--quick")
 
 
 def test_it_is_measured_again_in_both_precisions(artifact, capsys):

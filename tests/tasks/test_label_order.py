@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from glp_export.tasks import DataSpec, Task, load_task_data, same_task
+from glp_export.tasks import DataSpec, Task, load_task_data, positive_id, same_task, score
 from tests.tasks.helpers import labelled, two_files
 
 
@@ -74,6 +75,29 @@ def test_a_declared_order_gives_way_to_the_tasks_own(tmp_path: Path) -> None:
     assert loaded.test["label"][:2] == [1, 0]
     plain = load_task_data(DataSpec(dataset=str(directory)))
     assert plain.task.labels == ("equivalent", "not_equivalent")
+
+
+def test_f1_is_of_the_tasks_positive_class_in_whatever_order_a_model_has_its_labels(
+    tmp_path: Path,
+) -> None:
+    names = ("not_equivalent", "equivalent")
+    said = [0, 1, 1, 1] * 5
+    rows = [
+        {"sentence1": f"a {n}", "sentence2": f"b {n}", "label": names[one]}
+        for n, one in enumerate(said)
+    ]
+    spec = DataSpec(dataset=str(two_files(tmp_path, rows, rows)), task="mrpc")
+    values = []
+    for known in (None, model_of(*names), model_of("EQUIVALENT", "NOT_EQUIVALENT")):
+        loaded = load_task_data(spec, known)
+        truth = np.asarray(loaded.test["label"][:])
+        equivalent = loaded.task.labels.index("equivalent")
+        answers = np.zeros((len(truth), 2))
+        answers[:, equivalent] = 1  # always equivalent: 15 of 20 are
+        values.append(score(loaded.task, answers, truth))
+    assert values == pytest.approx([2 * 15 / (20 + 15)] * 3)
+    assert positive_id("mrpc", ("Equivalent", "not_equivalent")) == 0
+    assert {positive_id(task, ("a", "b")) for task in (None, "mrpc", "mnli", "trec")} == {1}
 
 
 def test_letter_case_does_not_change_the_tasks_order(tmp_path: Path) -> None:

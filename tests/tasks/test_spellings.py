@@ -13,6 +13,7 @@ from glp_export.tasks import DataSpec, TaskData, load_task_data
 from glp_export.tasks.formats import read_rows
 from glp_export.tasks.unlabeled import read_unlabeled
 from tests.tasks.helpers import labelled, two_files
+from tests.tasks.test_label_order import model_of
 
 
 def csv_of(directory: Path, labels: list[str], times: int = 10) -> Path:
@@ -116,6 +117,54 @@ def test_lists_in_a_csv_are_lists(tmp_path: Path, labels: list[str]) -> None:
     assert loaded.test["label"][:3] == [[1, 1, 0], [0, 0, 1], [0, 0, 0]]
 
 
+def test_zeros_and_ones_for_every_label_are_no_list_of_labels(tmp_path: Path) -> None:
+    """As transformers trains on several labels: taken for ids, every row would have 0 and 1."""
+    rows = [[0, 1, 0], [1, 1, 0], [0, 0, 0], [0, 0, 1]]
+    spelled = {
+        "ints": rows,
+        "floats": [[float(one) for one in row] for row in rows],
+        "bools": [[bool(one) for one in row] for row in rows],
+        "texts": [[str(one) for one in row] for row in rows],
+        "cells": None,
+    }
+    for name, labels in spelled.items():
+        directory = tmp_path / name
+        if labels is None:
+            for split in ("train", "validation"):
+                cells = [f't,"{[float(one) for one in row]}"' for row in rows * 5]
+                directory.mkdir(exist_ok=True)
+                (directory / f"{split}.csv").write_text("\n".join(["text,label", *cells, ""]))
+        else:
+            two_files(directory, labelled(labels * 5), labelled(labels * 5))
+        loaded = load(directory)
+        assert loaded.task.labels == ("0", "1", "2"), name
+        assert loaded.test["label"][:4] == rows, name
+        spec = DataSpec(dataset=str(directory))
+        other = load_task_data(spec, model_of("LABEL_0", "label_1", "2"))
+        assert other.test["label"][:4] == rows, name
+        swapped = load_task_data(spec, model_of("2", "1", "0"))
+        assert swapped.test["label"][:4] == [row[::-1] for row in rows], name
+
+
+@pytest.mark.parametrize("row", [[0, 1], [0, 1, 2], ["bad"], None])
+def test_rows_that_are_no_zeros_and_ones_among_others_are_refused(tmp_path: Path, row: Any) -> None:
+    rows = labelled([[0, 1, 0], [1, 0, 0], [0, 0, 1], [0, 0, 0]] * 5)
+    other = labelled([row] * 4)
+    error = refusal(two_files(tmp_path, rows, other))
+    assert "row 1" in str(error.where)
+
+
+def test_fractions_in_lists_are_no_labels(tmp_path: Path) -> None:
+    rows = labelled([[0.2, 0.8], [0.9, 0.1]] * 10)
+    assert "fraction" in refusal(two_files(tmp_path, rows, rows)).what
+
+
+def test_ids_of_labels_in_lists_stay_ids(tmp_path: Path) -> None:
+    rows = labelled([[1], [0, 1], [], [0]] * 5)
+    loaded = load(two_files(tmp_path, rows, rows))
+    assert loaded.test["label"][:4] == [[0, 1], [1, 1], [0, 0], [1, 0]]
+
+
 def test_words_and_tags_in_a_csv_are_lists_too(tmp_path: Path) -> None:
     rows = "\"['the', 'cat']\",\"['O', 'B-a']\"\n" * 20
     for name in ("train", "validation"):
@@ -138,6 +187,26 @@ def test_words_and_tags_in_a_csv_are_lists_too(tmp_path: Path) -> None:
         ["a;b", "a", "b"],
         ["a, b", "a", "b"],
         ["a | b", "a", "b"],
+        ["a|b|", "c|"],
+        ["bad,cat", "good"],
+        ["a , b", "a", "c"],
+        ["[bad, cat]", "[good]"],
+        ["[bad cat]", "[good]"],
+        ["[bad,cat]", "good"],
+        ["{bad, cat}", "{good}"],
+        ["(bad, cat)", "(good)"],
+        ["[['bad']]", "[['cat']]"],
+        ["[u'bad', u'cat']", "[u'good']"],
+        ["array(['bad'], dtype=object)", "array(['cat'], dtype=object)"],
+        ["'bad', 'cat'", "'good'"],
+        ["[0. 1.]", "[1. 0.]"],
+        ["0 1", "1 0"],
+        ["bad cat", "bad", "cat"],
+        ["bad + cat", "bad", "cat"],
+        ["bad/cat", "bad", "cat"],
+        ["bad\ncat", "bad", "cat"],
+        ["__label__bad __label__cat", "__label__good"],
+        ["O B-cat", "B-cat O"],
     ],
 )
 def test_what_looks_like_a_list_and_cannot_be_read_is_refused(
@@ -161,6 +230,12 @@ def test_what_looks_like_a_list_and_cannot_be_read_is_refused(
         ["C++", "C#"],
         ["not good", "very good"],
         ["don't", "'quoted'"],
+        ["1,000", "1,500", "2,000", "2,500"],
+        ["(no answer)", "(other)"],
+        ["[a]", "[b]"],
+        ["a/b", "a"],
+        ["not good", "good", "very good"],
+        ["007", "7"],
     ],
 )
 def test_labels_with_spaces_and_signs_are_labels(tmp_path: Path, labels: list[str]) -> None:
@@ -241,6 +316,26 @@ def test_every_type_of_text_in_parquet_is_text(tmp_path: Path) -> None:
         (tmp_path / "lists").mkdir(exist_ok=True)
         pq.write_table(lists, tmp_path / "lists" / f"{name}.parquet")
     assert load(tmp_path / "lists").task.kind == "multi-label-classification"
+
+
+def test_columns_of_rare_types_are_in_nobodys_way(tmp_path: Path) -> None:
+    import datetime
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table(
+        {
+            "text": [f"text {n}" for n in range(20)],
+            "label": pa.array([b"a", b"b"] * 10, pa.binary(1)),
+            "uuid": pa.array([b"\xff" * 16] * 20, pa.binary(16)),
+            "seen": pa.array([datetime.timedelta(1)] * 20, pa.duration("s")),
+            "at": pa.array([1] * 20, pa.time32("s")),
+        }
+    )
+    for name in ("train", "validation"):
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    assert load(tmp_path, text_columns=("text",)).task.labels == ("a", "b")
 
 
 def test_bytes_that_are_no_text_are_left_alone(tmp_path: Path) -> None:

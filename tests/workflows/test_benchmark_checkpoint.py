@@ -18,7 +18,7 @@ from tests.report.helpers import make_benchmark, make_plan
 
 BRIEF = (
     *("--bench-seconds", "0.1", "--bench-rounds", "3", "--batch-sizes", "1", "--seq-lens", "16"),
-    *("--threads", "1", "--device", "cpu"),
+    *("--threads", "1", "--device", "cpu", "--runtime", "onnxruntime"),
 )
 
 

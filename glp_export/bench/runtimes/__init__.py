@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from glp_export.bench.runtimes.onnx_bound import open_bound, open_graphs
 from glp_export.bench.runtimes.onnx_runtime import open_onnx
+from glp_export.bench.runtimes.openvino import open_openvino
 from glp_export.bench.runtimes.pytorch import open_pytorch
 from glp_export.bench.runtimes.pytorch_compiled import open_compiled
 
@@ -19,6 +20,7 @@ RUNTIMES: dict[str, Callable[[Contender], Runner]] = {
     "onnxruntime": open_onnx,
     "onnxruntime-bound": open_bound,
     "onnxruntime-graphs": open_graphs,
+    "openvino": open_openvino,
 }
 
 
@@ -39,5 +41,6 @@ __all__ = [
     "open_contender",
     "open_graphs",
     "open_onnx",
+    "open_openvino",
     "open_pytorch",
 ]

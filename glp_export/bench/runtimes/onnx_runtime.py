@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,15 @@ def open_onnx(contender: Contender) -> Runner:
         threads=contender.threads,
         provider_options=provider_options(contender),
     )
+    return runner_of(session, contender)
+
+
+def runner_of(session: Any, contender: Contender) -> Runner:
+    """Run a contender's open session, with the inputs that its graph has.
+
+    Raises:
+        ModelError: the graph asks for an input that no tokenizer makes.
+    """
     # Looked up once, so that the timed call does nothing but run.
     types = {
         node.name: np.int32 if "int32" in node.type else np.int64 for node in session.get_inputs()

@@ -96,7 +96,7 @@ class ReportData:
     def named_files(self) -> list[tuple[str, FileParity]]:
         """Every file's parity by the file's name."""
         return [
-            (self.named(variant, file.variant), file)
+            (self.named(variant, file.label), file)
             for variant in self.sweep_variants
             for file in variant.parity.files
         ]

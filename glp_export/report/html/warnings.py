@@ -35,7 +35,7 @@ def report_warnings(report_data: ReportData) -> list[str]:
 def _parity(report_data: ReportData) -> Iterator[str]:
     for sweep_variant in report_data.sweep_variants:
         for file in sweep_variant.parity.files:
-            name = report_data.named(sweep_variant, file.variant)
+            name = report_data.named(sweep_variant, file.label)
             if not file.passed:
                 yield f"{name} does not compute what the PyTorch model computes: " + "; ".join(
                     file.failures

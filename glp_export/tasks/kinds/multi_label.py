@@ -36,10 +36,12 @@ class LabelsReader:
     Attributes:
         labels: in the order of their ids.
         seen: those that the training examples have; no other can be learned.
+        width: of rows that hold a 0 or 1 for every label; 0 where they list their labels.
     """
 
     labels: tuple[str, ...]
     seen: frozenset[str]
+    width: int = 0
 
     def targets(self, column: LabelColumn) -> NDArray[np.float32]:
         """``(rows, labels)``: 1 where a text has the label, else 0.
@@ -49,7 +51,7 @@ class LabelsReader:
         """
         ids = {label: index for index, label in enumerate(self.labels) if label in self.seen}
         targets = np.zeros((len(column.values), len(self.labels)), dtype=np.float32)
-        for row, names in enumerate(_names(column)):
+        for row, names in enumerate(_names(column, self.width)):
             for name in names:
                 if name not in ids:
                     raise DataError(
@@ -62,14 +64,28 @@ class LabelsReader:
         return targets
 
 
-def _names(column: LabelColumn) -> list[list[str]]:
+def _names(column: LabelColumn, width: int = 0) -> list[list[str]]:
     """Every row's labels as strings; a row may have none of them, but must say so.
 
+    Args:
+        column: of lists.
+        width: of rows that hold a 0 or 1 for every label; 0 where they list their labels.
+
     Raises:
-        DataError: a row without a list, or a label that is empty.
+        DataError: a row without a list, a label that is empty or a fraction, or a row of another
+            width.
     """
     rows: list[list[str]] = []
     for row, values in enumerate(column.values):
+        if width and not _is_indicator(values, width):
+            raise DataError(
+                f"A row is no list of {width} zeros and ones, as the training examples are.",
+                where=column.place(row),
+                fix="write every row alike: a 0 or 1 for every label, or the labels that it has",
+            )
+        if width:
+            rows.append([str(label) for label, value in enumerate(values) if int(value)])
+            continue
         is_list = isinstance(values, list | tuple)
         names = [label_name(value, column.names) for value in values] if is_list else []
         if not is_list or None in names:
@@ -79,17 +95,46 @@ def _names(column: LabelColumn) -> list[list[str]]:
                 fix='give a list, such as ["bad", "cat"], in a CSV file too; [] for a text that '
                 "has no label",
             )
+        if any(isinstance(value, float) and not value.is_integer() for value in values):
+            raise DataError(
+                f"A label is a fraction: {values!r:.80}",
+                where=column.place(row),
+                fix="list the labels that a text has, or write a 0 or 1 for every label",
+            )
         rows.append([str(name) for name in names])
     return rows
+
+
+def _is_indicator(values: Any, width: int) -> bool:
+    """Whether a row holds a 0 or 1 for each of so many labels."""
+    known = isinstance(values, list | tuple) and len(values) == width
+    return known and set(values) <= {0, 1, "0", "1"}
+
+
+def _indicators(column: LabelColumn) -> int:
+    """How many labels the rows hold a 0 or 1 for; 0 where they list the labels that they have.
+
+    Ids of labels do not stand twice in a row, and one list for all rows tells nothing apart: rows
+    of two or more zeros and ones that are all as long can be nothing else.
+    """
+    first = next(iter(column.values), None)
+    width = len(first) if isinstance(first, list | tuple) else 0
+    if width < 2 or column.names is not None:
+        return 0
+    return width if all(_is_indicator(values, width) for values in column.values) else 0
 
 
 def read_label_lists(column: LabelColumn, known: Sequence[str] = ()) -> LabelsReader:
     """Find the labels of the training examples; ids follow a declaration, else the alphabet.
 
+    Where rows hold a 0 or 1 for every label, as transformers' own training reads them, the labels
+    are the numbers of the places.
+
     Raises:
         DataError: labels that are missing, or one for all or for none of the texts.
     """
-    names = _names(column)
+    width = _indicators(column)
+    names = _names(column, width)
     counts = Counter(name for row in names for name in set(row))
     if not any(count < len(names) for count in counts.values()):
         raise DataError(
@@ -100,6 +145,8 @@ def read_label_lists(column: LabelColumn, known: Sequence[str] = ()) -> LabelsRe
             where=f"{column.source}, column '{column.column}'",
             fix="add other examples, or name another column with --label-column",
         )
+    if width:
+        return LabelsReader(tuple(map(str, range(width))), frozenset(counts), width)
     known_order = tuple(known) if counts.keys() <= set(known) else in_order(counts)
     return LabelsReader(column.names or known_order, frozenset(counts))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from glp_export.bench import (
     ContenderName,
     DifferenceRow,
     MetricRow,
+    RuntimeName,
     Share,
     benchmark,
     of_plan,
@@ -244,7 +245,7 @@ def time_contenders(
     *,
     own_lengths: bool = True,
 ) -> Benchmark:
-    """Time all contenders side by side, in PyTorch and in ONNX Runtime.
+    """Time all contenders side by side, in PyTorch, in ONNX Runtime and in what else is there.
 
     Args:
         execution: the task and the machine.
@@ -302,8 +303,15 @@ def _pytorch(execution: ExecutionContext, trained: Trained) -> list[Contender]:
 
 
 def _onnx(execution: ExecutionContext, exported: Exported) -> list[Contender]:
-    """A contender's best file of each precision; of the pruned one everything that ships."""
+    """A contender's best file of each precision, of the pruned one everything that ships.
+
+    In another runtime than ONNX Runtime all of them: which is best there is not known before.
+    """
     pruned = exported.trained.contender == "pruned"
+    runs: dict[RuntimeName, Sequence[OnnxFile]] = {
+        "onnxruntime": exported.files if pruned else exported.best
+    }
+    runs |= {cast(RuntimeName, name): files for name, files in exported.elsewhere.items()}
     return [
         onnx_contender(
             exported.trained.contender,
@@ -312,6 +320,8 @@ def _onnx(execution: ExecutionContext, exported: Exported) -> list[Contender]:
             execution.provider,
             execution.threads,
             auto_class=execution.kind.auto_class,
+            runtime=runtime,
         )
-        for file in (exported.files if pruned else exported.best)
+        for runtime, files in runs.items()
+        for file in files
     ]

@@ -6,8 +6,8 @@ among them, the same check.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from glp_export.artifact import (
@@ -28,6 +28,7 @@ from glp_export.core.errors import ModelError
 from glp_export.core.progress import Meter, Progress
 from glp_export.precision.job import LowerPrecision
 from glp_export.precision.record import PrecisionEntry
+from glp_export.serve.runtimes import ONNX_RUNTIME
 from glp_export.workflows.context import ExecutionContext
 from glp_export.workflows.stages.timing_progress import watch
 from glp_export.workflows.stages.training import Trained
@@ -49,6 +50,8 @@ class Exported:
         parity: of all files.
         lower: files of lower precision.
         entries: every precision that was to be made, those that were left out too.
+        elsewhere: by another runtime than ONNX Runtime, the files that it computes rightly, each
+            with the precision that it computes them in.
     """
 
     trained: Trained
@@ -57,6 +60,7 @@ class Exported:
     parity: ParityReport
     lower: tuple[LowerPrecision, ...] = ()
     entries: tuple[PrecisionEntry, ...] = ()
+    elsewhere: Mapping[str, tuple[OnnxFile, ...]] = field(default_factory=dict)
 
     @property
     def best(self) -> tuple[OnnxFile, ...]:
@@ -208,8 +212,9 @@ def check(
     trained: Trained,
     files: Sequence[OnnxFile],
     samples: int = SHIPPED_SAMPLES,
+    runtime: str = ONNX_RUNTIME,
 ) -> ParityReport:
-    """Compare files of a contender with its PyTorch model, on its test rows."""
+    """Compare files of a contender with its PyTorch model, on its test rows, in a runtime."""
     longest = as_pytorch(execution, trained).max_length
     return check_parity(
         files,
@@ -223,6 +228,7 @@ def check(
         atol=execution.export.atol,
         rtol=execution.export.rtol,
         samples=samples,
+        runtime=runtime,
     )
 
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from glp_export.artifact import ArtifactLayout, StoredInputs
 from glp_export.bench import BenchmarkFile
 from glp_export.bench.contenders import longest_input
+from glp_export.bench.winners import fastest_runtime
 from glp_export.encoder import random_rows
 from glp_export.gate.budget_writer import write_budget
+from glp_export.serve.runtimes import ONNX_RUNTIME
 from glp_export.workflows.context import ExecutionContext
 
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ def write_gate_files(
         unpruned: by precision, at which level the unpruned file was optimised.
     """
     store_inputs(layout, execution, tokenizer)
-    write_budget(layout.budget, benchmark, unpruned=unpruned)
+    served = {ONNX_RUNTIME, fastest_runtime(benchmark, execution.provider)}
+    write_budget(layout.budget, benchmark, unpruned=unpruned, runtimes=served)
 
 
 def store_inputs(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from glp_export.artifact import (
     ArtifactLayout,
+    Measured,
     serving_settings,
     triton_name,
     write_triton,
@@ -19,6 +20,7 @@ from glp_export.artifact.layout import layers_directory
 from glp_export.artifact.vocabulary_record import VocabularyRecord
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier, of_plan
 from glp_export.bench.memory_probe import peak_resident_mb
+from glp_export.bench.winners import UNSCORED, fastest_runtime
 from glp_export.compress.latency_table import LatencyTable, kept_table
 from glp_export.compress.plan import Plan
 from glp_export.config.outcomes import TargetOutcome
@@ -31,6 +33,8 @@ from glp_export.encoder.vocabulary import recut_rows
 from glp_export.precision.record import PrecisionsFile
 from glp_export.report import CardFacts, benchmark_warnings, write_card, write_sweep_readme
 from glp_export.report.card import UNCHANGED
+from glp_export.serve.runtimes import ONNX_RUNTIME
+from glp_export.serve.runtimes import RUNTIMES as SERVED_RUNTIMES
 from glp_export.tasks import KINDS
 from glp_export.workflows.context import ExecutionContext, RunContext
 from glp_export.workflows.report import write_report
@@ -38,7 +42,7 @@ from glp_export.workflows.stages.base_card import told_by_card
 from glp_export.workflows.stages.benchmark import Scored
 from glp_export.workflows.stages.export import Exported
 from glp_export.workflows.stages.gate_files import write_gate_files
-from glp_export.workflows.stages.size import measured_rows, too_large
+from glp_export.workflows.stages.size import too_large
 from glp_export.workflows.stages.training import needs_no_recovery
 
 logger = logging.getLogger(__name__)
@@ -144,7 +148,22 @@ def write_serving(
         opset=exported.plain.opset,
         # A checkpoint that is exported as it is does not say what it was trained on.
         text_pair=len(execution.task.text_columns) == 2 if measured else None,
-        measured=measured_rows(measured) if measured else (),
+        measured=[
+            Measured(
+                row.provider,
+                row.variant,
+                row.shape,
+                row.batch_size,
+                row.sequence_length,
+                row.p50_ms,
+                row.runtime,
+            )
+            for row in (measured.rows if measured else ())
+            if row.contender == "pruned"
+            and row.runtime in SERVED_RUNTIMES
+            and (row.runtime, row.precision) != UNSCORED
+        ],
+        runtime=fastest_runtime(measured, execution.provider) if measured else ONNX_RUNTIME,
         too_large=too_large(layout, execution.targets, measured) if measured else (),
     ).save(layout)
 
