@@ -38,6 +38,7 @@ from glp_export.bench import (
     shape_grid,
     summarise,
 )
+from glp_export.compress.compressors.base import Found
 from glp_export.compress.compressors.structure.options import StructureOptions
 from glp_export.compress.plan import Plan
 from glp_export.config.files import resolve
@@ -301,7 +302,7 @@ class Group:
             (own / UNPRUNED).symlink_to(unpruned.resolve())
         # The unpruned model is trained by the rule of the task, whatever the others get.
         context = self._recovery if plan else self._context
-        trained = train_contenders(context, [plan] if plan else [], own, self._progress)[-1]
+        trained = train_contenders(context, [Found(plan)] if plan else [], own, self._progress)[-1]
         layout, scratch = ArtifactLayout(own / "files"), own / "scratch"
         return export_contender(self._context.execution, trained, layout, scratch, self._progress)
 

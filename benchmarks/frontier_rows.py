@@ -11,9 +11,10 @@ import numpy as np
 from glp_export.compress.budget import Budget, TimeBudget
 from glp_export.compress.compressors import COMPRESSORS
 from glp_export.compress.compressors.layers.options import LayerOptions
-from glp_export.compress.compressors.structure.compressor import rank
+from glp_export.compress.compressors.structure.compressor import criterion_of
 from glp_export.compress.compressors.structure.options import StructureOptions
-from glp_export.compress.criteria.base import Ranking
+from glp_export.compress.criteria.base import Calibration, Ranking
+from glp_export.compress.criteria.projections import find_projections
 from glp_export.compress.edits import width_edits
 from glp_export.compress.latency_table import LatencyTable, kept_table
 from glp_export.compress.plan import Plan
@@ -33,8 +34,10 @@ MATCHED = "structure (obs), as fast as the layers"
 ROWS = (UNPRUNED, LAYERS, STUDENT, *UNIFORM.values(), RANDOM, SHAPE_ALONE, FISHER, OBS, MATCHED)
 """In the order of the table."""
 
-FIRST = (LAYERS, OBS, MATCHED, UNIFORM["fisher"], SHAPE_ALONE, RANDOM, STUDENT)
-FIRST = (*FIRST, UNIFORM["magnitude"], FISHER)
+FIRST = (
+    *(LAYERS, OBS, MATCHED, UNIFORM["fisher"], SHAPE_ALONE, RANDOM, STUDENT),
+    *(UNIFORM["magnitude"], FISHER),
+)
 """In the order of work."""
 
 
@@ -139,9 +142,12 @@ class Rows:
         self._structure("obs", MATCHED, speedups)
 
     def _ranking(self, criterion: str) -> Ranking:
-        options = self.criterion_options.model_copy(update={"criterion": criterion})
-        calibrator = self.evaluator.calibrator(options.calibration_samples)
-        return rank(options, self.evaluator.teacher, calibrator)
+        calibrator = self.evaluator.calibrator(self.criterion_options.calibration_samples)
+        model = self.evaluator.teacher
+        given = Calibration(model, find_projections(model), calibrator.batches, calibrator.loss)
+        rank = criterion_of(criterion).rank
+        assert rank is not None, "fisher and magnitude rank a model as it is"
+        return rank(given)
 
     def _milliseconds(self, target: float) -> float:
         """What the structure that was found takes, by its table."""

@@ -242,7 +242,7 @@ def measure_whole(
     """Export models of some shapes and run them interleaved; their times in milliseconds.
 
     What slows all of them in a round cancels: a model's time is the median over the rounds of its
-    share in the round, times the median round. In a round the quickest of a few runs counts.
+    share in the round, times the median round.
 
     Raises:
         DeviceError: the provider is missing or fell back.
@@ -278,10 +278,7 @@ def _run(
     timing: Timing,
     progress: Progress | None,
 ) -> NDArray[np.float64]:
-    """Milliseconds `(sessions, rounds)`: the quickest run of each turn.
-
-    What other processes do only ever adds time, and a table is for a machine of its own.
-    """
+    """Milliseconds `(sessions, rounds)`: the median run of each turn."""
     import random
     import time
 
@@ -297,7 +294,7 @@ def _run(
         for turn in order.sample(turns, len(turns)):
             turn.take(done, dropped, runs)
         done += 1
-    return np.array([[min(block) for block in turn.blocks] for turn in turns])
+    return np.array([[np.median(block) for block in turn.blocks] for turn in turns])
 
 
 def _feeds(conditions: Conditions, vocabulary: int) -> Feeds:

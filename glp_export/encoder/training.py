@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +16,6 @@ from numpy.typing import NDArray
 from glp_export.core.errors import ModelError
 from glp_export.encoder.schedule import Looks, Schedule
 from glp_export.encoder.transformers_compat import training_arguments
-from glp_export.encoder.used_rows import ids_of, used_rows_alone
 from glp_export.tasks import KINDS, TaskKind, kind_of_config
 from glp_export.tasks.arrow_columns import numbers
 from glp_export.tasks.encoding import quiet_datasets
@@ -160,26 +158,11 @@ def run_trainer(
             trainer.train()
         return trainer
 
-    with _without_idle_rows(model, tokenizer, settings, rows, watch):
-        if watch is None:
-            train(settings, [_report_to(progress)] if progress else [])
-        else:
-            _train_watched(model, tokenizer, settings, progress, watch, train)
+    if watch is None:
+        train(settings, [_report_to(progress)] if progress else [])
+    else:
+        _train_watched(model, tokenizer, settings, progress, watch, train)
     return model.eval()
-
-
-def _without_idle_rows(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    settings: TrainSettings,
-    rows: Dataset,
-    watch: Watch | None,
-) -> AbstractContextManager[None]:
-    """While it lasts, the embeddings of tokens that do not occur cost the optimiser nothing."""
-    if settings.weight_decay:  # it would shrink them
-        return nullcontext()
-    seen = [rows] if watch is None else [rows, watch.dev]
-    return used_rows_alone(model, ids_of(seen, tokenizer.all_special_ids))
 
 
 def _train_watched(

@@ -87,10 +87,11 @@ def test_a_model_does_not_differ_from_itself() -> None:
 def test_five_thousand_examples_take_seconds(metric: str, classes: int) -> None:
     logits, labels = model(5000, classes=max(classes, 2))
     values: Any = (logits[:, :1], labels / 3) if classes == 1 else (logits, labels)
-    begin = time.perf_counter()
+    begin = time.process_time()
     score_interval(task(metric, classes), *values)
-    # Half a second to 1.5 s on two cores; the library's functions need a minute.
-    assert time.perf_counter() - begin < 10
+    # Half a second to 1.5 s of this process, however busy the machine; the library's functions
+    # need a minute.
+    assert time.process_time() - begin < 10
 
 
 def test_logits_that_are_not_numbers_are_no_answers() -> None:
