@@ -7,7 +7,7 @@ The name is that of optimum's `ORTConfig`, and the file is one: our part stands 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
@@ -160,6 +160,7 @@ def serving_settings(
     session_config: Mapping[str, str] | None = None,
     pad_to_multiple_of: int | None = None,
     text_pair: bool | None = None,
+    too_large: Collection[str] = (),
     runtime: str = ONNX_RUNTIME,
 ) -> ServingSettings:
     """Gather what is known of an artifact whose ONNX files and `config.json` are in place.
@@ -182,6 +183,7 @@ def serving_settings(
         session_config: likewise.
         pad_to_multiple_of: where lengths should be multiples of some number.
         text_pair: whether the texts of the task come in pairs; None where that is not known.
+        too_large: files that are larger than the artifact was to be; they stand last.
         runtime: that was surely fastest.
     """
     shipped = layout.shipped()
@@ -207,7 +209,10 @@ def serving_settings(
             for name, path in shipped.items()
         ),
         providers=_providers(
-            provider, [row for row in rows if row.runtime == ONNX_RUNTIME], provider_options or {}
+            provider,
+            [row for row in rows if row.runtime == ONNX_RUNTIME],
+            provider_options or {},
+            too_large,
         ),
         text_pair=text_pair,
         runtime=runtime,
@@ -219,20 +224,30 @@ def serving_settings(
 
 
 def _providers(
-    own: str, rows: Sequence[Measured], given: Mapping[str, Mapping[str, str]]
+    own: str,
+    rows: Sequence[Measured],
+    given: Mapping[str, Mapping[str, str]],
+    too_large: Collection[str],
 ) -> dict[str, ProviderEntry]:
     """What is known of the artifact's own provider and of every other one that was measured."""
     options = {**PROVIDER_OPTIONS, **given}
     return {
         name: ProviderEntry(
             options=dict(options.get(name, {})),
-            files=_in_order([row for row in rows if row.provider == name]),
+            files=_in_order([row for row in rows if row.provider == name], too_large),
         )
         for name in sorted({own, *(row.provider for row in rows)})
     }
 
 
-def _in_order(rows: Sequence[Measured]) -> tuple[MeasuredFile, ...]:
+def preferred(rows: Sequence[Measured], too_large: Collection[str] = ()) -> str | None:
+    """The file of one provider that is opened; None of none."""
+    return next((file.name for file in _in_order(rows, too_large)), None)
+
+
+def _in_order(
+    rows: Sequence[Measured], too_large: Collection[str] = ()
+) -> tuple[MeasuredFile, ...]:
     """The files of one provider, the fastest at the shape that stands for the others first."""
     if not rows:
         return ()
@@ -240,7 +255,10 @@ def _in_order(rows: Sequence[Measured]) -> tuple[MeasuredFile, ...]:
     files: dict[str, dict[str, float]] = {}
     for row in rows:
         files.setdefault(row.file, {})[row.shape] = row.p50_ms
-    ranked = sorted(files.items(), key=lambda item: item[1].get(deciding, float("inf")))
+    ranked = sorted(
+        files.items(),
+        key=lambda item: (item[0] in too_large, item[1].get(deciding, float("inf"))),
+    )
     return tuple(MeasuredFile(name=name, p50_ms=times) for name, times in ranked)
 
 

@@ -30,17 +30,17 @@ class Workload:
     Attributes:
         shape: what they are called.
         batches: for every contender, in this order.
-        own_batches: for a contender (`distilled`, say) with another tokenizer: the same texts, as
-            that one cuts them. As many as `batches`.
+        own_batches: for a contender (`distilled`, say, or the id of a plan) with another tokenizer:
+            the same texts, as that one cuts them. As many as `batches`.
     """
 
     shape: Shape
     batches: tuple[Feeds, ...]
     own_batches: Mapping[str, tuple[Feeds, ...]] = field(default_factory=dict)
 
-    def batches_of(self, contender: str) -> tuple[Feeds, ...]:
+    def batches_of(self, contender: str, plan_id: str = "") -> tuple[Feeds, ...]:
         """The batches that a contender is fed."""
-        return self.own_batches.get(contender, self.batches)
+        return self.own_batches.get(plan_id, self.own_batches.get(contender, self.batches))
 
 
 def shape_grid(

@@ -15,8 +15,8 @@ class TargetOutcome(Record):
 
     target: str = Field(description="as it was asked for, `1.5× at 1×32`")
     kept: bool = Field(description="by the measured value")
-    unit: Literal["x", "ms", "points"] = Field(
-        description="of the value: times the unpruned model, milliseconds, metric points"
+    unit: Literal["x", "ms", "points", "MB"] = Field(
+        description="of the value: times the unpruned model, milliseconds, metric points, 10⁶ bytes"
     )
     value: float | None = Field(
         default=None, description="that was reached; null where nothing was measured"
@@ -41,6 +41,8 @@ class TargetOutcome(Record):
             return ""
         if self.unit == "ms":
             return f"{self.value:.3g} ms"
+        if self.unit == "MB":
+            return f"{self.value:.2f} MB"
         if self.unit == "points":
             return f"{self.value:.3f} lost on dev"
         span = ""

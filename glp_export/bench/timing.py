@@ -170,7 +170,7 @@ def _measure_shape(
     stage = f"measure {workload.shape.name}"
     progress(stage, 0, timing.min_rounds)
     turns = [
-        Turns(runner, workload.batches_of(contender.contender), timing)
+        Turns(runner, workload.batches_of(contender.contender, contender.plan_id), timing)
         for contender, runner in zip(contenders, runners, strict=True)
     ]
     dropped, runs = warm_up(turns, timing)

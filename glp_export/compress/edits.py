@@ -7,12 +7,13 @@ second one counts what the first one left.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from glp_export.core.records import Record
-from glp_export.core.shape import MAX_LAYERS, MAX_UNITS, Kept, ModelShape
+from glp_export.core.shape import MAX_LAYERS, MAX_UNITS, MAX_VOCABULARY, Kept, ModelShape
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -24,9 +25,14 @@ ALL_CHECKS: frozenset[Check] = frozenset(
 """What the conformance suite holds an edit to. Masked and cut models agree only where there is
 something to mask: whole layers are skipped, heads and neurons are zeroed."""
 
+MAX_TOKENS = 2 * 10**6
+"""Tokens that a plan may name; the largest vocabularies have a million."""
+
 _Layer = Annotated[int, Field(ge=0, lt=MAX_LAYERS)]
 _Layers = Annotated[tuple[_Layer, ...], Field(max_length=MAX_LAYERS)]
 _Unit = Annotated[int, Field(ge=0, lt=MAX_UNITS)]
+_Token = Annotated[int, Field(ge=0, lt=MAX_VOCABULARY)]
+_Tokens = Annotated[tuple[_Token, ...], Field(min_length=1, max_length=MAX_TOKENS)]
 _UnitsByLayer = Annotated[
     tuple[Annotated[tuple[_Unit, ...], Field(max_length=MAX_UNITS)], ...],
     Field(min_length=1, max_length=MAX_LAYERS),
@@ -161,8 +167,56 @@ class PruneNeurons(_WidthEdit):
         return _kept(base, lambda _, count: range(count), lambda number, _: self.neurons[number])
 
 
+class TrimVocabulary(Record):
+    """Tokens go, with their rows of the embeddings; the tokenizer follows.
+
+    The place of a token among those that stay is its new id. Texts of kept tokens alone give what
+    they gave before.
+
+    Attributes:
+        tokens: ids that stay, ascending.
+    """
+
+    kind: Literal["trim-vocabulary"] = "trim-vocabulary"
+    tokens: _Tokens
+
+    checks: ClassVar[frozenset[Check]] = ALL_CHECKS - {"masked-is-cut"}
+
+    @field_validator("tokens")
+    @classmethod
+    def _ascending(cls, tokens: tuple[int, ...]) -> tuple[int, ...]:
+        if any(low >= high for low, high in pairwise(tokens)):
+            raise ValueError("the tokens must ascend, each once")
+        return tokens
+
+    def shape(self, base: ModelShape) -> ModelShape:
+        """The shape of a model of shape `base` with these tokens.
+
+        Raises:
+            ValueError: it does not have them.
+        """
+        if self.tokens[-1] >= base.vocabulary:
+            raise ValueError(
+                f"keeps token {self.tokens[-1]} of a model that has {base.vocabulary} tokens"
+            )
+        return base.model_copy(update={"vocabulary": len(self.tokens)})
+
+    def compact(self, model: PreTrainedModel) -> PreTrainedModel:
+        """The model with the rows of these tokens; `model` stays as it is."""
+        from glp_export.encoder.embedding_rows import trim_embeddings
+
+        return trim_embeddings(model, self.tokens)
+
+    dense = compact
+
+    def kept(self, base: ModelShape) -> Kept | None:
+        """Nothing inside a layer changes."""
+        return None
+
+
 Edit = Annotated[
-    RemoveLayers | RemoveSublayers | PruneHeads | PruneNeurons, Field(discriminator="kind")
+    RemoveLayers | RemoveSublayers | PruneHeads | PruneNeurons | TrimVocabulary,
+    Field(discriminator="kind"),
 ]
 """Any edit, by its `kind`."""
 
@@ -191,7 +245,7 @@ def kept_after(edits: Sequence[Edit], base: ModelShape) -> Kept | None:
     shape = base
     for edit in edits:
         own = edit.kept(shape)
-        if own is None and total is not None:
+        if isinstance(edit, RemoveLayers) and total is not None:
             raise ValueError("layers are removed before heads and neurons")
         if own is not None:
             if not own.fits(shape):
@@ -199,6 +253,15 @@ def kept_after(edits: Sequence[Edit], base: ModelShape) -> Kept | None:
             total = own if total is None else total.then(own)
         shape = edit.shape(shape)
     return total
+
+
+def tokens_after(edits: Sequence[Edit]) -> tuple[int, ...] | None:
+    """The tokens that all edits leave, by their ids in the unpruned model; None for all."""
+    kept: tuple[int, ...] | None = None
+    for edit in edits:
+        if isinstance(edit, TrimVocabulary):
+            kept = edit.tokens if kept is None else tuple(kept[token] for token in edit.tokens)
+    return kept
 
 
 def _require_depth(units: Sequence[tuple[int, ...]], base: ModelShape) -> None:

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from glp_export.compress.edits import Edit, RemoveLayers, kept_after, shape_after
+from glp_export.compress.edits import (
+    Edit,
+    RemoveLayers,
+    TrimVocabulary,
+    kept_after,
+    shape_after,
+    tokens_after,
+)
 from glp_export.compress.plan_v1 import PlanV1
 from glp_export.compress.steps import Candidate, Cost, Step
 from glp_export.core import numbers
@@ -87,7 +94,7 @@ class Plan(Record):
                 raise ValueError("base_shape has another number of layers than num_layers")
             kept_after(self.edits, self.base_shape)  # raises where they do not fit
         elif any(not isinstance(edit, RemoveLayers) for edit in self.edits):
-            raise ValueError("edits inside layers need base_shape")
+            raise ValueError("edits of other things than whole layers need base_shape")
         return self
 
     @classmethod
@@ -99,7 +106,7 @@ class Plan(Record):
     @property
     def order(self) -> tuple[int, ...]:
         """The whole layers that go, in the order of removal, numbered as in the base model."""
-        first = self.edits[0] if self.edits else None
+        first = next((edit for edit in self.edits if not isinstance(edit, TrimVocabulary)), None)
         return first.layers if isinstance(first, RemoveLayers) else ()
 
     @property
@@ -126,6 +133,27 @@ class Plan(Record):
     def kept_units(self) -> Kept | None:
         """The heads and neurons that stay in the layers that stay; None for all of them."""
         return None if self.base_shape is None else kept_after(self.edits, self.base_shape)
+
+    @property
+    def base_vocabulary(self) -> int | None:
+        """Tokens of the unpruned model; None where that is not known."""
+        return None if self.base_shape is None else self.base_shape.vocabulary
+
+    @property
+    def kept_tokens(self) -> tuple[int, ...] | None:
+        """The tokens that stay, by their ids in the unpruned model; None for all."""
+        return tokens_after(self.edits)
+
+    @property
+    def whole_vocabulary(self) -> Plan:
+        """The same with all tokens."""
+        left = tuple(edit for edit in self.edits if not isinstance(edit, TrimVocabulary))
+        return self.model_copy(update={"edits": left})
+
+    @property
+    def inside_layers(self) -> bool:
+        """Whether something goes inside of layers that stay."""
+        return not self.whole_vocabulary.layers_only
 
     @property
     def id(self) -> str:

@@ -9,6 +9,7 @@ from glp_export.bench.target_outcome import TargetOutcome
 from glp_export.config.targets import (
     DepthLatency,
     LatencyBudget,
+    OpenedFile,
     SpeedupTarget,
     Targets,
     files_reached,
@@ -29,6 +30,7 @@ def outcomes(
     spent: float | None = None,
     contender: str = "pruned",
     plan_id: str = "",
+    opened: OpenedFile | None = None,
 ) -> tuple[TargetOutcome, ...]:
     """What a model's files reach of each target.
 
@@ -40,6 +42,7 @@ def outcomes(
         spent: metric points that pruning costs on dev; None where that is not known.
         contender: whose files are looked at.
         plan_id: of the model, where it was pruned.
+        opened: the file that `load` opens; None where that is not known.
     """
     found = of_rows(targets, files_reached(targets, benchmark, contender))
     if targets.max_drop is not None and spent is not None:
@@ -49,6 +52,16 @@ def outcomes(
             *found,
             TargetOutcome(target=asked, kept=kept, unit="points", value=spent, file=PLAIN),
         )
+    if targets.size is not None and opened is not None:
+        most, taken = targets.size.megabytes, opened.megabytes
+        size = TargetOutcome(
+            target=f"{most:g} MB at most",
+            kept=taken <= most,
+            unit="MB",
+            value=taken,
+            file=opened.name,
+        )
+        found = (*found, size)
     return tuple(one.model_copy(update={"plan_id": plan_id}) for one in found)
 
 

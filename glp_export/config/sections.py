@@ -19,8 +19,8 @@ from glp_export.core.options import NO_LIMIT, Length, Names, Numbers, Options, W
 COUNTS = ("depth", "prune", "depths", "sweep")
 """The ways to say how many layers are left; one run takes one."""
 
-TIMED = ("target_speedup", "latency_budget")
-"""The targets of time, in the order in which `Targets` reads them."""
+WRITTEN = ("target_speedup", "latency_budget", "size_budget")
+"""The targets that have a notation of their own."""
 
 
 def _epochs(value: Any) -> float | Literal["auto"]:
@@ -109,11 +109,15 @@ class CompressOptions(Options):
         "Longest median batch in ONNX Runtime: 10ms, or 10ms@1x128; another percentile: "
         "'p95 10ms@1x128'.",
     )
+    size_budget: Written | None = option(
+        None, "Most that ONNX file and tokenizer.json may take together: 8MB."
+    )
     max_drop: float | None = option(None, "Most metric points that may be lost on dev: 0.01.", ge=0)
     compress: str = option(
         "auto",
         "What is removed: layers, structure (heads, neurons and layers), a --criterion for "
-        "structure by it, or auto: structure for a target of speed, layers else.",
+        "structure by it, vocabulary (tokens), one after another (layers,vocabulary), or auto: "
+        "structure for a target of speed, vocabulary for a size, layers else.",
     )
     plan: str | None = option(
         None, "Skip the search: plan.json, a layer file, or paper:bert-base-uncased/rte."
@@ -134,12 +138,14 @@ class CompressOptions(Options):
         "Directory of the cache of trained teachers and scored candidates; `none`: no cache.",
     )
 
-    @field_validator("target_speedup", "latency_budget")
+    @field_validator(*WRITTEN)
     @classmethod
     def _can_be_read(cls, value: str | None, field: ValidationInfo) -> str | None:
         try:
-            speedup, latency = (value if field.field_name == name else None for name in TIMED)
-            Targets.parse(speedup, latency, None)
+            speedup, latency, size = (
+                value if field.field_name == name else None for name in WRITTEN
+            )
+            Targets.parse(speedup, latency, None, size)
         except UsageError as error:
             raise ValueError(f"{error.what}: {error.fix}") from error
         return value
@@ -161,7 +167,9 @@ class CompressOptions(Options):
         Raises:
             UsageError: a target is not written as it should be.
         """
-        return Targets.parse(self.target_speedup, self.latency_budget, self.max_drop)
+        return Targets.parse(
+            self.target_speedup, self.latency_budget, self.max_drop, self.size_budget
+        )
 
 
 class TrainingOptions(Options):

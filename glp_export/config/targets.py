@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from glp_export.core.errors import LatencyError, UsageError
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _NUMBER = r"(?P<number>\d{1,12}(?:\.\d{0,12})?|\.\d{1,12})"
 _AT_SHAPE = r"(?:@(?P<batch>\d{1,9})x(?P<length>\d{1,9}))?"
+_MEGABYTES = {"kb": 1e-3, "mb": 1.0, "gb": 1e3}
 _MILLISECONDS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 MEDIAN = 50
 PERCENTILES = (MEDIAN, 90, 95, 99)
@@ -158,6 +159,48 @@ class Tail:
 
 
 @dataclass(frozen=True)
+class SizeBudget:
+    """The most that the ONNX file which `load` opens and tokenizer.json may take, in 10^6 bytes."""
+
+    flag: ClassVar[str] = "--size-budget"
+
+    megabytes: float
+
+    @classmethod
+    def parse(cls, text: str) -> SizeBudget:
+        """Read `8MB`, `8.5MB`, `800kB` or `1GB`.
+
+        Raises:
+            UsageError: it is written otherwise, or is no size at all.
+        """
+        found = re.fullmatch(rf"{_NUMBER}\s*(?P<unit>kB|MB|GB)", text.strip(), re.ASCII | re.I)
+        number = float(found["number"]) if found else 0.0
+        if not found or number == 0:
+            raise UsageError(
+                f"{cls.flag} cannot be read: {text[:80]!r}",
+                where=f"{cls.flag} {text[:80]}",
+                fix="write 8MB or 800kB, in millions and thousands of bytes",
+            )
+        return cls(number * _MEGABYTES[found["unit"].lower()])
+
+    def __str__(self) -> str:
+        return f"{self.flag} {self.megabytes:g}MB"
+
+
+@dataclass(frozen=True)
+class OpenedFile:
+    """The ONNX file of an artifact that `load` opens.
+
+    Attributes:
+        name: below `onnx/`.
+        megabytes: it, its sidecar and tokenizer.json, in 10^6 bytes.
+    """
+
+    name: str
+    megabytes: float
+
+
+@dataclass(frozen=True)
 class DepthLatency:
     """How fast a depth is at one shape.
 
@@ -209,15 +252,24 @@ class Targets:
         speedups: at least so much faster than the unpruned model, one model for each.
         latency: at most so many milliseconds.
         max_drop: metric points on dev that may be lost at most.
+        size: most that the artifact may take. A number of layers may be asked for beside it, since
+            other things than layers make a model smaller.
     """
 
     speedups: tuple[SpeedupTarget, ...] = ()
     latency: LatencyBudget | None = None
     max_drop: float | None = None
+    size: SizeBudget | None = None
 
     @classmethod
-    def parse(cls, speedup: str | None, latency: str | None, max_drop: float | None) -> Targets:
-        """Read the three settings as they are given.
+    def parse(
+        cls,
+        speedup: str | None,
+        latency: str | None,
+        max_drop: float | None,
+        size: str | None = None,
+    ) -> Targets:
+        """Read the settings as they are given.
 
         Raises:
             UsageError: one is not written as it should be; its flag is named.
@@ -226,6 +278,7 @@ class Targets:
             () if speedup is None else SpeedupTarget.parse_several(speedup),
             None if latency is None else LatencyBudget.parse(latency),
             max_drop,
+            None if size is None else SizeBudget.parse(size),
         )
 
     @property
@@ -237,7 +290,7 @@ class Targets:
         """The targets of each model that is made."""
         if len(self.speedups) < 2:
             return (self,)
-        return tuple(Targets((speedup,), self.latency, self.max_drop) for speedup in self.speedups)
+        return tuple(replace(self, speedups=(speedup,)) for speedup in self.speedups)
 
     @property
     def any(self) -> bool:
@@ -279,15 +332,30 @@ class Targets:
         ]
 
 
-def check_shipped(targets: Targets, benchmark: BenchmarkFile) -> None:
-    """Hold the shipped files, as they were measured in the end, to the targets of time.
+def check_shipped(
+    targets: Targets, benchmark: BenchmarkFile, opened: OpenedFile | None = None
+) -> None:
+    """Hold the shipped files, as they were measured in the end, to the targets of time and size.
 
     One of the pruned ONNX files has to meet them all, by the measured value: the margin for noise
-    was taken when the depth was chosen.
+    was taken when the depth was chosen. The size is that of the file which `load` opens.
+
+    Args:
+        targets: of one model.
+        benchmark: of it alone.
+        opened: the file that `load` opens.
 
     Raises:
         LatencyError: none does.
     """
+    most = targets.size
+    if most is not None and (opened is None or opened.megabytes > most.megabytes):
+        raise LatencyError(
+            "what would ship is too large: "
+            + (f"{opened.name} takes {opened.megabytes:.2f} MB" if opened else "no file"),
+            where=str(most),
+            fix="add --precision int8, vocabulary or layers to what goes, or ask for more",
+        )
     if not targets.fast_enough_asked:
         return
     reached = files_reached(targets, benchmark)

@@ -77,13 +77,15 @@ class ModelShape(_Record):
         layers that differ are counted out.
         """
         parts = [_count(self.depth, "layer")]
-        if base is not None and not self.whole_layers_of(base):
-            if (self.heads, self.neurons) != (base.heads, base.neurons):
+        if base is not None:
+            alike = self.model_copy(update={"vocabulary": base.vocabulary})
+            narrow = (self.heads, self.neurons) != (base.heads, base.neurons)
+            if narrow and not alike.whole_layers_of(base):
                 parts.append(f"{_percent(self.heads, base.heads)} of heads")
                 parts.append(f"{_percent(self.neurons, base.neurons)} of neurons")
             if self.vocabulary != base.vocabulary:
                 parts.append(f"{_percent(self.vocabulary, base.vocabulary)} of the vocabulary")
-        elif base is None and len(set(self.layers)) > 1:
+        elif len(set(self.layers)) > 1:
             parts += [_count(self.heads, "head"), _count(self.neurons, "neuron")]
         return ", ".join(parts)
 

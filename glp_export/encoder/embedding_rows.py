@@ -36,7 +36,7 @@ def trim_embeddings(model: PreTrainedModel, kept_ids: Sequence[int]) -> PreTrain
     a language-model head. The token ids of the configuration follow.
 
     Args:
-        model: of an architecture of transformers, with the shapes of its configuration.
+        model: of an architecture of transformers; inside its layers heads and neurons may be gone.
         kept_ids: old ids, ascending; the place of each is its new id.
 
     Raises:
@@ -57,6 +57,7 @@ def trim_embeddings(model: PreTrainedModel, kept_ids: Sequence[int]) -> PreTrain
             fix="keep what needed_ids names",
         )
     smaller = type(model)(_smaller_config(model.config, new_ids, size))
+    _take_narrow_layers(model, smaller)
     smaller.load_state_dict(_rows(model.state_dict(), smaller.state_dict(), kept_ids, size))
     smaller.tie_weights()
     return smaller.to(model.device, model.dtype).train(model.training)
@@ -113,6 +114,22 @@ def _smaller_config(config: Any, new_ids: dict[int, int], size: int) -> Any:
         listed = isinstance(getattr(config, name), list)
         setattr(smaller, name, renumbered if listed else renumbered[0])
     return smaller
+
+
+def _take_narrow_layers(model: PreTrainedModel, smaller: PreTrainedModel) -> None:
+    """Layers that lost heads or neurons are none that the configuration makes: copy them."""
+    from glp_export.encoder.layer_stack import find_layer_list
+
+    wanted = {name: tensor.shape for name, tensor in smaller.state_dict().items()}
+    state = model.state_dict()
+    try:
+        path = find_layer_list(model)
+    except ModelError:
+        return
+    inside = f"{path}."
+    own = {name: tensor.shape for name, tensor in state.items() if name.startswith(inside)}
+    if own != {name: shape for name, shape in wanted.items() if name.startswith(inside)}:
+        smaller.set_submodule(path, copy.deepcopy(model.get_submodule(path)))
 
 
 def _rows(

@@ -26,15 +26,29 @@ if TYPE_CHECKING:
 
 
 def random_init_reference(
-    artifact: Path, num_layers: int, auto_class: str, directory: Path
+    artifact: Path,
+    num_layers: int,
+    auto_class: str,
+    directory: Path,
+    *,
+    vocabulary: int | None = None,
 ) -> Path:
     """Save a model of the artifact's shape and `num_layers` layers, with random weights.
 
     What it answers means nothing; how long it takes is what the unpruned model takes.
+
+    Args:
+        artifact: its configuration and tokenizer are used.
+        num_layers: of the unpruned model.
+        auto_class: the class of transformers that makes it.
+        directory: where it goes.
+        vocabulary: tokens of the unpruned model; None for those of the artifact.
     """
     import transformers
 
     config = read_config(ModelSource(str(artifact), offline=True))
+    if vocabulary is not None:
+        config.vocab_size = vocabulary
     build = getattr(transformers, auto_class_for(auto_class, config)).from_config
     setattr(config, find_layer_stack(build(config)).count, num_layers)
     with quiet_weights():

@@ -162,16 +162,34 @@ def recut(
         before: the whole tokenizer.
         after: what `trim_tokenizer` made of it.
     """
-    new_ids = renumbering(kept_ids)
-    contents = tokenizer_content(before), tokenizer_content(after)
-    old_unknown, new_unknown = (piece_model(content["model"]).unknown for content in contents)
     texts = list(texts)
-    different = unknown = 0
-    pairs = zip(_encoded(contents[0], texts), _encoded(contents[1], texts), strict=True)
+    old, new = (_encoded(tokenizer_content(one), texts) for one in (before, after))
+    return recut_rows(before, after, kept_ids, zip(old, new, strict=True))
+
+
+def recut_rows(
+    before: PreTrainedTokenizerBase,
+    after: PreTrainedTokenizerBase,
+    kept_ids: Sequence[int],
+    pairs: Iterable[tuple[Sequence[int], Sequence[int]]],
+) -> Recut:
+    """The same for texts that both tokenizers have cut.
+
+    Args:
+        before: the whole tokenizer.
+        after: what `trim_tokenizer` made of it.
+        pairs: of each text the ids by the whole tokenizer and by the trimmed one.
+    """
+    new_ids = renumbering(kept_ids)
+    old_unknown, new_unknown = (
+        piece_model(tokenizer_content(one)["model"]).unknown for one in (before, after)
+    )
+    texts = different = unknown = 0
     for old, new in pairs:
-        different += [new_ids.get(number) for number in old] != new
+        texts += 1
+        different += [new_ids.get(number) for number in old] != list(new)
         unknown += new_unknown in new and old_unknown not in old
-    return Recut(len(texts), different, unknown)
+    return Recut(texts, different, unknown)
 
 
 def renumbering(kept_ids: Sequence[int]) -> dict[int, int]:

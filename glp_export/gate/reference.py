@@ -114,12 +114,14 @@ def unpruned_reference(
             where=f"[{table.name}]",
             fix="give the unpruned artifact with --against",
         )
-    layers = Plan.load(layout.plan).num_layers
+    plan = Plan.load(layout.plan)
+    layers, vocabulary = plan.num_layers, plan.base_vocabulary
     conversion = _conversion(layout, table.precision)
     versions = package_versions()
     facts = {
         "config": file_sha256(layout.config),
         "layers": layers,
+        "vocabulary": vocabulary,
         "auto_class": own.auto_class,
         "precision": conversion,
         "optimisation": table.unpruned,
@@ -127,7 +129,7 @@ def unpruned_reference(
         "versions": {name: versions[name] for name in _DECIDING if name in versions},
     }
     directory = cache.get_or_make(
-        _KIND, facts, lambda directory: _make(directory, layout, layers, own, table, conversion)
+        _KIND, facts, lambda directory: _make(directory, layout, plan, own, table, conversion)
     )
     made = json.loads((directory / _FACTS).read_text())
     path = directory / made["file"]
@@ -197,7 +199,7 @@ def other_artifact(against: Path, layout: ArtifactLayout, own: Contender) -> Con
 def _make(
     directory: Path,
     layout: ArtifactLayout,
-    layers: int,
+    plan: Plan,
     own: Contender,
     table: BudgetTable,
     conversion: str,
@@ -206,7 +208,11 @@ def _make(
     export_task = next(k.export_task for k in KINDS.values() if k.auto_class == own.auto_class)
     with TemporaryDirectory(prefix="reference-", dir=directory) as scratch:
         reference = random_init_reference(
-            layout.root, layers, own.auto_class, Path(scratch) / "reference"
+            layout.root,
+            plan.num_layers,
+            own.auto_class,
+            Path(scratch) / "reference",
+            vocabulary=plan.base_vocabulary,
         )
         file = export_onnx(
             reference,

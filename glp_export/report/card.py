@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
     from glp_export.artifact.parity_report import ParityReport
+    from glp_export.artifact.vocabulary_record import VocabularyRecord
     from glp_export.bench.benchmark_file import BenchmarkFile, Interval, MetricRow
     from glp_export.compress.latency_table import LatencyTable
     from glp_export.compress.plan import Plan
@@ -60,6 +61,9 @@ LOCAL_DATA = "local"
 _HUB_METRICS = {"pearson": "pearsonr", "spearman": "spearmanr"}
 
 _PLAIN = "model.onnx"
+
+UNCHANGED = "unchanged"
+"""In place of a way to recover: the pruned model has the weights of the unpruned one."""
 
 _RECOVERED = {
     "distill": "distilled from the unpruned model that was fine-tuned on the task",
@@ -107,7 +111,8 @@ class CardFacts:
         max_length: longest input in tokens.
         data: hub id or path of the data.
         data_notes: what makes scores on it doubtful.
-        recover: `distill` or `finetune`, of the pruned model.
+        recover: `distill` or `finetune`, of the pruned model; `unchanged` where nothing was to
+            be recovered.
         as_is: whether the unpruned model is the one that was given, unchanged.
         epochs: of the final training of every model.
         learning_rate: highest, of that training.
@@ -125,6 +130,7 @@ class CardFacts:
         language: codes likewise.
         hub_data: the data set on the hub that `data` is; None for data of one's own.
         latency_table: that the plan was chosen by; None where none was.
+        vocabulary: where tokens went, how many and what that does; None where all are left.
     """
 
     kind: str
@@ -152,6 +158,7 @@ class CardFacts:
     language: str | list[str] | None = None
     hub_data: HubData | None = None
     latency_table: LatencyTable | None = None
+    vocabulary: VocabularyRecord | None = None
 
 
 def write_card(
@@ -206,9 +213,9 @@ def _pruning(plan: Plan, benchmark: BenchmarkFile, facts: CardFacts) -> dict[str
         "title": f"{base.rpartition('/')[2]}, {left}, for {plan.task}",
         "base": base,
         "removed_count": len(plan.order),
-        "picture": structure.stack_line(plan).plain
-        if plan.layers_only
-        else structure.structure_picture(plan),
+        "picture": structure.structure_picture(plan)
+        if plan.inside_layers
+        else structure.stack_line(plan).plain,
         "cost": cost_words(plan),
         "steps": steps_table(plan),
         "finalists": finalists_table(plan),
@@ -275,6 +282,15 @@ def _lasted(facts: CardFacts) -> str:
 def _training(facts: CardFacts) -> dict[str, str]:
     """Which models were trained on what; a model that is given as a teacher is not trained."""
     kind = KINDS[facts.kind]
+    if facts.recover == UNCHANGED:
+        given = "taken as it was given" if facts.as_is else "fine-tuned on the task"
+        return {
+            "recovered": f"with the weights of the unpruned model, which was {given},",
+            "trained": "no model" if facts.as_is else "the unpruned model",
+            "examples": "texts" if kind.blank else "labelled examples",
+            "recovery_note": "The pruned model has the weights of the unpruned one: what stays of "
+            "it answers as before, so nothing had to be recovered.",
+        }
     examples = "texts" if kind.blank else "labelled examples"
     if facts.as_is and facts.recover == "distill":
         return {
@@ -399,7 +415,9 @@ def _short_name(plan: Plan) -> str:
 
 
 def _tag(plan: Plan) -> str:
-    return "layer-pruning" if plan.layers_only else "structured-pruning"
+    if plan.inside_layers:
+        return "structured-pruning"
+    return "layer-pruning" if plan.order else "vocabulary-trimming"
 
 
 def base_name(plan: Plan) -> str:

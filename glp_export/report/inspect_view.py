@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def plan_view(plan: Plan) -> RenderableType:
     """A plan: what is left, the facts, and every step's candidates, best first."""
     parts: list[RenderableType] = [_facts(plan)]
-    if not plan.layers_only:
+    if plan.inside_layers:
         parts += ["", Text(structure_picture(plan))]
     if steps_table(plan):
         parts += ["", _steps(plan)]
@@ -52,6 +52,7 @@ def artifact_view(root: Path) -> RenderableType:
     """
     from glp_export.artifact.layout import ArtifactLayout
     from glp_export.artifact.parity_report import ParityReport
+    from glp_export.artifact.vocabulary_record import read_vocabulary
     from glp_export.bench.benchmark_file import BenchmarkFile
     from glp_export.bench.frontier import Frontier
     from glp_export.compress.plan import Plan
@@ -64,6 +65,9 @@ def artifact_view(root: Path) -> RenderableType:
     parts: list[RenderableType] = [_files(layout.files(), root)]
     if layout.plan.is_file():
         parts += ["", _short(Plan.load(layout.plan))]
+    vocabulary = read_vocabulary(root)
+    if vocabulary is not None:
+        parts += ["", Text(f"vocabulary: {vocabulary}")]
     if layout.benchmark.is_file():
         parts += ["", benchmark_table(BenchmarkFile.load(layout.benchmark))]
     if layout.parity.is_file():
@@ -73,7 +77,7 @@ def artifact_view(root: Path) -> RenderableType:
 
 
 def _short(plan: Plan) -> RenderableType:
-    if plan.layers_only:
+    if not plan.inside_layers:
         return _facts(plan)
     return Group(_facts(plan), "", Text(structure_picture(plan)))
 
@@ -88,7 +92,7 @@ def _facts(plan: Plan) -> RenderableType:
     predicted = plan.predicted_speedup
     facts: dict[str, str | Text | None] = {
         "left": plan.label,
-        "layers": stack_line(plan) if plan.layers_only else None,
+        "layers": None if plan.inside_layers else stack_line(plan),
         "removed": removed + " ".join(map(str, plan.order)) if plan.order else None,
         "predicted": f"{numbers.ratio(predicted)} the speed of the unpruned model"
         if predicted is not None

@@ -184,7 +184,11 @@ def benchmark(artifact: Path, settings: Mapping[str, Any], progress: Progress) -
     )
     with TemporaryDirectory(prefix="glp-benchmark-") as scratch:
         reference = random_init_reference(
-            artifact, plan.num_layers, execution.kind.auto_class, Path(scratch) / "reference"
+            artifact,
+            plan.num_layers,
+            execution.kind.auto_class,
+            Path(scratch) / "reference",
+            vocabulary=plan.base_vocabulary,
         )
         unpruned = Trained("unpruned", "random weights", reference, pruned.tokenizer, pruned.test)
         work = Path(scratch) / "onnx"

@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 
 from glp_export.artifact.exporters import EXPORTERS
 from glp_export.bench.contenders import PYTORCH
-from glp_export.compress.compressors import COMPRESSORS
+from glp_export.compress.compressors import AUTO, names_of
 from glp_export.compress.compressors.layers.strategies import STRATEGIES
 from glp_export.compress.search.workers import WORKERS
-from glp_export.config.run_config import RunConfig
+from glp_export.config.run_config import COUNTS, RunConfig
 from glp_export.core.errors import UsageError
 from glp_export.encoder import RECOVERIES
 from glp_export.precision.int8.recipe import RECIPES
@@ -25,7 +25,6 @@ def require_choices(config: RunConfig) -> None:
     """
     choices: tuple[tuple[str, str, Collection[str]], ...] = (
         ("--search", config.layers.search, STRATEGIES),
-        ("--compress", config.compress.compress, ("auto", *COMPRESSORS)),
         ("--recover", config.training.recover, RECOVERIES),
         ("--workers", config.compress.workers, WORKERS),
         ("--exporter", config.export.exporter, ("auto", *EXPORTERS)),
@@ -35,7 +34,9 @@ def require_choices(config: RunConfig) -> None:
     for flag, value, table in choices:
         if value not in table:
             raise UsageError(f"there is no {flag} {value}", fix=f"choose from {', '.join(table)}")
-    if config.compress.max_drop is not None and config.compress.compress not in ("auto", "layers"):
+    compressors = names_of(config.compress.compress)
+    _require_layers(config, compressors)
+    if config.compress.max_drop is not None and compressors[0] not in (AUTO, "layers"):
         raise UsageError(
             f"--max-drop finds a number of layers, and --compress {config.compress.compress} "
             "would not keep to it",
@@ -48,6 +49,17 @@ def require_choices(config: RunConfig) -> None:
             "no model was named",
             where="--model",
             fix="give a directory or hub id, or `--model demo --task demo` for a first look",
+        )
+
+
+def _require_layers(config: RunConfig, compressors: tuple[str, ...]) -> None:
+    """Check that a number of layers is not asked of compressors that leave all layers there."""
+    counts = [name for name in COUNTS if getattr(config.compress, name) not in (None, False)]
+    if counts and compressors == ("vocabulary",):
+        raise UsageError(
+            f"--{counts[0]} asks for fewer layers, and vocabulary takes none out",
+            where="--compress vocabulary",
+            fix="say --compress layers,vocabulary",
         )
 
 

@@ -26,7 +26,7 @@ def wanted_depths(config: RunConfig, stack: LayerStack) -> tuple[int, ...]:
         depths, flag = (total - options.prune,), "--prune"
     elif options.depth is not None:
         depths, flag = (options.depth,), "--depth"
-    elif options.plan or options.targets.any:
+    elif options.plan or options.targets.any or options.targets.size is not None:
         return ()
     else:
         return (total - len(stack.removable) // 2,)

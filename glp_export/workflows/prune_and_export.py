@@ -45,6 +45,7 @@ from glp_export.workflows.stages.export import Exported, export_contender
 from glp_export.workflows.stages.precision import add_precisions, calibration_data_of
 from glp_export.workflows.stages.runtimes import add_runtimes
 from glp_export.workflows.stages.search import choose_plans, confirm_cost, targets_of
+from glp_export.workflows.stages.size import opened_file
 from glp_export.workflows.stages.training import Trained, train_contenders
 from glp_export.workflows.stages.writing import SweepVariant, variants_of_sweep, write_output
 
@@ -122,25 +123,31 @@ def prune_and_export(
             _export(context, one, sweep_variants, layout, spent, progress) for one in trained
         ]
         measured, scored = _measure(context, exported, progress)
-        measured = _held_to_targets(config.targets, plans, measured, spent)
+        measured = _held_to_targets(context, plans, sweep_variants, measured, spent)
         frontier = write_output(context, layout, sweep_variants, measured, scored)
     targets = measured.file.targets
     return RunResult(_directory(config.output), plan, measured.file, frontier, targets)
 
 
 def _held_to_targets(
-    targets: Targets, plans: Sequence[Plan], measured: Benchmark, spent: float
+    context: RunContext,
+    plans: Sequence[Plan],
+    sweep_variants: Sequence[SweepVariant],
+    measured: Benchmark,
+    spent: float,
 ) -> Benchmark:
     """The benchmark with what became of each target.
 
     Raises:
-        LatencyError: a target of time is missed.
+        LatencyError: a target of time or size is missed.
     """
     found: list[TargetOutcome] = []
-    for plan, own_targets in zip(plans, targets_of(targets, len(plans)), strict=True):
+    for plan, targets in zip(plans, targets_of(context.config.targets, len(plans)), strict=True):
         own = measured.file.of_plan(plan.id)
-        check_shipped(own_targets, own)
-        found += outcomes(own_targets, own, spent=spent, plan_id=plan.id)
+        (place,) = (made.layout for made in sweep_variants if made.plan.id == plan.id)
+        opened = opened_file(place, targets, context.execution.provider, own)
+        check_shipped(targets, own, opened)
+        found += outcomes(targets, own, spent=spent, plan_id=plan.id, opened=opened)
     return measured.with_targets(found)
 
 

@@ -172,3 +172,9 @@ def test_a_field_that_is_wrong_is_named(
     with pytest.raises(DataError, match=field) as caught:
         ServingSettings.load(layout)
     assert caught.value.where == str(path)
+
+
+def test_a_file_that_is_too_large_stands_behind_slower_ones(layout: ArtifactLayout) -> None:
+    measured = [(CPU, PLAIN, "1x8", 1, 8, 1.0), (CPU, OPTIMISED, "1x8", 1, 8, 2.0)]
+    made = settings(layout, measured=measured, too_large=[PLAIN])
+    assert [file.name for file in made.providers[CPU].files] == [OPTIMISED, PLAIN]

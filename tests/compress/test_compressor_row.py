@@ -26,7 +26,7 @@ from tests.end_to_end.conftest import SMALL
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 class DropFfnOptions(Options):
@@ -45,7 +45,7 @@ class DropFfn:
     summary: str = "every second feed-forward sublayer"
     options: type[BaseModel] = DropFfnOptions
 
-    def require(self, model: PreTrainedModel) -> None:
+    def require(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         require_sublayers(model)
 
     def cost(

@@ -16,17 +16,25 @@ from glp_export.compress.edits import (
     PruneNeurons,
     RemoveLayers,
     RemoveSublayers,
+    TrimVocabulary,
 )
 from glp_export.compress.plan import Plan
 from glp_export.core.errors import ModelError
-from glp_export.encoder import ModelSource, load_model, load_tokenizer, save_checkpoint
+from glp_export.encoder import (
+    ModelSource,
+    load_model,
+    load_tokenizer,
+    random_rows,
+    save_checkpoint,
+)
 from glp_export.encoder.masking import masked
 from glp_export.encoder.structure import Structure, read_structure
 from glp_export.encoder.sublayers import shape_of
 from glp_export.encoder.training import forward
+from glp_export.encoder.vocabulary import kept_token_ids, trim_tokenizer
 from glp_export.tasks import Task
 from tests.exported import THREADS
-from tests.tiny import make_checkpoint
+from tests.tiny import make_checkpoint, make_tokenizer
 
 TASK = Task("rows", "text-classification", ("text",), "label", ("bad", "good"), "accuracy")
 FAMILIES = ("bert", "distilbert", "modernbert")
@@ -34,7 +42,10 @@ SAME = 1e-6  # fp32, sums in another order
 WIDE = {"initializer_range": 0.1}
 """Weights that make answers of about 1, which differ from row to row."""
 
-EDITS = {
+TEXTS = ["red green blue", "red", "green green red blue blue"]
+TRIM = TrimVocabulary(tokens=kept_token_ids(make_tokenizer(), TEXTS, allow_unknown=True))
+
+EDITS: dict[str, tuple[Any, ...]] = {
     "layers": (RemoveLayers(layers=(2, 1)),),
     "heads": (PruneHeads(heads=((0,), (0, 1), (1,), ())),),
     "neurons": (PruneNeurons(neurons=((0, 3, 5), tuple(range(8)), (1,), ())),),
@@ -44,7 +55,10 @@ EDITS = {
         PruneHeads(heads=((0,), (0, 1), (1,))),
         PruneNeurons(neurons=((0, 3, 5), tuple(range(8)), ())),
     ),
+    "vocabulary": (TRIM,),
 }
+EDITS["all and vocabulary"] = (*EDITS["all"], TRIM)
+EDITS["vocabulary first"] = (TRIM, *EDITS["all"])
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -75,8 +89,7 @@ def plan_of(model: Any, edits: Any) -> Plan:
 
 
 def logits(model: Any, tokenizer: Any) -> Any:
-    texts = ["red green blue", "red", "green green red blue blue"]
-    batch = tokenizer(texts, padding=True, return_tensors="pt")
+    batch = tokenizer(TEXTS, padding=True, return_tensors="pt")
     with torch.inference_mode():
         return forward(model, batch).logits
 
@@ -94,6 +107,10 @@ def test_an_edit_keeps_what_its_checks_promise(kind: str, checkpoint: Any, tmp_p
     except ModelError as error:  # layers that transformers 4.57 tells by their number
         pytest.skip(error.what)
     assert shape_of(small) == plan.shape
+    if plan.kept_tokens is not None:
+        before = logits(plan.whole_vocabulary.apply(model).eval(), tokenizer)
+        tokenizer = trim_tokenizer(tokenizer, plan.kept_tokens)
+        np.testing.assert_allclose(logits(small, tokenizer), before, atol=SAME)
     wanted = logits(small, tokenizer)
 
     stock = RemoveLayers(layers=plan.order).compact(model).eval() if plan.order else model
@@ -119,7 +136,7 @@ def test_an_edit_keeps_what_its_checks_promise(kind: str, checkpoint: Any, tmp_p
     np.testing.assert_allclose(logits(again, tokenizer), wanted, atol=SAME)
 
 
-@pytest.mark.parametrize("kind", ["all", "sublayers"])
+@pytest.mark.parametrize("kind", ["all", "sublayers", "all and vocabulary"])
 def test_the_onnx_file_is_small_and_right(
     kind: str, encoded: Any, tokenizer: Any, tmp_path: Any
 ) -> None:
@@ -128,6 +145,10 @@ def test_the_onnx_file_is_small_and_right(
     model = load(checkpoint)
     plan = plan_of(model, EDITS[kind])
     small = plan.apply(model).eval()
+    rows = encoded
+    if plan.kept_tokens is not None:
+        tokenizer = trim_tokenizer(tokenizer, plan.kept_tokens)
+        rows = random_rows(tokenizer, 32, seed=0)
     directory = save_checkpoint(plan.expand(small), tokenizer, tmp_path / "dense")
     Structure.of(small, plan_id=plan.id, kept=plan.kept_units).save(directory)
     whole = export_onnx(checkpoint, tmp_path / "whole.onnx", export_task="text-classification")
@@ -136,7 +157,7 @@ def test_the_onnx_file_is_small_and_right(
     report = check_parity(
         [file],
         directory,
-        encoded,
+        rows,
         tokenizer,
         auto_class="AutoModelForSequenceClassification",
         max_length=32,

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from glp_export.compress.compressors.layers.layer_file import (
     read_layer_file,
@@ -10,7 +12,7 @@ from glp_export.compress.compressors.layers.layer_file import (
     write_layer_file,
 )
 from glp_export.compress.compressors.layers.search import read_plan
-from glp_export.compress.edits import PruneHeads, PruneNeurons, RemoveLayers
+from glp_export.compress.edits import PruneHeads, PruneNeurons, RemoveLayers, TrimVocabulary
 from glp_export.compress.plan import Candidate, Cost, Plan, Step
 from glp_export.core.errors import DataError, UsageError
 from glp_export.core.shape import LayerShape, ModelShape
@@ -175,3 +177,30 @@ def test_the_authors_log(tmp_path):
     path.write_text("0;{0: 0.695\n")
     with pytest.raises(DataError, match="not a step"):
         read_log(path)
+
+
+def test_tokens_are_part_of_a_plan() -> None:
+    base = ModelShape(
+        layers=(LayerShape(heads=2, head_size=8, neurons=16),) * 3, vocabulary=9, hidden_size=16
+    )
+    facts = {"base_model": "tiny", "task": "rows", "metric": "accuracy", "strategy": "by hand"}
+
+    def plan(*edits: Any) -> Plan:
+        return Plan(num_layers=3, base_shape=base, edits=edits, **facts)
+
+    trim = TrimVocabulary(tokens=(0, 2, 4, 8))
+    both = plan(trim, RemoveLayers(layers=(1,)))
+    assert both.order == (1,)
+    assert both.kept_tokens == (0, 2, 4, 8)
+    assert not both.layers_only
+    assert not both.inside_layers
+    assert both.whole_vocabulary == plan(RemoveLayers(layers=(1,)))
+    assert both.shape is not None
+    assert both.shape.vocabulary == 4
+    assert "44 % of the vocabulary" in both.label
+    assert "heads" not in both.label
+    assert plan(trim, TrimVocabulary(tokens=(1, 3))).kept_tokens == (2, 8)
+    assert plan(trim).id != plan(TrimVocabulary(tokens=(0, 2, 4))).id
+    for tokens in ((0, 9), (2, 1), (1, 1), (), (-1, 2)):
+        with pytest.raises(ValidationError):
+            plan(TrimVocabulary(tokens=tokens))

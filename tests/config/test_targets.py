@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from glp_export.bench.benchmark_file import BenchmarkFile, Interval, Row
+from glp_export.config.outcomes import outcomes
 from glp_export.config.targets import (
     DepthLatency,
     LatencyBudget,
+    OpenedFile,
     Shape,
+    SizeBudget,
     SpeedupTarget,
     Tail,
     Targets,
@@ -169,3 +172,29 @@ def test_what_ships_too_slow_is_exit_5_with_value_and_interval():
 def test_a_shape_that_was_not_measured_proves_nothing():
     with pytest.raises(LatencyError, match="4x4 was not measured"):
         check_shipped(Targets.parse("1.1@4x4", None, None), make_benchmark())
+
+
+@pytest.mark.parametrize(
+    ("text", "megabytes"), [("8MB", 8.0), ("8.5 mb", 8.5), ("800kB", 0.8), ("1GB", 1000.0)]
+)
+def test_a_size_is_read_in_powers_of_ten(text, megabytes):
+    assert SizeBudget.parse(text).megabytes == pytest.approx(megabytes)
+
+
+@pytest.mark.parametrize("text", ["", "8", "MB", "8MiB", "0MB", "-1MB", "8MB@1x128"])
+def test_a_bad_size_is_answered_with_an_example(text):
+    with pytest.raises(UsageError) as caught:
+        SizeBudget.parse(text)
+    assert "8MB" in str(caught.value)
+
+
+def test_what_ships_too_large_is_exit_5():
+    targets = Targets.parse(None, None, None, "8MB")
+    file = make_benchmark()
+    check_shipped(targets, file, OpenedFile("model_int8.onnx", 8.0))
+    with pytest.raises(LatencyError) as caught:
+        check_shipped(targets, file, OpenedFile("model_int8.onnx", 8.01))
+    assert caught.value.exit_code == 5
+    assert "8.01 MB" in str(caught.value)
+    (told,) = outcomes(targets, file, opened=OpenedFile("model_int8.onnx", 7.9))
+    assert str(told) == "target: 8 MB at most: kept, 7.90 MB, model_int8.onnx"

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from glp_export.compress.compressors.layers.options import LayerOptions
 from glp_export.compress.compressors.structure.options import StructureOptions
+from glp_export.compress.compressors.vocabulary import VocabularyOptions
+from glp_export.core.errors import UsageError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -46,11 +48,13 @@ class Row:
         options: flags, keys of run.yaml and docs are made from its fields.
         load: imports the compressor.
         source: the paper that it follows; None where there is none.
+        follows: those that it can be used after; it is a `Follower` then.
     """
 
     options: type[BaseModel]
     load: Callable[[], Compressor]
     source: Source | None = None
+    follows: frozenset[str] = frozenset()
 
 
 def _layers() -> Compressor:
@@ -63,6 +67,12 @@ def _structure() -> Compressor:
     from glp_export.compress.compressors.structure.compressor import STRUCTURE
 
     return STRUCTURE
+
+
+def _vocabulary() -> Compressor:
+    from glp_export.compress.compressors.vocabulary import VOCABULARY
+
+    return VOCABULARY
 
 
 COMPRESSORS = {
@@ -86,6 +96,7 @@ COMPRESSORS = {
             "2302.04089",
         ),
     ),
+    "vocabulary": Row(VocabularyOptions, _vocabulary, follows=frozenset(("layers", "structure"))),
 }
 """By name, as given to `--compress`."""
 
@@ -94,3 +105,38 @@ def sources_of(plans: Iterable[Plan]) -> list[Source]:
     """The papers that the compressors of some plans follow, each once, in their order."""
     rows = (COMPRESSORS.get(name) for plan in plans for name in plan.compressors)
     return list(dict.fromkeys(row.source for row in rows if row and row.source))
+
+
+AUTO = "auto"
+
+
+def names_of(asked: str) -> tuple[str, ...]:
+    """The compressors in `--compress layers,vocabulary`, in order.
+
+    Raises:
+        UsageError: there is no such one, one is named twice, or one cannot follow another.
+    """
+    names = tuple(name.strip() for name in asked.split(","))
+    for place, name in enumerate(names):
+        if name not in COMPRESSORS and not (name == AUTO and len(names) == 1):
+            choices = [name for name in (AUTO, *COMPRESSORS) if name != AUTO or len(names) == 1]
+            raise UsageError(
+                f"there is no --compress {name}", fix=f"choose from {', '.join(choices)}"
+            )
+        for earlier in names[:place]:
+            _require_order(earlier, name, asked)
+    return names
+
+
+def _require_order(earlier: str, later: str, asked: str) -> None:
+    if earlier in COMPRESSORS[later].follows:
+        return
+    if earlier == later:
+        what, fix = f"{later} is named twice", "name it once"
+    elif later in COMPRESSORS[earlier].follows:
+        what = f"{earlier} goes on with what {later} leaves, so {later} comes first"
+        fix = f"say --compress {later},{earlier}"
+    else:
+        what = f"{earlier} and {later} both choose what goes of the layers, each alone"
+        fix = "name one of them; structure takes whole layers out as well"
+    raise UsageError(what, where=f"--compress {asked}", fix=fix)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from pydantic import BaseModel
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from glp_export.compress.criteria.base import Batch, Teach
     from glp_export.compress.latency_table import Conditions, LatencyTable, WholeModel
@@ -143,6 +143,24 @@ class CompressionEvaluator(Protocol):
         """The fields of a plan that no search changes."""
 
     @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The unpruned model's."""
+
+    @property
+    def used_tokens(self) -> frozenset[int]:
+        """Ids in train, dev and unlabelled texts, and those that the configuration names."""
+
+    @property
+    def answers_tokens(self) -> bool:
+        """Whether a model answers for every token of a text, and not for the text."""
+
+    def megabytes(self, plan: Plan) -> float:
+        """What the artifact of a plan will take: its smallest ONNX file and tokenizer.json."""
+
+    def least_megabytes(self, plan: Plan) -> float:
+        """The same when the compressors that follow take out all that they can."""
+
+    @property
     def removable(self) -> tuple[int, ...]:
         """Layers that may go whole."""
 
@@ -204,8 +222,8 @@ class Compressor(Protocol):
     def options(self) -> type[BaseModel]:
         """The model of its options."""
 
-    def require(self, model: PreTrainedModel) -> None:
-        """Check before any training that a model can be compressed so.
+    def require(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Check before any training that a model and its tokenizer can be compressed so.
 
         Raises:
             ModelError: it cannot.
@@ -233,3 +251,16 @@ class Compressor(Protocol):
 
     def start(self, plan: Plan, model: PreTrainedModel, calibrator: Calibrator) -> PreTrainedModel:
         """The compact model where recovery begins, from an unpruned one and the plan alone."""
+
+
+class Follower(Compressor, Protocol):
+    """A compressor that can go on with what others found: `Row.follows` names them."""
+
+    def follow(
+        self, found: Found, options: Any, budget: Budget, evaluator: CompressionEvaluator
+    ) -> Found:
+        """The plan of `found` with this compressor's edits after the others.
+
+        Raises:
+            LatencyError: a budget is out of reach; the message has the best that is not.
+        """

@@ -75,7 +75,7 @@ def _entry(report_data: ReportData, number: int) -> Entry:
         verdict(report_data, len(warnings)),
         warnings,
         tuple(stack(plan)),
-        None if plan.layers_only else structure(plan, number),
+        structure(plan, number) if plan.inside_layers else None,
     )
 
 

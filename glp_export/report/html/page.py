@@ -49,7 +49,7 @@ class Flip:
 def page(report_data: ReportData) -> str:
     """The whole file; the same data gives the same text."""
     warnings = report_warnings(report_data)
-    pruned = [one for one in report_data.sweep_variants if not one.plan.layers_only]
+    pruned = [one for one in report_data.sweep_variants if one.plan.inside_layers]
     return render_page(
         "artifact.html.jinja",
         title=_title(report_data),
@@ -60,6 +60,11 @@ def page(report_data: ReportData) -> str:
         verdict=verdict(report_data, len(warnings)),
         warnings=warnings,
         stack=stack(report_data.plan),
+        vocabularies=[
+            report_data.named(one, str(one.vocabulary))
+            for one in report_data.sweep_variants
+            if one.vocabulary is not None
+        ],
         structures=[plots.structure(one.plan, number) for number, one in enumerate(pruned)],
         predictions=[
             plot

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from glp_export.artifact.layout import ArtifactLayout
 from glp_export.artifact.parity_report import FileParity, ParityReport
+from glp_export.artifact.vocabulary_record import VOCABULARY, VocabularyRecord, read_vocabulary
 from glp_export.bench.benchmark_file import BenchmarkFile
 from glp_export.bench.frontier import Frontier
 from glp_export.bench.samples_file import SamplesFile
@@ -32,6 +33,7 @@ class SweepVariant:
         parity: of its ONNX files.
         precisions: the lower ones that were to be made.
         latency_table: that the plan was chosen by; None where none was or none was kept.
+        vocabulary: that was trimmed; None where all tokens are left.
     """
 
     plan: Plan
@@ -39,6 +41,7 @@ class SweepVariant:
     parity: ParityReport
     precisions: tuple[PrecisionEntry, ...] = ()
     latency_table: LatencyTable | None = None
+    vocabulary: VocabularyRecord | None = None
 
     @property
     def label(self) -> str:
@@ -160,6 +163,7 @@ def read_by(root: Path) -> tuple[list[str], list[str]]:
     needed += [sweep_variant.parity for sweep_variant in sweep_variants]
     for sweep_variant in sweep_variants:
         perhaps += [sweep_variant.precisions, sweep_variant.latency_table]
+        perhaps.append(sweep_variant.root / VOCABULARY)
     names = [[path.relative_to(root).as_posix() for path in paths] for paths in (needed, perhaps)]
     return names[0], names[1]
 
@@ -176,7 +180,8 @@ def _sweep_variant(layout: ArtifactLayout, directory: str) -> SweepVariant:
     known = layout.precisions.is_file()
     entries = PrecisionsFile.load(layout.precisions).entries if known else ()
     table = LatencyTable.load(layout.latency_table) if layout.latency_table.is_file() else None
-    return SweepVariant(Plan.load(layout.plan), directory, parity, entries, table)
+    plan, vocabulary = Plan.load(layout.plan), read_vocabulary(layout.root)
+    return SweepVariant(plan, directory, parity, entries, table, vocabulary)
 
 
 def _command(environment: Path) -> str:

@@ -165,6 +165,8 @@ class TaskKind:
             are as good.
         lone: whether a text is read alone, also where a row of the data has two.
         refit_to_teacher: see `refit`.
+        of_tokens: whether it answers for tokens and not for texts, so that answers of models that
+            cut texts into other tokens cannot be compared.
         groups: rows of the data to ``(rows,)`` numbers of what belongs together and is split
             nowhere; None where every row stands alone. Strata are those of groups then: of the
             targets of each.
@@ -218,6 +220,7 @@ class TaskKind:
     blank: bool = False
     lone: bool = False
     refit_to_teacher: bool = False
+    of_tokens: bool = False
     groups: Callable[[Dataset], NDArray[np.int64]] | None = None
     numbers: Callable[[NDArray[Any]], NDArray[Any]] = lambda answers: answers
     batch_size: int = 32

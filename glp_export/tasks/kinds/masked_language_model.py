@@ -292,4 +292,5 @@ MASKED_LANGUAGE_MODEL = TaskKind(
     fits_head=False,
     asked=True,
     blank=True,
+    of_tokens=True,
 )

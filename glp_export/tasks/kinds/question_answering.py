@@ -146,4 +146,5 @@ QUESTION_ANSWERING = TaskKind(
     named=False,
     shift_axis=1,
     width=2,
+    of_tokens=True,
 )

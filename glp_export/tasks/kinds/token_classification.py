@@ -196,4 +196,5 @@ TOKEN_CLASSIFICATION = TaskKind(
     features=labelled_tokens,
     refit=_refit,
     shift_axis=-1,
+    of_tokens=True,
 )

@@ -262,7 +262,10 @@ def time_contenders(
     options = execution.benchmark
     first = exported[0].trained
     own: dict[str, tuple[Any, Any]] = {
-        one.trained.contender: (one.trained.test, one.trained.tokenizer)
+        str(one.trained.named.get("plan_id") or one.trained.contender): (
+            one.trained.test,
+            one.trained.tokenizer,
+        )
         for one in exported
         if one.trained.tokenizer is not first.tokenizer
     }

@@ -1,4 +1,4 @@
-"""Training rows as a compressor sees them: padded batches, and the loss of the task."""
+"""Training rows as a compressor sees them: padded batches, the loss of the task, their tokens."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from glp_export.compress.compressors.base import Calibrator
 from glp_export.encoder.scoring import padded_batches
+from glp_export.tasks import blank_labels, encode, with_labels
 from glp_export.workflows.context import RunContext
 
 if TYPE_CHECKING:
@@ -30,3 +31,19 @@ def batches_of(
     targets, device = context.execution.kind.targets, context.execution.device
     found = padded_batches(model, rows, context.tokenizer, targets, size, device)
     return [batch for _, batch in found]
+
+
+def tokens_in(rows: Dataset) -> set[int]:
+    """All token ids in encoded rows."""
+    import pyarrow.compute as compute
+
+    table = rows.with_format("arrow")[:]
+    return set(compute.unique(compute.list_flatten(table["input_ids"])).to_pylist())
+
+
+def encoded_unlabeled(context: RunContext) -> Dataset:
+    """The unlabelled texts as the unpruned model reads them; the run has some."""
+    texts, task = context.unlabeled, context.data.task
+    assert texts is not None
+    blank = with_labels(texts, blank_labels(texts, task), task)
+    return encode(blank, task, context.tokenizer, context.config.data.max_length)

@@ -14,19 +14,26 @@ from numpy.typing import NDArray
 
 from glp_export.cache.store import Cache
 from glp_export.compress.budget import Budget, TimeBudget
-from glp_export.compress.compressors import COMPRESSORS
+from glp_export.compress.compressors import AUTO, COMPRESSORS, names_of
 from glp_export.compress.compressors.base import Calibrator, Divergence, TrainBriefly
+from glp_export.compress.compressors.vocabulary import trimmed
 from glp_export.compress.criteria.moments import run
-from glp_export.compress.plan import Cost
+from glp_export.compress.plan import Cost, Plan
 from glp_export.compress.search.context import TrialContext, judge
 from glp_export.compress.search.evaluator import TrialEvaluator
 from glp_export.compress.search_cost import SearchCost
+from glp_export.core.errors import ModelError
 from glp_export.core.machine import describe
 from glp_export.core.progress import Progress
 from glp_export.encoder import RECOVERIES, Regulariser, TrainingInputs, distill, predict
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.latency_table import Deployment, Tables
-from glp_export.workflows.stages.calibration import batches_of, calibrator_of
+from glp_export.workflows.stages.calibration import (
+    batches_of,
+    calibrator_of,
+    encoded_unlabeled,
+    tokens_in,
+)
 from glp_export.workflows.stages.depth import fast_enough_depth
 from glp_export.workflows.stages.evaluator import (
     Teacher,
@@ -35,6 +42,7 @@ from glp_export.workflows.stages.evaluator import (
     train_teacher,
     training_facts,
 )
+from glp_export.workflows.stages.size import Sizes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -42,7 +50,7 @@ if TYPE_CHECKING:
     from glp_export.compress.criteria import Teach
     from glp_export.tasks import TaskKind
 
-LAYERS, AUTO = "layers", "auto"
+LAYERS, STRUCTURE, VOCABULARY = "layers", "structure", "vocabulary"
 
 DEV_SAMPLES = 384
 """Rows of dev that choices are scored on."""
@@ -51,21 +59,41 @@ JUDGED = 8
 """Rows of dev that have one loss in a final round, which is the mean of many."""
 
 
-def compressor_of(context: RunContext) -> str:
-    """The key of `COMPRESSORS` that a run uses.
+def compressors_of(context: RunContext) -> tuple[str, ...]:
+    """The keys of `COMPRESSORS` that a run uses, in order.
 
-    Without a wish, a target of speed is met by structure where the family allows it, and a number
-    of layers by whole layers, as in the paper.
+    Without a wish, a target of speed is met by structure where the family allows it, a number of
+    layers by whole layers, as in the paper, and a size by the vocabulary, where the tokenizer
+    allows it: that costs the least.
     """
-    asked = context.config.compress.compress
-    if asked != AUTO:
+    asked = names_of(context.config.compress.compress)
+    if asked != (AUTO,):
         return asked
+    targets = context.config.targets
+    if targets.size is not None and not context.config.compress.plan and _can_be_trimmed(context):
+        alone = not context.depths and not targets.any
+        return (VOCABULARY,) if alone else (_of_layers(context), VOCABULARY)
+    return (_of_layers(context),)
+
+
+def _can_be_trimmed(context: RunContext) -> bool:
+    if context.execution.kind.of_tokens:
+        return False
+    try:
+        COMPRESSORS[VOCABULARY].load().require(context.pretrained(), context.tokenizer)
+    except ModelError:
+        return False
+    return True
+
+
+def _of_layers(context: RunContext) -> str:
+    """What takes layers out, or parts of them."""
     targets = context.config.targets
     if context.config.compress.plan or not targets.fast_enough_asked:
         return LAYERS
     if targets.max_drop is not None:  # 0 is a budget as well
         return LAYERS
-    return "structure" if context.has_sublayers else LAYERS
+    return STRUCTURE if context.has_sublayers else LAYERS
 
 
 def budget_of(context: RunContext, tail: float = 1.0) -> Budget:
@@ -84,24 +112,26 @@ def budget_of(context: RunContext, tail: float = 1.0) -> Budget:
     if targets.latency is not None:
         shape, most = targets.latency.shape, targets.latency.milliseconds / tail
         times.append(TimeBudget(shape.batch_size, shape.sequence_length, milliseconds=most))
-    return Budget(context.cuts, context.depths, tuple(times), targets.max_drop)
+    megabytes = None if targets.size is None else targets.size.megabytes
+    return Budget(context.cuts, context.depths, tuple(times), targets.max_drop, megabytes)
 
 
 def search_cost_of(context: RunContext) -> SearchCost:
     """What the search of a run may spend at most; nothing with a plan."""
     if context.config.compress.plan:
         return SearchCost(strategy=f"plan {context.config.compress.plan}", stages=0)
-    name = compressor_of(context)
-    return (
-        COMPRESSORS[name]
+    first, *others = compressors_of(context)
+    cost = (
+        COMPRESSORS[first]
         .load()
         .cost(
-            context.config.compressors[name],
+            context.config.compressors[first],
             budget_of(context),
             context.base_shape,
             context.stack.removable,
         )
     )
+    return replace(cost, stages=cost.stages + len(others))
 
 
 class RunEvaluator:
@@ -110,7 +140,9 @@ class RunEvaluator:
     def __init__(self, context: RunContext, work: Path, progress: Progress) -> None:
         self.task = context.data.task
         self.labels_teach = context.execution.kind.loss is not None and context.data.labelled
+        self.answers_tokens = context.execution.kind.of_tokens
         self.facts = facts_of(context)
+        self.tokenizer = context.tokenizer
         self.removable = context.stack.removable
         self.recovery = context.config.training.recover
         self.directory = work
@@ -118,6 +150,32 @@ class RunEvaluator:
         self.seed = context.config.training.seed
         self.progress = progress
         self._context = context
+
+    @cached_property
+    def _sizes(self) -> Sizes:
+        return Sizes(self._context)
+
+    def megabytes(self, plan: Plan) -> float:
+        """What the artifact of a plan will take: its smallest ONNX file and tokenizer.json."""
+        return self._sizes.megabytes(plan)
+
+    def least_megabytes(self, plan: Plan) -> float:
+        """The same when the compressors that follow take out all that they can."""
+        follows = VOCABULARY in compressors_of(self._context)
+        return self.megabytes(trimmed(plan, self) if follows else plan)
+
+    @cached_property
+    def used_tokens(self) -> frozenset[int]:
+        """Ids in train, dev and unlabelled texts, and those that the configuration names."""
+        from glp_export.encoder.embedding_rows import needed_ids
+
+        context = self._context
+        parts = [context.fit, context.select, context.train]
+        if context.unlabeled is not None:
+            parts.append(encoded_unlabeled(context))
+        named = needed_ids(context.pretrained())
+        known = set(context.tokenizer.get_vocab().values())
+        return frozenset(named & known).union(*map(tokens_in, parts))
 
     @cached_property
     def _cache(self) -> Cache:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
+from glp_export.compress.budget import Budget
 from glp_export.compress.compressors import COMPRESSORS
-from glp_export.compress.compressors.base import Found
+from glp_export.compress.compressors.base import Follower, Found
 from glp_export.compress.compressors.layers.compressor import found_by
 from glp_export.compress.compressors.layers.search import read_plan
 from glp_export.compress.plan import Plan
@@ -17,7 +19,7 @@ from glp_export.workflows.context import RunContext
 from glp_export.workflows.stages.compression import (
     RunEvaluator,
     budget_of,
-    compressor_of,
+    compressors_of,
     facts_of,
     search_cost_of,
 )
@@ -45,13 +47,25 @@ def choose_plans(context: RunContext, work: Path, progress: Progress) -> list[Fo
     if context.config.compress.plan:
         found = found_by(named_plan(context), budget, evaluator)
     else:
-        name = compressor_of(context)
-        compressor = COMPRESSORS[name].load()
-        compressor.require(context.pretrained())
-        found = compressor.search(context.config.compressors[name], budget, evaluator)
+        found = _search(context, compressors_of(context), budget, evaluator)
         for one in found:
             if one.plan.predicted_speedup is not None:
                 progress.say(f"{one.plan.label}: {one.plan.predicted_speedup:.2f}× predicted")
+    return found
+
+
+def _search(
+    context: RunContext, names: Sequence[str], budget: Budget, evaluator: RunEvaluator
+) -> list[Found]:
+    """What the first compressor finds, and the others make of it, one after another."""
+    first, *others = (COMPRESSORS[name].load() for name in names)
+    for compressor in (first, *others):
+        compressor.require(context.pretrained(), context.tokenizer)
+    options = context.config.compressors
+    found = first.search(options[first.name], budget, evaluator)
+    for follower in others:
+        goes_on = cast("Follower", follower)
+        found = [goes_on.follow(one, options[follower.name], budget, evaluator) for one in found]
     return found
 
 

@@ -36,7 +36,9 @@ from glp_export.encoder import (
     save_checkpoint,
 )
 from glp_export.encoder.compaction import compact
+from glp_export.encoder.embedding_rows import trim_embeddings
 from glp_export.encoder.structure import Structure, read_structure
+from glp_export.encoder.vocabulary import trim_tokenizer, write_vocabulary_files
 from glp_export.tasks import blank_labels, encode, labels_of, with_labels
 from glp_export.workflows.context import RunContext, load_seeded, model_source
 from glp_export.workflows.stages.calibration import calibrator_of
@@ -196,6 +198,7 @@ class _StudentTraining:
                 plan.
             rival_of: id of the plan beside which a rival stands.
         """
+        tokenizer = tokenizer_of(self.context, plan)
 
         def make(report: Callable[[int, int], None]) -> PreTrainedModel:
             ancestor = self.unpruned if recovery.inherits else self.context.pretrained()
@@ -206,7 +209,10 @@ class _StudentTraining:
                     f"the weights that {plan.strategy} trained are not at hand: recovery begins "
                     "with those of the unpruned model"
                 )
-            return recovery.train(start_of(self.context, plan, ancestor), self.inputs, report)
+            begun = start_of(self.context, plan, ancestor)
+            if needs_no_recovery(plan, recovery):
+                return begun
+            return recovery.train(begun, self._inputs_of(plan, tokenizer), report)
 
         own = str(plan.depth) if plan.layers_only else plan.id[:8]
         made = _train(
@@ -215,17 +221,54 @@ class _StudentTraining:
             f"{title}, {plan.label}",
             self.progress,
             make,
+            tokenizer,
             plan=plan,
         )
         _record(self.context, made, plan, rival_of)
         return made
 
+    def _inputs_of(self, plan: Plan, tokenizer: PreTrainedTokenizerBase) -> TrainingInputs:
+        """The training rows as a plan's tokenizer cuts them; the teacher's answers stay."""
+        if plan.kept_tokens is None:
+            return self.inputs
+        context, length = self.context, self.context.config.data.max_length
+        return replace(
+            self.inputs,
+            examples=encode(self.rows, context.data.task, tokenizer, length),
+            tokenizer=tokenizer,
+            watch=_own_watch(context, self.inputs, tokenizer),
+        )
+
+
+def needs_no_recovery(plan: Plan, recovery: Recovery) -> bool:
+    """Whether a plan leaves all layers of the teacher, so that its model answers as that does."""
+    return recovery.inherits and not plan.whole_vocabulary.edits
+
+
+def tokenizer_of(context: RunContext, plan: Plan) -> PreTrainedTokenizerBase:
+    """The tokenizer of the model that a plan makes: the run's own, or one of the kept tokens.
+
+    Raises:
+        ModelError: it cannot be trimmed so.
+    """
+    if plan.kept_tokens is None:
+        return context.tokenizer
+    return trim_tokenizer(context.tokenizer, plan.kept_tokens)
+
 
 def _pruned(students: _StudentTraining, found: Found) -> Trained:
     context, recovery = students.context, RECOVERIES[students.context.config.training.recover]
-    title = f"{recovery.name} the pruned"
-    checkpoint = students.train("pruned", title, recovery, found.plan, start=found.start)
-    return _own(context, "pruned", context.source.name, checkpoint)
+    plan = found.plan
+    if plan.kept_tokens is not None and context.execution.kind.of_tokens:
+        raise UsageError(
+            f"the plan trims the vocabulary, and {context.data.task.kind} answers for every token",
+            where="--plan",
+            fix="give a plan that keeps all tokens",
+        )
+    how = "take over" if needs_no_recovery(plan, recovery) else recovery.name
+    title = f"{how} the pruned"
+    checkpoint = students.train("pruned", title, recovery, plan, start=found.start)
+    return _own(context, "pruned", context.source.name, checkpoint, tokenizer_of(context, plan))
 
 
 def _distilled(students: _StudentTraining, plans: Sequence[Plan]) -> list[Trained]:
@@ -235,7 +278,15 @@ def _distilled(students: _StudentTraining, plans: Sequence[Plan]) -> list[Traine
         return []
     if wanted != STUDENT:
         return [_distilled_rival(students, wanted)]
-    return [_made_student(students, plan) for plan in plans]
+    return [_made_student(students, plan) for plan in plans if _has_rival(students, plan)]
+
+
+def _has_rival(students: _StudentTraining, plan: Plan) -> bool:
+    """Whether a student is faster than the unpruned model at all."""
+    if plan.whole_vocabulary.edits:
+        return True
+    students.progress.say("no layers go, so there is no student beside the pruned model")
+    return False
 
 
 def _made_student(students: _StudentTraining, plan: Plan) -> Trained:
@@ -361,6 +412,8 @@ def _train(
         shutil.rmtree(unfinished, ignore_errors=True)
         dense = plan.expand(model) if plan else model
         save_checkpoint(dense, tokenizer or context.tokenizer, unfinished)
+        if plan and plan.kept_tokens is not None:
+            write_vocabulary_files(tokenizer or context.tokenizer, unfinished)
         return unfinished.rename(directory)
 
 
@@ -369,12 +422,13 @@ def start_of(context: RunContext, plan: Plan, ancestor: PreTrainedModel) -> PreT
 
     What a compressor refits is fitted anew to the ancestor: the search looked at another one.
     """
-    name = plan.compressors[-1]
-    if plan.layers_only or name not in COMPRESSORS:
+    left = plan.whole_vocabulary
+    if left.layers_only or left.compressors[0] not in COMPRESSORS:
         return plan.apply(ancestor)
     samples = int(plan.settings.get("calibration_samples", CALIBRATION_SAMPLES))
     calibrator = calibrator_of(context, ancestor, samples)
-    return COMPRESSORS[name].load().start(plan, ancestor, calibrator)
+    start = COMPRESSORS[left.compressors[0]].load().start(left, ancestor, calibrator)
+    return start if plan.kept_tokens is None else trim_embeddings(start, plan.kept_tokens)
 
 
 def starts_plainly(plan: Plan) -> bool:
@@ -390,7 +444,7 @@ def alternate_student(plan: Plan, removable: tuple[int, ...]) -> Plan:
     whole layers went.
     """
     cuts = len(plan.order)
-    if not plan.layers_only:
+    if plan.inside_layers:
         speedup = plan.predicted_speedup or 1.0
         cuts = min(plan.num_layers - max(1, round(plan.num_layers / speedup)), len(removable))
     return Plan.of_layers(
@@ -419,9 +473,18 @@ def _saved_model(context: RunContext, checkpoint: Path) -> PreTrainedModel:
     ).model
 
 
-def _own(context: RunContext, contender: ContenderName, origin: str, checkpoint: Path) -> Trained:
-    others = {
-        name: encode(rows, context.data.task, context.tokenizer, context.config.data.max_length)
-        for name, rows in context.data.other_tests.items()
-    }
-    return Trained(contender, origin, checkpoint, context.tokenizer, context.test, others)
+def _own(
+    context: RunContext,
+    contender: ContenderName,
+    origin: str,
+    checkpoint: Path,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+) -> Trained:
+    own, length = tokenizer or context.tokenizer, context.config.data.max_length
+
+    def encoded(rows: Dataset) -> Dataset:
+        return encode(rows, context.data.task, own, length)
+
+    others = {name: encoded(rows) for name, rows in context.data.other_tests.items()}
+    test = context.test if own is context.tokenizer else encoded(context.data.test)
+    return Trained(contender, origin, checkpoint, own, test, others)

@@ -17,6 +17,7 @@ from glp_export.artifact import (
     write_triton,
 )
 from glp_export.artifact.layout import layers_directory
+from glp_export.artifact.vocabulary_record import VocabularyRecord
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier, of_plan
 from glp_export.bench.memory_probe import peak_resident_mb
 from glp_export.bench.winners import UNSCORED, fastest_runtime
@@ -26,9 +27,11 @@ from glp_export.config.run_config import RunConfig
 from glp_export.config.sections import COUNTS, CompressOptions
 from glp_export.core.command_line import command_line
 from glp_export.core.machine import describe
-from glp_export.encoder import ModelSource, find_file
+from glp_export.encoder import RECOVERIES, ModelSource, find_file
+from glp_export.encoder.vocabulary import recut_rows
 from glp_export.precision.record import PrecisionsFile
 from glp_export.report import CardFacts, benchmark_warnings, write_card, write_sweep_readme
+from glp_export.report.card import UNCHANGED
 from glp_export.serve.runtimes import ONNX_RUNTIME
 from glp_export.serve.runtimes import RUNTIMES as SERVED_RUNTIMES
 from glp_export.tasks import KINDS
@@ -38,6 +41,8 @@ from glp_export.workflows.stages.base_card import told_by_card
 from glp_export.workflows.stages.benchmark import Scored
 from glp_export.workflows.stages.export import Exported
 from glp_export.workflows.stages.gate_files import write_gate_files
+from glp_export.workflows.stages.size import too_large
+from glp_export.workflows.stages.training import needs_no_recovery
 
 logger = logging.getLogger(__name__)
 
@@ -132,7 +137,6 @@ def write_serving(
         exported: the pruned model with its files.
         measured: what says which file is fastest; None where nothing was.
     """
-    rows = measured.rows if measured else ()
     serving_settings(
         layout,
         kind=execution.kind.name,
@@ -153,12 +157,13 @@ def write_serving(
                 row.p50_ms,
                 row.runtime,
             )
-            for row in rows
+            for row in (measured.rows if measured else ())
             if row.contender == "pruned"
             and row.runtime in SERVED_RUNTIMES
             and (row.runtime, row.precision) != UNSCORED
         ],
         runtime=fastest_runtime(measured, execution.provider) if measured else ONNX_RUNTIME,
+        too_large=too_large(layout, execution.targets, measured) if measured else (),
     ).save(layout)
 
 
@@ -191,6 +196,9 @@ def _write_artifact(
     sweep_variant.plan.save(layout.plan)
     if table is not None:
         table.save(layout.latency_table)
+    vocabulary = _vocabulary_of(context, sweep_variant.plan, pruned.exported)
+    if vocabulary is not None:
+        vocabulary.save(layout.root)
     _config_of(sweep_variant, context.config).save(layout.run_config)
     layout.parity.write_text(pruned.exported.parity.to_json())
     PrecisionsFile.of(pruned.entries).save(layout.precisions)
@@ -198,7 +206,7 @@ def _write_artifact(
     write_gate_files(
         layout,
         context.execution,
-        context.tokenizer,
+        pruned.exported.trained.tokenizer,
         part.file,
         unpruned={
             # int8 is made of the plain graph, everything else of the fastest in fp32.
@@ -220,7 +228,19 @@ def _write_artifact(
         plan=sweep_variant.plan,
         benchmark=part.file,
         parity=pruned.exported.parity,
-        facts=_card_facts(context, own, table),
+        facts=_card_facts(context, sweep_variant.plan, own, table, vocabulary),
+    )
+
+
+def _vocabulary_of(context: RunContext, plan: Plan, exported: Exported) -> VocabularyRecord | None:
+    """How the trimmed tokenizer cuts the test set; None where all tokens are left."""
+    if plan.kept_tokens is None or plan.base_shape is None:
+        return None
+    own = exported.trained
+    pairs = zip(context.test["input_ids"], own.test["input_ids"], strict=True)
+    found = recut_rows(context.tokenizer, own.tokenizer, plan.kept_tokens, pairs)
+    return VocabularyRecord(
+        tokens=len(plan.kept_tokens), of=plan.base_shape.vocabulary, **asdict(found)
     )
 
 
@@ -264,8 +284,10 @@ def _table_of(context: RunContext, plan: Plan, work: Path) -> LatencyTable | Non
 
 def _card_facts(
     context: RunContext,
+    plan: Plan,
     scored: Sequence[Scored],
     table: LatencyTable | None,
+    vocabulary: VocabularyRecord | None,
 ) -> CardFacts:
     kind = KINDS[context.data.task.kind]
     return CardFacts(
@@ -276,7 +298,9 @@ def _card_facts(
         max_length=context.max_length,
         data=context.data.source,
         data_notes=context.data.notes,
-        recover=context.config.training.recover,
+        recover=UNCHANGED
+        if needs_no_recovery(plan, RECOVERIES[context.config.training.recover])
+        else context.config.training.recover,
         as_is=context.as_is,
         epochs=context.final.epochs,
         learning_rate=context.final.learning_rate,
@@ -292,6 +316,7 @@ def _card_facts(
         hub_data=context.data.hub,
         mask_token=context.tokenizer.mask_token or "",
         latency_table=table,
+        vocabulary=vocabulary,
         **told_by_card(context.source),
     )
 

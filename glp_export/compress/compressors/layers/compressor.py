@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -15,11 +16,12 @@ from glp_export.compress.compressors.layers.search import search
 from glp_export.compress.compressors.layers.strategies import STRATEGIES, Problem
 from glp_export.compress.plan import Cost, Plan
 from glp_export.compress.search_cost import SearchCost
-from glp_export.core.errors import UsageError
+from glp_export.core.errors import LatencyError, UsageError
+from glp_export.core.numbers import layers_in_words
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from glp_export.compress.search.evaluator import TrialEvaluator
     from glp_export.core.progress import Meter
@@ -34,7 +36,7 @@ class LayerCompressor:
     summary: str = "whole layers, by the strategies of --search"
     options: type[BaseModel] = LayerOptions
 
-    def require(self, model: PreTrainedModel) -> None:
+    def require(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         """Check that it is known where the layers are, and that one can go.
 
         Raises:
@@ -66,13 +68,16 @@ class LayerCompressor:
 
         Raises:
             AccuracyError: no depth is accurate enough.
-            LatencyError: not even the shallowest is fast enough.
+            LatencyError: not even the shallowest is fast or small enough.
             UsageError: several speeds, or the journal belongs to other settings.
         """
         _require_one_speed(budget)
         num_layers: int = evaluator.facts["num_layers"]
         problem = _problem(options, budget, num_layers, evaluator.removable)
         deepest = evaluator.fast_enough_depth() if budget.times else None
+        if budget.megabytes is not None and not budget.depths:
+            small = _small_enough(budget.megabytes, evaluator)
+            deepest = small if deepest is None else min(small, deepest)
         if deepest is not None and budget.max_drop is None:
             problem = replace(problem, cuts=num_layers - deepest, judged=None)
         plan = _choose(options.search, problem, evaluator)
@@ -101,6 +106,39 @@ def found_by(
     _require_one_speed(budget)
     plan, drop = keep_within_drop(plan, budget, evaluator, deepest)
     return [Found(one, drop=drop) for one in plans_at(plan, budget.depths)]
+
+
+def _small_enough(most: float, evaluator: CompressionEvaluator) -> int:
+    """The deepest model, at least one layer shallower, whose artifact has room in `most` MB.
+
+    Layers of one model are alike in bytes, so it does not matter which ones go.
+
+    Raises:
+        LatencyError: not even the shallowest has.
+    """
+    total: int = evaluator.facts["num_layers"]
+    from_the_top = tuple(evaluator.removable[::-1])
+    most_cuts = min(len(from_the_top), total - 1)
+
+    def taken(cuts: int) -> float:
+        facts = dict(evaluator.facts)
+        return evaluator.least_megabytes(
+            Plan.of_layers(from_the_top[:cuts], **facts, strategy="top")
+        )
+
+    with evaluator.progress.stage("find a depth that is small enough") as meter:
+        largest, least = taken(1), taken(most_cuts)
+        meter.advance(f"{layers_in_words(total - most_cuts)}: {least:.2f} MB")
+    if least > most:
+        raise LatencyError(
+            f"{layers_in_words(total - most_cuts)}, the fewest there can be: {least:.2f} MB",
+            where=f"--size-budget {most:g}MB",
+            fix="add --precision int8 or vocabulary (--compress layers,vocabulary), or ask for "
+            "more",
+        )
+    per_layer = (largest - least) / max(1, most_cuts - 1)
+    more = math.ceil((largest - most) / per_layer) if largest > most else 0
+    return total - min(1 + more, most_cuts)
 
 
 def _problem(

@@ -40,7 +40,7 @@ from glp_export.core.shape import ModelShape
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from glp_export.compress.latency_table import LatencyTable
 
@@ -61,7 +61,7 @@ class StructureCompressor:
     summary: str = "heads, neurons, sublayers and layers, by a latency table of what will ship"
     options: type[BaseModel] = StructureOptions
 
-    def require(self, model: PreTrainedModel) -> None:
+    def require(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         """Check that it is known where the model's heads and neurons are.
 
         Raises:

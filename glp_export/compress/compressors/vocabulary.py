@@ -1,0 +1,175 @@
+"""The vocabulary compressor: tokens that the texts do not use go, and the tokenizer follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from glp_export.compress.budget import Budget
+from glp_export.compress.compressors.base import Calibrator, CompressionEvaluator, Found
+from glp_export.compress.edits import TrimVocabulary
+from glp_export.compress.plan import Plan
+from glp_export.compress.search_cost import SearchCost
+from glp_export.core.errors import LatencyError, ModelError, UsageError
+from glp_export.core.options import Options, option
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pydantic import BaseModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from glp_export.core.shape import ModelShape
+
+SHARE = 4
+"""One token in so many stays where no number is asked for and the texts do not use more: the most
+general pieces beside those in use, so that other texts are mostly cut as before."""
+
+MARGIN = 1.01
+"""Tokens are chosen for so much less than the size asked for: pieces differ in length, and a graph
+that is optimised has other nodes."""
+
+
+class VocabularyOptions(Options):
+    """Which tokens stay."""
+
+    panel: ClassVar[str] = "Vocabulary"
+
+    vocabulary_size: int | None = option(
+        None,
+        "Keep so many tokens, at least those that the texts use; else a quarter of them, or as "
+        "many as --size-budget lets stay.",
+        gt=0,
+    )
+
+
+@dataclass(frozen=True)
+class VocabularyCompressor:
+    """The row of the vocabulary compressor."""
+
+    name: str = "vocabulary"
+    summary: str = "tokens that the texts do not use, with their rows of the embeddings"
+    options: type[BaseModel] = VocabularyOptions
+
+    def require(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Check that tokens can go from the embeddings and from the tokenizer.
+
+        Raises:
+            ModelError: they cannot.
+        """
+        from glp_export.encoder.embedding_rows import needed_ids
+        from glp_export.encoder.vocabulary import kept_token_ids
+
+        needed = needed_ids(model)
+        if model.get_output_embeddings() is not None:
+            raise ModelError(
+                "the vocabulary cannot be trimmed: the model's answers are tokens",
+                where="--compress vocabulary",
+                fix="leave vocabulary out for a language-model head",
+            )
+        kept_token_ids(tokenizer, (), also=needed & set(tokenizer.get_vocab().values()))
+
+    def cost(
+        self,
+        options: VocabularyOptions,
+        budget: Budget,
+        base: ModelShape,
+        removable: Sequence[int],
+    ) -> SearchCost:
+        """Nothing is trained."""
+        return SearchCost(strategy=self.name)
+
+    def search(
+        self, options: VocabularyOptions, budget: Budget, evaluator: CompressionEvaluator
+    ) -> list[Found]:
+        """The one plan that leaves all layers as they are.
+
+        Raises:
+            ModelError: the tokenizer cannot be trimmed.
+            UsageError: a speed is asked for, or fewer layers.
+        """
+        if budget.times:
+            raise UsageError(
+                "a smaller vocabulary makes a model smaller, not faster",
+                where="--compress vocabulary",
+                fix="add what makes it faster: --compress structure,vocabulary",
+            )
+        plan = Plan(**evaluator.facts, compressors=(), strategy=self.name)
+        return [self.follow(Found(plan), options, budget, evaluator)]
+
+    def follow(
+        self,
+        found: Found,
+        options: VocabularyOptions,
+        budget: Budget,
+        evaluator: CompressionEvaluator,
+    ) -> Found:
+        """Add the trimmed vocabulary to what another compressor found.
+
+        Raises:
+            LatencyError: even the tokens in use are too many for the size that is asked for.
+            ModelError: the tokenizer cannot be trimmed.
+            UsageError: an answer for every token is asked for.
+        """
+        if evaluator.answers_tokens:
+            raise UsageError(
+                f"{evaluator.task.kind} answers for every token, and a trimmed tokenizer cuts "
+                "some texts into others",
+                where="--compress vocabulary",
+                fix="leave vocabulary out for this kind of task",
+            )
+        tokenizer, used = evaluator.tokenizer, evaluator.used_tokens
+        with evaluator.progress.stage("choose tokens") as meter:
+            if options.vocabulary_size is None and budget.megabytes is not None:
+                size = _that_fit(found.plan, budget.megabytes, evaluator)
+            else:
+                size = options.vocabulary_size or -(-len(tokenizer) // SHARE)
+            plan = trimmed(found.plan, evaluator, size)
+            tokens = plan.kept_tokens or ()
+            meter.advance(f"{len(tokens)} of {len(tokenizer)}, {len(used)} in use")
+        plan = plan.model_copy(
+            update={
+                "compressors": (*found.plan.compressors, self.name),
+                "settings": {
+                    **found.plan.settings,
+                    **options.model_dump(mode="json", exclude_none=True),
+                },
+            }
+        )
+        return Found(plan, found.start, found.drop)
+
+    def start(self, plan: Plan, model: PreTrainedModel, calibrator: Calibrator) -> PreTrainedModel:
+        """The model with the rows of the plan's tokens alone."""
+        return plan.apply(model)
+
+
+def trimmed(plan: Plan, evaluator: CompressionEvaluator, size: int | None = None) -> Plan:
+    """A plan with the tokens in use, and the most general others up to a size."""
+    from glp_export.encoder.vocabulary import kept_token_ids
+
+    also = evaluator.used_tokens
+    edit = TrimVocabulary(tokens=kept_token_ids(evaluator.tokenizer, (), also=also, size=size))
+    return plan.model_copy(update={"edits": (*plan.edits, edit)})
+
+
+def _that_fit(plan: Plan, most: float, evaluator: CompressionEvaluator) -> int:
+    """How many tokens an artifact of so many megabytes has room for.
+
+    Every token takes about as many bytes, so two sizes tell those between them.
+    """
+    least = trimmed(plan, evaluator)
+    fewest, taken = len(least.kept_tokens or ()), evaluator.megabytes(least)
+    if taken > most:
+        raise LatencyError(
+            f"{least.label} take {taken:.2f} MB, and fewer tokens would not spell the texts",
+            where=f"--size-budget {most:g}MB",
+            fix="take out more than tokens (--compress layers,vocabulary, with --depth), add "
+            "--precision int8, or ask for more",
+        )
+    whole = len(evaluator.tokenizer)
+    per_token = (evaluator.megabytes(plan) - taken) / max(1, whole - fewest)
+    room = (most / MARGIN - taken) / per_token if per_token > 0 else 0.0
+    return max(fewest, min(whole, fewest + int(room)))
+
+
+VOCABULARY = VocabularyCompressor()

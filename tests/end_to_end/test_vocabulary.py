@@ -1,0 +1,181 @@
+"""A trimmed vocabulary from the command line: to an artifact whose tokenizer follows everywhere."""
+
+from __future__ import annotations
+
+import json
+import string
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import glp_export
+from glp_export.artifact import ArtifactLayout
+from glp_export.artifact.vocabulary_record import read_vocabulary
+from glp_export.bench import BenchmarkFile
+from glp_export.cli.app import run
+from glp_export.compress.edits import RemoveLayers, TrimVocabulary
+from glp_export.compress.plan import Plan
+from tests.end_to_end.conftest import SMALL, TRAINING
+from tests.tiny import WORDS, make_checkpoint, make_data, make_tokenizer, rows, write_jsonl
+
+UNUSED = [f"{letter}{letter}{letter}" for letter in string.ascii_lowercase]
+SEEN_IN_TEST = "zzz"
+"""A word of the whole vocabulary that no training text has; it becomes three letters."""
+LETTERS = [letter for letter in string.ascii_lowercase if letter not in WORDS]
+CHARACTERS = [*LETTERS, *(f"##{letter}" for letter in string.ascii_lowercase)]
+PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *UNUSED, *WORDS, *CHARACTERS]
+NEEDED = len(PIECES) - len(UNUSED)
+ALONE = ("--distilled", "none")
+
+
+@pytest.fixture(scope="module")
+def spelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An encoder whose tokenizer spells any word by letters."""
+    from tokenizers import models
+
+    directory = tmp_path_factory.mktemp("spelled") / "model"
+    make_checkpoint(directory, layers=3, vocab_size=len(PIECES), initializer_range=0.1)
+    tokenizer = make_tokenizer()
+    vocabulary = {piece: number for number, piece in enumerate(PIECES)}
+    tokenizer.backend_tokenizer.model = models.WordPiece(vocabulary, unk_token="[UNK]")
+    tokenizer.save_pretrained(directory)
+    (directory / "vocab.txt").write_text("\n".join(PIECES) + "\n")
+    return directory
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Rows of which one of the test set has a word that training does not have."""
+    directory = make_data(tmp_path_factory.mktemp("texts"), train=60, validation=20)
+    test = rows(20, seed=3)
+    test[0]["text"] += f" {SEEN_IN_TEST}"
+    write_jsonl(directory / "validation.jsonl", test)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def shipped(spelled: Path, texts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One layer and every token that no text uses gone."""
+    output = tmp_path_factory.mktemp("vocabulary") / "artifact"
+    command = ["prune-and-export", "-m", str(spelled), "--dataset", str(texts), *SMALL, *ALONE]
+    own = ["--compress", "layers,vocabulary", "--vocabulary-size", str(NEEDED)]
+    own += ["--depth", "2", "--size-budget", "5MB"]
+    assert run([*command, *own, "--search", "top", "-o", str(output), "-q"]) == 0
+    return output
+
+
+def logits_of(directory: Path, said: list[str]) -> Any:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    model = AutoModelForSequenceClassification.from_pretrained(directory).eval()
+    batch = AutoTokenizer.from_pretrained(directory)(said, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        return model(**batch).logits.numpy()
+
+
+def test_the_plan_has_both_edits_in_order(shipped: Path) -> None:
+    plan = Plan.load(ArtifactLayout(shipped).plan)
+    assert plan.compressors == ("layers", "vocabulary")
+    assert [type(edit) for edit in plan.edits] == [RemoveLayers, TrimVocabulary]
+    assert plan.kept_tokens is not None
+    assert len(plan.kept_tokens) == NEEDED
+    rows_ = BenchmarkFile.load(ArtifactLayout(shipped).benchmark).rows
+    assert {row.model_shape for row in rows_ if row.contender == "pruned"} == {plan.shape}
+
+
+def test_the_tokenizer_follows_everywhere(shipped: Path) -> None:
+    from transformers import AutoTokenizer
+
+    content = json.loads((shipped / "tokenizer.json").read_text())
+    assert len(content["model"]["vocab"]) == NEEDED
+    assert len((shipped / "vocab.txt").read_text().splitlines()) == NEEDED
+    assert json.loads((shipped / "config.json").read_text())["vocab_size"] == NEEDED
+    assert len(AutoTokenizer.from_pretrained(shipped)) == NEEDED
+    said = ["the cat is good", "the zzz is not bad"]
+    expected = logits_of(shipped, said)
+    np.testing.assert_allclose(glp_export.load(shipped)(said).logits, expected, atol=1e-4)
+    small = glp_export.load_torch(shipped)
+    assert small.get_input_embeddings().num_embeddings == NEEDED
+
+
+def test_verify_and_gate_take_it(shipped: Path) -> None:
+    budget = ArtifactLayout(shipped).budget
+    budget.write_text('[cpu.fp32]\nkeep = ["speedup_vs_unpruned >= 0.1 at 1x16", "size_mb <= 5"]\n')
+    assert run(["gate", str(shipped), "--max-seconds", "3", "--threads", "1", "-q"]) == 0
+    assert run(["verify", str(shipped), "--threads", "1", "-q"]) == 0
+
+
+def test_card_report_and_inspect_say_what_stays(shipped: Path, capsys: Any) -> None:
+    found = read_vocabulary(shipped)
+    assert found is not None
+    assert (found.tokens, found.of) == (NEEDED, len(PIECES))
+    assert (found.texts, found.different, found.unknown) == (20, 1, 0)
+    for name in ("README.md", "glp/report.html"):
+        text = (shipped / name).read_text()
+        assert str(found) in text
+        assert "with zeros" not in text  # what is saved is small in PyTorch too
+    assert "target: 5 MB at most: kept" in (shipped / "README.md").read_text()
+    assert run(["inspect", str(shipped)]) == 0
+    assert f"{NEEDED} of {len(PIECES)} tokens" in " ".join(capsys.readouterr().out.split())
+
+
+def test_alone_it_chooses_tokens_and_trains_nothing(
+    spelled: Path, texts: Path, tmp_path: Path
+) -> None:
+    command = ["-m", str(spelled), "--dataset", str(texts), "--compress", "vocabulary"]
+    assert run(["search", *command, *TRAINING, "--offline", "-o", str(tmp_path / "s"), "-q"]) == 0
+    found = Plan.load(tmp_path / "s" / "glp" / "plan.json")
+    assert found.kept_tokens is not None
+    assert found.depth == 3
+    assert len(found.kept_tokens) == NEEDED - 1  # more than a quarter; "very" is in no text
+    assert found.cost.trainings == 0
+
+
+@pytest.mark.slow
+def test_alone_it_leaves_the_weights_as_they_are(
+    spelled: Path, texts: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    command = ["-m", str(spelled), "--dataset", str(texts), "--compress", "vocabulary", *SMALL]
+    assert run(["prune-and-export", *command, "-o", str(output), "-q"]) == 0
+    file = BenchmarkFile.load(ArtifactLayout(output).benchmark)
+    assert {row.contender for row in file.rows} == {"unpruned", "pruned"}
+    (before, after) = (
+        [row.value for row in file.metrics if row.contender == name]
+        for name in ("unpruned", "pruned")
+    )
+    assert after == pytest.approx(before, abs=0.051)  # one of twenty texts is cut differently
+
+
+@pytest.mark.parametrize(
+    ("compress", "flags", "code"),
+    [
+        ("vocabulary,layers", (), 2),
+        ("layers,structure", (), 2),
+        ("layers,layers", (), 2),
+        ("vocabulary,nothing", (), 2),
+        ("vocabulary", ("--depth", "2"), 2),
+        ("vocabulary", ("--max-drop", "0.1"), 2),
+        ("vocabulary", ("--size-budget", "8"), 2),
+        ("vocabulary", ("--size-budget", "2kB", "--offline"), 5),
+        ("layers,vocabulary", ("--size-budget", "2kB", "--offline"), 5),
+        ("vocabulary", ("--target-speedup", "2@1x16"), 2),
+    ],
+)
+def test_what_makes_no_sense_is_refused(compress, flags, code, spelled, texts, tmp_path) -> None:
+    command = ["search", "-m", str(spelled), "--dataset", str(texts), "--compress", compress]
+    assert run([*command, *flags, *TRAINING, "-o", str(tmp_path / "out"), "-q"]) == code
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_tokenizer_of_whole_words_is_refused_before_training(
+    encoder: Path, data: Path, tmp_path: Path, capsys: Any
+) -> None:
+    command = ["search", "-m", str(encoder), "--dataset", str(data), *TRAINING, "--offline"]
+    asked = ["--compress", "layers,vocabulary", "-o", str(tmp_path / "out"), "-q"]
+    assert run([*command, *asked]) == 7
+    assert "spelled" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
