@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SECOND := VENV=.venv-transformers5 EXTRA=transformers5
 
-.PHONY: install install-second demo gate test test-second test-all test-docs test-consumers test-browser test-faults support docs check fix clean
+.PHONY: install install-second demo gate test test-second test-all test-docs test-consumers test-browser test-faults support docs reference check fix clean
 
 install: $(STAMP)
 
@@ -58,6 +58,10 @@ support: install install-second
 	$(BIN)/python -m pytest -n $(WORKERS) --support=docs/support.json
 	.venv-transformers5/bin/python -m pytest -n $(WORKERS) --support=docs/support.json
 	$(BIN)/python -m tests.support docs/support.json docs/support.md
+
+# The parts of docs/reference/ that the package itself says, anew; a test holds the pages to them.
+reference: install
+	cd docs && ../$(BIN)/python -m generate
 
 # Every command and program of the README and of docs/, page by page.
 test-docs: install

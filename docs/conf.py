@@ -21,21 +21,13 @@ author = "the glp-export authors"
 copyright = "the glp-export authors, Apache-2.0"
 release = version = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
-exclude_patterns = ["_generated/*.md", "generate"]
+extensions = ["myst_parser"]
+exclude_patterns = ["generate"]
 source_suffix = {".md": "markdown"}
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 4
 smartquotes = False  # it would make one dash of the two that a flag begins with
-
-autodoc_member_order = "bysource"
-autodoc_typehints = "description"
-autodoc_typehints_description_target = "documented"
-autoclass_content = "class"
-napoleon_google_docstring = True
-napoleon_numpy_docstring = False
-napoleon_use_ivar = True
 
 html_theme = "furo"
 html_title = f"glp-export {__version__}"

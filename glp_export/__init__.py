@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import os
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from inspect import Signature
     from pathlib import Path
 
     from transformers import PreTrainedModel
 
     from glp_export.serve import ServedModel
-    from glp_export.workflows.prune_and_export import RunResult
+    from glp_export.workflows.python_api import (
+        benchmark,
+        compare,
+        compress,
+        export,
+        gate,
+        progress,
+        prune_and_export,
+        report,
+        verify,
+    )
 
 __version__ = "0.1.0"
 
@@ -23,37 +37,67 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 # process on the same cores a training with two threads then takes several times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-__all__ = ["__version__", "load", "load_torch", "prune_and_export"]
+__all__ = [
+    "__version__",
+    "benchmark",
+    "compare",
+    "compress",
+    "export",
+    "gate",
+    "load",
+    "load_torch",
+    "progress",
+    "prune_and_export",
+    "report",
+    "verify",
+]
+
+_JOBS = frozenset(__all__) - {"__version__", "load", "load_torch"}
+"""Functions of `glp_export.workflows.python_api`, which is imported when one is asked for."""
 
 
-def prune_and_export(**settings: Any) -> RunResult:
-    """Do the whole job, with the settings that the command has as flags.
+def __getattr__(name: str) -> Any:
+    if name in _JOBS:
+        from glp_export.workflows import python_api
 
-    Example:
-        >>> result = prune_and_export(
-        ...     model="bert-dir", dataset="data/trec", depth=6, output="out/trec"
-        ... )
-        >>> result.plan.order, result.benchmark.metrics
+        return getattr(python_api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
-    Args:
-        settings: fields of the sections of `glp_export.config.run_config.RunConfig`, by name, or
-            a mapping for a whole section. Nobody is asked, so `push_to_hub` wants `yes=True`.
 
-    Returns:
-        Where the artifact is, what was removed, and what was measured.
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
-    Raises:
-        GlpError: see `glp_export.core.errors`.
-    """
-    from glp_export.config.files import resolve
-    from glp_export.workflows.prune_and_export import prune_and_export as run
 
-    config = resolve(settings)
-    if config.hub.push_to_hub is None:
-        return run(config)
-    from glp_export.workflows.push import run_and_push
+class _CallableRoom(ModuleType):
+    """`glp_export.gate`, `report` and `compress` are packages too: calling one does its job."""
 
-    return run_and_push(config)
+    def __call__(self, *arguments: Any, **settings: Any) -> Any:
+        return self._job(*arguments, **settings)
+
+    @property
+    def _job(self) -> Callable[..., Any]:
+        from glp_export.workflows import python_api
+
+        function: Callable[..., Any] = getattr(python_api, self.__name__.rpartition(".")[2])
+        return function
+
+    @property
+    def __signature__(self) -> Signature:
+        from inspect import signature
+
+        return signature(self._job)
+
+
+class _Package(ModuleType):
+    """Python sets a package's attribute to a room when something below the room is imported."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _JOBS and type(value) is ModuleType:
+            value.__class__ = _CallableRoom
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def load(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from generate import python_api
 from generate.budget import budget_keys
 from generate.commands import commands
 from generate.exit_codes import exit_codes
@@ -23,19 +24,23 @@ PARTS = {
     "metrics": metrics,
     "strategies": strategies,
     "families": families,
+    "python-functions": python_api.functions,
+    "python-results": python_api.results,
+    "python-served": python_api.served,
+    "python-gate": python_api.gate_fixture,
+    "python-extended": python_api.extended,
 }
 
 
 def write_all() -> None:
-    """Write every part into `_generated/`, with copies of the repository's other pages.
+    """Write copies of the repository's other pages into `_generated/`.
 
-    The JSON Schemas of the files go below `extra/schemas/`.
+    The parts of the reference stand in its pages (`generate.pages`). The JSON Schemas of the files
+    go below `extra/schemas/`.
     """
     folder = DOCS / "_generated"
     for name, text in copies():
         _write(DOCS / name, text)
-    for name, make in PARTS.items():
-        _write(folder / f"{name}.md", make())
     for file in FILES:
         name = f"{Path(file.name).stem}.schema.json"
         text = json.dumps(file.schema(), indent=2, ensure_ascii=False) + "\n"

@@ -32,11 +32,15 @@ def summary_of(thing: object) -> str:
     return _SECTION.split(text, maxsplit=1)[0].strip()
 
 
+def sections_of(thing: object) -> dict[str, str]:
+    """The sections of a Google-style docstring, by their headings."""
+    parts = _SECTION.split(inspect.getdoc(thing) or "")
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
 def attributes_of(thing: object) -> dict[str, str]:
     """The attributes that a Google-style docstring describes."""
-    text = inspect.getdoc(thing) or ""
-    parts = _SECTION.split(text)
-    sections = dict(zip(parts[1::2], parts[2::2], strict=True))
+    sections = sections_of(thing)
     found: dict[str, str] = {}
     name = ""
     for line in inspect.cleandoc(sections.get("Attributes", "")).splitlines():

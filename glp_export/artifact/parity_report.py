@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from glp_export.core import numbers
 from glp_export.core.errors import ModelError, ParityError
+from glp_export.core.notebook import table_html
 from glp_export.serve.runtimes import ONNX_RUNTIME
 
 
@@ -97,6 +99,23 @@ class ParityReport:
     def passed(self) -> bool:
         """Whether every file passed."""
         return all(file.passed for file in self.files)
+
+    def __repr__(self) -> str:
+        verdict = "passed" if self.passed else "failed"
+        return f"ParityReport({verdict}: {', '.join(file.variant for file in self.files)})"
+
+    def _repr_html_(self) -> str:
+        head = ("file", "precision", "largest difference", "verdict")
+        rows = (
+            (
+                file.variant,
+                file.precision,
+                numbers.tiny(file.max_abs),
+                "passed" if file.passed else "; ".join(file.failures),
+            )
+            for file in self.files
+        )
+        return table_html("parity with PyTorch", head, rows)
 
     def require(self) -> None:
         """Do nothing if every file passed.

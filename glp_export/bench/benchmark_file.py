@@ -8,16 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from pydantic import Field, model_validator
 
 from glp_export.bench.contenders import ContenderName, RuntimeName
+from glp_export.bench.target_outcome import TargetOutcome
+from glp_export.core import numbers
 from glp_export.core.errors import DataError, UsageError
 from glp_export.core.machine import Machine
+from glp_export.core.notebook import table_html
 from glp_export.core.numbers import layers_in_words
 from glp_export.core.records import Record
 from glp_export.core.shape import ModelShape
+
+if TYPE_CHECKING:
+    import pandas
 
 SCHEMA_VERSION: Literal[2] = 2
 READ_VERSIONS = (1, 2)
@@ -166,6 +172,9 @@ class Row(OfModel):
     )
     p50_ms: float = Field(gt=0)
     p90_ms: float = Field(gt=0)
+    p95_ms: float | None = Field(
+        default=None, gt=0, description="null in files of before it was written"
+    )
     p99_ms: float = Field(gt=0)
     mean_ms: float = Field(gt=0)
     sequences_per_second: float = Field(gt=0)
@@ -212,6 +221,9 @@ class BenchmarkFile(Record):
     differences: tuple[DifferenceRow, ...] = Field(
         default=(), description="of the metrics, where the answers were at hand"
     )
+    targets: tuple[TargetOutcome, ...] = Field(
+        default=(), description="what became of each target of the run"
+    )
 
     def of_plan(self, plan_id: str) -> BenchmarkFile:
         """The part that belongs to one pruned model: itself and what it is compared with.
@@ -230,8 +242,56 @@ class BenchmarkFile(Record):
             "rows": of_plan(self.rows, plan_id),
             "winners": of_plan(self.winners, plan_id),
             "differences": of_plan(self.differences, plan_id),
+            "targets": tuple(one for one in self.targets if one.plan_id in ("", plan_id)),
         }
         return self.model_copy(update=part)
+
+    def to_frame(self) -> pandas.DataFrame:
+        """One row for each model, runtime, file and shape, with its score and both speedups.
+
+        Speedups have a column each for the value and the ends of the interval; what was not
+        measured is NaN.
+        """
+        import pandas
+
+        return pandas.DataFrame([self._flat(row) for row in self.rows])
+
+    def _flat(self, row: Row) -> dict[str, Any]:
+        flat = row.model_dump(mode="json", exclude={"speedup", "model_shape"})
+        for name, interval in row.speedup:
+            for part in ("value", "low", "high"):
+                key = name if part == "value" else f"{name}_{part}"
+                flat[key] = getattr(interval, part, None)
+        for metric in self.metrics:
+            mine = (metric.contender, metric.plan_id, metric.rival_of, metric.precision)
+            if mine == (row.contender, row.plan_id, row.rival_of, row.precision):
+                flat |= {self.metric: metric.value, f"{self.metric}_low": metric.low}
+                flat[f"{self.metric}_high"] = metric.high
+        return flat
+
+    def __repr__(self) -> str:
+        models = dict.fromkeys(f"{r.contender} {r.label_beside(self.baseline)}" for r in self.rows)
+        return (
+            f"BenchmarkFile({self.task}, {self.metric}, {len(self.rows)} rows: {', '.join(models)})"
+        )
+
+    def _repr_html_(self) -> str:
+        head = ("model", "runtime", "file", "shape", "p50 ms", "p99 ms", "over unpruned, same")
+        rows = (
+            (
+                f"{row.contender} {row.label_beside(self.baseline)}",
+                row.runtime,
+                row.variant,
+                row.shape,
+                numbers.milliseconds(row.p50_ms),
+                numbers.milliseconds(row.p99_ms),
+                numbers.ratio(own.value)
+                if (own := row.speedup.vs_onnxruntime_unpruned)
+                else numbers.MISSING,
+            )
+            for row in self.rows
+        )
+        return table_html(f"{self.task}, {self.metric}", head, rows)
 
     def save(self, path: Path) -> Path:
         """Write it as JSON."""

@@ -9,7 +9,13 @@ import numpy as np
 
 from glp_export.bench.contenders import Contender
 from glp_export.bench.shapes import Shape, Workload
-from glp_export.bench.statistics import Ratio, median_interval, paired_ratio, summarise
+from glp_export.bench.statistics import (
+    Ratio,
+    median_interval,
+    paired_ratio,
+    percentile_interval,
+    summarise,
+)
 from glp_export.bench.timing import Progress, Samples, Timing, measure
 
 
@@ -23,6 +29,7 @@ class DepthTiming:
         p50_ms: its median milliseconds a batch, as a row of benchmark.json has it.
         p50_high_ms: upper end of the 95 % interval of the rounds' median.
         speedup: over the unpruned model, round by round.
+        tails: 90th, 95th and 99th percentile with the upper end of its 95 % interval, in ms.
     """
 
     layers: int
@@ -30,6 +37,7 @@ class DepthTiming:
     p50_ms: float
     p50_high_ms: float
     speedup: Ratio
+    tails: tuple[tuple[int, float, float], ...] = ()
 
 
 def measure_depth(
@@ -65,7 +73,9 @@ def measure_depth(
 def compared(reference: Samples, own: Samples) -> DepthTiming:
     """A model beside the unpruned one at the same shape, round by round."""
     _, high = median_interval(np.array(own.round_medians))
-    p50_ms = summarise(own.milliseconds).p50_ms
+    summary = summarise(own.milliseconds)
+    p50_ms = summary.p50_ms
+    tails = ((90, summary.p90_ms), (95, summary.p95_ms), (99, summary.p99_ms))
     return DepthTiming(
         layers=own.contender.layers,
         shape=own.shape,
@@ -73,4 +83,8 @@ def compared(reference: Samples, own: Samples) -> DepthTiming:
         # The median of all runs may lie past the interval of the rounds' medians.
         p50_high_ms=max(high, p50_ms),
         speedup=paired_ratio(reference.round_medians, own.round_medians),
+        tails=tuple(
+            (percentile, value, max(value, percentile_interval(own.rounds, percentile)[1]))
+            for percentile, value in tails
+        ),
     )

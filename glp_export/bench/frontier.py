@@ -19,8 +19,10 @@ from glp_export.bench.benchmark_file import (
     Row,
 )
 from glp_export.bench.contenders import ContenderName
+from glp_export.core import numbers
 from glp_export.core.errors import UsageError
 from glp_export.core.machine import Machine
+from glp_export.core.notebook import table_html
 from glp_export.core.numbers import layers_in_words
 from glp_export.core.records import Record
 
@@ -170,6 +172,23 @@ class Frontier(Record):
             (point for point in self.points if point.on_frontier),
             key=lambda point: (-point.value, point.p50_ms),
         )
+
+    def __repr__(self) -> str:
+        return f"Frontier({self.task}, {self.metric} at {self.shape}, {len(self.points)} models)"
+
+    def _repr_html_(self) -> str:
+        head = ("model", self.metric, f"p50 ms at {self.shape}", "MB", "on the frontier")
+        rows = (
+            (
+                f"{point.contender} {point.label} {point.precision}",
+                numbers.metric(point.value),
+                numbers.milliseconds(point.p50_ms),
+                numbers.megabytes(point.bytes),
+                {True: "yes", False: "no", None: "beside"}[point.on_frontier],
+            )
+            for point in self.points
+        )
+        return table_html(f"{self.task}: accuracy against latency", head, rows)
 
     def save(self, path: Path) -> Path:
         """Write it as JSON."""

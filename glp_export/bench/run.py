@@ -21,6 +21,7 @@ from glp_export.bench.runtimes import RUNTIMES
 from glp_export.bench.samples_file import SamplesFile
 from glp_export.bench.shapes import Workload
 from glp_export.bench.statistics import paired_ratio, summarise
+from glp_export.bench.target_outcome import TargetOutcome
 from glp_export.bench.timing import Progress, Samples, Timing, measure
 from glp_export.bench.winners import winners
 from glp_export.core import machine
@@ -37,6 +38,10 @@ class Benchmark:
 
     file: BenchmarkFile
     samples: SamplesFile
+
+    def with_targets(self, targets: Sequence[TargetOutcome]) -> Benchmark:
+        """The same, with what became of each target."""
+        return Benchmark(self.file.model_copy(update={"targets": tuple(targets)}), self.samples)
 
     def of_plan(self, plan_id: str) -> Benchmark:
         """The part that belongs to the pruned model of one plan.
@@ -151,6 +156,7 @@ def _row(sample: Samples, samples: Sequence[Samples], peak: float | None) -> Row
         sequence_length=shape.sequence_length,
         p50_ms=summary.p50_ms,
         p90_ms=summary.p90_ms,
+        p95_ms=summary.p95_ms,
         p99_ms=summary.p99_ms,
         mean_ms=summary.mean_ms,
         sequences_per_second=shape.batch_size * 1e3 / summary.mean_ms,

@@ -37,6 +37,7 @@ class Summary:
 
     p50_ms: float
     p90_ms: float
+    p95_ms: float
     p99_ms: float
     mean_ms: float
     samples: int
@@ -49,8 +50,8 @@ def summarise(milliseconds: Sequence[float]) -> Summary:
     no estimate of the tail.
     """
     values = np.asarray(milliseconds, dtype=np.float64)
-    p50, p90, p99 = (float(value) for value in np.percentile(values, (50, 90, 99)))
-    return Summary(p50, p90, p99, float(values.mean()), len(values))
+    p50, p90, p95, p99 = (float(value) for value in np.percentile(values, (50, 90, 95, 99)))
+    return Summary(p50, p90, p95, p99, float(values.mean()), len(values))
 
 
 def paired_ratio(
@@ -96,4 +97,34 @@ def median_interval(
     medians = np.median(values[draws], axis=1)
     tail = (1 - confidence) / 2
     low, high = np.quantile(medians, (tail, 1 - tail))
+    return float(low), float(high)
+
+
+def percentile_interval(
+    rounds: Sequence[Sequence[float]],
+    percentile: float,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 500,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of a percentile of all runs.
+
+    Rounds are what is drawn: runs of one round are alike.
+
+    Args:
+        rounds: milliseconds of the runs of each round.
+        percentile: 0 to 100.
+        confidence: of the interval.
+        resamples: bootstrap samples.
+        seed: of the resampling.
+    """
+    blocks = [np.asarray(block, dtype=np.float64) for block in rounds]
+    generator = np.random.default_rng(seed)
+    found = [
+        np.percentile(np.concatenate([blocks[n] for n in drawn]), percentile)
+        for drawn in generator.integers(0, len(blocks), (resamples, len(blocks)))
+    ]
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(found, (tail, 1 - tail))
     return float(low), float(high)

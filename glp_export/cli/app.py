@@ -15,10 +15,12 @@ import typer
 from glp_export import __version__
 from glp_export.cli import cache
 from glp_export.cli.benchmark import benchmark_command
+from glp_export.cli.compare import compare_command
 from glp_export.cli.env import env_command
 from glp_export.cli.export import export_command
 from glp_export.cli.flags import spread
 from glp_export.cli.gate import gate_command
+from glp_export.cli.init import init_command
 from glp_export.cli.inspect import inspect_command
 from glp_export.cli.latency_table import latency_table_command
 from glp_export.cli.outcome import as_a_process, exit_code_of
@@ -31,8 +33,8 @@ from glp_export.cli.verify import verify_command
 
 app = typer.Typer(
     name="glp-export",
-    help="Prune layers, heads and neurons of an encoder, export it to ONNX, prove the file right "
-    "and measure the speedup.",
+    help="Prune layers, heads and neurons of an encoder, export it to ONNX, verify the files and "
+    "measure the speedup.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     context_settings={
@@ -41,11 +43,13 @@ app = typer.Typer(
     },
 )
 
+app.command("init")(init_command)
 app.command("prune-and-export")(prune_and_export_command)
 app.command("search")(search_command)
 app.command("export")(export_command)
 app.command("verify")(verify_command)
 app.command("benchmark")(benchmark_command)
+app.command("compare")(compare_command)
 app.command("gate")(gate_command)
 app.command("report")(report_command)
 app.command("push")(push_command)
@@ -60,7 +64,7 @@ app.add_typer(cache.app, name="cache")
 def version_option(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    """Prune an encoder for a task, export it to ONNX, prove it right and measure it."""
+    """Prune an encoder for a task, export it to ONNX, verify it and measure it."""
     if version:
         print(f"glp-export {__version__}")
         raise typer.Exit

@@ -32,8 +32,8 @@ def benchmark_command(
 ) -> None:
     """Measure an artifact on this machine beside a rebuilt unpruned model.
 
-    Of a checkpoint that nothing was removed from: whether it has to be pruned at all, in a minute
-    and without any training.
+    An unpruned checkpoint is measured as it is, without training; with a target, the result says
+    whether it has to be pruned.
 
     Example: glp-export benchmark out/trec --batch-sizes 1 8 --seq-lens 128
     """
@@ -48,10 +48,13 @@ def benchmark_command(
     with at_work(quiet, verbose) as progress:
         if artifact_jobs.is_pruned(artifact):
             measured = artifact_jobs.benchmark(artifact, settings, progress)
-            answered = list(map(str, targets_kept(measured, settings)))
+            kept = targets_kept(measured, settings)
+            answered = list(map(str, kept))
         else:
             measured = benchmark_checkpoint(artifact, settings, progress)
+            kept = targets_kept(measured, settings, contender="unpruned")
             answered = answer(measured, settings, artifact)
+    measured = measured.model_copy(update={"targets": tuple(kept)})
     if json_output:
         print_json(
             {**measured.model_dump(mode="json"), **({"answer": answered} if answered else {})}

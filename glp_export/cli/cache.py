@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from glp_export.cache.store import Cache, Entry
 
-app = typer.Typer(help="Look at what is kept between runs, and remove it.")
+app = typer.Typer(help="List and prune the cache.")
 
 Root = Annotated[
     Path | None,
@@ -46,7 +46,7 @@ _QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", re.IGNORECASE)
 
 @app.callback(invoke_without_command=True)
 def help_without_command(context: typer.Context) -> None:
-    """Look at what is kept between runs, and remove it."""
+    """List and prune the cache."""
     if context.invoked_subcommand is None:
         print(context.get_help())
 
@@ -57,7 +57,7 @@ def list_command(
     cache: Root = None,
     json_output: JsonFlag = False,
 ) -> None:
-    """Say what is kept, the least recently used first.
+    """List what the cache holds, the least recently used first.
 
     Example: glp-export cache list --kind teacher
     """
@@ -88,7 +88,7 @@ def prune_command(
     cache: Root = None,
     json_output: JsonFlag = False,
 ) -> None:
-    """Remove what is kept; what a running process uses stays.
+    """Remove entries; those that a running process uses stay.
 
     Example: glp-export cache prune --older-than 30d --max-size 5GB
     """

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from glp_export.core.progress import Progress
 
 VerboseFlag = Annotated[
-    int, typer.Option("--verbose", "-v", count=True, help="Say more; -vv for debugging.")
+    int, typer.Option("--verbose", "-v", count=True, help="More messages; -vv for debugging.")
 ]
-QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but the result.")]
+QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result.")]
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", "-c", help="YAML file of these settings; flags win over it."),
+    typer.Option("--config", "-c", help="YAML file of these settings; flags override it."),
 ]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 

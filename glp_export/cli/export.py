@@ -31,7 +31,7 @@ def export_command(
     quiet: QuietFlag = False,
     verbose: VerboseFlag = 0,
 ) -> None:
-    """Export a checkpoint to ONNX, optimise it and prove the files right.
+    """Export a checkpoint to ONNX as it is, optimise and verify it.
 
     Example: glp-export export my-classifier -o out/my-classifier
     """

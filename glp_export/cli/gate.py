@@ -11,6 +11,7 @@ from rich.console import Console
 
 from glp_export.cli.console import QuietFlag, VerboseFlag, at_work
 from glp_export.cli.flags import flags_of
+from glp_export.cli.outcome import after_result
 from glp_export.config.sections import DataOptions
 from glp_export.core.errors import UsageError
 
@@ -47,7 +48,7 @@ def gate_command(
     ] = 60.0,
     undecided: Annotated[
         Literal["pass", "fail"],
-        _option("--undecided", text="What a line does that could not be decided."),
+        _option("--undecided", text="Whether an undecided line passes or fails."),
     ] = "pass",
     device: Annotated[
         list[str] | None,
@@ -88,8 +89,8 @@ def gate_command(
 ) -> None:
     """Check an artifact against its budget: files, size, latency, accuracy with --dataset.
 
-    Exit code 0 where everything is kept, 3 where the files are not those that were verified,
-    4 where accuracy and 5 where latency or size are not kept.
+    Exit code 0: everything is kept. 3: a file was changed. 4: accuracy is not kept. 5: latency or
+    size is not kept.
 
     Example: glp-export gate out/trec --max-seconds 60
     """
@@ -114,8 +115,9 @@ def gate_command(
     with at_work(quiet, verbose) as progress:
         report = gate(artifact, asked, progress)
     _write(report, bencher, benchmark_action)
-    _show(report, json_output=json_output, github=github)
-    report.require()
+    _show(report, verbose=bool(verbose), json_output=json_output, github=github)
+    with after_result():
+        report.require()
 
 
 def _write(report: GateReport, bencher: Path | None, benchmark_action: Path | None) -> None:
@@ -137,7 +139,7 @@ def _save(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def _show(report: GateReport, *, json_output: bool, github: bool) -> None:
+def _show(report: GateReport, *, verbose: bool, json_output: bool, github: bool) -> None:
     import os
 
     from glp_export.gate.exports import github_annotations, summary_markdown
@@ -146,7 +148,7 @@ def _show(report: GateReport, *, json_output: bool, github: bool) -> None:
     if json_output:
         print(report.model_dump_json(indent=2))
     else:
-        Console().print(gate_table(report))
+        Console().print(gate_table(report, verbose=verbose))
     if github:
         # Workflow commands are read from either stream; stdout may be JSON.
         print("\n".join(github_annotations(report)), file=sys.stderr if json_output else sys.stdout)

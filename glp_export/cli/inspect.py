@@ -17,7 +17,7 @@ def inspect_command(
     quiet: QuietFlag = False,
     verbose: VerboseFlag = 0,
 ) -> None:
-    """Say what is in an artifact or a plan.
+    """Show what is in an artifact or a plan.
 
     Example: glp-export inspect paper:bert-base-uncased/rte
     """

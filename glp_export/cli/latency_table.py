@@ -29,7 +29,7 @@ def latency_table_command(
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Measure a latency table here, for --latency-table on the machine that prunes.
+    """Measure a latency table on this machine, for --latency-table elsewhere.
 
     Example: glp-export latency-table bert-dir --shape 1x32 -o table.json
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import sys
@@ -20,6 +21,8 @@ BY_TYPER = 128 + signal.SIGINT
 """What Typer makes of Ctrl-C outside of a command's work."""
 RAISED_AGAIN = 3.0
 """Seconds after which a termination that nobody took is raised again."""
+AFTER_RESULT = "the result was printed before"
+"""Note of an error that follows it."""
 LONGEST_MESSAGE = 2000
 """Letters of a message that is not ours; what is longer is cut in the middle."""
 
@@ -54,15 +57,42 @@ def exit_code_of(command: Callable[[], Any], arguments: Sequence[str]) -> int:
         return outcome if isinstance(outcome, int) else 0
     except StoppedError as stopped:
         stderr.print(str(stopped), markup=False, highlight=False)
+        _as_json(stopped, _plain_error("Stopped", str(stopped), stopped.exit_code), arguments)
         return stopped.exit_code
     except GlpError as error:
+        _as_json(error, error.as_dict(), arguments)
         return _fail(stderr, error, error.exit_code, arguments)
     except Exception as error:
         if hasattr(error, "exit_code") and hasattr(error, "format_message"):
             stderr.print("error:", style="red", end=" ")
-            stderr.print(shortened(error.format_message()), markup=False, highlight=False)
+            message = shortened(error.format_message())
+            stderr.print(message, markup=False, highlight=False)
+            _as_json(error, _plain_error("UsageError", message, USAGE_ERROR), arguments)
             return USAGE_ERROR
+        text = shortened(str(error) or type(error).__name__)
+        _as_json(error, _plain_error(type(error).__name__, text, INTERNAL_ERROR), arguments)
         return _fail(stderr, error, INTERNAL_ERROR, arguments)
+
+
+@contextmanager
+def after_result() -> Iterator[None]:
+    """Mark an error that follows a printed result: one JSON document was printed already."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(AFTER_RESULT)
+        raise
+
+
+def _as_json(error: Exception, content: dict[str, Any], arguments: Sequence[str]) -> None:
+    """Print an error on stdout, for whoever asked for JSON and has no document yet."""
+    if "--json" in arguments and AFTER_RESULT not in getattr(error, "__notes__", ()):
+        print(json.dumps({"error": content}, indent=2, default=str))
+
+
+def _plain_error(name: str, what: str, code: int) -> dict[str, Any]:
+    """What is no error of ours, with the fields of those that are."""
+    return {"type": name, "what": what, "where": None, "fix": None, "exit_code": code}
 
 
 def shortened(text: str, longest: int = LONGEST_MESSAGE) -> str:

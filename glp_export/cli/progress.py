@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any, Self
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -21,6 +23,7 @@ from glp_export.report.leaderboard import leaderboard, standings_line
 REDRAWS_A_SECOND = 2
 SECONDS_BETWEEN_LINES = 30.0
 """Of a stage in a log."""
+_LEAST_WAIT = 0.05
 LEAST_SECONDS = 1.0
 """Work of less time than this says nothing of the rest: first steps warm up."""
 BOARD_ROWS, OTHER_LINES = 5, 8
@@ -130,13 +133,21 @@ class ConsoleProgress(Progress):
         """Print one line as it is, however long."""
         self.console.print(Text(text, style=style), soft_wrap=True)
 
+    @property
+    def innermost(self) -> StageBar | None:
+        """The stage that is at work."""
+        return self._bar
+
     def overall(self) -> Text:
         """The line under the bar: stages done and left, and the time since the start."""
         spent = duration(time.perf_counter() - self._start)
         if self._ahead is None:
             return Text(f"{spent} in all", style="dim")
-        left = max(0, self._ahead - 1)
-        return Text(f"{self._done} stages done, {left} left after this, {spent}", style="dim")
+        return Text(f"{self._done} stages done, {self.stages_left()}, {spent}", style="dim")
+
+    def stages_left(self) -> str:
+        """How many stages come after this one; empty where that is not known."""
+        return "" if self._ahead is None else f"{max(0, self._ahead - 1)} left after this"
 
     def _end(self, words: str) -> None:
         mark = Text("✓ ", "green") if self.drawn else Text()
@@ -178,7 +189,9 @@ class StageBar(RichProgress):
         self.of = progress
         self.standings: Standings | None = None
         self.paused = False
-        self.written, self.redrawn = time.perf_counter(), 0.0
+        self.told, self.redrawn = time.perf_counter(), 0.0
+        self._watcher: threading.Thread | None = None
+        self._ended = threading.Event()
         one_line = Column(no_wrap=True)
         super().__init__(
             TitleColumn(),
@@ -193,6 +206,18 @@ class StageBar(RichProgress):
         )
         task = self.add_task(title, total=total, since=self.get_time())
         self.update(task, counted="", note="", at_most=False, later=0.0)
+
+    def __enter__(self) -> Self:
+        if not self.of.drawn:
+            self._watcher = threading.Thread(target=self._watch, daemon=True)
+            self._watcher.start()
+        return super().__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self._ended.set()
+        if self._watcher is not None:
+            self._watcher.join()
+        super().__exit__(*error)
 
     @property
     def task(self) -> Task:
@@ -220,11 +245,26 @@ class StageBar(RichProgress):
                 self.refresh()
             elif not (self.paused or self.live.auto_refresh):
                 self.redraw_by_itself(True)
-        elif now - self.written >= SECONDS_BETWEEN_LINES:
-            self.written = now
-            counted, note = self.task.fields["counted"], self.task.fields["note"]
-            parts = [counted, note, time_words(self.task)]
-            self.of.line(f"  {self.task.description}: {', '.join(filter(None, parts))}")
+        elif now - self.told >= SECONDS_BETWEEN_LINES:
+            self.tell()
+
+    def tell(self) -> None:
+        """Print how far the stage is, and what is left of it and after it."""
+        self.told = time.perf_counter()
+        counted, note = self.task.fields["counted"], self.task.fields["note"]
+        parts = [counted, note, time_words(self.task), self.of.stages_left()]
+        self.of.line(f"  {self.task.description}: {', '.join(filter(None, parts))}")
+
+    def tell_if_due(self) -> None:
+        """In a log, tell of a stage whose meter says nothing for long; not between timings."""
+        due = time.perf_counter() - self.told >= SECONDS_BETWEEN_LINES
+        if due and not self.paused and self.of.innermost is self:
+            self.tell()
+
+    def _watch(self) -> None:
+        """Look now and then whether a line is due, until the stage ends."""
+        while not self._ended.wait(max(SECONDS_BETWEEN_LINES / 6, _LEAST_WAIT)):
+            self.tell_if_due()
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """The leaderboard if there is one, the bar, and the line of all stages."""

@@ -14,6 +14,7 @@ from glp_export.cli.console import (
     print_json,
 )
 from glp_export.cli.flags import flags_of
+from glp_export.cli.outcome import after_result
 from glp_export.cli.push import push_result, pushed_words, ready_to_push
 from glp_export.config.files import resolve
 from glp_export.config.sections import RUN_SECTIONS
@@ -30,7 +31,7 @@ def prune_and_export_command(
     quiet: QuietFlag = False,
     verbose: VerboseFlag = 0,
 ) -> None:
-    """Do the whole job: search, recover, export, optimise, verify, benchmark, report.
+    """Prune a model for a task: search, recover, export, verify, benchmark, report.
 
     Example: glp-export prune-and-export -m bert-dir --dataset data/trec --depth 6 -o out/trec
     """
@@ -52,7 +53,7 @@ def prune_and_export_command(
     if not json_output:
         show_run(result)
     try:
-        with at_work(quiet, verbose) as progress:
+        with after_result(), at_work(quiet, verbose) as progress:
             pushed = push_result(run_config, target, result.output, progress)
     finally:  # what was made is printed, whatever becomes of the upload
         if json_output:

@@ -47,7 +47,7 @@ def push_command(
     quiet: QuietFlag = False,
     verbose: VerboseFlag = 0,
 ) -> None:
-    """Upload an artifact to the hub, if its files are those that were verified.
+    """Upload an artifact to the hub after a checksum test.
 
     Says what goes where, and asks. Exit code 3 where a file was edited, 7 where the hub cannot
     be reached or does not let you write.

@@ -30,7 +30,7 @@ def report_command(
         ),
     ] = False,
 ) -> None:
-    """Write the report for a browser: is it faster, is it still right, may I ship it?
+    """Write the HTML report of an artifact, or one that compares several.
 
     Example: glp-export report out/trec --open
     """

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from glp_export.report import benchmark_table, benchmark_warnings, closing_words, frontier_table
+from glp_export.report import (
+    benchmark_table,
+    benchmark_warnings,
+    closing_words,
+    frontier_table,
+    summary_lines,
+)
 
 if TYPE_CHECKING:
     from glp_export.publish.push import Pushed
@@ -14,9 +20,10 @@ if TYPE_CHECKING:
 
 
 def show_run(result: RunResult) -> None:
-    """Print what became of the targets, the tables, and how to use what was made."""
-    for outcome in result.targets:
-        print(outcome)
+    """Print what became of the targets, cost and gain, the tables, and how to use it."""
+    for line in summary_lines(result.benchmark):
+        print(line)
+    print()
     frontier = result.frontier
     warnings = benchmark_warnings(result.benchmark)
     Console().print(
@@ -26,10 +33,13 @@ def show_run(result: RunResult) -> None:
 
 
 def run_as_json(result: RunResult, pushed: Pushed | None) -> dict[str, Any]:
-    """Benchmark, frontier and upload as one document of plain values."""
-    content = {"output": result.output, **result.benchmark.model_dump(mode="json")}
-    if result.targets:
-        content["targets"] = [outcome.as_dict() for outcome in result.targets]
+    """Benchmark with targets, plan, warnings, frontier and upload, as plain values."""
+    content = {
+        "output": result.output,
+        **result.benchmark.model_dump(mode="json"),
+        "warnings": benchmark_warnings(result.benchmark),
+        "plan": result.plan.as_dict(),
+    }
     if result.frontier:
         content["frontier"] = result.frontier.model_dump(mode="json")
     return {**content, "pushed": pushed.as_dict()} if pushed else content

@@ -28,7 +28,7 @@ def search_command(
     quiet: QuietFlag = False,
     verbose: VerboseFlag = 0,
 ) -> None:
-    """Find the layers that a task can do without; leave OUT/glp/plan.json.
+    """Search for what the task does not need; write OUT/glp/plan.json.
 
     Example: glp-export search -m bert-dir --dataset data/trec --depth 6 -o out/plan
     """

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from glp_export.cli.console import JsonFlag, QuietFlag, VerboseFlag, at_work
 from glp_export.cli.flags import flags_of
+from glp_export.cli.outcome import after_result
 from glp_export.config.sections import (
     BenchmarkOptions,
     DataOptions,
@@ -37,4 +38,5 @@ def verify_command(
     with at_work(quiet, verbose) as progress:
         report = artifact_jobs.verify(artifact, settings, progress)
     print(report.to_json()) if json_output else Console().print(parity_table(report))
-    report.require()
+    with after_result():
+        report.require()

@@ -20,7 +20,9 @@ from glp_export.compress.edits import (
 )
 from glp_export.compress.plan_v1 import PlanV1
 from glp_export.compress.steps import Candidate, Cost, Step
+from glp_export.core import numbers
 from glp_export.core.errors import DataError, UsageError, quoted
+from glp_export.core.notebook import facts_html
 from glp_export.core.numbers import layers_in_words
 from glp_export.core.records import Record
 from glp_export.core.shape import MAX_LAYERS, Kept, ModelShape
@@ -231,6 +233,23 @@ class Plan(Record):
             return self
         edits = (RemoveLayers(layers=self.order[:removals]),)
         return self.model_copy(update={"edits": edits, "steps": self.steps[:removals]})
+
+    def __repr__(self) -> str:
+        return (
+            f"Plan({self.label} of {self.base_model}, for {self.task}, {self.strategy}, {self.id})"
+        )
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "left": self.label,
+            "base model": self.base_model,
+            "task": self.task,
+            "chosen by": self.strategy,
+            "layers removed": ", ".join(map(str, self.order)) or "none",
+            "predicted speedup": self.predicted_speedup or numbers.MISSING,
+            "id": self.id,
+        }
+        return facts_html("plan", facts)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, with what follows from them: `order`, as schema 1 had it, and the id."""

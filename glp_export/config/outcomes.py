@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from glp_export.bench.target_outcome import TargetOutcome
 from glp_export.config.targets import (
     DepthLatency,
     LatencyBudget,
@@ -23,53 +23,6 @@ ROUNDING = 1e-9
 PLAIN = "model.onnx"
 
 
-@dataclass(frozen=True)
-class TargetOutcome:
-    """What became of one target.
-
-    Attributes:
-        target: as it was asked for, `1.5x at 1x32`.
-        kept: by the measured value.
-        unit: `x`, `ms`, `points` or `MB`.
-        value: that was reached; None where nothing was measured.
-        low: lower end of its 95 % interval, where there is one.
-        high: upper end.
-        file: that reached it.
-    """
-
-    target: str
-    kept: bool
-    unit: str
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    file: str | None = None
-
-    def __str__(self) -> str:
-        words = f"target: {self.target}: {'kept' if self.kept else 'missed'}"
-        if self.value is None:
-            return f"{words}, not measured"
-        return ", ".join(part for part in (words, self.reached, self.file) if part)
-
-    @property
-    def reached(self) -> str:
-        """`2.73x (2.66-2.85)`, `4.1 ms`, or what was lost on dev; empty for nothing."""
-        if self.value is None:
-            return ""
-        if self.unit == "ms":
-            return f"{self.value:.3g} ms"
-        if self.unit == "MB":
-            return f"{self.value:.2f} MB"
-        if self.unit == "points":
-            return f"{self.value:.3f} lost on dev"
-        span = f" ({self.low:.2f}-{self.high:.2f})" if self.low and self.high else ""
-        return f"{self.value:.2f}x{span}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """The same as plain values."""
-        return asdict(self)
-
-
 def outcomes(
     targets: Targets,
     benchmark: BenchmarkFile,
@@ -77,6 +30,7 @@ def outcomes(
     spent: float | None = None,
     contender: str = "pruned",
     opened: OpenedFile | None = None,
+    plan_id: str = "",
 ) -> tuple[TargetOutcome, ...]:
     """What a model's files reach of each target.
 
@@ -88,17 +42,24 @@ def outcomes(
         spent: metric points that pruning costs on dev; None where that is not known.
         contender: whose files are looked at.
         opened: the file that `load` opens; None where that is not known.
+        plan_id: of the model, where it was pruned.
     """
     found = of_rows(targets, files_reached(targets, benchmark, contender))
     if targets.max_drop is not None and spent is not None:
         kept = spent <= targets.max_drop + ROUNDING
         asked = f"a drop of {targets.max_drop:g} at most"
-        found = (*found, TargetOutcome(asked, kept, "points", spent, file=PLAIN))
+        found = (
+            *found,
+            TargetOutcome(target=asked, kept=kept, unit="points", value=spent, file=PLAIN),
+        )
     if targets.size is not None and opened is not None:
         most, taken = targets.size.megabytes, opened.megabytes
         asked = f"{most:g} MB at most"
-        found = (*found, TargetOutcome(asked, taken <= most, "MB", taken, file=opened.name))
-    return found
+        size = TargetOutcome(
+            target=asked, kept=taken <= most, unit="MB", value=taken, file=opened.name
+        )
+        found = (*found, size)
+    return tuple(one.model_copy(update={"plan_id": plan_id}) for one in found)
 
 
 def of_rows(
@@ -113,16 +74,25 @@ def of_rows(
 def _of_time(
     target: SpeedupTarget | LatencyBudget, row: DepthLatency | None, file: str | None
 ) -> TargetOutcome:
-    at = target.shape.name
     if isinstance(target, SpeedupTarget):
-        alone, asked, unit = Targets((target,)), f"{target.value:g}x at {at}", "x"
-    else:
-        alone, asked, unit = Targets(latency=target), f"{target.milliseconds:g} ms at {at}", "ms"
-    if row is None:
-        return TargetOutcome(asked, kept=False, unit=unit)
-    kept = not alone.misses([row], surely=False)
-    if unit == "ms":
-        return TargetOutcome(asked, kept, unit, row.p50_ms, file=file)
+        if row is None:
+            return TargetOutcome(target=target.words, kept=False, unit="x")
+        return TargetOutcome(
+            target=target.words,
+            kept=not Targets((target,)).misses([row], surely=False),
+            unit="x",
+            value=row.speedup,
+            low=row.speedup_low,
+            high=row.speedup_high,
+            file=file,
+        )
+    reached = row.at(target.percentile) if row else None
+    if row is None or reached is None:
+        return TargetOutcome(target=target.words, kept=False, unit="ms")
     return TargetOutcome(
-        asked, kept, unit, row.speedup, row.speedup_low, row.speedup_high, file=file
+        target=target.words,
+        kept=not Targets(latency=target).misses([row], surely=False),
+        unit="ms",
+        value=reached.milliseconds,
+        file=file,
     )

@@ -50,7 +50,7 @@ class ModelOptions(Options):
     cache_dir: str | None = option(None, "Where downloads are kept.")
     token: str | None = option(None, "Token for private models and data on the hub.")
     trust_remote_code: bool = option(False, "Run code that comes with the model.")
-    offline: bool = option(False, "Never touch the network.")
+    offline: bool = option(False, "No network access.")
 
 
 class DataOptions(Options):
@@ -64,14 +64,14 @@ class DataOptions(Options):
     dataset: str | None = option(None, "Hub id, or directory with train and validation files.")
     dataset_config: str | None = option(None, "Configuration of a hub dataset.")
     train_file: Path | None = option(None, "Training rows: jsonl, csv, tsv or parquet.")
-    validation_file: Path | None = option(None, "Rows that the report is made on.")
+    validation_file: Path | None = option(None, "Validation rows: read once, for the report.")
     unlabeled: Path | None = option(
         None, "More texts, without labels, to distill on: a table, or .txt lines."
     )
     text_columns: Names | None = option(None, "One or two text columns.")
     label_column: str | None = option(None, "The label's column.")
     kind: str | None = option(None, "Kind of task, if the data does not tell it.")
-    metric: str | None = option(None, "Metric that is kept; else the task's own.")
+    metric: str | None = option(None, "Metric; else the task's own.")
     max_length: Length = option(
         NO_LIMIT,
         "Longest input in tokens, longer ones are cut; auto: what tokenizer and model take.",
@@ -79,13 +79,13 @@ class DataOptions(Options):
         gt=2,
     )
     dev_fraction: float = option(
-        0.15, "Share of train that is chosen on.", former=("select_fraction",), gt=0, lt=1
+        0.15, "Share of train that choices are made on.", former=("select_fraction",), gt=0, lt=1
     )
-    max_train_samples: int | None = option(None, "Use so many training rows only.", gt=0)
+    max_train_samples: int | None = option(None, "Most training rows to use.", gt=0)
     max_dev_samples: int | None = option(
-        None, "Score candidates on so many rows only.", former=("max_select_samples",), gt=0
+        None, "Most rows to score candidates on.", former=("max_select_samples",), gt=0
     )
-    max_test_samples: int | None = option(None, "Test on so many rows only.", gt=0)
+    max_test_samples: int | None = option(None, "Most rows to test on.", gt=0)
 
 
 class CompressOptions(Options):
@@ -93,8 +93,8 @@ class CompressOptions(Options):
 
     panel: ClassVar[str] = "Search"
 
-    depth: int | None = option(None, "Keep so many layers.", gt=0)
-    prune: int | None = option(None, "Remove so many layers.", gt=0)
+    depth: int | None = option(None, "Number of layers to keep.", gt=0)
+    prune: int | None = option(None, "Number of layers to remove.", gt=0)
     depths: Numbers | None = option(None, "Make a model of each of these depths from one search.")
     sweep: bool = option(
         False,
@@ -102,20 +102,22 @@ class CompressOptions(Options):
         former=("ladder",),
     )
     target_speedup: Written | None = option(
-        None, "Be so much faster than unpruned in ONNX Runtime: 2.0, 2.0@8x128, or 2,3,4@1x128."
+        None, "Speedup over unpruned in ONNX Runtime: 2.0, 2.0@8x128, or 2,3,4@1x128."
     )
     latency_budget: Written | None = option(
-        None, "Longest median batch in ONNX Runtime: 10ms, or 10ms@1x128."
+        None,
+        "Longest median batch in ONNX Runtime: 10ms, or 10ms@1x128; another percentile: "
+        "'p95 10ms@1x128'.",
     )
     size_budget: Written | None = option(
         None, "Most that ONNX file and tokenizer.json may take together: 8MB."
     )
-    max_drop: float | None = option(None, "Lose so many metric points on dev at most: 0.01.", ge=0)
+    max_drop: float | None = option(None, "Most metric points that may be lost on dev: 0.01.", ge=0)
     compress: str = option(
         "auto",
-        "What goes: layers, structure (heads, neurons and layers), a --criterion for structure by "
-        "it, vocabulary (tokens), one after another (layers,vocabulary), or auto: structure for a "
-        "target of speed, vocabulary for a size, layers else.",
+        "What is removed: layers, structure (heads, neurons and layers), a --criterion for "
+        "structure by it, vocabulary (tokens), one after another (layers,vocabulary), or auto: "
+        "structure for a target of speed, vocabulary for a size, layers else.",
     )
     plan: str | None = option(
         None, "Skip the search: plan.json, a layer file, or paper:bert-base-uncased/rte."
@@ -123,7 +125,7 @@ class CompressOptions(Options):
     search_epochs: float | None = option(
         None, "Passes over the data for each candidate; else as --epochs.", gt=0
     )
-    max_search_samples: int | None = option(None, "Train candidates on so many rows only.", gt=0)
+    max_search_samples: int | None = option(None, "Most rows to train candidates on.", gt=0)
     workers: str = option("serial", "Where candidates are tried: serial or ray.")
     worker_cpus: int | None = option(
         None, "CPUs and PyTorch threads of each candidate; else as --threads.", gt=0
@@ -133,7 +135,7 @@ class CompressOptions(Options):
     )
     cache: str | None = option(
         None,
-        "Where trained teachers and scored candidates are kept; `none` keeps nothing.",
+        "Directory of the cache of trained teachers and scored candidates; `none`: no cache.",
     )
 
     @field_validator(*WRITTEN)
@@ -210,7 +212,7 @@ class ExportOptions(Options):
     optimize: Literal["auto", "none", "first-token", "O1", "O2", "O3"] = option(
         "auto", "Graph optimisation: a level, `none`, or the fastest that passes."
     )
-    require_fusion: bool = option(False, "Fail where the fused file lacks a fusion in a layer.")
+    require_fusion: bool = option(False, "Fail if the fused file lacks a fusion in a layer.")
     triton: bool = option(False, "Write a model repository for Triton too.")
     atol: float | None = option(None, "Absolute tolerance of the logits.", ge=0)
     rtol: float | None = option(None, "Relative tolerance of the logits.", ge=0)
@@ -262,7 +264,7 @@ class BenchmarkOptions(Options):
     batch_sizes: Numbers = option((1, 8), "Batch sizes to time.")
     seq_lens: Numbers = option((32, 128), "Sequence lengths to time.")
     bench_seconds: float = option(
-        5.0, "Least seconds for each shape, shared by all contenders.", gt=0
+        5.0, "Least seconds for each shape, for all models together.", gt=0
     )
     bench_rounds: int = option(10, "Least rounds for each shape.", gt=2)
     skip_memory: bool = option(False, "Do not measure peak memory, a process for each contender.")
@@ -275,8 +277,8 @@ class OutputOptions(Options):
 
     output: Path | None = option(None, "Directory of the artifact.", "-o")
     overwrite: bool = option(False, "Replace what is at --output.")
-    resume: bool = option(False, "Go on with an interrupted run.")
-    dry_run: bool = option(False, "Say what would be done and what it costs.")
+    resume: bool = option(False, "Continue an interrupted run.")
+    dry_run: bool = option(False, "Estimate the cost; write nothing.")
     yes: bool = option(False, "Do not ask.", "-y")
 
     @model_validator(mode="after")

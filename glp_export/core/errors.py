@@ -7,6 +7,7 @@ Anything else that escapes is an internal error, exit code 1.
 from __future__ import annotations
 
 import reprlib
+from typing import Any
 
 from glp_export.core.text import printable
 
@@ -38,6 +39,16 @@ class GlpError(Exception):
         if self.fix:
             lines.append(f"  do:    {_clipped(self.fix)}")
         return printable("\n".join(lines))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain values, for `--json`."""
+        return {
+            "type": type(self).__name__,
+            "what": self.what,
+            "where": self.where,
+            "fix": self.fix,
+            "exit_code": self.exit_code,
+        }
 
 
 def quoted(value: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,10 +63,20 @@ def gate(
             budget=str(session.budget.path),
             threads=session.threads,
             undecided=session.settings.undecided,
+            files=_judged_files(session),
             findings=tuple(results),
             notes=tuple(dict.fromkeys(notes)),
             seconds=round(time.perf_counter() - start, 2),
         )
+
+
+def _judged_files(session: GateSession) -> dict[str, str]:
+    """The name of the file that each table judges; none where it cannot be opened."""
+    found = {}
+    for table in session.tables:
+        with suppress(GlpError):
+            found[table.name] = session.file(table).variant
+    return found
 
 
 def check_integrity(session: GateSession) -> list[LineResult]:

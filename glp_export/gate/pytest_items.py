@@ -15,12 +15,16 @@ from glp_export.gate.budget import Budget, BudgetTable
 from glp_export.gate.budget_line import BudgetLine
 from glp_export.gate.jobs import check_accuracy, check_integrity, check_size
 from glp_export.gate.latency import check_latency, confirm_latency
-from glp_export.gate.results import LineResult, sentence
+from glp_export.gate.results import LineResult, measured_words, sentence
 from glp_export.gate.sequential import Estimate
 from glp_export.gate.session import GateSession, GateSettings
 from glp_export.gate.verdicts import estimate_speedup
 
 _PRECISION = 0.02
+
+
+MARKER = "glp_gate"
+"""As in the plug-in: the property of a test that its summary is made from."""
 
 
 class NotKeptError(Exception):
@@ -95,6 +99,8 @@ class _GateItem(pytest.Item):
         """Judge, and fail, skip or pass."""
         with skip_without_provider():
             results = self.judge(self.budget.session_of_gate())
+        for result in results:
+            self.user_properties.append((MARKER, summary_of(self.budget.artifact.name, result)))
         fails = {"broken"}
         if self.config.getoption("--glp-undecided") == "fail":
             fails.add("undecided")
@@ -161,6 +167,12 @@ class LineItem(_GateItem):
         """The line in the budget."""
         number = int(self.line.where.rpartition(" ")[2])
         return self.path, number - 1, f"{self.path.parent.parent.name}: {self.name}"
+
+
+def summary_of(artifact: str, result: LineResult) -> str:
+    """A finding in one line for the end of the session, its outcome first."""
+    measured = measured_words(result)
+    return f"{result.outcome}: {artifact}: {result.name}{f', {measured}' if measured else ''}"
 
 
 def measure_ratio(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MARKER = "glp_gate"
 FIXTURE = "latency_ratio"
 _SECONDS = 60.0
+_SEVERITY = ("broken", "undecided", "not asked", "kept")
 _ANY_TIMING = pytest.StashKey[bool]()
 
 
@@ -86,6 +87,25 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Under pytest-xdist, run a timing test while no other test runs in any worker."""
     with _turn(item):
         return (yield)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """End with a line for each line of a budget: kept, broken or undecided, and by how much."""
+    lines = [
+        str(value)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", None) == "call"
+        for name, value in report.user_properties
+        if name == MARKER
+    ]
+    if not lines:
+        return
+    found = [line.partition(":")[0] for line in lines]
+    counted = ", ".join(f"{found.count(one)} {one}" for one in dict.fromkeys(found))
+    terminalreporter.section(f"glp-export gate: {counted}")
+    for line in sorted(lines, key=lambda line: _SEVERITY.index(line.partition(":")[0])):
+        terminalreporter.line(line)
 
 
 @pytest.fixture

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
 from glp_export.core.errors import AccuracyError, GlpError, LatencyError, ParityError
+from glp_export.core.notebook import table_html
 from glp_export.core.records import Record
 from glp_export.gate.budget_line import BudgetLine
 
@@ -65,9 +67,37 @@ class GateReport(Record):
     budget: str
     threads: int
     undecided: Undecided
+    files: dict[str, str] = Field(
+        default_factory=dict, description="name of the file that is judged, by table of the budget"
+    )
     findings: tuple[LineResult, ...]
     notes: tuple[str, ...] = ()
     seconds: float
+
+    def file_of(self, result: LineResult) -> str:
+        """The file that a finding is about; empty for the artifact as a whole."""
+        if result.table:
+            return self.files.get(result.table, "")
+        return Path(result.where).name if result.check.startswith("parity of") else ""
+
+    def __repr__(self) -> str:
+        found = [one.outcome for one in self.findings]
+        counted = ", ".join(f"{found.count(one)} {one}" for one in dict.fromkeys(found))
+        return f"GateReport({self.artifact}: {self.outcome}; {counted})"
+
+    def _repr_html_(self) -> str:
+        head = ("file", "check", "measured", "interval", "outcome")
+        rows = (
+            (
+                self.file_of(one),
+                one.check,
+                "" if one.value is None else f"{one.value:.4g}",
+                interval_words(one),
+                one.outcome,
+            )
+            for one in self.findings
+        )
+        return table_html(f"gate of {self.artifact}: {self.outcome}", head, rows)
 
     @property
     def failures(self) -> tuple[LineResult, ...]:

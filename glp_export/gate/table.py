@@ -12,39 +12,63 @@ from glp_export.core.tables import titled_table
 from glp_export.gate.results import interval_words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from glp_export.gate.results import GateReport, LineResult
 
 _STYLES = {"kept": "green", "broken": "bold red", "undecided": "yellow", "not asked": "dim"}
 _WITHOUT_REASON = frozenset({"kept", "not asked"})
 
 
-def gate_table(report: GateReport) -> RenderableType:
-    """One row a check, then why what is not kept is not, and what disturbed the measurement."""
+def gate_table(report: GateReport, *, verbose: bool = False) -> RenderableType:
+    """One row a check, by file, then why what is not kept is not, and what disturbed it.
+
+    Args:
+        report: of the gate.
+        verbose: with the lines that were not asked.
+    """
     table = titled_table(f"gate of {report.artifact}")
     table.add_column("check", overflow="fold")
     table.add_column("measured", justify="right", no_wrap=True)
     table.add_column("interval", justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    previous = ""
-    for result in report.findings:
-        if result.table != previous:
+    shown = [one for one in report.findings if verbose or one.outcome != "not asked"]
+    for name, own in _by_file(report, shown).items():
+        if name:
             table.add_section()
-            table.add_row(Text(result.table, style="dim"), "", "", "")
-            previous = result.table
-        table.add_row(
-            result.check,
-            value_words(result),
-            interval_words(result) or numbers.MISSING,
-            Text(_verdict(result), style=_STYLES[result.outcome]),
-        )
+            table.add_row(Text(name, style="dim"), "", "", "")
+        for result in own:
+            table.add_row(
+                result.check,
+                value_words(result),
+                interval_words(result) or numbers.MISSING,
+                Text(_verdict(result), style=_STYLES[result.outcome]),
+            )
     parts: list[RenderableType] = [table, ""]
     for result in report.findings:
         if result.reason and result.outcome not in _WITHOUT_REASON:
             text = f"{result.outcome}: {result.name}: {result.reason}"
             parts.append(Text(text, style=_STYLES[result.outcome]))
     parts += [Text(f"! {note}", style="yellow") for note in report.notes]
+    if left_out := len(report.findings) - len(shown):
+        words = f"{left_out} line{'s were' if left_out > 1 else ' was'} not asked: -v shows which"
+        parts.append(Text(words, style="dim"))
     parts.append(Text(_legend(report), style="dim"))
     return Group(*parts)
+
+
+def _by_file(report: GateReport, results: Sequence[LineResult]) -> dict[str, list[LineResult]]:
+    """The findings below the file that they are about; those on the whole artifact first."""
+    tables: dict[str, list[str]] = {}
+    for table, file in report.files.items():
+        tables.setdefault(file, []).append(table)
+    found: dict[str, list[LineResult]] = {"": []}
+    for result in results:
+        file = report.file_of(result)
+        judged = tables.get(file, [result.table] if result.table else [])
+        name = " ".join(part for part in (file, f"({', '.join(judged)})" if judged else "") if part)
+        found.setdefault(name, []).append(result)
+    return found
 
 
 def value_words(result: LineResult) -> str:

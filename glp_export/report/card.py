@@ -22,17 +22,12 @@ from glp_export.report.measurements import (
     RUNTIMES,
     Measurement,
     all_measurements,
-    headline_shape,
-    metric_of,
-    model_label,
     recommended,
     shape_title,
-    shape_words,
     shapes,
 )
 from glp_export.report.model_tables import (
     changed_words,
-    difference_from,
     files_table,
     parity_rows,
     precisions_table,
@@ -40,6 +35,7 @@ from glp_export.report.model_tables import (
 )
 from glp_export.report.pruning import cost_words, finalists_table, steps_table
 from glp_export.report.rendering import render
+from glp_export.report.summary import summary_lines
 from glp_export.report.table import device_name
 from glp_export.report.tables import Column, Quoted, Table, columns
 from glp_export.report.warnings import benchmark_warnings, metric_name
@@ -134,7 +130,6 @@ class CardFacts:
         language: codes likewise.
         hub_data: the data set on the hub that `data` is; None for data of one's own.
         latency_table: that the plan was chosen by; None where none was.
-        targets: what became of each target, in a line.
         vocabulary: where tokens went, how many and what that does; None where all are left.
     """
 
@@ -163,7 +158,6 @@ class CardFacts:
     language: str | list[str] | None = None
     hub_data: HubData | None = None
     latency_table: LatencyTable | None = None
-    targets: tuple[str, ...] = ()
     vocabulary: VocabularyRecord | None = None
 
 
@@ -236,9 +230,7 @@ def _measured(plan: Plan, benchmark: BenchmarkFile, facts: CardFacts) -> dict[st
     versions = benchmark.machine.versions
     return {
         "metric": metric_name(benchmark.metric),
-        "summary": [
-            line for line in (_cost(benchmark), _gain(benchmark), _size(benchmark)) if line
-        ],
+        "summary": summary_lines(benchmark),
         "scores": scores_table(benchmark, facts.origins or {"": ""}),
         "other_scores": _other_scores(benchmark, facts),
         "samples": " or ".join(str(n) for n in sorted({row.samples for row in benchmark.metrics})),
@@ -382,47 +374,6 @@ def _fastest(benchmark: BenchmarkFile, shape: str) -> str:
             where = f" in {RUNTIMES[winner.runtime]}" if other else ""
             return f"`{winner.variant}`{where}{', significantly' if significant else ''}"
     return numbers.MISSING
-
-
-def _cost(benchmark: BenchmarkFile) -> str:
-    pruned = metric_of(benchmark, "pruned", "fp32")
-    unpruned = metric_of(benchmark, "unpruned", "fp32")
-    if pruned is None or unpruned is None:
-        return ""
-    difference = difference_from(benchmark, "unpruned")
-    return (
-        f"**{metric_name(benchmark.metric)}** {numbers.metric(pruned.value)} "
-        f"({numbers.span(pruned.low, pruned.high)}), unpruned {numbers.metric(unpruned.value)} "
-        f"({numbers.span(unpruned.low, unpruned.high)})"
-        + (f"; difference {difference}" if difference else "")
-    )
-
-
-def _gain(benchmark: BenchmarkFile) -> str:
-    best, shape = recommended(benchmark), headline_shape(benchmark)
-    if best is None:
-        return ""
-    speedup = best.rows[shape].speedup
-    parts = [
-        f"{_ratio(interval)} as fast as the unpruned model in {runtime}"
-        for interval, runtime in (
-            (speedup.vs_pytorch_unpruned, "PyTorch"),
-            (speedup.vs_onnxruntime_unpruned, "ONNX Runtime"),
-        )
-        if interval is not None
-    ]
-    return f"**latency** {' and '.join(parts)} at {shape_words(benchmark, shape)}" if parts else ""
-
-
-def _size(benchmark: BenchmarkFile) -> str:
-    best = recommended(benchmark)
-    if best is None:
-        return ""
-    return (
-        f"**size** {numbers.megabytes(best.any.bytes)} MB, {model_label(benchmark, best.any)}; "
-        f"unpruned {numbers.megabytes(benchmark.baseline.bytes)} MB, "
-        f"{benchmark.baseline.layers} layers"
-    )
 
 
 def _title(measurement: Measurement) -> str:

@@ -41,12 +41,18 @@ def frontier_table(frontier: Frontier, warnings: Sequence[str] | None = None) ->
 
 
 def write_sweep_readme(
-    path: Path, frontier: Frontier, *, command: str = "", warnings: Sequence[str] | None = None
+    path: Path,
+    frontier: Frontier,
+    *,
+    command: str = "",
+    warnings: Sequence[str] | None = None,
+    targets: Sequence[str] = (),
 ) -> None:
-    """Write the README above a sweep's artifacts: the frontier, and how to pick from it."""
+    """Write the README above a sweep's artifacts: targets, the frontier, how to pick from it."""
     text = render(
         "sweep.md.jinja",
         frontier=frontier,
+        targets=targets,
         metric=metric_name(frontier.metric),
         shape=shape_title(frontier.shape),
         shape_words=_shape_words(frontier),

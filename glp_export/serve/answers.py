@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.core.errors import UsageError
+from glp_export.core.notebook import MOST_ROWS, table_html
 
+_SHOWN = 5
 REGRESSION = "regression"
 MULTI_LABEL = "multi_label_classification"
 
@@ -28,6 +30,29 @@ class Answers:
     logits: NDArray[np.float32]
     names: tuple[str, ...]
     problem: str
+
+    def __repr__(self) -> str:
+        shown = [words for words, _ in self._words(_SHOWN)]
+        more = ", …" if len(self) > _SHOWN else ""
+        return f"Answers({len(self)} texts: {', '.join(shown)}{more})"
+
+    def _repr_html_(self) -> str:
+        head = ("text", "answer", "probability")
+        rows = [(n, *words) for n, words in enumerate(self._words(MOST_ROWS))]
+        return table_html(f"answers to {len(self)} texts", head, rows)
+
+    def _words(self, most: int) -> list[tuple[str, str]]:
+        """The first answers with their probabilities, as text."""
+        first = Answers(self.logits[:most], self.names, self.problem)
+        if self.problem == REGRESSION:
+            return [(f"{value:.4g}", "") for value in first.values.ravel()]
+        if self.problem == MULTI_LABEL:
+            return [(" + ".join(labels) or "none", "") for labels in first.label_sets]
+        certain = first.probabilities.max(axis=-1)
+        return [
+            (label, f"{probability:.3f}")
+            for label, probability in zip(first.labels, certain, strict=True)
+        ]
 
     @property
     def labels(self) -> list[str]:

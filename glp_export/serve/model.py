@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from glp_export.core import machine
 from glp_export.core.checksums import verify_files
 from glp_export.core.errors import DataError, DeviceError, ModelError, UsageError
+from glp_export.core.notebook import facts_html
 from glp_export.serve.agreement import require_agreement
 from glp_export.serve.answers import Head
 from glp_export.serve.graph import Graph, batches_of
@@ -102,6 +103,24 @@ class ServedModel:
     width: int = 0
     reads_pairs: bool | None = None
     runtime: str = ONNX_RUNTIME
+
+    def __repr__(self) -> str:
+        threads = f"{self.threads} thread{'s' * (self.threads != 1)}"
+        return (
+            f"ServedModel({self.path.parent.parent}: {self.path.name}, {self.precision}, "
+            f"{self.provider}, {threads})"
+        )
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "artifact": self.path.parent.parent,
+            "file": self.path.name,
+            "precision": self.precision,
+            "labels": ", ".join(self.head.names[:8]),
+            "provider": self.provider,
+            "threads": self.threads,
+        }
+        return facts_html("served model", facts)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A pickle, and a copy, is the artifact's path and how it was opened: it is opened anew.

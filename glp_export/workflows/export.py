@@ -28,7 +28,8 @@ from glp_export.bench.contenders import longest_input
 from glp_export.config.run_config import RunConfig
 from glp_export.core.errors import UsageError
 from glp_export.core.machine import describe as describe_machine
-from glp_export.core.numbers import megabytes
+from glp_export.core.notebook import table_html
+from glp_export.core.numbers import megabytes, milliseconds, tiny
 from glp_export.core.progress import Progress
 from glp_export.encoder import (
     ModelSource,
@@ -79,6 +80,17 @@ class ExportResult:
     output: Path
     files: tuple[ExportedFile, ...]
     shape: str
+
+    def __repr__(self) -> str:
+        return f"ExportResult({self.output}: {', '.join(file.name for file in self.files)})"
+
+    def _repr_html_(self) -> str:
+        head = ("file", "MB", "largest difference", f"ms at {self.shape}")
+        rows = (
+            (file.name, megabytes(file.bytes), tiny(file.max_abs), milliseconds(file.p50_ms))
+            for file in self.files
+        )
+        return table_html(str(self.output), head, rows)
 
     def table(self) -> Table:
         """Files, sizes, largest differences from PyTorch and latencies, for people."""

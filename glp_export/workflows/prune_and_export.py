@@ -7,20 +7,24 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from glp_export.artifact import ArtifactLayout, commit, locked, prepare, writing
 from glp_export.artifact.served_text import check_served_texts
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier
 from glp_export.bench.contenders import longest_input
+from glp_export.bench.target_outcome import TargetOutcome
 from glp_export.compress.latency_table import kept_table
 from glp_export.compress.plan import Plan
-from glp_export.config.outcomes import TargetOutcome, outcomes
+from glp_export.config.outcomes import outcomes
 from glp_export.config.run_config import RunConfig
 from glp_export.config.sections import OutputOptions
 from glp_export.config.targets import Targets, check_shipped
 from glp_export.core.errors import UsageError
+from glp_export.core.notebook import lines_html
 from glp_export.core.progress import Progress
 from glp_export.encoder import write_loader_files
+from glp_export.report import summary_lines
 from glp_export.tasks import truth_of
 from glp_export.workflows.context import RunContext, make_context
 from glp_export.workflows.estimate import Estimate, estimate_run
@@ -45,6 +49,9 @@ from glp_export.workflows.stages.size import opened_file
 from glp_export.workflows.stages.training import Trained, train_contenders
 from glp_export.workflows.stages.writing import SweepVariant, variants_of_sweep, write_output
 
+if TYPE_CHECKING:
+    import pandas
+
 Confirm = Callable[[str], bool]
 
 
@@ -65,6 +72,19 @@ class RunResult:
     benchmark: BenchmarkFile
     frontier: Frontier | None = None
     targets: tuple[TargetOutcome, ...] = ()
+
+    def __repr__(self) -> str:
+        kept = "".join(f"; {one}" for one in self.targets)
+        return f"RunResult({self.output}: {self.plan.label}{kept})"
+
+    def _repr_html_(self) -> str:
+        lines = (*summary_lines(self.benchmark), f"artifact: {self.output}")
+        table = (self.frontier or self.benchmark)._repr_html_()
+        return f"{lines_html(lines)}{table}"
+
+    def to_frame(self) -> pandas.DataFrame:
+        """All rows of the benchmark; see `BenchmarkFile.to_frame`."""
+        return self.benchmark.to_frame()
 
 
 def prune_and_export(
@@ -103,16 +123,28 @@ def prune_and_export(
             _export(context, one, sweep_variants, layout, spent, progress) for one in trained
         ]
         measured, scored = _measure(context, exported, progress)
-        kept: dict[str, tuple[TargetOutcome, ...]] = {}
-        for one, targets in zip(plans, targets_of(config.targets, len(plans)), strict=True):
-            own = measured.file.of_plan(one.id)
-            (place,) = (made.layout for made in sweep_variants if made.plan.id == one.id)
-            opened = opened_file(place, targets, context.execution.provider, own)
-            check_shipped(targets, own, opened)
-            kept[one.id] = outcomes(targets, own, spent=spent, opened=opened)
-        frontier = write_output(context, layout, sweep_variants, measured, scored, kept)
-    all_kept = tuple(outcome for own in kept.values() for outcome in own)
-    return RunResult(_directory(config.output), plan, measured.file, frontier, all_kept)
+        measured = _held_to_targets(context, sweep_variants, measured, spent)
+        frontier = write_output(context, layout, sweep_variants, measured, scored)
+    targets = measured.file.targets
+    return RunResult(_directory(config.output), plan, measured.file, frontier, targets)
+
+
+def _held_to_targets(
+    context: RunContext, sweep_variants: Sequence[SweepVariant], measured: Benchmark, spent: float
+) -> Benchmark:
+    """The benchmark with what became of each target.
+
+    Raises:
+        LatencyError: a target of time or size is missed.
+    """
+    found: list[TargetOutcome] = []
+    each = targets_of(context.config.targets, len(sweep_variants))
+    for one, targets in zip(sweep_variants, each, strict=True):
+        own = measured.file.of_plan(one.plan.id)
+        opened = opened_file(one.layout, targets, context.execution.provider, own)
+        check_shipped(targets, own, opened)
+        found += outcomes(targets, own, spent=spent, plan_id=one.plan.id, opened=opened)
+    return measured.with_targets(found)
 
 
 def search_only(
@@ -160,11 +192,12 @@ def _finished_run(output: Path, targets: Targets) -> RunResult:
     frontier = Frontier.load(layout.frontier) if layout.frontier.is_file() else None
     measured = BenchmarkFile.load(layout.benchmark)
     plan_ids = dict.fromkeys(row.plan_id for row in measured.rows if row.contender == "pruned")
-    kept = tuple(
+    kept = measured.targets or tuple(
         outcome
         for plan_id, own in zip(plan_ids, targets_of(targets, len(plan_ids)), strict=True)
-        for outcome in outcomes(own, measured.of_plan(plan_id))
+        for outcome in outcomes(own, measured.of_plan(plan_id), plan_id=plan_id)
     )
+    measured = measured.model_copy(update={"targets": kept})
     return RunResult(output, Plan.load(layout.plan), measured, frontier, kept)
 
 

@@ -73,6 +73,7 @@ EXAMPLE: dict[str, Any] = {
             "hints": {},
             "p50_ms": 1100.0,
             "p90_ms": 1150.0,
+            "p95_ms": 1180.0,
             "p99_ms": 1200.0,
             "mean_ms": 1110.0,
             "sequences_per_second": 7.2,
@@ -101,6 +102,18 @@ EXAMPLE: dict[str, Any] = {
             "runner_up": "model.onnx",
             "lead": INTERVAL,
             "over_onnxruntime": None,
+        }
+    ],
+    "targets": [
+        {
+            "target": "2× at 8×128",
+            "kept": True,
+            "unit": "x",
+            "value": 2.1,
+            "low": 2.0,
+            "high": 2.2,
+            "file": "model.onnx",
+            "plan_id": "6-layers",
         }
     ],
     "differences": [

@@ -6,17 +6,27 @@ import numpy as np
 import pytest
 
 from glp_export.bench import paired_ratio, summarise
+from glp_export.bench.statistics import percentile_interval
 
 
 def test_percentiles_of_known_samples() -> None:
     summary = summarise([float(value) for value in range(1, 102)])
     assert (summary.p50_ms, summary.p90_ms, summary.p99_ms) == (51, 91, 100)
+    assert summary.p95_ms == pytest.approx(96)
     assert (summary.mean_ms, summary.samples) == (51, 101)
 
 
 def test_one_sample_is_its_own_percentiles() -> None:
     summary = summarise([3.5])
     assert summary.p50_ms == summary.p99_ms == summary.mean_ms == 3.5
+
+
+def test_the_interval_of_a_percentile_holds_it_and_knows_rounds() -> None:
+    alike = [[1.0, 2.0, 3.0, 4.0]] * 8
+    low, high = percentile_interval(alike, 95)
+    assert low == high == pytest.approx(4.0, abs=0.2)  # no round differs from another
+    low, high = percentile_interval([*alike, [9.0, 9.0, 9.0, 9.0]], 95)
+    assert low < 5 < high
 
 
 def test_a_common_disturbance_leaves_the_ratio_alone() -> None:

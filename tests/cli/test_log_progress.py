@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+import threading
 
 import pytest
 from rich.console import Console
@@ -66,6 +67,37 @@ def test_a_long_stage_leaves_a_line_now_and_then(monkeypatch):
     lines = told(job)
     assert any(line.startswith("  search (greedy): 1/2, without 0") for line in lines)
     assert any(line.startswith("  score on test: 3/3") for line in lines)
+
+
+def test_a_stage_whose_meter_is_silent_leaves_a_line_too(monkeypatch):
+    monkeypatch.setattr(module, "SECONDS_BETWEEN_LINES", 0.05)
+    told_of = threading.Event()
+
+    class Watched(io.StringIO):
+        def write(self, text: str) -> int:
+            if "fine-tune" in text:
+                told_of.set()
+            return super().write(text)
+
+    console = Console(file=Watched(), width=80)
+    progress = progress_for(console)
+    progress.expect(3)
+    with progress.stage("fine-tune"):
+        assert told_of.wait(30)
+    assert "2 left after this" in console.file.getvalue()
+
+
+def test_no_thread_writes_while_runs_are_timed():
+    console = Console(file=io.StringIO(), width=80)
+    progress = progress_for(console)
+    with progress.stage("measure"):
+        bar = progress.innermost
+        bar.told -= 100  # a line is due
+        with progress.paused():
+            bar.tell_if_due()
+            assert console.file.getvalue() == ""
+        bar.tell_if_due()
+        assert "measure" in console.file.getvalue()
 
 
 def test_quiet_tells_nothing():

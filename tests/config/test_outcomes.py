@@ -14,7 +14,7 @@ FILE = shipped({"model.onnx": 12.0, "model_optimized.onnx": 9.0})
 
 def test_a_target_that_is_kept_names_file_value_and_interval():
     (line,) = map(str, outcomes(Targets.parse("1.5@8x128", None, None), FILE))
-    assert line == "target: 1.5x at 8x128: kept, 2.00x (1.80-2.20), model_optimized.onnx"
+    assert line == "target: 1.5× at 8×128: kept, 2.00× (1.80–2.20), model_optimized.onnx"
 
 
 def test_every_target_is_told_of_one_file():
@@ -24,7 +24,24 @@ def test_every_target_is_told_of_one_file():
         (True, "ms", "model_optimized.onnx"),
     ]
     assert found[1].value == 9.0
-    assert found[0].as_dict()["low"] == pytest.approx(1.8)
+    assert found[0].low == pytest.approx(1.8)
+
+
+def test_a_percentile_is_held_to_its_own_value():
+    """The pruned rows of the benchmark have p90 = 1.1 p50 and p99 = 1.3 p50 of before."""
+    kept, missed = (
+        outcomes(Targets.parse(None, text, None), FILE)[0]
+        for text in ("p90 12ms@8x128", "p90 9ms@8x128")
+    )
+    (row,) = (r for r in FILE.rows if r.variant == kept.file and r.shape == "8x128")
+    assert kept.value == row.p90_ms
+    assert "p90 12 ms at 8×128: " in str(kept)
+    assert missed.kept == (row.p90_ms <= 9)
+
+
+def test_a_percentile_that_older_files_lack_is_not_kept():
+    (found,) = outcomes(Targets.parse(None, "p95 100s@8x128", None), FILE)
+    assert (found.kept, found.value) == (False, None)
 
 
 def test_an_accuracy_is_told_where_it_was_counted():

@@ -16,6 +16,7 @@ from glp_export.config.targets import (
     Shape,
     SizeBudget,
     SpeedupTarget,
+    Tail,
     Targets,
     check_shipped,
 )
@@ -57,6 +58,29 @@ def test_latencies_are_read_in_any_unit(text, milliseconds, shape):
     budget = LatencyBudget.parse(text)
     assert budget.milliseconds == pytest.approx(milliseconds)
     assert budget.shape == shape
+
+
+@pytest.mark.parametrize("text", ["p95 10ms@1x128", " p95  10 ms@1x128"])
+def test_a_percentile_is_read(text):
+    budget = LatencyBudget.parse(text)
+    assert (budget.milliseconds, budget.shape, budget.percentile) == (10, ONE, 95)
+    assert LatencyBudget.parse(str(budget).removeprefix("--latency-budget ")) == budget
+
+
+@pytest.mark.parametrize("text", ["p0 10ms", "p97 10ms", "p 10ms", "p9510ms", "p100 1ms"])
+def test_a_percentile_that_is_not_measured_is_refused(text):
+    with pytest.raises(UsageError) as caught:
+        LatencyBudget.parse(text)
+    assert caught.value.exit_code == 2
+
+
+def test_a_percentile_is_judged_by_its_own_interval():
+    tails = (Tail(95, 12.0, 13.0),)
+    targets = Targets.parse(None, "p95 12.5ms", None)
+    assert not targets.misses([row(tails=tails)], surely=False)
+    assert targets.misses([row(tails=tails)], surely=True)
+    (missed,) = targets.misses([row()], surely=False)
+    assert "p95" in missed
 
 
 @pytest.mark.parametrize("text", ["", "fast", "2x", "-2", "2@128", "2@0x8", "2@8x0", "1", "0.5"])

@@ -78,12 +78,13 @@ class Page:
 
 def read_page(path: Path) -> Page:
     """Parse a page with a CommonMark parser."""
-    tokens = _parser().parse(path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    tokens, generated = _parser().parse(text), _generated_lines(text)
     inline = [child for token in tokens for child in token.children or ()]
     given = [notes["given"] for notes in _notes_of(tokens) if "given" in notes]
     return Page(
         path=path,
-        blocks=tuple(_blocks(path, tokens)),
+        blocks=tuple(b for b in _blocks(path, tokens) if b.line not in generated),
         links=(
             *(str(child.attrs["href"]) for child in inline if child.type == "link_open"),
             *_contents(path, tokens),
@@ -118,13 +119,15 @@ def generated_parts() -> dict[str, str]:
     return {f"{name}.md": make() for name, make in PARTS.items()}
 
 
-def all_anchors(page: Page) -> set[str]:
-    """The anchors of a page, with those of the generated parts that it includes."""
-    found = set(page.anchors)
-    for block in page.blocks:
-        if block.language.startswith("{include} ../_generated/"):
-            text = generated_parts()[block.language.rpartition("/")[2]]
-            found |= set(_anchors(_parser().parse(text)))
+def _generated_lines(text: str) -> set[int]:
+    """Lines that the package's own texts stand on, counted from 1: their blocks are not run."""
+    found: set[int] = set()
+    inside = False
+    for number, line in enumerate(text.splitlines(), 1):
+        inside = inside or line.startswith("<!-- generated: ")
+        if inside:
+            found.add(number)
+        inside = inside and not line.startswith("<!-- end of ")
     return found
 
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from glp_export.cli.flags import spread
-from tests.docs.pages import DOCS, ROOT, all_anchors, other_pages, pages, read_page
+from tests.docs.pages import DOCS, ROOT, other_pages, pages, read_page
 
 
 def _read(paths):
@@ -143,7 +143,7 @@ def test_every_link_within_the_repository_leads_somewhere(page):
         target = (page.path.parent / name).resolve() if name else page.path
         assert target.exists(), f"{page.name}: {link}"
         if anchor and target.suffix == ".md":
-            assert anchor in all_anchors(read_page(target)), f"{page.name}: {link}"
+            assert anchor in read_page(target).anchors, f"{page.name}: {link}"
 
 
 def test_every_page_can_be_reached_from_the_first():

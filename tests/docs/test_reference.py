@@ -10,7 +10,7 @@ import pytest
 from glp_export.config.run_config import fields
 from glp_export.core import errors
 from glp_export.tasks import KINDS
-from tests.docs.pages import generated_parts
+from tests.docs.pages import DOCS, generated_parts
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +19,18 @@ def formats():
     from generate.schemas import FILES
 
     return {file.name: file.schema() for file in FILES}
+
+
+def test_the_pages_in_the_repository_are_what_the_package_says():
+    generated_parts()  # finds the generator
+    from generate import PARTS
+    from generate.pages import filled, reference_pages
+
+    pages = reference_pages(DOCS)
+    assert len(pages) >= 6
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        assert filled(text, PARTS) == text, f"{page.name}: make reference"
 
 
 def test_every_setting_has_its_row():

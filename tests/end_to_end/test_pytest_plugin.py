@@ -62,6 +62,8 @@ def test_every_line_is_a_test(run_pytest, tmp_path):
     assert cases["speedup_vs_unpruned >= 0.1 at 1x16"].find("skipped") is None
     assert cases["metric_drop <= 0.9"].find("skipped") is not None
     assert "not asked: no --against" in said
+    assert "glp-export gate: " in said
+    assert "kept: artifact: cpu.fp32: size_mb <= 5, measured 0." in said
 
 
 def test_a_broken_line_fails_with_a_sentence(run_pytest, tmp_path):
@@ -72,6 +74,7 @@ def test_a_broken_line_fails_with_a_sentence(run_pytest, tmp_path):
     assert "cpu.fp32: size_mb <= 0.001: broken, measured 0." in said
     assert "Traceback" not in said
     assert "1 failed, 2 passed" in said
+    assert "broken: artifact: cpu.fp32: size_mb <= 0.001" in said
 
 
 def test_markers_and_names_choose(run_pytest):

@@ -60,6 +60,8 @@ def test_a_speed_is_chosen_by_structure_and_says_by_which_table(found: Path) -> 
     (step,) = plan.steps
     assert step.kind == "final-round"
     assert "structure" in {candidate.label for candidate in step.candidates}
+    # The layers compressor searched for a rival as well.
+    assert plan.cost.trainings > len(step.candidates)
 
 
 def test_the_artifact_is_dense_in_pytorch_and_small_in_onnx(shipped: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from glp_export.artifact import EXPORTERS, ArtifactLayout, export_onnx
+from glp_export.bench.target_outcome import TargetOutcome
 from glp_export.report import write_card
 from glp_export.report.card import card_text
 from tests.report.helpers import DIFFERENCES, make_benchmark, make_facts, make_parity, make_plan
@@ -128,11 +129,11 @@ def test_the_card_says_what_was_removed_what_it_cost_and_what_it_gained() -> Non
     assert "3 of 6 layers of `nreimers/MiniLM-L6-H384-uncased` were removed" in text
     assert "Order of removal: 5, 3, 1." in text
     assert "input 0 · 2 · 4 · head" in text
-    assert "0.888 (0.863–0.908), unpruned 0.924 (0.899–0.944)" in text
+    assert "accuracy 0.888, unpruned 0.924" in text
     assert "−0.036 (−0.058 to −0.014)" in text
     assert "4.2 % (2.7–6.4) in fp32" in text
-    assert "4.44× (4.31–4.58) as fast as the unpruned model in PyTorch" in text
-    assert "2.22× (2.16–2.29) as fast as the unpruned model in ONNX Runtime" in text
+    assert "4.44× (4.31–4.58) as fast as unpruned PyTorch" in text
+    assert "2.22× (2.16–2.29) as fast as unpruned ONNX Runtime" in text
     assert "Test CPU" in text
     assert "2000 labelled examples, 3 passes" in text
     assert "its weights saw the examples in both trainings" in text
@@ -140,10 +141,14 @@ def test_the_card_says_what_was_removed_what_it_cost_and_what_it_gained() -> Non
 
 
 def test_the_card_says_whether_each_target_was_kept() -> None:
-    line = "target: 1.5x at 1x32: kept, 2.73x (2.66-2.85), model_quantized.onnx"
-    text = card(facts=make_facts(targets=(line,)))
-    assert f"- {line}\n" in text
-    assert text.index(line) < text.index("## What was removed")
+    kept = TargetOutcome(
+        target="1.5× at 1×32", kept=True, unit="x", value=2.73, low=2.66, high=2.85, file="m.onnx"
+    )
+    text = card(benchmark=make_benchmark(targets=(kept,)))
+    first = next(line for line in text.splitlines() if line.startswith("- target"))
+    assert first == "- target: 1.5× at 1×32: kept, 2.73× (2.66–2.85), m.onnx"
+    title = next(line for line in text.splitlines() if line.startswith("# "))
+    assert text[text.index(title) + len(title) :].lstrip().startswith(first)
 
 
 def test_warnings_come_before_the_numbers() -> None:

@@ -11,6 +11,7 @@ from glp_export.cli.app import run
 from glp_export.cli.run_result import run_as_json, show_run
 from glp_export.config.outcomes import outcomes
 from glp_export.config.targets import Targets
+from glp_export.report import benchmark_warnings
 from glp_export.workflows.benchmark_checkpoint import answer
 from glp_export.workflows.prune_and_export import RunResult
 from tests.config.test_targets import shipped
@@ -32,7 +33,7 @@ def test_a_classifier_is_measured_in_every_way_without_training(classifier, tmp_
     assert {row.contender for row in measured.rows} == {"unpruned"}
     ways = {(row.runtime, row.precision) for row in measured.rows}
     assert ways == {("pytorch", "fp32"), ("onnxruntime", "fp32"), ("onnxruntime", "int8")}
-    assert said[0].startswith("target: 10000 ms at 1x16: kept")
+    assert said[0].startswith("target: 10000 ms at 1×16: kept")
     assert "nothing needs to be pruned" in said[1]
     assert sorted(classifier.rglob("*")) == before
 
@@ -65,9 +66,16 @@ def test_the_answer_holds_each_target_against_the_unpruned_files():
 def test_a_run_begins_its_result_with_what_became_of_the_targets(capsys, tmp_path):
     measured = shipped({"model.onnx": 12.0, "model_optimized.onnx": 9.0})
     kept = outcomes(Targets.parse("1.5@8x128", None, None), measured)
+    measured = measured.model_copy(update={"targets": kept})
     result = RunResult(tmp_path, make_plan(), measured, None, kept)
     show_run(result)
-    first, *_ = capsys.readouterr().out.splitlines()
-    assert first == "target: 1.5x at 8x128: kept, 2.00x (1.80-2.20), model_optimized.onnx"
-    (told,) = run_as_json(result, None)["targets"]
+    first, cost, gain, *_ = capsys.readouterr().out.splitlines()
+    assert "accuracy 0.888, unpruned 0.924" in cost
+    assert "MB" in gain
+    assert "×" in gain
+    assert first == "target: 1.5× at 8×128: kept, 2.00× (1.80–2.20), model_optimized.onnx"
+    content = run_as_json(result, None)
+    (told,) = content["targets"]
     assert (told["kept"], told["file"]) == (True, "model_optimized.onnx")
+    assert content["plan"]["order"] == list(make_plan().order)
+    assert content["warnings"] == benchmark_warnings(measured)

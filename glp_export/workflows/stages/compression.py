@@ -96,15 +96,21 @@ def _of_layers(context: RunContext) -> str:
     return STRUCTURE if context.has_sublayers else LAYERS
 
 
-def budget_of(context: RunContext) -> Budget:
-    """What the targets of a run ask for."""
+def budget_of(context: RunContext, tail: float = 1.0) -> Budget:
+    """What the targets of a run ask for.
+
+    Args:
+        context: of the run.
+        tail: of the unpruned model, the percentile of the latency budget over the median: a
+            latency table knows medians.
+    """
     targets = context.config.targets
     times = []
     for one in targets.speedups:
         shape = one.shape
         times.append(TimeBudget(shape.batch_size, shape.sequence_length, speedup=one.value))
     if targets.latency is not None:
-        shape, most = targets.latency.shape, targets.latency.milliseconds
+        shape, most = targets.latency.shape, targets.latency.milliseconds / tail
         times.append(TimeBudget(shape.batch_size, shape.sequence_length, milliseconds=most))
     megabytes = None if targets.size is None else targets.size.megabytes
     return Budget(context.cuts, context.depths, tuple(times), targets.max_drop, megabytes)

@@ -19,7 +19,7 @@ from glp_export.bench import (
     onnx_contender,
     shape_grid,
 )
-from glp_export.config.targets import DepthLatency, LatencyBudget, Shape, SpeedupTarget
+from glp_export.config.targets import DepthLatency, LatencyBudget, Shape, SpeedupTarget, Tail
 from glp_export.core.errors import UsageError
 from glp_export.core.machine import SharingMonitor
 from glp_export.core.numbers import layers_in_words
@@ -224,6 +224,7 @@ def row_of(timed: DepthTiming, *, disturbed: bool = False) -> DepthLatency:
         speedup_low=speedup.low,
         speedup_high=speedup.high,
         disturbed=disturbed,
+        tails=tuple(Tail(*tail) for tail in timed.tails),
     )
 
 

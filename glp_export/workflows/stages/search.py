@@ -23,7 +23,7 @@ from glp_export.workflows.stages.compression import (
     facts_of,
     search_cost_of,
 )
-from glp_export.workflows.stages.unpruned import tell_what_is_met
+from glp_export.workflows.stages.unpruned import kept_tail, tell_what_is_met
 
 MOST_TRAININGS = 100
 """Whole trainings that a search may take without a question before it."""
@@ -42,7 +42,8 @@ def choose_plans(context: RunContext, work: Path, progress: Progress) -> list[Fo
         UsageError: the plan or the options do not fit, or the journal is of other settings.
     """
     tell_what_is_met(context, work, progress)
-    evaluator, budget = RunEvaluator(context, work, progress), budget_of(context)
+    evaluator = RunEvaluator(context, work, progress)
+    budget = budget_of(context, kept_tail(work))
     if context.config.compress.plan:
         found = found_by(named_plan(context), budget, evaluator)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from glp_export.artifact import describe
 from glp_export.bench import Contender, measure, onnx_contender, shape_grid
 from glp_export.bench.depth_latency import compared
 from glp_export.config.outcomes import of_rows
-from glp_export.config.targets import DepthLatency, Targets
+from glp_export.config.targets import MEDIAN, DepthLatency, LatencyBudget, Targets
 from glp_export.core.errors import GlpError
 from glp_export.core.machine import SharingMonitor
 from glp_export.core.progress import Progress
@@ -20,6 +21,8 @@ from glp_export.workflows.stages.depth import depth_contender, require_shape, ro
 from glp_export.workflows.stages.export import timing_of
 
 FP32, INT8 = "fp32", "int8"
+TAIL = "latency_tail.json"
+"""In the work directory: a resumed run plans for the same tail."""
 SECONDS = 2.0
 """Of each shape at most: nothing is decided by it."""
 
@@ -44,6 +47,7 @@ def tell_what_is_met(context: RunContext, work: Path, progress: Progress) -> lis
         try:
             monitor = SharingMonitor()
             files = _measured(context, directory, progress)
+            _keep_tail(context.execution.targets.latency, files, work / TAIL)
             shared = monitor.notes()
         finally:
             shutil.rmtree(directory, ignore_errors=True)
@@ -57,6 +61,27 @@ def tell_what_is_met(context: RunContext, work: Path, progress: Progress) -> lis
     if said and shared:
         progress.say(f"the unpruned model: {shared[0]}")
     return said
+
+
+def kept_tail(work: Path) -> float:
+    """The percentile of a run's latency budget over the median, of the unpruned model; else 1."""
+    path = work / TAIL
+    return float(json.loads(path.read_text())["over_median"]) if path.is_file() else 1.0
+
+
+def _keep_tail(
+    budget: LatencyBudget | None, files: dict[str, list[DepthLatency]], path: Path
+) -> None:
+    """Write down how much longer the percentile is than the median, in the last precision."""
+    if budget is None or budget.percentile == MEDIAN or path.is_file():
+        return
+    rows = list(files.values())[-1]
+    row = next(row for row in rows if row.shape == budget.shape)
+    tail = row.at(budget.percentile)
+    assert tail is not None
+    content = {"percentile": budget.percentile, "over_median": tail.milliseconds / row.p50_ms}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
 def words_of_met(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,7 +23,6 @@ from glp_export.bench.memory_probe import peak_resident_mb
 from glp_export.bench.winners import UNSCORED, fastest_runtime
 from glp_export.compress.latency_table import LatencyTable, kept_table
 from glp_export.compress.plan import Plan
-from glp_export.config.outcomes import TargetOutcome
 from glp_export.config.run_config import RunConfig
 from glp_export.config.sections import COUNTS, CompressOptions
 from glp_export.core.command_line import command_line
@@ -86,7 +85,6 @@ def write_output(
     sweep_variants: Sequence[SweepVariant],
     measured: Benchmark,
     scored: Sequence[Scored],
-    kept: Mapping[str, Sequence[TargetOutcome]],
 ) -> Frontier | None:
     """Write what tells about the files; of several depths also what compares them.
 
@@ -95,15 +93,13 @@ def write_output(
         sweep_variants: one for each depth.
         measured: all contenders of all depths.
         scored: likewise.
-        kept: what became of the targets of each plan, by its id.
 
     Returns:
         The frontier; None for a single depth.
     """
     for sweep_variant in sweep_variants:
         table = _table_of(context, sweep_variant.plan, layout.work_dir)
-        own = kept.get(sweep_variant.plan.id, ())
-        _write_artifact(context, sweep_variant, measured, scored, table, own)
+        _write_artifact(context, sweep_variant, measured, scored, table)
         write_report(sweep_variant.layout.root)
     if len(sweep_variants) == 1:
         return None
@@ -117,7 +113,10 @@ def write_output(
     context.config.save(layout.run_config)
     _write_environment(layout)
     warnings = benchmark_warnings(measured.file)
-    write_sweep_readme(layout.card, frontier, command=_command(), warnings=warnings)
+    targets = [str(outcome) for outcome in measured.file.targets]
+    write_sweep_readme(
+        layout.card, frontier, command=_command(), warnings=warnings, targets=targets
+    )
     write_report(layout.root)
     return frontier
 
@@ -189,7 +188,6 @@ def _write_artifact(
     measured: Benchmark,
     scored: Sequence[Scored],
     table: LatencyTable | None,
-    kept: Sequence[TargetOutcome],
 ) -> None:
     """Write what tells about one artifact's files."""
     plan_id, layout = sweep_variant.plan.id, sweep_variant.layout
@@ -230,7 +228,7 @@ def _write_artifact(
         plan=sweep_variant.plan,
         benchmark=part.file,
         parity=pruned.exported.parity,
-        facts=_card_facts(context, sweep_variant.plan, own, table, kept, vocabulary),
+        facts=_card_facts(context, sweep_variant.plan, own, table, vocabulary),
     )
 
 
@@ -289,7 +287,6 @@ def _card_facts(
     plan: Plan,
     scored: Sequence[Scored],
     table: LatencyTable | None,
-    kept: Sequence[TargetOutcome],
     vocabulary: VocabularyRecord | None,
 ) -> CardFacts:
     kind = KINDS[context.data.task.kind]
@@ -319,7 +316,6 @@ def _card_facts(
         hub_data=context.data.hub,
         mask_token=context.tokenizer.mask_token or "",
         latency_table=table,
-        targets=tuple(map(str, kept)),
         vocabulary=vocabulary,
         **told_by_card(context.source),
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from glp_export.bench.target_outcome import TargetOutcome
 from glp_export.report.html import page
 from tests.report.helpers import MACHINE, make_benchmark, make_parity, make_plan
 from tests.report.html.helpers import (
@@ -27,6 +28,15 @@ def test_the_questions_come_in_the_order_in_which_a_person_asks_them() -> None:
     assert places == sorted(places)
     assert "Is it faster?" in text[: places[1]]
     assert text.index("Speedup by shape") < text.index("What was removed?</h2>")
+
+
+def test_the_targets_come_first() -> None:
+    kept = TargetOutcome(
+        target="1.5× at 1×32", kept=True, unit="x", value=2.73, low=2.66, high=2.85, file="m.onnx"
+    )
+    text = page(make_report_data(benchmark=make_benchmark(targets=(kept,))))
+    line = "target: 1.5× at 1×32: kept, 2.73× (2.66–2.85), m.onnx"
+    assert text.index(line) < text.index('class="lead"')
 
 
 def test_everything_that_was_promised_is_there() -> None:

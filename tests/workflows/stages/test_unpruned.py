@@ -41,7 +41,7 @@ def test_a_target_that_is_met_already_is_told_by_precision(speedup, latency, met
 
 def test_the_reached_value_stands_in_the_line():
     (line,) = words_of_met(Targets.parse("1.5@1x32", None, None), {"int8": [INT8]})
-    assert "2.00x (1.90-2.10)" in line
+    assert "2.00× (1.90–2.10)" in line
     rows: dict[str, Any] = {"int8": [replace(INT8, shape=Shape(8, 128))]}
     assert words_of_met(Targets.parse("1.5@1x32", None, None), rows) == []
 

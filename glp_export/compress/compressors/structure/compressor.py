@@ -8,7 +8,7 @@ of what it chose.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,9 @@ from glp_export.compress.compressors.base import (
     Found,
     LatencyTables,
 )
+from glp_export.compress.compressors.layers.compressor import LAYERS
+from glp_export.compress.compressors.layers.options import LayerOptions
+from glp_export.compress.compressors.layers.strategies import Problem, order_by_rule
 from glp_export.compress.compressors.structure.final_round import Finalist, decide
 from glp_export.compress.compressors.structure.options import StructureOptions
 from glp_export.compress.compressors.structure.ranked import Ranked, looked_at, trained_for
@@ -46,7 +49,8 @@ MARGIN = 1.03
 median of it moves by a few percent."""
 
 RIVAL_RULES = ("alternate", "symmetric", "top")
-"""Rules of whole layers that a chosen structure has to beat in the final round."""
+"""Rules of whole layers that a chosen structure has to beat in the final round, beside the layers
+that the layers compressor finds."""
 
 
 @dataclass(frozen=True)
@@ -74,19 +78,20 @@ class StructureCompressor:
 
         Ranking and scoring choices are not counted: no model is trained for them.
         """
-        finalists = (1 + len(RIVAL_RULES)) if options.final_round else 0
-        groups = [
-            TrialGroup(finalists, _layers_less(time, base.depth), options.final_round)
-            for time in budget.times
-        ]
+        groups: list[TrialGroup] = []
+        for time in budget.times if options.final_round else ():
+            cuts = max(1, _layers_less(time, base.depth))
+            order = LAYERS.cost(LayerOptions(), Budget(cuts), base, removable)
+            finalists = TrialGroup(2 + len(RIVAL_RULES), cuts, options.final_round)
+            groups += (*order.groups, finalists)
         return SearchCost(
-            groups=tuple(group for group in groups if group.trials),
+            groups=tuple(groups),
             teachers=1,
             certain=False,
             strategy=options.criterion,
             flag="--criterion",
-            # Sensitivities once; table, correction, choice and final round of each.
-            stages=1 + (3 + bool(finalists)) * len(budget.times),
+            # Sensitivities once; table, correction, choice, layers and final round of each.
+            stages=1 + (3 + 2 * bool(groups)) * len(budget.times),
         )
 
     def search(
@@ -146,7 +151,7 @@ def _for(chosen: _Chosen, measured: LatencyTable, tables: LatencyTables) -> Foun
         shape = selected_shape(selection, base)
         meter.advance(f"{shape.label(base)}: {table.speedup(shape):.2f}× predicted")
     own = Finalist("structure", selection)
-    rivals = _layer_rivals(chosen.space(table), wanted_ms(chosen.time, table), evaluator)
+    rivals, searched = _layer_rivals(chosen, table)
     winner, steps, cost = decide(
         [own, *rivals],
         chosen.options.final_round,
@@ -156,7 +161,8 @@ def _for(chosen: _Chosen, measured: LatencyTable, tables: LatencyTables) -> Foun
             ranked.model if one is own else evaluator.teacher, one.selection, ranked.ranking
         ),
     )
-    plan = _plan(chosen, winner.selection, table, steps, _sum(ranked.cost, cost))
+    cost = _sum(_sum(ranked.cost, searched), cost)
+    plan = _plan(chosen, winner.selection, table, steps, cost)
     return Found(plan, ranked.start if winner is own else None)
 
 
@@ -223,28 +229,50 @@ def _layers_less(time: TimeBudget, layers: int) -> int:
     return layers - round(layers / time.speedup) if time.speedup else 0
 
 
-def _layer_rivals(
-    space: SearchSpace, wanted_ms: float, evaluator: CompressionEvaluator
-) -> list[Finalist]:
-    """The rules of whole layers at about the same time: what structure has to beat."""
-    from glp_export.compress.compressors.layers.strategies import Problem, order_by_rule
+def _layer_rivals(chosen: _Chosen, table: LatencyTable) -> tuple[list[Finalist], Cost]:
+    """Whole layers at about the same time, which structure has to beat, and what finding them took.
 
+    Those of the rules, and those that the layers compressor finds: its search is worth a few points
+    where many layers go.
+    """
+    if not chosen.options.final_round:
+        return [], Cost()
+    evaluator, fits = chosen.evaluator, _fitting(chosen, table)
+    found: dict[Selection, str] = {}
+    for rule in RIVAL_RULES:
+        orders = (
+            order_by_rule(rule, Problem(evaluator.removable, cuts))
+            for cuts in range(1, len(evaluator.removable) + 1)
+        )
+        choice = next(filter(None, map(fits, orders)), None)
+        if choice is not None:
+            found.setdefault(choice, f"layers ({rule})")
+    if not found:
+        return [], Cost()
+    options = LayerOptions()
+    fewest = min(len(removed_layers(choice)) for choice in found)
+    plan = LAYERS.search(options, Budget(cuts=fewest), evaluator)[0].plan
+    choice = fits(plan.order)
+    if choice is not None:
+        found.setdefault(choice, f"layers ({options.search})")
+    return [Finalist(label, choice) for choice, label in found.items()], plan.cost
+
+
+def _fitting(chosen: _Chosen, table: LatencyTable) -> Callable[[Sequence[int]], Selection | None]:
+    """Tells of layers that go the choice without them, where it is fast enough and one stays."""
+    space, wanted = chosen.space(table), wanted_ms(chosen.time, table)
     whole = [
         (max(layer.attention.counts), max(layer.feed_forward.counts)) for layer in space.layers
     ]
-    found: dict[tuple[Any, ...], Finalist] = {}
-    for rule in RIVAL_RULES:
-        for cuts in range(1, len(evaluator.removable) + 1):
-            gone = set(order_by_rule(rule, Problem(evaluator.removable, cuts)))
-            layers = tuple(None if n in gone else pair for n, pair in enumerate(whole))
-            if all(layer is None for layer in layers):
-                break
-            milliseconds = selection_ms(space, layers)
-            if milliseconds <= wanted_ms:
-                choice = Selection(layers, 0.0, milliseconds)
-                found.setdefault(layers, Finalist(f"layers ({rule})", choice))
-                break
-    return list(found.values())
+
+    def fits(removed: Sequence[int]) -> Selection | None:
+        layers = tuple(None if n in removed else pair for n, pair in enumerate(whole))
+        if all(layer is None for layer in layers):
+            return None
+        milliseconds = selection_ms(space, layers)
+        return Selection(layers, 0.0, milliseconds) if milliseconds <= wanted else None
+
+    return fits
 
 
 def _sum(one: Cost, other: Cost) -> Cost:

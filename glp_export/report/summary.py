@@ -1,0 +1,103 @@
+"""What a run comes to, in lines: its targets, what pruning cost, what it gained.
+
+The terminal, the model card and the report begin with them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glp_export.core import numbers
+from glp_export.report.measurements import (
+    headline_shape,
+    metric_of,
+    model_label,
+    recommended,
+    shape_words,
+)
+from glp_export.report.warnings import metric_name
+
+if TYPE_CHECKING:
+    from glp_export.bench.benchmark_file import BenchmarkFile, DifferenceRow, Interval, Row
+
+
+def summary_lines(benchmark: BenchmarkFile) -> list[str]:
+    """The targets first, then one sentence for what was lost and one for what was gained.
+
+    Of several pruned models, two sentences for each, with its name before them.
+    """
+    plans = dict.fromkeys(row.plan_id for row in benchmark.rows if row.contender == "pruned")
+    lines = [*map(str, benchmark.targets)]
+    for plan_id in plans:
+        own = benchmark.of_plan(plan_id)
+        best = recommended(own)
+        name = f"{model_label(own, best.any)}: " if best and len(plans) > 1 else ""
+        lines += [f"{name}{line}" for line in (cost_sentence(own), gain_sentence(own)) if line]
+    return lines
+
+
+def cost_sentence(benchmark: BenchmarkFile) -> str:
+    """What pruning lost of the metric, by the file that is recommended; empty if not scored."""
+    row = _file(benchmark)
+    precision = row.precision if row else "fp32"
+    pruned = metric_of(benchmark, "pruned", precision) or metric_of(benchmark, "pruned", "fp32")
+    unpruned = metric_of(benchmark, "unpruned", "fp32")
+    if pruned is None or unpruned is None:
+        return ""
+    scores = (
+        f"cost: {metric_name(benchmark.metric)} {numbers.metric(pruned.value)}, unpruned "
+        f"{numbers.metric(unpruned.value)}"
+    )
+    difference = _difference(benchmark, pruned.precision)
+    if difference is None:
+        spans = f"{numbers.span(pruned.low, pruned.high)} and "
+        spans += numbers.span(unpruned.low, unpruned.high)
+        return f"{scores} ({spans}), on {pruned.samples} test examples"
+    found = numbers.signed_with_span(difference.value, difference.low, difference.high)
+    return f"{scores}: {found}, {_meaning(difference)} on {pruned.samples} test examples"
+
+
+def gain_sentence(benchmark: BenchmarkFile) -> str:
+    """How much faster and smaller the recommended file is; empty if nothing was timed."""
+    row = _file(benchmark)
+    if row is None:
+        return ""
+    lower = "" if row.precision == "fp32" else f" in {row.precision}"
+    over = [
+        f"{_ratio(interval)} as fast as unpruned {runtime}"
+        for interval, runtime in (
+            (row.speedup.vs_onnxruntime_unpruned, f"ONNX Runtime{lower}"),
+            (row.speedup.vs_pytorch_unpruned, "PyTorch"),
+        )
+        if interval is not None
+    ]
+    shape = shape_words(benchmark, row.shape)
+    timed = f"{numbers.milliseconds(row.p50_ms)} ms at {shape}"
+    sizes = (
+        f"{numbers.megabytes(row.bytes)} MB, unpruned "
+        f"{numbers.megabytes(benchmark.baseline.bytes)} MB"
+    )
+    return f"gain: {'; '.join((timed, *over, sizes))} ({row.variant})"
+
+
+def _file(benchmark: BenchmarkFile) -> Row | None:
+    """The recommended file at the headline shape."""
+    best = recommended(benchmark)
+    return best.rows[headline_shape(benchmark)] if best else None
+
+
+def _difference(benchmark: BenchmarkFile, precision: str) -> DifferenceRow | None:
+    for row in benchmark.differences:
+        if (row.precision, row.less) == (precision, "unpruned"):
+            return row
+    return None
+
+
+def _meaning(difference: DifferenceRow) -> str:
+    if difference.high < 0:
+        return "a significant loss"
+    return "significantly better" if difference.low > 0 else "no significant difference"
+
+
+def _ratio(interval: Interval) -> str:
+    return f"{numbers.ratio(interval.value)} ({numbers.ratio_span(interval.low, interval.high)})"

@@ -1,0 +1,297 @@
+"""Two artifacts side by side: accuracy on the same examples, latency in interleaved rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from glp_export.artifact import OnnxFile, one_artifact, open_session, predict_onnx, shipped_files
+from glp_export.bench import Contender, Interval, measure, onnx_contender, shape_grid
+from glp_export.bench.statistics import paired_ratio, summarise
+from glp_export.bench.timing import Timing
+from glp_export.config.files import resolve
+from glp_export.config.run_config import RunConfig
+from glp_export.core import numbers
+from glp_export.core.errors import UsageError
+from glp_export.core.machine import SharingMonitor, provider_for, resolve_device, usable_cores
+from glp_export.core.notebook import lines_html
+from glp_export.core.progress import Progress
+from glp_export.core.records import Record
+from glp_export.encoder import task_of_model
+from glp_export.gate.accuracy import DATA_SETTINGS, TestRows, read_test_rows
+from glp_export.serve import load
+from glp_export.tasks import KINDS, same_task, truth_of
+from glp_export.tasks.changes import LABELLED, wilson
+from glp_export.tasks.scoring import BOOTSTRAP, judged, metric_of, resample
+
+SECONDS = 2.0
+"""Of each shape, where nobody says otherwise."""
+
+
+class ComparedFile(Record):
+    """One of the two files."""
+
+    artifact: str
+    file: str = Field(description="name of the ONNX file that was run")
+    precision: str
+    bytes: int = Field(description="of the file, with its sidecar")
+
+
+class ComparedScores(Record):
+    """The metric of both on the same examples."""
+
+    metric: str
+    a: float
+    b: float
+    difference: float = Field(description="B less A")
+    low: float = Field(description="lower end of its paired 95 % interval")
+    high: float
+    examples: int
+    changed: float | None = Field(
+        default=None, description="share of examples whose labels differ; null without labels"
+    )
+
+
+class ComparedLatency(Record):
+    """Both at one shape; milliseconds a batch."""
+
+    shape: str
+    a_p50_ms: float
+    b_p50_ms: float
+    a_p95_ms: float
+    b_p95_ms: float
+    speedup: Interval = Field(description="of B over A, the median of paired ratios")
+
+
+class Comparison(Record):
+    """What sets two artifacts apart."""
+
+    a: ComparedFile
+    b: ComparedFile
+    threads: int
+    provider: str
+    scores: ComparedScores | None = Field(default=None, description="null without data")
+    latencies: tuple[ComparedLatency, ...]
+    notes: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """One sentence for accuracy, each shape and size."""
+        found = [f"A: {_named(self.a)}", f"B: {_named(self.b)}"]
+        if self.scores:
+            found.append(_scores_sentence(self.scores))
+        found += [_latency_sentence(one) for one in self.latencies]
+        sizes = (numbers.megabytes(one.bytes) for one in (self.a, self.b))
+        found.append("size: A {} MB, B {} MB".format(*sizes))
+        return [*found, *(f"! {note}" for note in self.notes)]
+
+    def __repr__(self) -> str:
+        return f"Comparison({self.a.artifact}, {self.b.artifact}: {len(self.latencies)} shapes)"
+
+    def _repr_html_(self) -> str:
+        return lines_html(self.lines())
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One artifact, opened for a comparison."""
+
+    path: Path
+    file: OnnxFile
+    contender: Contender
+
+
+def compare(
+    a: Path,
+    b: Path,
+    settings: Mapping[str, Any],
+    progress: Progress,
+    *,
+    precision: str | None = None,
+) -> Comparison:
+    """Compare two artifacts on this machine.
+
+    Args:
+        a: an artifact.
+        b: another, perhaps of another base model.
+        settings: batch sizes, lengths, threads, device, and data with labels for the scores.
+        progress: told where the job is.
+        precision: of both files; None for what `load` opens of each.
+
+    Raises:
+        DataError: the data cannot be read, or has no labels.
+        ModelError: one is no artifact, or a file was changed.
+        UsageError: they are for different tasks, or have no file of that precision.
+    """
+    given = {"bench_seconds": SECONDS, **settings}
+    config = resolve(given)
+    device = resolve_device(config.machine.device)
+    provider, threads = provider_for(device), config.machine.threads or usable_cores()
+    with progress.stage("open both"):
+        sides = [_opened(path, precision, provider, threads) for path in (a, b)]
+    scores = None
+    if any(settings.get(name) for name in DATA_SETTINGS):
+        with progress.stage("score both"):
+            scores = _scores(sides, settings, provider, threads)
+    latencies, notes = _latencies(sides, config, progress)
+    if scores is None:
+        notes = [*notes, "accuracy was not compared: give data with labels, --dataset say"]
+    first, second = (_file(side) for side in sides)
+    return Comparison(
+        a=first,
+        b=second,
+        threads=threads,
+        provider=provider,
+        scores=scores,
+        latencies=tuple(latencies),
+        notes=tuple(notes),
+    )
+
+
+def _opened(path: Path, precision: str | None, provider: str, threads: int) -> _Side:
+    layout = one_artifact(path)
+    model = load(path, provider=provider, threads=threads, precision=precision)
+    (file,) = (one for one in shipped_files(layout) if one.path.name == model.path.name)
+    auto_class = KINDS[task_of_model(layout.root).kind].auto_class
+    contender = onnx_contender(
+        "pruned", file, layout.root, provider, threads, auto_class=auto_class
+    )
+    return _Side(path, file, contender)
+
+
+def _file(side: _Side) -> ComparedFile:
+    return ComparedFile(
+        artifact=str(side.path),
+        file=side.file.variant,
+        precision=side.contender.precision,
+        bytes=side.file.bytes,
+    )
+
+
+def _latencies(
+    sides: list[_Side], config: RunConfig, progress: Progress
+) -> tuple[list[ComparedLatency], list[str]]:
+    """Both at every shape, in interleaved rounds, and what disturbed them."""
+    contenders = [side.contender for side in sides]
+    options = config.benchmark
+    workloads = shape_grid(contenders, options.batch_sizes, options.seq_lens)
+    timing = Timing.lasting(options.bench_seconds, options.bench_rounds, config.training.seed)
+    with progress.stage("time both") as meter, progress.paused():
+        monitor = SharingMonitor()
+        samples = measure(
+            contenders,
+            workloads,
+            timing=timing,
+            progress=lambda stage, done, total: meter.update(done, total, stage),
+        )
+        notes = [f"the machine: {note}" for note in monitor.notes()]
+    found = []
+    for first, second in zip(samples[::2], samples[1::2], strict=True):
+        ratio = paired_ratio(first.round_medians, second.round_medians)
+        ours, theirs = summarise(first.milliseconds), summarise(second.milliseconds)
+        found.append(
+            ComparedLatency(
+                shape=first.shape.name,
+                a_p50_ms=ours.p50_ms,
+                b_p50_ms=theirs.p50_ms,
+                a_p95_ms=ours.p95_ms,
+                b_p95_ms=theirs.p95_ms,
+                speedup=Interval(value=ratio.value, low=ratio.low, high=ratio.high),
+            )
+        )
+    return found, notes
+
+
+def _scores(
+    sides: list[_Side], settings: Mapping[str, Any], provider: str, threads: int
+) -> ComparedScores:
+    """Both on the test split, each by its own tokenizer; differences are paired by example."""
+    read = [read_test_rows(side.path, settings) for side in sides]
+    (first, second) = (rows.task for rows in read)
+    if not same_task(first, second):
+        raise UsageError(
+            f"the artifacts are for different tasks: {first.kind} with {len(first.labels)} labels "
+            f"and {second.kind} with {len(second.labels)}",
+            where=" ".join(str(side.path) for side in sides),
+            fix="compare artifacts of one task, or leave the data away to compare latency alone",
+        )
+    metric = metric_of(first)
+    answers = [
+        judged(rows.task, _predicted(side, rows, provider, threads), truth_of(rows.task, rows.rows))
+        for side, rows in zip(sides, read, strict=True)
+    ]
+    (a, truth_a), (b, truth_b) = answers
+    order = [_folded(second.labels).index(name) for name in _folded(first.labels)]
+    if first.kind in LABELLED and order != sorted(order):
+        b, truth_b = _renumbered(first.kind, b, order), _renumbered(first.kind, truth_b, order)
+    tallies = [metric.tally(a, truth_a), metric.tally(b, truth_b)]
+    values = resample(metric, tallies, BOOTSTRAP)
+    low, high = np.quantile(values[1] - values[0], (0.025, 0.975))
+    value_a, value_b = float(metric.compute(a, truth_a)), float(metric.compute(b, truth_b))
+    changed = None
+    if first.kind in LABELLED:
+        unlike = [bool(np.any(np.asarray(x) != np.asarray(y))) for x, y in zip(a, b, strict=True)]
+        changed = wilson(sum(unlike), len(unlike)).value
+    return ComparedScores(
+        metric=first.metric,
+        a=value_a,
+        b=value_b,
+        difference=value_b - value_a,
+        low=float(low),
+        high=float(high),
+        examples=KINDS[first.kind].count(truth_of(first, read[0].rows)),
+        changed=changed,
+    )
+
+
+def _predicted(side: _Side, rows: TestRows, provider: str, threads: int) -> NDArray[np.float32]:
+    session = open_session(side.file.path, provider=provider, threads=threads)
+    kind = KINDS[rows.task.kind]
+    return predict_onnx(
+        session, rows.rows, rows.tokenizer, read=kind.read, batch_size=kind.batch_size
+    )
+
+
+def _folded(labels: tuple[str, ...]) -> list[str]:
+    return [label.casefold() for label in labels]
+
+
+def _renumbered(kind: str, answers: Any, order: list[int]) -> Any:
+    """Answers with the ids of the first artifact's labels, whose order is another."""
+    if kind == "multi-label-classification":
+        return np.asarray(answers)[:, order]
+    if kind == "text-classification":
+        place = np.argsort(order)
+        return place[np.asarray(answers)]
+    return answers  # tags are compared by their names
+
+
+def _named(file: ComparedFile) -> str:
+    return f"{file.artifact}, {file.file}, {file.precision}"
+
+
+def _scores_sentence(scores: ComparedScores) -> str:
+    found = numbers.signed_with_span(scores.difference, scores.low, scores.high)
+    meaning = "no significant difference"
+    if scores.low > 0 or scores.high < 0:
+        meaning = f"B is significantly {'better' if scores.low > 0 else 'worse'}"
+    changed = "" if scores.changed is None else f"; {scores.changed:.1%} of labels differ"
+    return (
+        f"{scores.metric}: A {numbers.metric(scores.a)}, B {numbers.metric(scores.b)}; B less A "
+        f"{found}, {meaning} on {scores.examples} examples{changed}"
+    )
+
+
+def _latency_sentence(one: ComparedLatency) -> str:
+    span = numbers.ratio_span(one.speedup.low, one.speedup.high)
+    sure = one.speedup.low > 1 or one.speedup.high < 1
+    return (
+        f"{one.shape.replace('x', '×')}: A {numbers.milliseconds(one.a_p50_ms)} ms, B "
+        f"{numbers.milliseconds(one.b_p50_ms)} ms; B is {numbers.ratio(one.speedup.value)} "
+        f"({span}) as fast as A{'' if sure else ', not significantly different'}"
+    )

@@ -1,0 +1,340 @@
+"""What Python programs call: `glp_export.prune_and_export` and the other jobs, fully typed.
+
+Every setting is a keyword argument with the name of its flag. Nothing heavy is imported here.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
+
+from glp_export.config.keywords import (
+    BenchmarkKeywords,
+    CompareKeywords,
+    CompressKeywords,
+    DataKeywords,
+    ExportKeywords,
+    RunKeywords,
+    VerifyKeywords,
+)
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from glp_export.artifact import ParityReport
+    from glp_export.bench import BenchmarkFile
+    from glp_export.core.progress import Progress
+    from glp_export.gate.results import GateReport
+    from glp_export.workflows.compare import Comparison
+    from glp_export.workflows.compress import Compressed
+    from glp_export.workflows.export import ExportResult
+    from glp_export.workflows.prune_and_export import RunResult
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Place = str | Path
+
+
+def _with_keywords(keywords: type) -> Callable[[Function], Function]:
+    """Give a function a signature with one argument a setting, for `help` and for notebooks."""
+
+    def decorate(function: Function) -> Function:
+        own = [
+            one
+            for one in inspect.signature(function).parameters.values()
+            if one.kind is not inspect.Parameter.VAR_KEYWORD
+        ]
+        settings = [
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_written(kind)
+            )
+            for name, kind in keywords.__annotations__.items()
+            if name not in {one.name for one in own}
+        ]
+        function.__signature__ = inspect.Signature([*own, *settings])  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
+def _written(annotation: Any) -> str:
+    return str(getattr(annotation, "__forward_arg__", annotation))
+
+
+@_with_keywords(RunKeywords)
+def prune_and_export(
+    *, progress: Progress | None = None, **settings: Unpack[RunKeywords]
+) -> RunResult:
+    """Do the whole job, with the settings that the command has as flags.
+
+    Example:
+        >>> result = prune_and_export(model="bert", dataset="trec", depth=6, output="out/trec")
+        >>> result.plan.order, result.to_frame()
+
+    Args:
+        progress: told where the job is; `glp_export.progress()` shows it in a terminal or notebook.
+        settings: by the names of the flags. A mapping for a whole section is accepted too. Nobody
+            is asked, so `push_to_hub` wants `yes=True`.
+
+    Returns:
+        Where the artifact is, what was removed, and what was measured.
+
+    Raises:
+        GlpError: see `glp_export.core.errors`.
+    """
+    from glp_export.config.files import resolve
+    from glp_export.workflows.prune_and_export import prune_and_export as run
+
+    config = resolve(_plain(settings))
+    if config.hub.push_to_hub is None:
+        return run(config, progress=progress)
+    from glp_export.workflows.push import run_and_push
+
+    return run_and_push(config)
+
+
+@_with_keywords(ExportKeywords)
+def export(
+    checkpoint: Place, *, progress: Progress | None = None, **settings: Unpack[ExportKeywords]
+) -> ExportResult:
+    """Export a fine-tuned checkpoint as it is: ONNX, optimised, checked against PyTorch.
+
+    Example:
+        >>> export("my-classifier", output="out/my-classifier")
+
+    Args:
+        checkpoint: directory that `save_pretrained` wrote.
+        progress: told where the job is.
+        settings: by the names of the flags.
+
+    Raises:
+        GlpError: see `glp_export.core.errors`.
+    """
+    from glp_export.config.files import resolve
+    from glp_export.workflows.export import export as run
+
+    return run(Path(checkpoint), resolve(_plain(settings)), _progress(progress))
+
+
+@_with_keywords(VerifyKeywords)
+def verify(
+    artifact: Place, *, progress: Progress | None = None, **settings: Unpack[VerifyKeywords]
+) -> ParityReport:
+    """Check an artifact's checksums, and its ONNX files against its PyTorch weights.
+
+    Example:
+        >>> verify("out/trec").passed
+
+    Args:
+        artifact: directory that `prune_and_export` or `export` wrote.
+        progress: told where the job is.
+        settings: by the names of the flags.
+
+    Returns:
+        The differences of every file; `require()` raises `ParityError` if one is too large.
+
+    Raises:
+        GlpError: see `glp_export.core.errors`.
+    """
+    from glp_export.workflows import artifact_jobs
+
+    return artifact_jobs.verify(Path(artifact), _plain(settings), _progress(progress))
+
+
+@_with_keywords(BenchmarkKeywords)
+def benchmark(
+    path: Place, *, progress: Progress | None = None, **settings: Unpack[BenchmarkKeywords]
+) -> BenchmarkFile:
+    """Measure an artifact beside the rebuilt unpruned model, or a checkpoint as it is.
+
+    Example:
+        >>> benchmark("out/trec", batch_sizes=[1, 8], seq_lens=[128]).to_frame()
+
+    Args:
+        path: an artifact, or a checkpoint of `save_pretrained`.
+        progress: told where the job is.
+        settings: by the names of the flags; with targets the result says whether they are kept.
+
+    Raises:
+        GlpError: see `glp_export.core.errors`.
+    """
+    from glp_export.workflows import artifact_jobs
+    from glp_export.workflows.benchmark_checkpoint import benchmark_checkpoint, targets_kept
+
+    root, given = Path(path), _plain(settings)
+    if artifact_jobs.is_pruned(root):
+        measured = artifact_jobs.benchmark(root, given, _progress(progress))
+        kept = targets_kept(measured, given)
+    else:
+        measured = benchmark_checkpoint(root, given, _progress(progress))
+        kept = targets_kept(measured, given, contender="unpruned")
+    return measured.model_copy(update={"targets": tuple(kept)})
+
+
+@_with_keywords(DataKeywords)
+def gate(
+    artifact: Place,
+    *,
+    budget: Place | None = None,
+    against: Place | None = None,
+    quick: bool = False,
+    max_seconds: float = 60.0,
+    undecided: Literal["pass", "fail"] = "pass",
+    device: Sequence[str] = (),
+    int8: bool = False,
+    threads: int | None = None,
+    cache: str | None = None,
+    progress: Progress | None = None,
+    **data: Unpack[DataKeywords],
+) -> GateReport:
+    """Check an artifact against its budget: files, size, latency, and accuracy on `dataset`.
+
+    Example:
+        >>> gate("out/trec", max_seconds=30).require()
+
+    Args:
+        artifact: directory that `prune_and_export` wrote.
+        budget: in place of the artifact's own.
+        against: another artifact, in place of the rebuilt unpruned model.
+        quick: checksums, shapes, parity and size only.
+        max_seconds: for all latency lines together.
+        undecided: what a line does that could not be decided.
+        device: only the budget's tables for `cpu` or `cuda`; () for all.
+        int8: judge int8 lines also on a CPU without the recorded instructions.
+        threads: of ONNX Runtime; None for those of the run.
+        cache: where rebuilt models are kept; `none` keeps nothing.
+        progress: told where the job is.
+        data: settings that name data for the accuracy lines.
+
+    Returns:
+        A finding for each line; `require()` raises the error of the most severe failure.
+
+    Raises:
+        GlpError: see `glp_export.core.errors`.
+    """
+    from glp_export.gate.jobs import gate as run
+    from glp_export.gate.session import GateSettings
+
+    asked = GateSettings(
+        budget=Path(budget) if budget else None,
+        against=Path(against) if against else None,
+        quick=quick,
+        max_seconds=max_seconds,
+        undecided=undecided,
+        devices=tuple(device),
+        int8=int8,
+        threads=threads,
+        cache=cache,
+        data={name: value for name, value in _plain(data).items() if value is not None},
+    )
+    return run(Path(artifact), asked, _progress(progress))
+
+
+@_with_keywords(CompareKeywords)
+def compare(
+    a: Place,
+    b: Place,
+    *,
+    precision: str | None = None,
+    progress: Progress | None = None,
+    **settings: Unpack[CompareKeywords],
+) -> Comparison:
+    """Compare two artifacts: latency interleaved, accuracy on the same examples of `dataset`.
+
+    Example:
+        >>> compare("out/a", "out/b", dataset="data/trec").lines()
+
+    Args:
+        a: an artifact.
+        b: another one.
+        precision: of both files; None for what `load` opens of each.
+        progress: told where the job is.
+        settings: by the names of the flags.
+
+    Raises:
+        GlpError: see `glp_export.core.errors`.
+    """
+    from glp_export.workflows.compare import compare as run
+
+    return run(Path(a), Path(b), _plain(settings), _progress(progress), precision=precision)
+
+
+def report(*artifacts: Place, output: Place | None = None, show_texts: bool = False) -> Path:
+    """Write the HTML report of an artifact anew, or one that compares several.
+
+    Example:
+        >>> report("out/a", "out/b", output="compared.html")
+
+    Args:
+        artifacts: directories that `prune_and_export` wrote.
+        output: where it goes; None is the artifact itself, for several `report.html` here.
+        show_texts: also show the texts whose labels flip, read from the data of the run.
+
+    Returns:
+        The file.
+
+    Raises:
+        GlpError: see `glp_export.core.errors`.
+    """
+    from glp_export.workflows.report import report as run
+
+    where = Path(output) if output else None
+    return run([Path(one) for one in artifacts], where, show_texts=show_texts)
+
+
+@_with_keywords(CompressKeywords)
+def compress(
+    model: PreTrainedModel,
+    data: Any,
+    target: str | float | None = None,
+    *,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    progress: Progress | None = None,
+    **settings: Unpack[CompressKeywords],
+) -> Compressed:
+    """Prune a live model for a task and recover its accuracy; no files are left.
+
+    Example:
+        >>> found = compress(model, data, "2.0@1x128", tokenizer=tokenizer)
+        >>> found.model, found.plan
+
+    Args:
+        model: a transformers model, pretrained or fine-tuned; it stays as it is.
+        data: a hub id or directory, or a mapping with `train` and `validation`: datasets, pandas
+            frames or lists of rows.
+        target: a speedup (`2.0`, `"2.0@8x128"`) or a latency (`"10ms@1x128"`); else say `depth`,
+            `prune` or `max_drop`.
+        tokenizer: of the model; None loads it from where the model came from.
+        progress: told where the job is.
+        settings: by the names of the flags.
+
+    Returns:
+        The compact module in eval mode, its plan and what was trained on.
+
+    Raises:
+        GlpError: see `glp_export.core.errors`.
+    """
+    from glp_export.workflows.compress import compress as run
+
+    return run(model, data, target, tokenizer, _plain(settings), _progress(progress))
+
+
+def progress(verbose: int = 0) -> Progress:
+    """Progress for a terminal, a log or a notebook: pass it as `progress=` to any job."""
+    from glp_export.cli.progress import make_progress
+
+    return make_progress(verbose=verbose)
+
+
+def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with paths as texts."""
+    return {
+        name: str(value) if isinstance(value, Path) else value for name, value in settings.items()
+    }
+
+
+def _progress(given: Progress | None) -> Progress:
+    from glp_export.core.progress import Progress
+
+    return given or Progress()
