@@ -16,7 +16,8 @@ class TargetOutcome(Record):
     target: str = Field(description="as it was asked for, `1.5× at 1×32`")
     kept: bool = Field(description="by the measured value")
     unit: Literal["x", "ms", "points", "MB"] = Field(
-        description="of the value: times the unpruned model, milliseconds, metric points, 10⁶ bytes"
+        description="of the value: times the unpruned model, milliseconds, metric points, 10^6 "
+        "bytes"
     )
     value: float | None = Field(
         default=None, description="that was reached; null where nothing was measured"

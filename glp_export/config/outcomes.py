@@ -29,8 +29,8 @@ def outcomes(
     *,
     spent: float | None = None,
     contender: str = "pruned",
-    plan_id: str = "",
     opened: OpenedFile | None = None,
+    plan_id: str = "",
 ) -> tuple[TargetOutcome, ...]:
     """What a model's files reach of each target.
 
@@ -41,8 +41,8 @@ def outcomes(
         benchmark: with that model's files alone among those of the contender.
         spent: metric points that pruning costs on dev; None where that is not known.
         contender: whose files are looked at.
-        plan_id: of the model, where it was pruned.
         opened: the file that `load` opens; None where that is not known.
+        plan_id: of the model, where it was pruned.
     """
     found = of_rows(targets, files_reached(targets, benchmark, contender))
     if targets.max_drop is not None and spent is not None:
@@ -54,12 +54,9 @@ def outcomes(
         )
     if targets.size is not None and opened is not None:
         most, taken = targets.size.megabytes, opened.megabytes
+        asked = f"{most:g} MB at most"
         size = TargetOutcome(
-            target=f"{most:g} MB at most",
-            kept=taken <= most,
-            unit="MB",
-            value=taken,
-            file=opened.name,
+            target=asked, kept=taken <= most, unit="MB", value=taken, file=opened.name
         )
         found = (*found, size)
     return tuple(one.model_copy(update={"plan_id": plan_id}) for one in found)

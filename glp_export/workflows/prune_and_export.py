@@ -123,18 +123,14 @@ def prune_and_export(
             _export(context, one, sweep_variants, layout, spent, progress) for one in trained
         ]
         measured, scored = _measure(context, exported, progress)
-        measured = _held_to_targets(context, plans, sweep_variants, measured, spent)
+        measured = _held_to_targets(context, sweep_variants, measured, spent)
         frontier = write_output(context, layout, sweep_variants, measured, scored)
     targets = measured.file.targets
     return RunResult(_directory(config.output), plan, measured.file, frontier, targets)
 
 
 def _held_to_targets(
-    context: RunContext,
-    plans: Sequence[Plan],
-    sweep_variants: Sequence[SweepVariant],
-    measured: Benchmark,
-    spent: float,
+    context: RunContext, sweep_variants: Sequence[SweepVariant], measured: Benchmark, spent: float
 ) -> Benchmark:
     """The benchmark with what became of each target.
 
@@ -142,12 +138,12 @@ def _held_to_targets(
         LatencyError: a target of time or size is missed.
     """
     found: list[TargetOutcome] = []
-    for plan, targets in zip(plans, targets_of(context.config.targets, len(plans)), strict=True):
-        own = measured.file.of_plan(plan.id)
-        (place,) = (made.layout for made in sweep_variants if made.plan.id == plan.id)
-        opened = opened_file(place, targets, context.execution.provider, own)
+    each = targets_of(context.config.targets, len(sweep_variants))
+    for one, targets in zip(sweep_variants, each, strict=True):
+        own = measured.file.of_plan(one.plan.id)
+        opened = opened_file(one.layout, targets, context.execution.provider, own)
         check_shipped(targets, own, opened)
-        found += outcomes(targets, own, spent=spent, plan_id=plan.id, opened=opened)
+        found += outcomes(targets, own, spent=spent, plan_id=one.plan.id, opened=opened)
     return measured.with_targets(found)
 
 
