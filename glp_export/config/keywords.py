@@ -68,11 +68,14 @@ class RunKeywords(TypedDict, total=False):
     latency_budget: str | float | None
     """Longest median batch in ONNX Runtime: 10ms, or 10ms@1x128; another percentile: 'p95
     10ms@1x128'."""
+    size_budget: str | float | None
+    """Most that ONNX file and tokenizer.json may take together: 8MB."""
     max_drop: float | None
     """Most metric points that may be lost on dev: 0.01."""
     compress: str | None
     """What is removed: layers, structure (heads, neurons and layers), a --criterion for structure
-    by it, or auto: structure for a target of speed, layers else."""
+    by it, vocabulary (tokens), one after another (layers,vocabulary), or auto: structure for a
+    target of speed, vocabulary for a size, layers else."""
     plan: str | Path | None
     """Skip the search: plan.json, a layer file, or paper:bert-base-uncased/rte."""
     search_epochs: float | None
@@ -189,6 +192,9 @@ class RunKeywords(TypedDict, total=False):
     """Training examples for each finalist of the last comparison; 0 for none."""
     latency_table: str | Path | None
     """A table that `glp-export latency-table` wrote on the machine that will serve."""
+    vocabulary_size: int | None
+    """Keep so many tokens, at least those that the texts use; else a quarter of them, or as many
+    as --size-budget lets stay."""
 
 
 class ExportKeywords(TypedDict, total=False):
@@ -516,11 +522,14 @@ class CompressKeywords(TypedDict, total=False):
     latency_budget: str | float | None
     """Longest median batch in ONNX Runtime: 10ms, or 10ms@1x128; another percentile: 'p95
     10ms@1x128'."""
+    size_budget: str | float | None
+    """Most that ONNX file and tokenizer.json may take together: 8MB."""
     max_drop: float | None
     """Most metric points that may be lost on dev: 0.01."""
     compress: str | None
     """What is removed: layers, structure (heads, neurons and layers), a --criterion for structure
-    by it, or auto: structure for a target of speed, layers else."""
+    by it, vocabulary (tokens), one after another (layers,vocabulary), or auto: structure for a
+    target of speed, vocabulary for a size, layers else."""
     plan: str | Path | None
     """Skip the search: plan.json, a layer file, or paper:bert-base-uncased/rte."""
     search_epochs: float | None
@@ -592,3 +601,6 @@ class CompressKeywords(TypedDict, total=False):
     """Training examples for each finalist of the last comparison; 0 for none."""
     latency_table: str | Path | None
     """A table that `glp-export latency-table` wrote on the machine that will serve."""
+    vocabulary_size: int | None
+    """Keep so many tokens, at least those that the texts use; else a quarter of them, or as many
+    as --size-budget lets stay."""
