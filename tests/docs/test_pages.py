@@ -50,6 +50,9 @@ NOT_RUN = {
     ],
     "docs/howto/ray-cluster.md": ['pip install -e ".[optimum,ray]"'],
     "docs/howto/settings-and-cache.md": ["glp-export prune-and-export --resume --output out/mine"],
+    "docs/method/vocabulary.md": [
+        "glp-export prune-and-export --model my-classifier --dataset data/mine \\"
+    ],
     "docs/tutorial.md": ["make install                  # Python 3.11 or later, into .venv"],
     "docs/howto/share-on-the-hub.md": ["glp-export push out/mine me/my-model --private"],
 }
