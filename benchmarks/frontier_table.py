@@ -8,16 +8,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from frontier_cells import Cell, Results
 from frontier_rows import LAYERS, OBS, ROWS, UNPRUNED
 from tables import PACKAGES, markdown
 
 from glp_export.core import machine
-
-if TYPE_CHECKING:
-    from frontier import Cell, Results
 
 EXPLANATION = """\
 Test metric in percent by the ONNX files that are timed, fp32, in the form that ships; all chosen on
@@ -118,7 +116,8 @@ def _line(
         speedup = f"{value:.2f} [{first['speedup']['low']:.2f}–{first['speedup']['high']:.2f}]"
         milliseconds = f"{mean(one['ms'] for one in timed):.2f}"
     predicted = [cell.predicted for cell in same if cell.predicted is not None]
-    kept = [found for cell in same if (found := retention(cell, own)) is not None]
+    retained = [retention(cell, own) for cell in same]
+    kept = [value for value in retained if value is not None]
     return [
         row,
         asked,

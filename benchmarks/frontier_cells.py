@@ -1,0 +1,79 @@
+"""What the frontier has measured so far, kept on disk after every cell."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row of one task, seed and target.
+
+    Attributes:
+        target: speedup that was asked for; 1 for the unpruned model.
+        value: of the test metric, by the file that is timed.
+        dev: of the metric on dev.
+        label: the model's shape, for people.
+        predicted: speedup by the latency table.
+        search_seconds: that choosing took, the teacher's training apart.
+        chance: of the unpruned model's test set; whether it beats it stands in `significant`.
+    """
+
+    task: str
+    metric: str
+    train_rows: int
+    seed: int
+    target: float
+    row: str
+    value: float
+    low: float
+    high: float
+    dev: float
+    label: str
+    plan_id: str
+    predicted: float | None
+    seconds: float
+    search_seconds: float
+    chance: float | None = None
+    significant: bool | None = None
+
+    @property
+    def key(self) -> str:
+        """What tells it from the others."""
+        return f"{self.group}|{self.target:g}|{self.row}"
+
+    @property
+    def group(self) -> str:
+        """The task, its rows and the seed."""
+        return f"{self.task}|{self.train_rows}|{self.seed}"
+
+
+class Results:
+    """The finished cells and timings, in a file that is written after each."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        kept = json.loads(path.read_text()) if path.is_file() else {}
+        self.cells: dict[str, Cell] = {
+            key: Cell(**one) for key, one in kept.get("cells", {}).items()
+        }
+        self.timings: dict[str, dict[str, Any]] = kept.get("timings", {})
+        self.differences: dict[str, list[float]] = kept.get("differences", {})
+
+    def add(self, cell: Cell) -> None:
+        """Keep a cell."""
+        self.cells[cell.key] = cell
+        self.save()
+
+    def save(self) -> None:
+        """Write everything."""
+        cells = {key: asdict(cell) for key, cell in self.cells.items()}
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        kept = {"cells": cells, "timings": self.timings, "differences": self.differences}
+        text = json.dumps(kept, indent=1)
+        unfinished = self._path.with_suffix(".unfinished")
+        unfinished.write_text(text + "\n")
+        unfinished.rename(self._path)
