@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -31,7 +32,7 @@ def spread(arguments: Sequence[str]) -> list[str]:
     }
     spread: list[str] = []
     flag = None
-    for argument, after in zip(arguments, (*arguments[1:], "-"), strict=True):
+    for argument, after in pairwise((*arguments, "-")):
         name = argument.replace("_", "-") if argument.startswith("--") else argument
         if argument.startswith("-"):
             flag = name if name in several else None

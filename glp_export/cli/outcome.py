@@ -64,8 +64,10 @@ def exit_code_of(command: Callable[[], Any], arguments: Sequence[str]) -> int:
         return _fail(stderr, error, error.exit_code, arguments)
     except Exception as error:
         if hasattr(error, "exit_code") and hasattr(error, "format_message"):
-            stderr.print("error:", style="red", end=" ")
             message = shortened(error.format_message())
+            if not message:  # without arguments: the help is printed already
+                return USAGE_ERROR
+            stderr.print("error:", style="red", end=" ")
             stderr.print(message, markup=False, highlight=False)
             _as_json(error, _plain_error("UsageError", message, USAGE_ERROR), arguments)
             return USAGE_ERROR

@@ -54,6 +54,13 @@ def test_ctrl_c_outside_of_the_work_is_told_too(capsys):
     assert "interrupted" in capsys.readouterr().err
 
 
+def test_without_arguments_the_help_is_all_there_is(capsys):
+    assert run([]) == 2
+    told = capsys.readouterr()
+    assert "Usage:" in told.out
+    assert not told.err
+
+
 def test_letters_that_stdout_does_not_have_are_replaced():
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run([*COMMAND, "env"], env=environment, capture_output=True, text=True)
