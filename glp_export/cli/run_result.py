@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 def show_run(result: RunResult) -> None:
     """Print what became of the targets, cost and gain, the tables, and how to use it."""
+    console = Console(highlight=False)
     for line in summary_lines(result.benchmark):
-        print(line)
+        # Wrapped at words for a person; one line for a program.
+        console.print(line, markup=False, soft_wrap=not console.is_terminal)
     print()
     frontier = result.frontier
     warnings = benchmark_warnings(result.benchmark)

@@ -19,7 +19,7 @@ TRAINING = (
 )  # fmt: skip
 MEASURING = (
     "--bench-seconds", "0.2", "--bench-rounds", "3", "--device", "cpu", "--threads", "1",
-    "--offline", "--skip-memory", "--precision", "fp32", "--runtime", "onnxruntime",
+    "--offline", "--skip-memory", "--runtime", "onnxruntime", "--precision", "fp32",
 )  # fmt: skip
 ONE_SHAPE = ("--seq-lens", "16", "--batch-sizes", "1", "--optimize", "none")
 ALL_SHAPES = ("--seq-lens", "8", "16", "--batch-sizes", "1", "4")
