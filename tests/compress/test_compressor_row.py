@@ -16,6 +16,7 @@ from glp_export.cli.app import run
 from glp_export.compress.budget import Budget, TimeBudget
 from glp_export.compress.compressors import COMPRESSORS, Row
 from glp_export.compress.compressors.base import Calibrator, CompressionEvaluator, Found
+from glp_export.compress.compressors.layers.options import LayerOptions
 from glp_export.compress.edits import RemoveSublayers
 from glp_export.compress.plan import Plan
 from glp_export.compress.search_cost import SearchCost
@@ -98,15 +99,18 @@ def test_every_row_names_itself_and_its_options() -> None:
         assert compressor.summary
 
 
+BASE = ModelShape(
+    layers=(LayerShape(heads=2, head_size=16, neurons=64),) * 4, vocabulary=100, hidden_size=32
+)
+
+
 def test_every_row_tells_what_its_search_may_cost() -> None:
-    layer = LayerShape(heads=2, head_size=16, neurons=64)
-    base = ModelShape(layers=(layer,) * 4, vocabulary=100, hidden_size=32)
     times = (TimeBudget(1, 16, speedup=2.0), TimeBudget(1, 16, milliseconds=3.0))
-    for row in COMPRESSORS.values():
-        cost = row.load().cost(row.options(), Budget(cuts=2, times=times), base, (0, 1, 2, 3))
+    for name, row in COMPRESSORS.items():
+        cost = row.load().cost(row.options(), Budget(cuts=2, times=times), BASE, range(4))
         assert cost.strategy
         assert cost.flag.startswith("--")
-        assert cost.trials > 0
+        assert (cost.trials > 0) == (name != "vocabulary")  # which trains nothing
 
 
 def test_a_dry_run_for_speed_counts_the_trials_of_structure(
@@ -117,5 +121,7 @@ def test_a_dry_run_for_speed_counts_the_trials_of_structure(
     assert run([*command, *own, "-o", str(tmp_path / "none"), "--dry-run", "--json", "-q"]) == 0
     estimate = json.loads(capsys.readouterr().out)
     assert estimate["strategy"] == "fisher"
-    assert estimate["trainings"] == 4  # the structure, and the three rules that it has to beat
+    layers = COMPRESSORS["layers"].load().cost(LayerOptions(), Budget(cuts=1), BASE, range(4))
+    # The structure, what it has to beat (three rules and fast-greedy's layers), and finding those.
+    assert estimate["trainings"] == 5 + layers.trials
     assert not list(tmp_path.iterdir())
