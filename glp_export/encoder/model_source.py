@@ -126,12 +126,12 @@ def explained(source: ModelSource, part: str) -> Iterator[None]:
         raise
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        what = f"the model's {part} cannot be loaded"
         if source.directory is None:
+            what = f"there is no directory {source.name!r} here, and {what} from the hub"
             fix = "check the name and the network, or give a local directory"
             if source.offline:
                 fix = "without --offline it would be fetched, or give a local directory"
         else:
             fix = f"check the {part} in that directory"
-        raise ModelError(
-            f"the model's {part} cannot be loaded: {reason}", where=source.name, fix=fix
-        ) from error
+        raise ModelError(f"{what}: {reason}", where=source.name, fix=fix) from error

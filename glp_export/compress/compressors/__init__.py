@@ -120,9 +120,12 @@ def names_of(asked: str) -> tuple[str, ...]:
     for place, name in enumerate(names):
         if name not in COMPRESSORS and not (name == AUTO and len(names) == 1):
             choices = [name for name in (AUTO, *COMPRESSORS) if name != AUTO or len(names) == 1]
-            raise UsageError(
-                f"there is no --compress {name}", fix=f"choose from {', '.join(choices)}"
-            )
+            fix = f"choose from {', '.join(choices)}"
+            if len(names) == 1:
+                from glp_export.compress.criteria import CRITERIA
+
+                fix += f"; or a criterion, for structure by it: {', '.join(CRITERIA)}"
+            raise UsageError(f"there is no --compress {name}", fix=fix)
         for earlier in names[:place]:
             _require_order(earlier, name, asked)
     return names
