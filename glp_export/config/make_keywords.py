@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -54,17 +54,38 @@ from typing import Literal, TypedDict
 
 def keywords_text() -> str:
     """The file as it stands in the package."""
-    return "\n".join([_HEAD, *(_group(name, *wanted) for name, wanted in GROUPS.items())])
+    used = dict.fromkeys(section for wanted, _ in GROUPS.values() for section in wanted)
+    parts = [_section(name) for name in used]
+    parts += [_group(name, *wanted) for name, wanted in GROUPS.items()]
+    return "\n".join([_HEAD, *parts])
+
+
+def _section(name: str) -> str:
+    """One class of a section, with a field a setting."""
+    owner = sections()[name]
+    own = [(setting, field) for setting, field, section in fields() if section is owner]
+    return _class(_class_name(name), ("TypedDict", "total=False"), own)
 
 
 def _group(name: str, wanted: tuple[str, ...], also: tuple[str, ...]) -> str:
-    """One class with a field a setting."""
-    owners = {sections()[one] for one in wanted}
-    lines = [f"\nclass {name}(TypedDict, total=False):", '    """Settings; None is not given."""\n']
-    for setting, field, section in fields():
-        if section in owners or setting in also:
-            kind = "str | Path" if setting in PATHS else _type(field)
-            lines += [f"    {setting}: {kind} | None", *_described(field)]
+    """One class of several sections and single settings."""
+    single = [(setting, field) for setting, field, _ in fields() if setting in also]
+    return _class(name, (*map(_class_name, wanted), "total=False"), single)
+
+
+def _class_name(section: str) -> str:
+    return f"{section.title().replace('_', '').replace('-', '')}Settings"
+
+
+def _class(name: str, bases: tuple[str, ...], own: Sequence[tuple[str, FieldInfo]]) -> str:
+    head = f"class {name}({', '.join(bases)}):"
+    if len(head) > 100:
+        head = "\n".join([f"class {name}(", *(f"    {base}," for base in bases), "):"])
+    lines = [f"\n{head}", '    """Settings; None is not given."""']
+    lines += [""] if own else []
+    for setting, field in own:
+        kind = "str | Path" if setting in PATHS else _type(field)
+        lines += [f"    {setting}: {kind} | None", *_described(field)]
     return "\n".join(lines) + "\n"
 
 
