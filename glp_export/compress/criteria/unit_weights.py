@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from glp_export.compress.criteria.base import Kind, Sublayer
+from glp_export.compress.criteria.base import Sublayer
+from glp_export.compress.criteria.projections import find_projections
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -75,22 +76,19 @@ def unit_weights(model: PreTrainedModel) -> tuple[UnitWeights, ...]:
     Raises:
         ModelError: where the heads and neurons of this model are is not known.
     """
-    from glp_export.encoder.sublayers import layer_shape, layers_of, require_sublayers
+    from glp_export.encoder.sublayers import layers_of, require_sublayers
 
-    row = require_sublayers(model)
-    found = []
-    for number, layer in enumerate(layers_of(model)):
-        shape = layer_shape(layer, row)
-        sides: tuple[tuple[Kind, int, tuple[Projection, ...], str], ...] = (
-            ("attention", shape.heads, row.projections, row.attention_output),
-            ("feed-forward", shape.neurons, row.widening, row.feed_forward_output),
+    row, layers = require_sublayers(model), layers_of(model)
+    inputs = {"attention": row.projections, "feed-forward": row.widening}
+    return tuple(
+        UnitWeights(
+            one.sublayer,
+            one.units,
+            tuple(_inputs(layers[one.sublayer.layer], inputs[one.sublayer.kind])),
+            one.module,
         )
-        for kind, units, projections, path in sides:
-            if units:
-                output = layer.get_submodule(path)
-                inputs = tuple(_inputs(layer, projections))
-                found.append(UnitWeights(Sublayer(number, kind), units, inputs, output))  # type: ignore[arg-type]
-    return tuple(found)
+        for one in find_projections(model)
+    )
 
 
 def _inputs(layer: nn.Module, projections: Iterable[Projection]) -> Iterable[InputWeight]:
