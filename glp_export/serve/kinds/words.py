@@ -21,12 +21,18 @@ _WINDOW = 1024
 """Rows that are cut into tokens together."""
 
 
+_MARKS = frozenset("BIELSU")
+_GOING_ON = frozenset("IEL")
+_ENDING = frozenset("ELSU")
+"""What stands before a type: begin, inside, end or last, single or unit (IOB, BIOES, BILOU)."""
+
+
 @dataclass(frozen=True)
 class Entity:
     """Words that belong together.
 
     Attributes:
-        type: what follows B- and I- in their tags.
+        type: what follows B- and I- in their tags, and E-, S-, L- or U- where tags have these.
         start: number of the first word, counted from 0.
         stop: number of the word after the last.
         text: the words with a space between.
@@ -77,18 +83,24 @@ class TaggedWords:
 
 
 def _entities(tags: Sequence[str | None], words: Sequence[str]) -> list[Entity]:
-    """Runs of words of one type; a new one begins at B-, or where the type changes."""
+    """Runs of words of one type.
+
+    A new one begins at a mark that begins one, after one that ends one, or where the type changes.
+    """
     found: list[Entity] = []
+    ended = True
     for number, tag in enumerate(tags):
         mark, _, type_ = (tag or "O").partition("-")
-        if mark not in ("B", "I") or not type_:
+        if mark not in _MARKS or not type_:
             continue
         last = found[-1] if found else None
-        if mark == "I" and last and (last.type, last.stop) == (type_, number):
+        goes_on = mark in _GOING_ON and not ended
+        if goes_on and last and (last.type, last.stop) == (type_, number):
             start = found.pop().start
         else:
             start = number
         found.append(Entity(type_, start, number + 1, " ".join(words[start : number + 1])))
+        ended = mark in _ENDING
     return found
 
 
