@@ -63,6 +63,7 @@ def load_tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
             where=source.name,
             fix="give a model whose tokenizer has one, or convert it and put tokenizer.json there",
         )
+    _require_limit(tokenizer, source)
     _as_sentence_transformers(tokenizer, source)
     if tokenizer.pad_token_id is None:
         raise ModelError(
@@ -73,6 +74,25 @@ def load_tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
     # Encoding once and padding later is meant here, so the advice against it is noise.
     getattr(tokenizer, "deprecation_warnings", {})["Asking-to-pad-a-fast-tokenizer"] = True
     return tokenizer
+
+
+def _require_limit(tokenizer: PreTrainedTokenizerBase, source: ModelSource) -> None:
+    """See to it that the longest input is a whole number of tokens, `512.0` one as well.
+
+    Raises:
+        ModelError: it is none; transformers takes whatever the file says.
+    """
+    limit: Any = tokenizer.model_max_length
+    whole = isinstance(limit, int | float) and not isinstance(limit, bool) and limit >= 1
+    if not whole or limit % 1:
+        raise ModelError(
+            f"the tokenizer's longest input is no number of tokens: {limit!r:.60}",
+            where=source.name,
+            fix="correct model_max_length in its tokenizer_config.json",
+        )
+    if not isinstance(limit, int):
+        tokenizer.model_max_length = int(limit)
+        tokenizer.init_kwargs["model_max_length"] = int(limit)
 
 
 def _as_sentence_transformers(tokenizer: PreTrainedTokenizerBase, source: ModelSource) -> None:
