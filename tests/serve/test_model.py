@@ -89,6 +89,16 @@ def test_regression_gives_numbers(artifact: Make) -> None:
             getattr(answers, name)
 
 
+def test_regression_of_several_numbers_gives_all_of_them(copy: Path) -> None:
+    edit(copy / "config.json", problem_type="regression")
+    settle(ArtifactLayout(copy), kind="regression", labels=())
+    model = glp_export.load(copy)
+    assert model.head.outputs > 1
+    np.testing.assert_array_equal(model(TEXTS).values, model.logits(TEXTS))
+    assert model([]).values.shape == (0, model.head.outputs)
+    assert "Answers(" in repr(model(TEXTS))
+
+
 def test_labels_that_do_not_exclude_each_other(copy: Path) -> None:
     edit(copy / "config.json", problem_type="multi_label_classification")
     answers = glp_export.load(copy, verify=False)(TEXTS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,6 @@ from numpy.typing import NDArray
 from glp_export.core.errors import DataError, UsageError
 from glp_export.serve.kinds.base import Opened, ServedKind
 from glp_export.serve.text import listed
-
-if TYPE_CHECKING:
-    from tokenizers import Encoding
-
 
 _WINDOW = 1024
 """Rows that are cut into tokens together."""
@@ -107,23 +103,25 @@ def _entities(tags: Sequence[str | None], words: Sequence[str]) -> list[Entity]:
 def _answer(model: Opened, texts: Any, text_pairs: Any) -> TaggedWords:
     if text_pairs is not None:
         raise UsageError("a model that labels words reads one text at a time", where="text_pairs")
-    rows = as_words(texts)
+    given = listed(texts)
+    rows = as_words(given)
     logits: list[NDArray[np.float32]] = []
     for start in range(0, len(rows), _WINDOW):
-        part = rows[start : start + _WINDOW]
-        encoded = model.encoder.encode_words(part)
-        tokens = model.of_tokens(encoded)
+        placed = model.encoder.encode_words(given[start : start + _WINDOW])
+        tokens = model.of_tokens([one.encoding for one in placed])
         logits += [
-            _of_words(one, found, len(words))
-            for one, (found,), words in zip(encoded, tokens, part, strict=True)
+            _of_words(one.word_ids, found, len(words))
+            for one, (found,), words in zip(placed, tokens, rows[start:], strict=False)
         ]
     return TaggedWords(rows, logits, model.head.names)
 
 
-def _of_words(encoded: Encoding, tokens: NDArray[np.float32], words: int) -> NDArray[np.float32]:
+def _of_words(
+    word_ids: Sequence[int | None], tokens: NDArray[np.float32], words: int
+) -> NDArray[np.float32]:
     """What the first token of every word says, as in training."""
     logits = np.full((words, tokens.shape[-1]), np.nan, dtype=np.float32)
-    for token, word in reversed(list(enumerate(encoded.word_ids))):
+    for token, word in reversed(list(enumerate(word_ids))):
         if word is not None:
             logits[word] = tokens[token]
     return logits
