@@ -13,6 +13,7 @@ from glp_export.core.notebook import MOST_ROWS, table_html
 
 _SHOWN = 5
 REGRESSION = "regression"
+SINGLE_LABEL = "single_label_classification"
 MULTI_LABEL = "multi_label_classification"
 
 
@@ -131,7 +132,7 @@ class Head:
         """
         named = config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
         names = tuple(str(named[key]) for key in sorted(named, key=int))
-        unsaid = REGRESSION if len(names) == 1 else "single_label_classification"
+        unsaid = REGRESSION if len(names) == 1 else SINGLE_LABEL
         problem = config.get("problem_type") or unsaid
         return cls((), problem, len(names)) if problem == REGRESSION else cls(names, problem)
 

@@ -350,10 +350,10 @@ def _check_texts(split: RawSplit, columns: Collection[str]) -> None:
                 where=f"{split.source}, row {row + 1}, column '{name}'",
                 fix="fill it in or remove the row; an empty text is allowed",
             )
-        if (row := _lacks_word(split.rows, name)) is not None:
+        if (lacking := _lacks_word(split.rows, name)) is not None:
             raise DataError(
                 "A word of a row is missing.",
-                where=f"{split.source}, row {row + 1}, column '{name}'",
+                where=f"{split.source}, row {lacking + 1}, column '{name}'",
                 fix="fill it in, or remove the row",
             )
     # One empty text is an input like any other; a column of them is the wrong column.

@@ -66,8 +66,9 @@ def require_search(context: RunContext) -> None:
         UsageError: the plan, the options or a target's shape do not fit.
     """
     targets, model = context.config.targets, context.pretrained()
-    for target in filter(None, (*targets.speedups, targets.latency)):
-        require_shape(target, longest_of_model(model))
+    for target in (*targets.speedups, targets.latency):
+        if target is not None:
+            require_shape(target, longest_of_model(model))
     if context.config.compress.plan:
         named_plan(context)
         return
