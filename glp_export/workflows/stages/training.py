@@ -50,6 +50,10 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+HIDDEN_WEIGHT = 1.0
+"""Of hidden states, where every layer has lost a part of its own: beside as many whole layers they
+teach nothing that the answers do not (docs/method/structure.md)."""
+
 STUDENT, NONE = "student", "none"
 UNPRUNED = "unpruned"
 
@@ -247,6 +251,8 @@ class _StudentTraining:
     def _hidden_states(self, plan: Plan, student: PreTrainedModel) -> HiddenStates | None:
         """What a plan's layers imitate; nothing where the teacher reads other token ids."""
         weight = self.context.config.training.hidden_weight
+        if weight is None:
+            weight = HIDDEN_WEIGHT if plan.inside_layers else 0.0
         if not weight or plan.kept_tokens is not None:
             return None
         if not all(map(gives_states_of, (self.unpruned, student), (plan.num_layers, plan.depth))):
