@@ -1,7 +1,7 @@
 """How a long job says where it is, without knowing how it is shown.
 
 Stages call; a terminal, a log or nobody answers. What a terminal shows is in
-`glp_export.cli.progress`.
+`glp_export.report.progress`.
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ import threading
 import pytest
 from rich.console import Console
 
-from glp_export.cli import progress as module
-from glp_export.cli.progress import ConsoleHandler, progress_for
 from glp_export.core.progress import Progress
+from glp_export.report import progress as module
+from glp_export.report.progress import ConsoleHandler, progress_for
 from tests.report.test_leaderboard import STANDINGS, replace
 
 
