@@ -19,6 +19,9 @@ from glp_export.core.options import NO_LIMIT, Length, Names, Numbers, Options, W
 COUNTS = ("depth", "prune", "depths", "sweep")
 """The ways to say how many layers are left; one run takes one."""
 
+STUDENT, NO_RIVAL = "student", "none"
+"""The distilled rival that is made here, and the word for none."""
+
 WRITTEN = ("target_speedup", "latency_budget", "size_budget")
 """The targets that have a notation of their own."""
 
@@ -200,6 +203,11 @@ class TrainingOptions(Options):
     distill_weight: float = option(0.5, "Share of the teacher's answers in the loss.", ge=0, le=1)
     distill_rate: float = option(4.0, "Learning rate of distilling over that of fine-tuning.", gt=0)
     seed: int = option(41, "Seed of splits, heads, data order and dropout.", ge=0)
+
+    @property
+    def named_rival(self) -> str | None:
+        """The model that was named as the distilled rival; None where it is made here, or none."""
+        return None if self.distilled in (STUDENT, NO_RIVAL) else self.distilled
 
 
 class ExportOptions(Options):

@@ -33,7 +33,7 @@ from glp_export.tasks.label_names import label_key, match_labels, near_duplicate
 from glp_export.tasks.labels import add_labels
 from glp_export.tasks.metrics import AGREEMENT
 from glp_export.tasks.raw import RawData, RawSplit, is_number
-from glp_export.tasks.sources import DEMO, read_source
+from glp_export.tasks.sources import DEMO, read_source, require_places
 from glp_export.tasks.spec import DataSpec
 from glp_export.tasks.splits import Units, sample
 from glp_export.tasks.task import Task, TaskData
@@ -71,8 +71,7 @@ def load_task_data(spec: DataSpec, own: Task | None = None) -> TaskData:
         UsageError: flags that contradict each other, an unknown name, a metric that does not fit.
         DataError: data that cannot be fetched, read or used; it names the file, row or column.
     """
-    spec.check()
-    _check_names(spec)
+    require_data(spec)
     glue = GLUE_TASKS.get(spec.task or "")
     with quiet_datasets():
         named = spec.text_columns or (glue.text_columns if glue else ())
@@ -101,6 +100,18 @@ def load_task_data(spec: DataSpec, own: Task | None = None) -> TaskData:
         notes = repeats_in_words(data.fit, data.select, {"test": data.test, **data.other_tests})
         notes = (*reading.notes, *_near_duplicates_in_words(data.task), *notes)
         return replace(data, checksum=_checksum(data), notes=notes)
+
+
+def require_data(spec: DataSpec) -> None:
+    """Check what can be said of data before any of it is read.
+
+    Raises:
+        UsageError: flags that contradict each other, or an unknown name.
+        DataError: a file or directory that is not there, or a directory without a split.
+    """
+    spec.check()
+    _check_names(spec)
+    require_places(spec)
 
 
 def _texts_alone(raw: RawData, spec: DataSpec, own: Task | None) -> TaskData:

@@ -40,6 +40,7 @@ from glp_export.encoder import (
     match_inputs,
     own_task,
     predict,
+    require_model,
     require_removable,
 )
 from glp_export.encoder.sublayers import find_sublayers, shape_of
@@ -53,6 +54,7 @@ from glp_export.tasks import (
     encode,
     load_task_data,
     read_unlabeled,
+    require_data,
     require_enough,
     score,
     truth_of,
@@ -209,15 +211,21 @@ def make_context(config: RunConfig) -> RunContext:
         DataError: the data cannot be read or used.
         ModelError: the model cannot be read, pruned or exported.
     """
-    from datasets import concatenate_datasets
-
     require_choices(config)
-    device, precisions = on_device(config.machine, config.precision)
     training = config.training
     source = model_source(config.model, str(config.model.model))
+    spec = data_spec(config.data, config.model, training.seed)
+    require_model(source)
+    if training.named_rival:
+        require_model(model_source(config.model, training.named_rival))
+    require_data(spec)
+
+    from datasets import concatenate_datasets  # takes seconds, as torch does below
+
+    device, precisions = on_device(config.machine, config.precision)
     tokenizer = load_tokenizer(source)
     own = None if training.teacher == "finetune" else own_task(source, config.data.kind)
-    data = load_task_data(data_spec(config.data, config.model, training.seed), own)
+    data = load_task_data(spec, own)
     require_enough(data, training.batch_size)
     data = replace(data, task=infer_kind(data.task, source))
     require_labels(training.recover, data)

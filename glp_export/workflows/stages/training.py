@@ -19,6 +19,7 @@ from glp_export.compress.compressors.layers.strategies import Problem, order_by_
 from glp_export.compress.compressors.structure.ranked import with_weights
 from glp_export.compress.criteria import CRITERIA
 from glp_export.compress.plan import Plan
+from glp_export.config.sections import NO_RIVAL
 from glp_export.core.errors import UsageError
 from glp_export.core.numbers import layers_in_words
 from glp_export.core.progress import Progress
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-STUDENT, NONE = "student", "none"
 UNPRUNED = "unpruned"
 
 CALIBRATION_SAMPLES = 512
@@ -273,11 +273,11 @@ def _pruned(students: _StudentTraining, found: Found) -> Trained:
 
 def _distilled(students: _StudentTraining, plans: Sequence[Plan]) -> list[Trained]:
     """A student for each plan, or the one rival that was named."""
-    wanted = students.context.config.training.distilled
-    if wanted == NONE:
+    training = students.context.config.training
+    if training.distilled == NO_RIVAL:
         return []
-    if wanted != STUDENT:
-        return [_distilled_rival(students, wanted)]
+    if training.named_rival:
+        return [_distilled_rival(students, training.named_rival)]
     return [_made_student(students, plan) for plan in plans if _has_rival(students, plan)]
 
 
