@@ -9,7 +9,7 @@ of what it chose.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from glp_export.compress.budget import Budget, TimeBudget
@@ -84,7 +84,8 @@ class StructureCompressor:
             cuts = max(1, _layers_less(time, base.depth))
             order = LAYERS.cost(LayerOptions(), Budget(cuts), base, removable)
             finalists = TrialGroup(2 + len(RIVAL_RULES), cuts, options.final_round)
-            groups += (*order.groups, finalists)
+            # Where no whole layers are fast enough, there is nothing to compare.
+            groups += (replace(one, sure=False) for one in (*order.groups, finalists))
         return SearchCost(
             groups=tuple(groups),
             teachers=1,

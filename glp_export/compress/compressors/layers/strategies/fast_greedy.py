@@ -70,7 +70,10 @@ class FastGreedy:
         )
         play_off = (
             TrialGroup(
-                (2 if number else 1 + len(RIVALS)) * problem.seeds, _judged(problem), examples
+                (2 if number else 1 + len(RIVALS)) * problem.seeds,
+                _judged(problem),
+                examples,
+                sure=not number,
             )
             for number, examples in enumerate(self.play_off)
         )
