@@ -74,7 +74,9 @@ class DataOptions(Options):
     text_columns: Names | None = option(None, "One or two text columns.")
     label_column: str | None = option(None, "The label's column.")
     kind: str | None = option(None, "Kind of task, if the data does not tell it.")
-    metric: str | None = option(None, "Metric; else the task's own.")
+    metric: str | None = option(
+        None, "Metric, or your own as module:function (howto/own-metric); else the task's own."
+    )
     max_length: Length = option(
         NO_LIMIT,
         "Longest input in tokens, longer ones are cut; auto: what tokenizer and model take.",
@@ -203,6 +205,14 @@ class TrainingOptions(Options):
     distill_weight: float = option(0.5, "Share of the teacher's answers in the loss.", ge=0, le=1)
     distill_rate: float = option(4.0, "Learning rate of distilling over that of fine-tuning.", gt=0)
     seed: int = option(41, "Seed of splits, heads, data order and dropout.", ge=0)
+    report_to: Names = option(
+        ("none",), "Trackers of the final trainings, by Trainer's names: mlflow, wandb, …, or none."
+    )
+
+    @property
+    def reporters(self) -> tuple[str, ...]:
+        """The trackers that trainings are reported to."""
+        return () if self.report_to == ("none",) else self.report_to
 
     @property
     def named_rival(self) -> str | None:

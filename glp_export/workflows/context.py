@@ -43,6 +43,7 @@ from glp_export.encoder import (
     require_model,
     require_removable,
 )
+from glp_export.encoder.reporting import require_reporters
 from glp_export.encoder.sublayers import find_sublayers, shape_of
 from glp_export.precision.selection import Wanted, wanted_precisions
 from glp_export.tasks import (
@@ -189,6 +190,11 @@ class RunContext:
 
         return Watch(self.schedule, self.select, on_dev, teacher_answers)
 
+    def reported(self, settings: TrainSettings, title: str) -> TrainSettings:
+        """The settings of a training that the trackers are told of, by its title."""
+        name = f"{self.data.task.name}: {title}"
+        return replace(settings, report_to=self.config.training.reporters, run_name=name)
+
     @cached_property
     def has_sublayers(self) -> bool:
         """Whether it is known where the model's heads and neurons are."""
@@ -223,6 +229,7 @@ def make_context(config: RunConfig) -> RunContext:
     from datasets import concatenate_datasets  # takes seconds, as torch does below
 
     device, precisions = on_device(config.machine, config.precision)
+    require_reporters(training.reporters)
     tokenizer = load_tokenizer(source)
     own = None if training.teacher == "finetune" else own_task(source, config.data.kind)
     data = load_task_data(spec, own)

@@ -212,7 +212,9 @@ class _StudentTraining:
             begun = start_of(self.context, plan, ancestor)
             if needs_no_recovery(plan, recovery):
                 return begun
-            return recovery.train(begun, self._inputs_of(plan, tokenizer), report)
+            inputs = self._inputs_of(plan, tokenizer)
+            told = self.context.reported(inputs.settings, title)
+            return recovery.train(begun, replace(inputs, settings=told), report)
 
         own = str(plan.depth) if plan.layers_only else plan.id[:8]
         made = _train(
@@ -323,7 +325,7 @@ def _distilled_rival(students: _StudentTraining, name: str) -> Trained:
         examples=examples,
         tokenizer=tokenizer,
         teacher_logits=inputs.teacher_logits,
-        settings=inputs.settings,
+        settings=context.reported(inputs.settings, f"distill {name}"),
         distillation=inputs.distillation,
         watch=_own_watch(context, inputs, tokenizer),
     )
@@ -370,7 +372,11 @@ def _unpruned(context: RunContext, work: Path, progress: Progress) -> tuple[str,
         return "take the unpruned as it is", lambda report: context.pretrained()
     if context.schedule is None:
         return "fine-tune the unpruned", lambda report: finetune(
-            context.pretrained(), context.train, context.tokenizer, context.final, report
+            context.pretrained(),
+            context.train,
+            context.tokenizer,
+            context.reported(context.final, "fine-tune the unpruned"),
+            report,
         )
     if (work / "unpruned").exists():
         return "take the search's teacher", lambda report: context.pretrained()
