@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glp_export.bench import ContenderName
+from glp_export.cache.store import Cache
 from glp_export.compress.compressors import COMPRESSORS
 from glp_export.compress.compressors.base import Found
 from glp_export.compress.compressors.layers.strategies import Problem, order_by_rule
@@ -43,13 +44,14 @@ from glp_export.encoder.vocabulary import trim_tokenizer, write_vocabulary_files
 from glp_export.tasks import blank_labels, encode, labels_of, with_labels
 from glp_export.workflows.context import RunContext, load_seeded, model_source
 from glp_export.workflows.stages.calibration import calibrator_of
-from glp_export.workflows.stages.evaluator import open_cache, train_teacher
+from glp_export.workflows.stages.evaluator import open_cache, train_teacher, training_facts
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 UNPRUNED = "unpruned"
+_BASELINE = "fine-tune the unpruned"
 
 CALIBRATION_SAMPLES = 512
 """Training texts that a plan is refitted on which does not say how many it was made with."""
@@ -146,7 +148,8 @@ def train_contenders(
     ]
 
 
-Make = Callable[[Callable[[int, int], None]], "PreTrainedModel"]
+Report = Callable[[int, int], None]
+Make = Callable[[Report], "PreTrainedModel"]
 """Trains a model, reporting its steps."""
 
 
@@ -371,17 +374,25 @@ def _unpruned(context: RunContext, work: Path, progress: Progress) -> tuple[str,
     if context.as_is:
         return "take the unpruned as it is", lambda report: context.pretrained()
     if context.schedule is None:
-        return "fine-tune the unpruned", lambda report: finetune(
-            context.pretrained(),
-            context.train,
-            context.tokenizer,
-            context.reported(context.final, "fine-tune the unpruned"),
-            report,
-        )
+        return _BASELINE, lambda report: _tuned_unpruned(context, open_cache(context, work), report)
     if (work / "unpruned").exists():
         return "take the search's teacher", lambda report: context.pretrained()
     model = train_teacher(context, open_cache(context, work), progress).model
     return "take the search's teacher", lambda report: model
+
+
+def _tuned_unpruned(context: RunContext, cache: Cache, report: Report) -> PreTrainedModel:
+    """The unpruned model, fine-tuned on fit and dev; another run may have paid for that."""
+
+    def make(directory: Path) -> None:
+        settings = context.reported(context.final, _BASELINE)
+        model = finetune(context.pretrained(), context.train, context.tokenizer, settings, report)
+        save_checkpoint(model, context.tokenizer, directory)
+
+    final = {"training": context.final.facts(), "rows": len(context.train)}
+    directory = cache.get_or_make(UNPRUNED, training_facts(context) | final, make)
+    seed = context.config.training.seed
+    return load_seeded(ModelSource(str(directory)), context.data, seed).model
 
 
 def _own_watch(
