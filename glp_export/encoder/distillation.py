@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from glp_export.encoder.hidden_states import HiddenStates
 from glp_export.encoder.training import (
     TEACHER,
     Progress,
@@ -81,6 +82,7 @@ def distill(
     progress: Progress | None = None,
     watch: Watch | None = None,
     regulariser: Regulariser | None = None,
+    hidden_states: HiddenStates | None = None,
 ) -> PreTrainedModel:
     """Train `student` in place on the teacher's logits and the labels; return it in eval mode.
 
@@ -92,6 +94,7 @@ def distill(
         teacher_logits: the teacher's answers (examples, …) float32, in the order of `examples`.
         watch: ends the training by dev, at a learning rate of its own; None for `settings`.
         regulariser: moves the training besides.
+        hidden_states: of the teacher, that are imitated too.
     """
     faster = replace(
         settings,
@@ -99,7 +102,7 @@ def distill(
         warmup_ratio=distillation.warmup_ratio,
     )
     return run_trainer(
-        _distiller_class(distillation, regulariser or Regulariser()),
+        _distiller_class(distillation, regulariser or Regulariser(), hidden_states),
         student,
         examples,
         tokenizer,
@@ -122,7 +125,9 @@ def _learning_rate(fine_tuning: float, rate: float) -> float:
     return max(min(fine_tuning * rate, HIGHEST_RATE), min(fine_tuning, fine_tuning * rate))
 
 
-def _distiller_class(distillation: DistillSettings, regulariser: Regulariser) -> Any:
+def _distiller_class(
+    distillation: DistillSettings, regulariser: Regulariser, hidden: HiddenStates | None
+) -> Any:
     from transformers import Trainer, TrainerCallback
 
     class Regulate(TrainerCallback):
@@ -145,12 +150,14 @@ def _distiller_class(distillation: DistillSettings, regulariser: Regulariser) ->
         ) -> Any:
             teacher, kind = inputs.pop(TEACHER), kind_of(model)
             # In eval mode for dropout alone: gradients flow as in training.
-            outputs = forward(model.eval(), inputs)
+            outputs = forward(model.eval(), inputs, output_hidden_states=hidden is not None)
             distance = kind.imitation(outputs, teacher, inputs, distillation.temperature)
             loss = distance
             if kind.loss is not None:
                 share = distillation.weight
                 loss = share * distance + (1 - share) * kind.loss(outputs, inputs)
+            if hidden is not None:
+                loss = loss + hidden.weight * hidden.distance(outputs, inputs)
             penalty = regulariser.penalty()
             loss = loss if penalty is None else loss + penalty
             return (loss, outputs) if return_outputs else loss

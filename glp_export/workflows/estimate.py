@@ -219,7 +219,20 @@ def _sample_layers(context: RunContext, job: _Job, share: float = 1.0) -> tuple[
 
     surely = own_teachers * whole * layers + sum(of(one) for one in job.cost.groups if one.sure)
     perhaps = sum(of(one) for one in job.cost.groups if not one.sure)
-    return surely + least * sum(job.shallowest), surely + perhaps + most * sum(job.final)
+    asked = _asked(context, len(job.depths) + job.rivals)
+    return (
+        surely + least * (sum(job.shallowest) + asked),
+        surely + perhaps + most * (sum(job.final) + asked),
+    )
+
+
+def _asked(context: RunContext, students: int) -> int:
+    """Layers that the teacher computes beside its students, forward only: a third of a training."""
+    training, narrowed = context.config.training, bool(context.config.targets.speedups)
+    weight = training.hidden_weight if training.hidden_weight is not None else float(narrowed)
+    if training.recover != "distill" or not weight:
+        return 0
+    return round(students * context.stack.num_layers / 3)
 
 
 def _smaller(context: RunContext, job: _Job, fast: float, slow: float) -> SmallerRun | None:
