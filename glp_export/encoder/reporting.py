@@ -15,19 +15,22 @@ def require_reporters(names: Sequence[str]) -> None:
     """
     if not names:
         return
-    from transformers.integrations import get_reporting_integration_callbacks
+    from transformers.integrations import get_reporting_integration_callbacks, integration_utils
 
     for name in names:
+        where = f"--report-to {name}"
         try:
-            (callback,) = get_reporting_integration_callbacks([name])
-            callback()
+            get_reporting_integration_callbacks([name])
         except ValueError as error:
+            reason = str(error).splitlines()[0]
+            raise UsageError(reason, where=where, fix="name one of those") from error
+        # `comet_ml` is asked for as `is_comet_available`, `azure_ml` as `is_azureml_available`.
+        spellings = (name, name.removesuffix("_ml"), name.replace("_", ""))
+        checks = (getattr(integration_utils, f"is_{one}_available", None) for one in spellings)
+        check = next(filter(None, checks), None)  # none for a callback that somebody registered
+        if check is not None and not check():
             raise UsageError(
-                str(error).splitlines()[0], where=f"--report-to {name}", fix="name one of those"
-            ) from error
-        except (RuntimeError, ImportError) as error:
-            raise UsageError(
-                str(error).splitlines()[0],
-                where=f"--report-to {name}",
+                f"{name} is not installed",
+                where=where,
                 fix="install its package, or leave --report-to away",
-            ) from error
+            )
