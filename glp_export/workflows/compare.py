@@ -33,6 +33,9 @@ from glp_export.tasks.scoring import BOOTSTRAP, judged, metric_of, resample
 SECONDS = 2.0
 """Of each shape, where nobody says otherwise."""
 
+_MACHINE = "the machine"
+"""How a note begins that says that others used it."""
+
 
 class ComparedFile(Record):
     """One of the two files."""
@@ -89,7 +92,8 @@ class Comparison(Record):
         sizes = (numbers.megabytes(one.bytes) for one in (self.a, self.b))
         found.append("size: A {} MB, B {} MB".format(*sizes))
         found += [f"! {note}" for note in self.notes]
-        return [*found, f"verdict: {self.verdict()}"]
+        busy = any(note.startswith(_MACHINE) for note in self.notes)
+        return [*found, f"verdict{', on a machine that others used' * busy}: {self.verdict()}"]
 
     def verdict(self) -> str:
         """Which of the two to take, by what is significant."""
@@ -229,7 +233,7 @@ def _latencies(
             timing=timing,
             progress=lambda stage, done, total: meter.update(done, total, stage),
         )
-        notes = [f"the machine: {note}" for note in monitor.notes()]
+        notes = [f"{_MACHINE}: {note}" for note in monitor.notes()]
     found = []
     for first, second in zip(samples[::2], samples[1::2], strict=True):
         ratio = paired_ratio(first.round_medians, second.round_medians)

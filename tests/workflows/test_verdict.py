@@ -72,3 +72,8 @@ def test_the_verdict_follows_intervals(speedups, scores, words):
     last = compared(speedups, scores).lines()[-1]
     assert last.startswith("verdict: ")
     assert all(word in last for word in words), last
+
+
+def test_a_verdict_from_a_busy_machine_says_so():
+    busy = compared([FASTER], ALIKE).model_copy(update={"notes": ("the machine: others used it",)})
+    assert busy.lines()[-1].startswith("verdict, on a machine that others used: ")
