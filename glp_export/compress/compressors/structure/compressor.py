@@ -9,7 +9,7 @@ of what it chose.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,7 @@ from glp_export.compress.search_space import kept_units, make_space, removed_lay
 from glp_export.compress.selection import Mutation, SearchSpace, Selection, improve, selection_ms
 from glp_export.compress.sensitivity import divergences
 from glp_export.core.errors import UsageError
+from glp_export.core.numbers import layers_in_words
 from glp_export.core.shape import ModelShape
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ class StructureCompressor:
             cuts = max(1, _layers_less(time, base.depth))
             order = LAYERS.cost(LayerOptions(), Budget(cuts), base, removable)
             finalists = TrialGroup(2 + len(RIVAL_RULES), cuts, options.final_round)
-            groups += (*order.groups, finalists)
+            # Where no whole layers are fast enough, there is nothing to compare.
+            groups += (replace(one, sure=False) for one in (*order.groups, finalists))
         return SearchCost(
             groups=tuple(groups),
             teachers=1,
@@ -155,7 +157,9 @@ def _for(chosen: _Chosen, measured: LatencyTable, tables: LatencyTables) -> Foun
         table.keep(evaluator.directory)
         selection = chosen.by(table)
         shape = selected_shape(selection, base)
-        meter.advance(f"{shape.label(base)}: {table.speedup(shape):.2f}× predicted")
+        chosen_words = f"{shape.label(base)}, {table.speedup(shape):.2f}× predicted"
+        meter.advance(chosen_words)
+    evaluator.progress.say(f"kept {chosen_words}")
     own = Finalist("structure", selection)
     rivals, searched = _layer_rivals(chosen, table)
     winner, steps, cost = decide(
@@ -271,6 +275,7 @@ def _layer_rivals(chosen: _Chosen, table: LatencyTable) -> tuple[list[Finalist],
         return [], Cost()
     options = LayerOptions()
     fewest = min(len(removed_layers(choice)) for choice in found)
+    evaluator.progress.say(f"rivals: a search for {layers_in_words(fewest)} that may go whole")
     plan = LAYERS.search(options, Budget(cuts=fewest), evaluator)[0].plan
     choice = fits(plan.order)
     if choice is not None:
