@@ -9,7 +9,7 @@ from glp_export.encoder.checkpoint import (
     match_inputs,
     save_checkpoint,
 )
-from glp_export.encoder.distillation import DistillSettings, Regulariser, distill
+from glp_export.encoder.distillation import DistillSettings, Regulariser, States, distill
 from glp_export.encoder.families import FAMILIES, Family
 from glp_export.encoder.layer_stack import (
     LayerStack,
@@ -40,6 +40,7 @@ __all__ = [
     "Recovery",
     "Regulariser",
     "Schedule",
+    "States",
     "TrainSettings",
     "TrainingInputs",
     "Watch",

@@ -6,9 +6,10 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from glp_export.compress.compressors import WHOLE_DEPTH
 from glp_export.encoder import distill, finetune, predict
 from glp_export.workflows.context import RunContext
-from glp_export.workflows.stages.compression import VOCABULARY, compressors_of, search_cost_of
+from glp_export.workflows.stages.compression import compressors_of, search_cost_of
 from glp_export.workflows.stages.search import named_plan
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def estimate_run(context: RunContext) -> Estimate:
         plan = named_plan(context)
         depths = context.depths or (plan.depth,)
     search_cost = search_cost_of(context)
-    if not context.config.compress.plan and compressors_of(context) == (VOCABULARY,):
+    if not context.config.compress.plan and set(compressors_of(context)) <= WHOLE_DEPTH:
         depths = (context.stack.num_layers,)
     rivals = {"none": (), "student": depths}.get(context.config.training.distilled, depths[-1:])
     teacher = () if context.as_is else (context.stack.num_layers,)

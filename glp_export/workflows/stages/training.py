@@ -37,12 +37,14 @@ from glp_export.encoder import (
 )
 from glp_export.encoder.compaction import compact
 from glp_export.encoder.embedding_rows import trim_embeddings
+from glp_export.encoder.kronecker import factorize
 from glp_export.encoder.structure import Structure, read_structure
 from glp_export.encoder.vocabulary import trim_tokenizer, write_vocabulary_files
 from glp_export.tasks import blank_labels, encode, labels_of, with_labels
 from glp_export.workflows.context import RunContext, load_seeded, model_source
 from glp_export.workflows.stages.calibration import calibrator_of
 from glp_export.workflows.stages.evaluator import open_cache, train_teacher
+from glp_export.workflows.stages.factor_training import train_factors
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -212,7 +214,11 @@ class _StudentTraining:
             begun = start_of(self.context, plan, ancestor)
             if needs_no_recovery(plan, recovery):
                 return begun
-            return recovery.train(begun, self._inputs_of(plan, tokenizer), report)
+            inputs = self._inputs_of(plan, tokenizer)
+            if plan.factors is not None:
+                rows = len(self.context.train_rows)
+                return train_factors(begun, plan, self.unpruned, recovery, inputs, rows, report)
+            return recovery.train(begun, inputs, report)
 
         own = str(plan.depth) if plan.layers_only else plan.id[:8]
         made = _train(
@@ -283,7 +289,7 @@ def _distilled(students: _StudentTraining, plans: Sequence[Plan]) -> list[Traine
 
 def _has_rival(students: _StudentTraining, plan: Plan) -> bool:
     """Whether a student is faster than the unpruned model at all."""
-    if plan.whole_vocabulary.edits:
+    if plan.order or plan.inside_layers:
         return True
     students.progress.say("no layers go, so there is no student beside the pruned model")
     return False
@@ -423,7 +429,8 @@ def start_of(context: RunContext, plan: Plan, ancestor: PreTrainedModel) -> PreT
     What a compressor refits is fitted anew to the ancestor: the search looked at another one.
     """
     left = plan.whole_vocabulary
-    if left.layers_only or left.compressors[0] not in COMPRESSORS:
+    factored = plan.factors is not None  # nearest to the rows of the tokens that stay
+    if left.layers_only or factored or left.compressors[0] not in COMPRESSORS:
         return plan.apply(ancestor)
     samples = int(plan.settings.get("calibration_samples", CALIBRATION_SAMPLES))
     calibrator = calibrator_of(context, ancestor, samples)
@@ -462,9 +469,11 @@ def _record(context: RunContext, checkpoint: Path, plan: Plan, rival_of: str | N
     """Write what the plan left of the model beside its checkpoint, if that is not there yet."""
     if read_structure(checkpoint) is not None:
         return
-    model, kept = _saved_model(context, checkpoint), plan.kept_units
+    model, kept, factors = _saved_model(context, checkpoint), plan.kept_units, plan.factors
     small = model if kept is None else compact(model, kept)
-    Structure.of(small, plan_id=plan.id, rival_of=rival_of, kept=kept).save(checkpoint)
+    small = small if factors is None else factorize(small, factors, fit=False)
+    structure = Structure.of(small, plan_id=plan.id, rival_of=rival_of, kept=kept, factors=factors)
+    structure.save(checkpoint)
 
 
 def _saved_model(context: RunContext, checkpoint: Path) -> PreTrainedModel:

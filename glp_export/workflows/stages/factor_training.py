@@ -1,0 +1,68 @@
+"""Training a model of Kronecker factors: on general texts first, then on the task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from glp_export.compress.plan import Plan
+from glp_export.encoder import Recovery, States, TrainingInputs
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+GENERAL_EPOCHS = 3.0
+"""Passes over the unlabelled texts for a plan that does not say how many."""
+
+
+def train_factors(
+    model: PreTrainedModel,
+    plan: Plan,
+    teacher: PreTrainedModel,
+    recovery: Recovery,
+    inputs: TrainingInputs,
+    labelled: int,
+    report: Callable[[int, int], None],
+) -> PreTrainedModel:
+    """Train a model of factors in place, in two stages where there are unlabelled texts.
+
+    As KroneckerBERT is (arXiv 2109.06243, section 3.3): both stages imitate hidden states and
+    answers of the teacher, the first one on general texts, the second one on the task. Its losses
+    on attention scores and inside the feed-forward layers are not here: the states after each
+    layer stand for both.
+
+    Args:
+        model: where training begins.
+        plan: that it comes from.
+        teacher: the unpruned model.
+        recovery: a row of `RECOVERIES` that imitates; another one trains as it does.
+        inputs: the rows of the task and, after them, the unlabelled texts.
+        labelled: how many are of the task.
+        report: told the updates done and those in all.
+    """
+    if not recovery.inherits:
+        return recovery.train(model, inputs, report)
+    inputs = replace(inputs, states=States(teacher.eval(), plan.kept, plan.kept_tokens))
+    epochs = float(plan.settings.get("general_epochs", GENERAL_EPOCHS))
+    task, general = _part(inputs, 0, labelled), _part(inputs, labelled, len(inputs.examples))
+    if len(general.examples) and epochs > 0:
+        stage = replace(
+            general,
+            settings=replace(inputs.settings, epochs=epochs),
+            # Their labels are the teacher's own and say nothing that its answers do not.
+            distillation=replace(inputs.distillation, weight=1.0),
+            watch=None,
+        )
+        model = recovery.train(model, stage, report)
+    return recovery.train(model, task, report)
+
+
+def _part(inputs: TrainingInputs, start: int, stop: int) -> TrainingInputs:
+    """The rows from `start` on."""
+    answers = inputs.teacher_logits
+    return replace(
+        inputs,
+        examples=inputs.examples.select(range(start, stop)),
+        teacher_logits=None if answers is None else answers[start:stop],
+    )
