@@ -31,6 +31,10 @@ class Factors:
     terms: Annotated[int, Field(ge=1, le=MAX_TERMS)] = 1
     inner: bool = True
 
+    def __str__(self) -> str:
+        size = "×".join(map(str, self.small))
+        return f"factor {size}" if self.terms == 1 else f"sum of {self.terms}, factor {size}"
+
 
 @dataclass(frozen=True, config=_STRICT)
 class Preset:
@@ -45,6 +49,13 @@ class Preset:
     attention: Factors
     feed_forward: Factors
     embedding: _Entries | None = None
+
+    def __str__(self) -> str:
+        words = "dense" if self.embedding is None else f"one row of {self.embedding} for all tokens"
+        return (
+            f"attention: {self.attention}; feed-forward: {self.feed_forward}; "
+            f"word embeddings: {words}"
+        )
 
 
 PRESETS: dict[str, Preset] = {
