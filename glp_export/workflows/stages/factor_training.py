@@ -44,18 +44,17 @@ def train_factors(
     if not recovery.inherits:
         return recovery.train(model, inputs, report)
     inputs = replace(inputs, states=States(teacher.eval(), plan.kept, plan.kept_tokens))
-    epochs = float(plan.settings.get("general_epochs", GENERAL_EPOCHS))
-    task, general = _part(inputs, 0, labelled), _part(inputs, labelled, len(inputs.examples))
-    if len(general.examples) and epochs > 0:
+    epochs, rows = float(plan.settings.get("general_epochs", GENERAL_EPOCHS)), len(inputs.examples)
+    if rows > labelled and epochs > 0:
         stage = replace(
-            general,
+            _part(inputs, labelled, rows),
             settings=replace(inputs.settings, epochs=epochs),
             # Their labels are the teacher's own and say nothing that its answers do not.
             distillation=replace(inputs.distillation, weight=1.0),
             watch=None,
         )
         model = recovery.train(model, stage, report)
-    return recovery.train(model, task, report)
+    return recovery.train(model, _part(inputs, 0, labelled), report)
 
 
 def _part(inputs: TrainingInputs, start: int, stop: int) -> TrainingInputs:
