@@ -9,8 +9,9 @@ from glp_export.encoder.checkpoint import (
     match_inputs,
     save_checkpoint,
 )
-from glp_export.encoder.distillation import DistillSettings, Regulariser, States, distill
+from glp_export.encoder.distillation import DistillSettings, Regulariser, distill
 from glp_export.encoder.families import FAMILIES, Family
+from glp_export.encoder.hidden_states import HiddenStates
 from glp_export.encoder.layer_stack import (
     LayerStack,
     find_layer_stack,
@@ -34,13 +35,13 @@ __all__ = [
     "RECOVERIES",
     "DistillSettings",
     "Family",
+    "HiddenStates",
     "LayerStack",
     "Loaded",
     "ModelSource",
     "Recovery",
     "Regulariser",
     "Schedule",
-    "States",
     "TrainSettings",
     "TrainingInputs",
     "Watch",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from glp_export.encoder.hidden_states import HiddenStates
 from glp_export.encoder.training import (
     TEACHER,
     Progress,
@@ -49,25 +50,6 @@ class DistillSettings:
     warmup_ratio: float = 0.1
 
 
-@dataclass(frozen=True)
-class States:
-    """Hidden states of the teacher that a student imitates beside the answers.
-
-    Attributes:
-        teacher: in eval mode.
-        layers: for each layer of the student, the teacher's layer that it stands for.
-        tokens: the teacher's id of each of the student's tokens; None where they have the same.
-        weight: of the loss, which is the mean of ‖student − teacher‖² / ‖teacher‖² over the
-            embedding output and all layers; KroneckerBERT (section 3.3) compares embedding output
-            and the outputs inside the layers.
-    """
-
-    teacher: PreTrainedModel
-    layers: tuple[int, ...]
-    tokens: tuple[int, ...] | None = None
-    weight: float = 1.0
-
-
 class Regulariser:
     """What moves a training besides its loss, step by step; by itself, nothing.
 
@@ -100,7 +82,7 @@ def distill(
     progress: Progress | None = None,
     watch: Watch | None = None,
     regulariser: Regulariser | None = None,
-    states: States | None = None,
+    hidden_states: HiddenStates | None = None,
 ) -> PreTrainedModel:
     """Train `student` in place on the teacher's logits and the labels; return it in eval mode.
 
@@ -112,7 +94,7 @@ def distill(
         teacher_logits: the teacher's answers (examples, …) float32, in the order of `examples`.
         watch: ends the training by dev, at a learning rate of its own; None for `settings`.
         regulariser: moves the training besides.
-        states: of the teacher, to be imitated too.
+        hidden_states: of the teacher, that are imitated too.
     """
     faster = replace(
         settings,
@@ -120,7 +102,7 @@ def distill(
         warmup_ratio=distillation.warmup_ratio,
     )
     return run_trainer(
-        _distiller_class(distillation, regulariser or Regulariser(), states),
+        _distiller_class(distillation, regulariser or Regulariser(), hidden_states),
         student,
         examples,
         tokenizer,
@@ -143,28 +125,8 @@ def _learning_rate(fine_tuning: float, rate: float) -> float:
     return max(min(fine_tuning * rate, HIGHEST_RATE), min(fine_tuning, fine_tuning * rate))
 
 
-def _distance_of_states(states: States, outputs: Any, inputs: Mapping[str, Any]) -> Tensor:
-    """How far a student's hidden states are from the teacher's, over real tokens."""
-    import torch
-
-    teacher = states.teacher.to(outputs.hidden_states[0].device)
-    given = dict(inputs)
-    if states.tokens is not None:
-        ids = torch.tensor(states.tokens, device=given["input_ids"].device)
-        given["input_ids"] = ids[given["input_ids"]]
-    with torch.no_grad():
-        wanted = forward(teacher, given, output_hidden_states=True).hidden_states
-    places = (0, *(layer + 1 for layer in states.layers))
-    real = given["attention_mask"].bool()
-    distances = []
-    for own, place in zip(outputs.hidden_states, places, strict=True):
-        target = wanted[place][real]
-        distances.append((own[real] - target).pow(2).sum() / target.pow(2).sum())
-    return torch.stack(distances).mean()
-
-
 def _distiller_class(
-    distillation: DistillSettings, regulariser: Regulariser, states: States | None = None
+    distillation: DistillSettings, regulariser: Regulariser, hidden: HiddenStates | None
 ) -> Any:
     from transformers import Trainer, TrainerCallback
 
@@ -188,15 +150,14 @@ def _distiller_class(
         ) -> Any:
             teacher, kind = inputs.pop(TEACHER), kind_of(model)
             # In eval mode for dropout alone: gradients flow as in training.
-            more = {"output_hidden_states": True} if states else {}
-            outputs = forward(model.eval(), inputs, **more)
+            outputs = forward(model.eval(), inputs, output_hidden_states=hidden is not None)
             distance = kind.imitation(outputs, teacher, inputs, distillation.temperature)
             loss = distance
             if kind.loss is not None:
                 share = distillation.weight
                 loss = share * distance + (1 - share) * kind.loss(outputs, inputs)
-            if states is not None:
-                loss = loss + states.weight * _distance_of_states(states, outputs, inputs)
+            if hidden is not None:
+                loss = loss + hidden.weight * hidden.distance(outputs, inputs)
             penalty = regulariser.penalty()
             loss = loss if penalty is None else loss + penalty
             return (loss, outputs) if return_outputs else loss

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.encoder.distillation import DistillSettings, States, distill
+from glp_export.encoder.distillation import DistillSettings, distill
+from glp_export.encoder.hidden_states import HiddenStates
 from glp_export.encoder.training import Progress, TrainSettings, Watch, finetune
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class TrainingInputs:
         teacher_logits: the unpruned model's answers to them, (examples, …) float32; None
             where labels alone are learned.
         watch: ends a whole training by dev; None for the epochs of `settings`.
-        states: of the teacher, that are imitated beside its answers.
+        hidden_states: of the teacher, that a student with its layers imitates too.
     """
 
     examples: Dataset
@@ -35,7 +36,7 @@ class TrainingInputs:
     settings: TrainSettings
     distillation: DistillSettings
     watch: Watch | None = None
-    states: States | None = None
+    hidden_states: HiddenStates | None = None
 
     def part(self, examples: int | None, repeat: int = 0) -> TrainingInputs | None:
         """So many of the examples, once each; all of them for None, None for 0.
@@ -91,7 +92,7 @@ def _imitate(
         inputs.distillation,
         progress,
         inputs.watch,
-        states=inputs.states,
+        hidden_states=inputs.hidden_states,
     )
 
 

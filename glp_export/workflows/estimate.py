@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +91,7 @@ def estimate_run(context: RunContext) -> Estimate:
         group.trials * (context.stack.num_layers - group.removed) * (group.examples or whole)
         for group in search_cost.groups
     )
-    sample_layers = searched_layers + final_samples * sum(final)
+    sample_layers = searched_layers + final_samples * (sum(final) + _asked(context, depths, rivals))
     return Estimate(
         model=context.source.name,
         task=context.data.task.name,
@@ -103,6 +104,17 @@ def estimate_run(context: RunContext) -> Estimate:
         seconds=sample_layers * per_sample_layer,
         at_most=context.schedule is not None,
     )
+
+
+def _asked(context: RunContext, *students: Sequence[int]) -> float:
+    """Layers that the teacher computes beside its students, forward only: a third of a training."""
+    training = context.config.training
+    factored = not context.config.compress.plan and "kronecker" in compressors_of(context)
+    narrowed = bool(context.config.targets.speedups) or factored
+    weight = training.hidden_weight if training.hidden_weight is not None else float(narrowed)
+    if training.recover != "distill" or not weight:
+        return 0.0
+    return sum(map(len, students)) * context.stack.num_layers / 3
 
 
 def _probe(context: RunContext) -> float:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from glp_export.compress.plan import Plan
-from glp_export.encoder import Recovery, States, TrainingInputs
+from glp_export.encoder import Recovery, TrainingInputs
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -19,7 +19,6 @@ GENERAL_EPOCHS = 3.0
 def train_factors(
     model: PreTrainedModel,
     plan: Plan,
-    teacher: PreTrainedModel,
     recovery: Recovery,
     inputs: TrainingInputs,
     labelled: int,
@@ -35,15 +34,13 @@ def train_factors(
     Args:
         model: where training begins.
         plan: that it comes from.
-        teacher: the unpruned model.
-        recovery: a row of `RECOVERIES` that imitates; another one trains as it does.
-        inputs: the rows of the task and, after them, the unlabelled texts.
+        recovery: a row of `RECOVERIES`; one that imitates goes through both stages.
+        inputs: the rows of the task and, after them, the unlabelled texts; hidden states too.
         labelled: how many are of the task.
         report: told the updates done and those in all.
     """
     if not recovery.inherits:
         return recovery.train(model, inputs, report)
-    inputs = replace(inputs, states=States(teacher.eval(), plan.kept, plan.kept_tokens))
     epochs, rows = float(plan.settings.get("general_epochs", GENERAL_EPOCHS)), len(inputs.examples)
     if rows > labelled and epochs > 0:
         stage = replace(

@@ -24,6 +24,7 @@ from glp_export.core.numbers import layers_in_words
 from glp_export.core.progress import Progress
 from glp_export.encoder import (
     RECOVERIES,
+    HiddenStates,
     ModelSource,
     Recovery,
     TrainingInputs,
@@ -37,6 +38,7 @@ from glp_export.encoder import (
 )
 from glp_export.encoder.compaction import compact
 from glp_export.encoder.embedding_rows import trim_embeddings
+from glp_export.encoder.hidden_states import gives_states_of
 from glp_export.encoder.kronecker import factorize
 from glp_export.encoder.structure import Structure, read_structure
 from glp_export.encoder.vocabulary import trim_tokenizer, write_vocabulary_files
@@ -49,6 +51,10 @@ from glp_export.workflows.stages.factor_training import train_factors
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+HIDDEN_WEIGHT = 1.0
+"""Of hidden states, where every layer has lost a part of its own: beside as many whole layers they
+teach nothing that the answers do not (docs/method/structure.md)."""
 
 STUDENT, NONE = "student", "none"
 UNPRUNED = "unpruned"
@@ -214,10 +220,10 @@ class _StudentTraining:
             begun = start_of(self.context, plan, ancestor)
             if needs_no_recovery(plan, recovery):
                 return begun
-            inputs = self._inputs_of(plan, tokenizer)
+            inputs = self._inputs_of(plan, tokenizer, begun)
             if plan.factors is not None:
                 rows = len(self.context.train_rows)
-                return train_factors(begun, plan, self.unpruned, recovery, inputs, rows, report)
+                return train_factors(begun, plan, recovery, inputs, rows, report)
             return recovery.train(begun, inputs, report)
 
         own = str(plan.depth) if plan.layers_only else plan.id[:8]
@@ -233,16 +239,39 @@ class _StudentTraining:
         _record(self.context, made, plan, rival_of)
         return made
 
-    def _inputs_of(self, plan: Plan, tokenizer: PreTrainedTokenizerBase) -> TrainingInputs:
+    def _inputs_of(
+        self, plan: Plan, tokenizer: PreTrainedTokenizerBase, student: PreTrainedModel
+    ) -> TrainingInputs:
         """The training rows as a plan's tokenizer cuts them; the teacher's answers stay."""
+        inputs = replace(self.inputs, hidden_states=self._hidden_states(plan, student))
         if plan.kept_tokens is None:
-            return self.inputs
+            return inputs
         context, length = self.context, self.context.config.data.max_length
         return replace(
-            self.inputs,
+            inputs,
             examples=encode(self.rows, context.data.task, tokenizer, length),
             tokenizer=tokenizer,
-            watch=_own_watch(context, self.inputs, tokenizer),
+            watch=_own_watch(context, inputs, tokenizer),
+        )
+
+    def _hidden_states(self, plan: Plan, student: PreTrainedModel) -> HiddenStates | None:
+        """What a plan's layers imitate, if anything."""
+        weight = self.context.config.training.hidden_weight
+        if weight is None:
+            changed = plan.inside_layers or plan.factors is not None
+            weight = HIDDEN_WEIGHT if changed else 0.0
+        if not weight:
+            return None
+        if not all(map(gives_states_of, (self.unpruned, student), (plan.num_layers, plan.depth))):
+            self.progress.say("its layers give no hidden states: the answers alone are imitated")
+            return None
+        return HiddenStates.of(
+            self.unpruned,
+            plan.kept,
+            plan.num_layers,
+            weight=weight,
+            embeddings=plan.factors is not None and plan.factors.embedding is not None,
+            tokens=plan.kept_tokens,
         )
 
 
