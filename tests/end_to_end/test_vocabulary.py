@@ -19,7 +19,7 @@ from glp_export.cli.app import run
 from glp_export.compress.edits import RemoveLayers, TrimVocabulary
 from glp_export.compress.latency_table import LatencyTable
 from glp_export.compress.plan import Plan
-from tests.end_to_end.conftest import SMALL, TRAINING, slow_table
+from tests.end_to_end.conftest import MEASURING, ONE_SHAPE, SMALL, TRAINING, slow_table
 from tests.tiny import WORDS, make_checkpoint, make_data, make_tokenizer, rows, write_jsonl
 
 UNUSED = [f"{letter}{letter}{letter}" for letter in string.ascii_lowercase]
@@ -139,7 +139,8 @@ def test_heads_neurons_and_tokens_go_one_after_the_other(
     own = ["--compress", compress, "--latency-table", str(table), "--neuron-step", "8"]
     own += ["--latency-budget", "450ms@1x16", "--final-round", "0", "--mutations", "2"]
     own += ["--calibration-samples", "32", "--vocabulary-size", str(NEEDED), *ALONE]
-    assert run(["prune-and-export", *command, *SMALL, *own, "-o", str(output), "-q"]) == 0
+    flags = (*TRAINING, *MEASURING, *ONE_SHAPE[:4])  # in the table's form of the graph
+    assert run(["prune-and-export", *command, *flags, *own, "-o", str(output), "-q"]) == 0
     plan = Plan.load(ArtifactLayout(output).plan)
     assert plan.compressors == ("structure", "vocabulary")
     assert plan.strategy == criterion
