@@ -56,7 +56,6 @@ class HiddenStates:
         Args:
             outputs: of the student for the batch, its hidden states among them.
             batch: padded inputs.
-
         """
         import torch
 
