@@ -80,9 +80,11 @@ def test_inspect_card_verify_and_gate_take_it(shipped: Path, capsys: Any) -> Non
         ("kronecker", ("--depth", "2"), 2),
         ("kronecker", ("--max-drop", "0.1"), 2),
         ("kronecker", ("--kronecker-ratio", "x9"), 2),
-        ("kronecker", ("--target-speedup", "2@1x16"), 2),  # storage, not time
+        # Storage, not time; the unpruned model is timed before.
+        pytest.param("kronecker", ("--target-speedup", "2@1x16"), 2, marks=pytest.mark.slow),
         ("kronecker", ("--kronecker-terms", "5", "--offline"), 7),  # of 2 x 2 four at most
-        ("kronecker", ("--size-budget", "2kB", "--offline"), 5),
+        # Each of the three is exported.
+        pytest.param("kronecker", ("--size-budget", "2kB", "--offline"), 5, marks=pytest.mark.slow),
     ],
 )
 def test_what_makes_no_sense_is_refused(compress, flags, code, spelled, texts, tmp_path) -> None:
