@@ -14,6 +14,9 @@ from glp_export.tasks.raw import RawData, RawSplit
 if TYPE_CHECKING:
     from datasets import Dataset
 
+_SAVED = ("dataset_dict.json", "state.json")
+"""What `datasets` puts beside splits, or one split, that it saved."""
+
 
 def read_directory(
     directory: Path,
@@ -33,6 +36,13 @@ def read_directory(
         DataError: no train or no validation file, two for one split, or one that cannot be read.
     """
     train = _find(directory, "train")
+    if train is None and any((directory / name).is_file() for name in _SAVED):
+        raise DataError(
+            "The directory is what `save_to_disk` of datasets wrote, in a form of its own.",
+            where=str(directory),
+            fix="write a file for each split: datasets.load_from_disk(DIR)['train']"
+            ".to_parquet('NEW/train.parquet'), and the same with validation",
+        )
     if train is None:
         raise DataError(
             f"The directory has no training file; it holds {_contents(directory)}.",

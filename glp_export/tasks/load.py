@@ -350,6 +350,12 @@ def _check_texts(split: RawSplit, columns: Collection[str]) -> None:
                 where=f"{split.source}, row {row + 1}, column '{name}'",
                 fix="fill it in or remove the row; an empty text is allowed",
             )
+        if (lacking := _lacks_word(split.rows, name)) is not None:
+            raise DataError(
+                "A word of a row is missing.",
+                where=f"{split.source}, row {lacking + 1}, column '{name}'",
+                fix="fill it in, or remove the row",
+            )
     # One empty text is an input like any other; a column of them is the wrong column.
     if len(split.rows) > 1 and not any(_has_words(split.rows, name) for name in columns):
         raise DataError(
@@ -357,6 +363,14 @@ def _check_texts(split: RawSplit, columns: Collection[str]) -> None:
             where=f"{split.source}, column '{next(iter(columns), '')}'",
             fix="name another column with --text-columns, or fill them in",
         )
+
+
+def _lacks_word(rows: Dataset, name: str) -> int | None:
+    """The first row whose list of words has an empty place; None of none, and of texts."""
+    if is_text(rows, name):
+        return None
+    cells = Cells(rows, name)
+    return next((row for row, words in enumerate(cells) if words and None in words), None)
 
 
 def _has_words(rows: Dataset, name: str) -> bool:

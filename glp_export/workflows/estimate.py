@@ -11,7 +11,7 @@ from glp_export.compress.compressors import WHOLE_DEPTH
 from glp_export.encoder import distill, finetune, predict
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.stages.compression import compressors_of, search_cost_of
-from glp_export.workflows.stages.search import named_plan
+from glp_export.workflows.stages.search import named_plan, require_search
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -65,7 +65,12 @@ class Estimate:
 
 
 def estimate_run(context: RunContext) -> Estimate:
-    """Train the unpruned model for a few steps and reckon from there."""
+    """Train the unpruned model for a few steps and reckon from there.
+
+    Raises:
+        GlpError: what a run would end with before it trains anything.
+    """
+    require_search(context)
     # How many layers a search for speed leaves is not known: all of them, at most.
     models = max(1, len(context.config.targets.speedups))
     depths = context.depths or (context.stack.num_layers,) * models
