@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from glp_export.core.factors import Factors, Preset
 from glp_export.core.records import Record
 from glp_export.core.shape import MAX_LAYERS, MAX_UNITS, MAX_VOCABULARY, Kept, ModelShape
 
@@ -214,8 +215,61 @@ class TrimVocabulary(Record):
         return None
 
 
+class KroneckerFactors(Record):
+    """Matrices become sums of Kronecker products (KroneckerBERT, arXiv 2109.06243).
+
+    Heads, neurons and tokens stay as many as they were. Nothing comes after it in a plan.
+
+    Attributes:
+        attention: factors of query, key, value and output projections.
+        feed_forward: of the two feed-forward layers.
+        embedding: entries of the row that all tokens share; null: the word embeddings stay dense.
+    """
+
+    kind: Literal["kronecker-factors"] = "kronecker-factors"
+    attention: Factors
+    feed_forward: Factors
+    embedding: Annotated[int, Field(ge=1, lt=MAX_UNITS)] | None = None
+
+    checks: ClassVar[frozenset[Check]] = ALL_CHECKS - {"masked-is-cut"}
+
+    @classmethod
+    def of(cls, preset: Preset) -> KroneckerFactors:
+        """The edit that divides matrices so."""
+        return cls(
+            attention=preset.attention,
+            feed_forward=preset.feed_forward,
+            embedding=preset.embedding,
+        )
+
+    @property
+    def preset(self) -> Preset:
+        """The same without its kind."""
+        return Preset(self.attention, self.feed_forward, self.embedding)
+
+    def shape(self, base: ModelShape) -> ModelShape:
+        """The shape of `base`: all that it counts is left."""
+        return base
+
+    def compact(self, model: PreTrainedModel) -> PreTrainedModel:
+        """The model of the nearest factors; `model` stays as it is."""
+        from glp_export.encoder.kronecker import factorize
+
+        return factorize(model, self.preset)
+
+    def dense(self, model: PreTrainedModel) -> PreTrainedModel:
+        """The same function in the stock architecture, multiplied out."""
+        from glp_export.encoder.kronecker import multiply_out
+
+        return multiply_out(self.compact(model))
+
+    def kept(self, base: ModelShape) -> Kept | None:
+        """Nothing inside a layer goes."""
+        return None
+
+
 Edit = Annotated[
-    RemoveLayers | RemoveSublayers | PruneHeads | PruneNeurons | TrimVocabulary,
+    RemoveLayers | RemoveSublayers | PruneHeads | PruneNeurons | TrimVocabulary | KroneckerFactors,
     Field(discriminator="kind"),
 ]
 """Any edit, by its `kind`."""
@@ -262,6 +316,23 @@ def tokens_after(edits: Sequence[Edit]) -> tuple[int, ...] | None:
         if isinstance(edit, TrimVocabulary):
             kept = edit.tokens if kept is None else tuple(kept[token] for token in edit.tokens)
     return kept
+
+
+def factors_after(edits: Sequence[Edit]) -> Preset | None:
+    """The Kronecker factors that the edits make; None for dense matrices.
+
+    Raises:
+        ValueError: an edit after them, or one before them that narrows the matrices.
+    """
+    places = [place for place, edit in enumerate(edits) if isinstance(edit, KroneckerFactors)]
+    if not places:
+        return None
+    *before, last = edits
+    if not isinstance(last, KroneckerFactors) or len(places) > 1:
+        raise ValueError("Kronecker factors are made of what all other edits left: they come last")
+    if any(isinstance(edit, _WidthEdit) for edit in before):
+        raise ValueError("a model that lost heads or neurons has no Kronecker factors")
+    return last.preset
 
 
 def _require_depth(units: Sequence[tuple[int, ...]], base: ModelShape) -> None:

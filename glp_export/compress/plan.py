@@ -14,6 +14,7 @@ from glp_export.compress.edits import (
     Edit,
     RemoveLayers,
     TrimVocabulary,
+    factors_after,
     kept_after,
     shape_after,
     tokens_after,
@@ -22,6 +23,7 @@ from glp_export.compress.plan_v1 import PlanV1
 from glp_export.compress.steps import Candidate, Cost, Step
 from glp_export.core import numbers
 from glp_export.core.errors import DataError, UsageError, quoted
+from glp_export.core.factors import Preset
 from glp_export.core.notebook import facts_html
 from glp_export.core.numbers import layers_in_words
 from glp_export.core.records import Record
@@ -93,6 +95,7 @@ class Plan(Record):
             if self.base_shape.depth != self.num_layers:
                 raise ValueError("base_shape has another number of layers than num_layers")
             kept_after(self.edits, self.base_shape)  # raises where they do not fit
+            factors_after(self.edits)
         elif any(not isinstance(edit, RemoveLayers) for edit in self.edits):
             raise ValueError("edits of other things than whole layers need base_shape")
         return self
@@ -145,6 +148,11 @@ class Plan(Record):
         return tokens_after(self.edits)
 
     @property
+    def factors(self) -> Preset | None:
+        """How matrices are divided into Kronecker factors; None where they are not."""
+        return factors_after(self.edits)
+
+    @property
     def whole_vocabulary(self) -> Plan:
         """The same with all tokens."""
         left = tuple(edit for edit in self.edits if not isinstance(edit, TrimVocabulary))
@@ -152,8 +160,8 @@ class Plan(Record):
 
     @property
     def inside_layers(self) -> bool:
-        """Whether something goes inside of layers that stay."""
-        return not self.whole_vocabulary.layers_only
+        """Whether heads or neurons go of layers that stay."""
+        return self.kept_units is not None
 
     @property
     def id(self) -> str:
@@ -167,7 +175,8 @@ class Plan(Record):
     def label(self) -> str:
         """For people: `6 layers`, `12 layers, 61 % of heads, 40 % of neurons`."""
         shape = self.shape
-        return layers_in_words(self.depth) if shape is None else shape.label(self.base_shape)
+        left = layers_in_words(self.depth) if shape is None else shape.label(self.base_shape)
+        return left if self.factors is None else f"{left}, Kronecker factors"
 
     @property
     def digest(self) -> str:
@@ -204,12 +213,16 @@ class Plan(Record):
         return model
 
     def expand(self, model: PreTrainedModel) -> PreTrainedModel:
-        """The dense form of a model that `apply` made, for saving: stock architecture, zeros.
+        """The dense form of a model that `apply` made, for saving, in the stock architecture.
 
-        Whole layers leave nothing to fill in, so a plan of them gives the model itself.
+        Zeros stand for heads and neurons that are gone, and factors are multiplied out. Whole
+        layers leave nothing to fill in, so a plan of them gives the model itself.
         """
         from glp_export.encoder.compaction import expand
+        from glp_export.encoder.kronecker import multiply_out
 
+        if self.factors is not None:
+            return multiply_out(model)
         kept = self.kept_units
         return model if kept is None else expand(model, kept)
 

@@ -84,8 +84,9 @@ class CompressSettings(TypedDict, total=False):
     """Most metric points that may be lost on dev: 0.01."""
     compress: str | None
     """What is removed: layers, structure (heads, neurons and layers), a --criterion for structure
-    by it, vocabulary (tokens), one after another (layers,vocabulary), or auto: structure for a
-    target of speed, vocabulary for a size, layers else."""
+    by it, kronecker (factors of matrices), vocabulary (tokens), one after another
+    (layers,vocabulary), or auto: structure for a target of speed, vocabulary for a size, layers
+    else."""
     plan: str | Path | None
     """Skip the search: plan.json, a layer file, or paper:bert-base-uncased/rte."""
     search_epochs: float | None
@@ -124,8 +125,8 @@ class TrainingSettings(TypedDict, total=False):
     distill_weight: float | None
     """Share of the teacher's answers in the loss."""
     hidden_weight: float | None
-    """Weight of the teacher's hidden states in distillation; else 1 where heads or neurons went,
-    and 0 where whole layers alone did."""
+    """Weight of the teacher's hidden states in distillation; else 1 where heads or neurons went or
+    matrices became factors, and 0 where whole layers alone did."""
     distill_rate: float | None
     """Learning rate of distilling over that of fine-tuning."""
     seed: int | None
@@ -254,6 +255,20 @@ class StructureSettings(TypedDict, total=False):
     """A table that `glp-export latency-table` wrote on the machine that will serve."""
 
 
+class KroneckerSettings(TypedDict, total=False):
+    """Settings; None is not given."""
+
+    kronecker_ratio: Literal["x5", "x8", "x21"] | None
+    """Sizes of the factors, named by how much smaller they make bert-base; else x8, or the mildest
+    that keep --size-budget."""
+    kronecker_terms: int | None
+    """Products in the sum of a layer's matrix; else as many as the ratio says."""
+    dense_embeddings: bool | None
+    """Word embeddings stay as they are."""
+    general_epochs: float | None
+    """Passes over the --unlabeled texts before the training on the task."""
+
+
 class VocabularySettings(TypedDict, total=False):
     """Settings; None is not given."""
 
@@ -275,6 +290,7 @@ class RunKeywords(
     HubSettings,
     LayersSettings,
     StructureSettings,
+    KroneckerSettings,
     VocabularySettings,
     total=False,
 ):
@@ -349,6 +365,7 @@ class CompressKeywords(
     MachineSettings,
     LayersSettings,
     StructureSettings,
+    KroneckerSettings,
     VocabularySettings,
     total=False,
 ):

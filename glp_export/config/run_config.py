@@ -170,7 +170,7 @@ class RunConfig(Options):
 
 
 def _name_criterion(nested: dict[str, Any]) -> None:
-    """Read the name of a criterion after `--compress` as structure by that criterion.
+    """Read the name of a criterion in `--compress` as structure by that criterion.
 
     Raises:
         ValueError: another criterion was named besides.
@@ -179,13 +179,18 @@ def _name_criterion(nested: dict[str, Any]) -> None:
     from glp_export.compress.criteria import CRITERIA
 
     search = nested.get("compress", {})
-    name = search.get("compress")
-    if name in COMPRESSORS or name not in CRITERIA:
+    asked = search.get("compress")
+    if not isinstance(asked, str):
         return
-    own = nested["compressors"].setdefault("structure", {})
-    if own.setdefault("criterion", name) != name:
-        raise ValueError(f"--compress {name} is another criterion than {own['criterion']}")
-    search["compress"] = "structure"
+    names = [name.strip() for name in asked.split(",")]
+    for place, name in enumerate(names):
+        if name in COMPRESSORS or name not in CRITERIA:
+            continue
+        own = nested["compressors"].setdefault("structure", {})
+        if own.setdefault("criterion", name) != name:
+            raise ValueError(f"--compress {asked} is another criterion than {own['criterion']}")
+        names[place] = "structure"
+        search["compress"] = ",".join(names)
 
 
 def compressor_sections() -> dict[str, type[BaseModel]]:

@@ -121,7 +121,8 @@ class CompressOptions(Options):
     compress: str = option(
         "auto",
         "What is removed: layers, structure (heads, neurons and layers), a --criterion for "
-        "structure by it, vocabulary (tokens), one after another (layers,vocabulary), or auto: "
+        "structure by it, kronecker (factors of matrices), vocabulary (tokens), one after another "
+        "(layers,vocabulary), or auto: "
         "structure for a target of speed, vocabulary for a size, layers else.",
     )
     plan: str | None = option(
@@ -206,7 +207,7 @@ class TrainingOptions(Options):
     hidden_weight: float | None = option(
         None,
         "Weight of the teacher's hidden states in distillation; else 1 where heads or neurons "
-        "went, and 0 where whole layers alone did.",
+        "went or matrices became factors, and 0 where whole layers alone did.",
         ge=0,
     )
     distill_rate: float = option(4.0, "Learning rate of distilling over that of fine-tuning.", gt=0)

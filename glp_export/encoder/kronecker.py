@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from glp_export.core.errors import ModelError, UsageError
+from glp_export.core.factors import PRESETS, Factors, Preset
 from glp_export.encoder.layer_stack import find_layer_stack
+from glp_export.encoder.sublayers import WIDTHS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,65 +22,8 @@ if TYPE_CHECKING:
 
     Size = tuple[int, int]
 
-_WIDE = ("intermediate_size", "hidden_dim", "d_ff")
-"""The configuration's names for the width inside a feed-forward layer."""
-
 _READ_WEIGHTS = frozenset({"t5", "mt5", "umt5"})
 """Families that look at the weight of a linear layer when they run."""
-
-
-@dataclass(frozen=True)
-class Factors:
-    """How a matrix is divided: one factor has a fixed size, the other is what is left.
-
-    Attributes:
-        small: entries of the fixed factor along the width of the model and along the other side;
-            rows and columns where both are the width of the model.
-        terms: Kronecker products in the sum.
-        inner: the fixed factor is B of A ⊗ B, not A.
-    """
-
-    small: tuple[int, int]
-    terms: int = 1
-    inner: bool = True
-
-    def inner_size(self, rows: int, columns: int) -> Size:
-        """Rows and columns of B for a weight of `(rows, columns)`.
-
-        Raises:
-            ModelError: the fixed factor does not divide the weight.
-        """
-        from glp_export.encoder.kronecker_parts import outer_size
-
-        fixed = self.small[::-1] if rows > columns else self.small
-        rest = outer_size((rows, columns), fixed)
-        return fixed if self.inner else rest
-
-
-@dataclass(frozen=True)
-class Preset:
-    """Factors for all matrices of an encoder.
-
-    Attributes:
-        attention: of query, key, value and output projections.
-        feed_forward: of the two feed-forward layers.
-        embedding: entries of the row that all tokens share.
-    """
-
-    attention: Factors
-    feed_forward: Factors
-    embedding: int
-
-
-PRESETS: dict[str, Preset] = {
-    "x5": Preset(Factors((4, 4), 4), Factors((2, 16), 4, inner=False), 4),
-    "x8": Preset(Factors((2, 2)), Factors((2, 8), inner=False), 8),
-    "x21": Preset(Factors((16, 2)), Factors((2, 16), inner=False), 16),
-}
-"""Named by how much smaller they make bert-base in all.
-
-x8 and x21 have the ratios of the paper. x5 is a sum of four terms as there, with sizes chosen here.
-"""
 
 
 def preset_of(name: str) -> Preset:
@@ -116,9 +60,10 @@ def factorize(model: PreTrainedModel, preset: Preset, *, fit: bool = True) -> Pr
         linear = factored.get_submodule(name)
         make = KroneckerLinear.of if fit else KroneckerLinear.like
         _replace(factored, name, make(linear, inner, terms))
-    words = factored.get_input_embeddings()
-    embed = KroneckerEmbedding.of if fit else KroneckerEmbedding.like
-    factored.set_input_embeddings(embed(words, preset.embedding))
+    if preset.embedding is not None:
+        words = factored.get_input_embeddings()
+        embed = KroneckerEmbedding.of if fit else KroneckerEmbedding.like
+        factored.set_input_embeddings(embed(words, preset.embedding))
     return factored
 
 
@@ -149,6 +94,8 @@ def parameters_after(model: PreTrainedModel, preset: Preset) -> int:
         weight = model.get_submodule(name).weight
         count += terms * (rows * columns + weight.numel() // (rows * columns)) - weight.numel()
     _check_embedding(model, preset)
+    if preset.embedding is None:
+        return count
     words = model.get_input_embeddings().weight
     return count + words.numel() // preset.embedding + preset.embedding - words.numel()
 
@@ -165,7 +112,7 @@ def _divisions(model: PreTrainedModel, preset: Preset) -> Iterator[tuple[str, Si
         )
     path = find_layer_stack(model).path
     width = model.config.hidden_size
-    wide = {getattr(model.config, name, None) for name in _WIDE} - {None}
+    wide = {getattr(model.config, name, None) for name in WIDTHS} - {None}
     for name, module in model.get_submodule(path).named_modules(prefix=path):
         if not isinstance(module, nn.Linear):
             continue
@@ -181,10 +128,24 @@ def _divisions(model: PreTrainedModel, preset: Preset) -> Iterator[tuple[str, Si
                 fix="use an encoder of the BERT family with all of its heads and neurons",
             )
         try:
-            inner = factors.inner_size(module.out_features, module.in_features)
+            inner = _inner_size(factors, module.out_features, module.in_features)
         except ModelError as error:
             raise ModelError(error.what, where=name, fix=error.fix) from None
         yield name, inner, factors.terms
+
+
+def _inner_size(factors: Factors, rows: int, columns: int) -> Size:
+    """Rows and columns of B for a weight of `(rows, columns)`.
+
+    Raises:
+        ModelError: the fixed factor does not divide the weight, or more terms than there can be.
+    """
+    from glp_export.encoder.kronecker_parts import check_terms, outer_size
+
+    fixed = factors.small[::-1] if rows > columns else factors.small
+    rest = outer_size((rows, columns), fixed)
+    check_terms((rows, columns), fixed, factors.terms)
+    return fixed if factors.inner else rest
 
 
 def _check_embedding(model: PreTrainedModel, preset: Preset) -> None:
@@ -192,6 +153,8 @@ def _check_embedding(model: PreTrainedModel, preset: Preset) -> None:
 
     from glp_export.encoder.kronecker_parts import outer_size
 
+    if preset.embedding is None:
+        return
     words, head = model.get_input_embeddings(), model.get_output_embeddings()
     if not isinstance(words, nn.Embedding):
         raise ModelError(

@@ -31,13 +31,7 @@ def nearest_kronecker(matrix: Tensor, inner: Size, terms: int = 1) -> tuple[Tens
         ModelError: see `outer_size`; or more terms than there can be.
     """
     (rows, columns), (outer_rows, outer_columns) = inner, outer_size(tuple(matrix.shape), inner)
-    most = min(rows * columns, outer_rows * outer_columns)
-    if not 1 <= terms <= most:
-        raise ModelError(
-            f"a matrix of {matrix.shape[0]}×{matrix.shape[1]} with a factor of {rows}×{columns} is "
-            f"a sum of 1 to {most} Kronecker products, not of {terms}",
-            fix=f"ask for at most {most} terms",
-        )
+    check_terms(tuple(matrix.shape), inner, terms)
     blocks = matrix.detach().double().reshape(outer_rows, rows, outer_columns, columns)
     rearranged = blocks.transpose(1, 2).reshape(outer_rows * outer_columns, rows * columns)
     outer, small = _leading_terms(rearranged, terms)
@@ -60,6 +54,22 @@ def outer_size(whole: tuple[int, ...], inner: Size) -> Size:
             fix="choose factors that divide the width of the model and of its feed-forward layers",
         )
     return whole[0] // inner[0], whole[1] // inner[1]
+
+
+def check_terms(whole: tuple[int, ...], factor: Size, terms: int) -> None:
+    """Check that a matrix with a factor of some size is a sum of so many products.
+
+    Raises:
+        ModelError: more than the smaller factor has entries.
+    """
+    rows, columns = factor
+    most = min(rows * columns, whole[0] * whole[1] // (rows * columns))
+    if not 1 <= terms <= most:
+        raise ModelError(
+            f"a matrix of {whole[0]}×{whole[1]} with a factor of {rows}×{columns} is "
+            f"a sum of 1 to {most} Kronecker products, not of {terms}",
+            fix=f"ask for at most {most} terms",
+        )
 
 
 def _leading_terms(matrix: Tensor, terms: int) -> tuple[Tensor, Tensor]:

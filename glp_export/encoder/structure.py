@@ -1,7 +1,8 @@
 """`glp/structure.json`: what stays of each layer of a checkpoint, beside the checkpoint itself.
 
-A checkpoint that lost heads or neurons is dense, with zeros for what is gone, so that plain
-`from_pretrained` loads it. With this record the small module is built from it again.
+A checkpoint that lost heads or neurons is dense, with zeros for what is gone, and one of Kronecker
+factors has them multiplied out, so that plain `from_pretrained` loads it. With this record the
+small module is built from it again.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from glp_export.core.factors import Preset
 from glp_export.core.records import Record
 from glp_export.core.shape import Kept, ModelShape
 from glp_export.encoder.compaction import compact
+from glp_export.encoder.kronecker import factorize
 from glp_export.encoder.sublayers import shape_of
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ class Structure(Record):
         rival_of: of a distilled model, the plan that it is compared with.
         model_shape: heads, neurons and vocabulary of the compact module.
         kept: heads and neurons of the dense checkpoint that are not zero; null for all.
+        factors: sizes of the Kronecker factors whose products its matrices are; null for none.
         parameters: of the compact module, head included.
     """
 
@@ -39,6 +43,7 @@ class Structure(Record):
     rival_of: str | None = None
     model_shape: ModelShape
     kept: Kept | None = None
+    factors: Preset | None = None
     parameters: int = Field(ge=1)
 
     @classmethod
@@ -49,6 +54,7 @@ class Structure(Record):
         plan_id: str = "",
         rival_of: str | None = None,
         kept: Kept | None = None,
+        factors: Preset | None = None,
     ) -> Structure:
         """The structure of a live compact module."""
         return cls(
@@ -56,6 +62,7 @@ class Structure(Record):
             rival_of=rival_of,
             model_shape=shape_of(model),
             kept=kept,
+            factors=factors,
             parameters=sum(parameter.numel() for parameter in model.parameters()),
         )
 
@@ -85,9 +92,13 @@ def compacted(model: PreTrainedModel, directory: Path) -> PreTrainedModel:
 
     Raises:
         DataError: the record is broken.
+        ModelError: it has factors that do not divide the checkpoint's matrices.
         UsageError: the record keeps what the checkpoint does not have.
     """
     structure = read_structure(directory)
-    if structure is None or structure.kept is None:
+    if structure is None:
         return model
-    return compact(model, structure.kept).train(model.training)
+    small = model if structure.kept is None else compact(model, structure.kept)
+    if structure.factors is not None:
+        small = factorize(small, structure.factors)  # exact: the matrices are such products
+    return small.train(model.training)

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+WIDTHS = ("intermediate_size", "hidden_dim", "d_ff")
+"""The configuration's names for the width inside a feed-forward sublayer."""
+
+
 @dataclass(frozen=True)
 class Projection:
     """A linear map, or a bare vector of biases, whose rows belong to heads or neurons.
@@ -355,8 +359,9 @@ def _known(layer: nn.Module, row: Sublayers) -> set[str]:
 def _said_by(config: Any) -> LayerShape:
     """What a configuration says of every layer; transformers gives the names of BERT to all."""
     heads = getattr(config, "num_attention_heads", None) or 1
+    widths = (*(getattr(config, name, None) for name in WIDTHS), 4 * config.hidden_size)
     return LayerShape(
         heads=heads,
         head_size=getattr(config, "head_dim", None) or max(1, config.hidden_size // heads),
-        neurons=getattr(config, "intermediate_size", None) or 4 * config.hidden_size,
+        neurons=next(found for found in widths if found),
     )

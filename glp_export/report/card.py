@@ -439,6 +439,8 @@ def _short_name(plan: Plan) -> str:
 def _tag(plan: Plan) -> str:
     if plan.inside_layers:
         return "structured-pruning"
+    if plan.factors is not None:
+        return "kronecker-factors"
     return "layer-pruning" if plan.order else "vocabulary-trimming"
 
 

@@ -94,6 +94,7 @@ def _facts(plan: Plan) -> RenderableType:
         "left": plan.label,
         "layers": None if plan.inside_layers else stack_line(plan),
         "removed": removed + " ".join(map(str, plan.order)) if plan.order else None,
+        "Kronecker factors": None if plan.factors is None else str(plan.factors),
         "predicted": f"{numbers.ratio(predicted)} the speed of the unpruned model"
         if predicted is not None
         else None,

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from glp_export.artifact.exporters import EXPORTERS
 from glp_export.bench.contenders import PYTORCH
-from glp_export.compress.compressors import AUTO, names_of
+from glp_export.compress.compressors import AUTO, WHOLE_DEPTH, names_of
 from glp_export.compress.compressors.layers.strategies import STRATEGIES
 from glp_export.compress.search.workers import WORKERS
 from glp_export.config.run_config import COUNTS, RunConfig
@@ -55,11 +55,12 @@ def require_choices(config: RunConfig) -> None:
 def _require_layers(config: RunConfig, compressors: tuple[str, ...]) -> None:
     """Check that a number of layers is not asked of compressors that leave all layers there."""
     counts = [name for name in COUNTS if getattr(config.compress, name) not in (None, False)]
-    if counts and compressors == ("vocabulary",):
+    if counts and set(compressors) <= WHOLE_DEPTH:
+        asked = ",".join(compressors)
         raise UsageError(
-            f"--{counts[0]} asks for fewer layers, and vocabulary takes none out",
-            where="--compress vocabulary",
-            fix="say --compress layers,vocabulary",
+            f"--{counts[0]} asks for fewer layers, and {asked} takes none out",
+            where=f"--compress {asked}",
+            fix=f"say --compress layers,{asked}",
         )
 
 

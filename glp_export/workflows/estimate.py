@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from glp_export.compress.compressors import WHOLE_DEPTH
 from glp_export.compress.compressors.layers.strategies import RULES, Problem, order_by_rule
 from glp_export.compress.search_cost import SearchCost, TrialGroup
 from glp_export.config.sections import NO_RIVAL, STUDENT
@@ -13,7 +14,7 @@ from glp_export.core.machine import SharingMonitor
 from glp_export.core.numbers import duration, these_layers
 from glp_export.encoder import distill, finetune, predict, schedule_for
 from glp_export.workflows.context import RunContext
-from glp_export.workflows.stages.compression import VOCABULARY, compressors_of, search_cost_of
+from glp_export.workflows.stages.compression import compressors_of, search_cost_of
 from glp_export.workflows.stages.search import named_plan, require_search
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def _job_of(context: RunContext) -> _Job:
     least = context.depths or _as_fast(context) or (1,)
     if compress.plan:  # one that is missing or does not fit is an error now, too
         depths = least = context.depths or (named_plan(context).depth,)
-    elif compressors_of(context) == (VOCABULARY,):
+    elif set(compressors_of(context)) <= WHOLE_DEPTH:
         depths = least = (layers,)
     rivals = {NO_RIVAL: 0, STUDENT: len(depths)}.get(context.config.training.distilled, 1)
     teacher = () if context.as_is else (layers,)
@@ -233,7 +234,9 @@ def _sample_layers(context: RunContext, job: _Job, share: float = 1.0) -> tuple[
 
 def _asked(context: RunContext, students: int) -> int:
     """Layers that the teacher computes beside its students, forward only: a third of a training."""
-    training, narrowed = context.config.training, bool(context.config.targets.speedups)
+    training = context.config.training
+    factored = not context.config.compress.plan and "kronecker" in compressors_of(context)
+    narrowed = bool(context.config.targets.speedups) or factored
     weight = training.hidden_weight if training.hidden_weight is not None else float(narrowed)
     if training.recover != "distill" or not weight:
         return 0

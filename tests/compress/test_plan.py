@@ -12,9 +12,16 @@ from glp_export.compress.compressors.layers.layer_file import (
     write_layer_file,
 )
 from glp_export.compress.compressors.layers.search import read_plan
-from glp_export.compress.edits import PruneHeads, PruneNeurons, RemoveLayers, TrimVocabulary
+from glp_export.compress.edits import (
+    KroneckerFactors,
+    PruneHeads,
+    PruneNeurons,
+    RemoveLayers,
+    TrimVocabulary,
+)
 from glp_export.compress.plan import Candidate, Cost, Plan, Step
 from glp_export.core.errors import DataError, UsageError
+from glp_export.core.factors import PRESETS, Factors
 from glp_export.core.shape import LayerShape, ModelShape
 
 V1_DIGEST = "d0956f268dab3dbb29f079906f9e3b3921115bc34aa67bf90e80b6760bfc3340"
@@ -179,15 +186,35 @@ def test_the_authors_log(tmp_path):
         read_log(path)
 
 
-def test_tokens_are_part_of_a_plan() -> None:
+def plan_of(*edits: Any) -> Plan:
     base = ModelShape(
         layers=(LayerShape(heads=2, head_size=8, neurons=16),) * 3, vocabulary=9, hidden_size=16
     )
     facts = {"base_model": "tiny", "task": "rows", "metric": "accuracy", "strategy": "by hand"}
+    return Plan(num_layers=3, base_shape=base, edits=edits, **facts)
 
-    def plan(*edits: Any) -> Plan:
-        return Plan(num_layers=3, base_shape=base, edits=edits, **facts)
 
+def test_factors_are_what_a_plan_ends_with(tmp_path) -> None:
+    trim, layers = TrimVocabulary(tokens=(0, 2, 4, 8)), RemoveLayers(layers=(1,))
+    factors = KroneckerFactors.of(PRESETS["x21"])
+    made = plan_of(layers, trim, factors)
+    assert Plan.load(made.save(tmp_path / "plan.json")) == made
+    assert made.factors == PRESETS["x21"]
+    assert made.order == (1,)
+    assert not made.layers_only
+    assert not made.inside_layers
+    assert "factors" in made.label
+    assert made.id != plan_of(layers, trim, KroneckerFactors.of(PRESETS["x8"])).id
+    narrow = PruneHeads(heads=((0,), (0, 1), (1,)))
+    for edits in ((factors, layers), (factors, trim), (factors, factors), (narrow, factors)):
+        with pytest.raises(ValidationError, match="factors"):
+            plan_of(*edits)
+    with pytest.raises(ValidationError):
+        KroneckerFactors(attention=Factors((0, 2)), feed_forward=Factors((2, 2)))
+
+
+def test_tokens_are_part_of_a_plan() -> None:
+    plan = plan_of
     trim = TrimVocabulary(tokens=(0, 2, 4, 8))
     both = plan(trim, RemoveLayers(layers=(1,)))
     assert both.order == (1,)

@@ -247,6 +247,9 @@ def test_a_criterion_after_compress_means_structure_by_it():
     assert config.recorded()["criterion"] == "silent-neurons"
     same = resolve({"compress": "obs", "criterion": "obs", "target_speedup": "2.0@1x16"})
     assert same.compress.compress == "structure"
+    several = resolve({"compress": "fisher,vocabulary", "target_speedup": "2.0@1x16"})
+    assert several.compress.compress == "structure,vocabulary"
+    assert several.recorded()["criterion"] == "fisher"
     with pytest.raises(UsageError, match="another criterion"):
         resolve({"compress": "obs", "criterion": "fisher", "target_speedup": "2.0@1x16"})
 

@@ -50,6 +50,10 @@ NOT_RUN = {
     ],
     "docs/howto/ray-cluster.md": ['pip install -e ".[optimum,ray]"'],
     "docs/howto/settings-and-cache.md": ["glp-export prune-and-export --resume --output out/mine"],
+    # General texts, and minutes of training.
+    "docs/method/kronecker.md": [
+        "glp-export prune-and-export --model my-classifier --dataset data/mine \\"
+    ],
     "docs/method/vocabulary.md": [
         "glp-export prune-and-export --model my-classifier --dataset data/mine \\"
     ],

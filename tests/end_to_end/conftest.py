@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from glp_export.cli.app import run
+from glp_export.compress.latency_table import LatencyTable, SublayerTimes
 from glp_export.encoder import ModelSource, TrainSettings, finetune, load_model, load_tokenizer
 from glp_export.tasks import DataSpec, encode, load_task_data
 from tests.tiny import make_checkpoint
@@ -49,6 +50,14 @@ def artifact(encoder: Path, data: Path, tmp_path_factory: pytest.TempPathFactory
         assert run([*command(encoder, data, *flags), "-o", str(output), "-q"]) == 0
 
     return made_once(tmp_path_factory, "artifact", make)
+
+
+def slow_table(measured: LatencyTable, path: Path) -> Path:
+    """A table of a machine so slow that what ships is surely fast enough on any other."""
+    heads, neurons = (SublayerTimes(counts=(0, n), milliseconds=(1.0, 100.0)) for n in (4, 64))
+    times = {"attention": heads, "feed_forward": neurons, "base_ms": 10.0}
+    topmost = {"topmost_attention": heads, "topmost_feed_forward": neurons}
+    return measured.model_copy(update={**times, **topmost, "measured": ()}).save(path)
 
 
 EASY = """\

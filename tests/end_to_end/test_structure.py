@@ -14,9 +14,9 @@ import glp_export
 from glp_export.artifact import ArtifactLayout
 from glp_export.bench import BenchmarkFile
 from glp_export.cli.app import run
-from glp_export.compress.latency_table import LatencyTable, SublayerTimes
+from glp_export.compress.latency_table import LatencyTable
 from glp_export.compress.plan import Plan
-from tests.end_to_end.conftest import MEASURING, ONE_SHAPE, SMALL, TRAINING
+from tests.end_to_end.conftest import MEASURING, ONE_SHAPE, SMALL, TRAINING, slow_table
 
 QUICK = ("--mutations", "2", "--final-round", "32", "--calibration-samples", "32")
 
@@ -107,24 +107,17 @@ def test_the_gate_rebuilds_its_unpruned_model(shipped: Path) -> None:
     assert run(["verify", str(shipped), "--threads", "1", "-q"]) == 0
 
 
-def slow_table(found: Path, path: Path) -> Path:
-    """A table of a machine so slow that what ships is surely fast enough on any other."""
-    heads, neurons = (SublayerTimes(counts=(0, n), milliseconds=(1.0, 100.0)) for n in (4, 64))
-    times = {"attention": heads, "feed_forward": neurons, "base_ms": 10.0}
-    topmost = {"topmost_attention": heads, "topmost_feed_forward": neurons}
-    table = LatencyTable.load(found / "glp" / "latency_table.json")
-    return table.model_copy(update={**times, **topmost, "measured": ()}).save(path)
-
-
 @pytest.mark.slow  # two whole runs
 def test_a_criterion_that_trains_ships_what_it_trained_and_does_so_again(
     found: Path, encoder: Path, data: Path, tmp_path: Path
 ) -> None:
     """By a table that is given, nothing is measured: two searches have nothing to differ in."""
+    measured = LatencyTable.load(found / "glp" / "latency_table.json")
+    table = slow_table(measured, tmp_path / "table.json")
     asked = (
         "--compress", "movement", "--block", "8x32", "--criterion-epochs", "2",
         "--latency-budget", "450ms@1x16", "--neuron-step", "8", *QUICK[:2], "--final-round", "0",
-        "--latency-table", str(slow_table(found, tmp_path / "table.json")), "--distilled", "none",
+        "--latency-table", str(table), "--distilled", "none",
     )  # fmt: skip
     flags = ["-m", str(encoder), "--dataset", str(data), *TRAINING, *MEASURING, *asked, "-q"]
     searched, shipped = tmp_path / "searched", tmp_path / "shipped"

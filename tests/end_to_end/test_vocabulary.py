@@ -17,8 +17,9 @@ from glp_export.artifact.vocabulary_record import read_vocabulary
 from glp_export.bench import BenchmarkFile
 from glp_export.cli.app import run
 from glp_export.compress.edits import RemoveLayers, TrimVocabulary
+from glp_export.compress.latency_table import LatencyTable
 from glp_export.compress.plan import Plan
-from tests.end_to_end.conftest import SMALL, TRAINING
+from tests.end_to_end.conftest import MEASURING, ONE_SHAPE, SMALL, TRAINING, slow_table
 from tests.tiny import WORDS, make_checkpoint, make_data, make_tokenizer, rows, write_jsonl
 
 UNUSED = [f"{letter}{letter}{letter}" for letter in string.ascii_lowercase]
@@ -120,6 +121,39 @@ def test_card_report_and_inspect_say_what_stays(shipped: Path, capsys: Any) -> N
     assert "target: 5 MB at most: kept" in (shipped / "README.md").read_text()
     assert run(["inspect", str(shipped)]) == 0
     assert f"{NEEDED} of {len(PIECES)} tokens" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.slow  # whole runs
+@pytest.mark.parametrize(
+    ("compress", "criterion"), [("structure,vocabulary", "obs"), ("fisher,vocabulary", "fisher")]
+)
+def test_heads_neurons_and_tokens_go_one_after_the_other(
+    compress: str, criterion: str, spelled: Path, texts: Path, tmp_path: Path
+) -> None:
+    """By a table of a slow machine: what ships is surely fast enough on any other."""
+    table, output = tmp_path / "table.json", tmp_path / "out"
+    command = ["-m", str(spelled), "--dataset", str(texts)]
+    measured = ["--shape", "1x16", "--kind", "text-classification", "--threads", "1"]
+    assert run(["latency-table", str(spelled), *measured, "-o", str(table), "-q"]) == 0
+    slow_table(LatencyTable.load(table), table)
+    own = ["--compress", compress, "--latency-table", str(table), "--neuron-step", "8"]
+    own += ["--latency-budget", "450ms@1x16", "--final-round", "0", "--mutations", "2"]
+    own += ["--calibration-samples", "32", "--vocabulary-size", str(NEEDED), *ALONE]
+    flags = (*TRAINING, *MEASURING, *ONE_SHAPE[:4])  # in the table's form of the graph
+    assert run(["prune-and-export", *command, *flags, *own, "-o", str(output), "-q"]) == 0
+    plan = Plan.load(ArtifactLayout(output).plan)
+    assert plan.compressors == ("structure", "vocabulary")
+    assert plan.strategy == criterion
+    assert plan.kept_units is not None
+    assert isinstance(plan.edits[-1], TrimVocabulary)
+    assert len(plan.kept_tokens or ()) == NEEDED
+    assert run(["verify", str(output), "--threads", "1", "-q"]) == 0
+    said = ["the cat is good", "zzz"]
+    np.testing.assert_allclose(
+        glp_export.load(output)(said).logits, logits_of(output, said), atol=1e-4
+    )
+    small = glp_export.load_torch(output)
+    assert small.get_input_embeddings().num_embeddings == NEEDED
 
 
 def test_alone_it_chooses_tokens_and_trains_nothing(

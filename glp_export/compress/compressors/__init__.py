@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from glp_export.compress.compressors.kronecker import KroneckerOptions
 from glp_export.compress.compressors.layers.options import LayerOptions
 from glp_export.compress.compressors.structure.options import StructureOptions
 from glp_export.compress.compressors.vocabulary import VocabularyOptions
@@ -69,6 +70,12 @@ def _structure() -> Compressor:
     return STRUCTURE
 
 
+def _kronecker() -> Compressor:
+    from glp_export.compress.compressors.kronecker import KRONECKER
+
+    return KRONECKER
+
+
 def _vocabulary() -> Compressor:
     from glp_export.compress.compressors.vocabulary import VOCABULARY
 
@@ -96,9 +103,27 @@ COMPRESSORS = {
             "2302.04089",
         ),
     ),
-    "vocabulary": Row(VocabularyOptions, _vocabulary, follows=frozenset(("layers", "structure"))),
+    "kronecker": Row(
+        KroneckerOptions,
+        _kronecker,
+        Source(
+            "Matrices are sums of Kronecker products, fitted and distilled as in KroneckerBERT",
+            "M. S. Tahaei, E. Charlaix, V. P. Nia, A. Ghodsi, M. Rezagholizadeh",
+            "2021",
+            "2109.06243",
+        ),
+        follows=frozenset(("layers",)),
+    ),
+    "vocabulary": Row(
+        VocabularyOptions,
+        _vocabulary,
+        follows=frozenset(("layers", "structure", "kronecker")),
+    ),
 }
 """By name, as given to `--compress`."""
+
+WHOLE_DEPTH = frozenset(("kronecker", "vocabulary"))
+"""Those that leave all layers there."""
 
 
 def sources_of(plans: Iterable[Plan]) -> list[Source]:
@@ -139,6 +164,9 @@ def _require_order(earlier: str, later: str, asked: str) -> None:
     elif later in COMPRESSORS[earlier].follows:
         what = f"{earlier} goes on with what {later} leaves, so {later} comes first"
         fix = f"say --compress {later},{earlier}"
+    elif {earlier, later} == {"structure", "kronecker"}:
+        what = "what lost heads and neurons has no matrices that Kronecker factors divide"
+        fix = "name one of them; layers,kronecker takes whole layers out first"
     else:
         what = f"{earlier} and {later} both choose what goes of the layers, each alone"
         fix = "name one of them; structure takes whole layers out as well"

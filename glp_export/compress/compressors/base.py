@@ -94,6 +94,10 @@ class CompressionEvaluator(Protocol):
         """Whether candidates can learn from the labels of the data."""
 
     @property
+    def given(self) -> PreTrainedModel:
+        """The unpruned model as it was given, before any training: for its sizes."""
+
+    @property
     def teacher(self) -> PreTrainedModel:
         """The unpruned model, fine-tuned on train alone, in eval mode."""
 

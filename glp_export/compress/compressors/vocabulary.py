@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from glp_export.compress.budget import Budget
 from glp_export.compress.compressors.base import Calibrator, CompressionEvaluator, Found
-from glp_export.compress.edits import TrimVocabulary
+from glp_export.compress.edits import Edit, KroneckerFactors, TrimVocabulary
 from glp_export.compress.plan import Plan
 from glp_export.compress.search_cost import SearchCost
 from glp_export.core.errors import LatencyError, ModelError, UsageError
@@ -149,7 +149,13 @@ def trimmed(plan: Plan, evaluator: CompressionEvaluator, size: int | None = None
 
     also = evaluator.used_tokens
     edit = TrimVocabulary(tokens=kept_token_ids(evaluator.tokenizer, (), also=also, size=size))
-    return plan.model_copy(update={"edits": (*plan.edits, edit)})
+    return plan.model_copy(update={"edits": _with(plan.edits, edit)})
+
+
+def _with(edits: tuple[Edit, ...], edit: TrimVocabulary) -> tuple[Edit, ...]:
+    """Before Kronecker factors, which are then fitted to the rows of the tokens that stay."""
+    factored = edits and isinstance(edits[-1], KroneckerFactors)
+    return (*edits[:-1], edit, edits[-1]) if factored else (*edits, edit)
 
 
 def _that_fit(plan: Plan, most: float, evaluator: CompressionEvaluator) -> int:

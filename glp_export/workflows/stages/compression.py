@@ -165,6 +165,11 @@ class RunEvaluator:
         return self.megabytes(trimmed(plan, self) if follows else plan)
 
     @cached_property
+    def given(self) -> PreTrainedModel:
+        """The unpruned model as it was given, before any training: for its sizes."""
+        return self._context.pretrained()
+
+    @cached_property
     def used_tokens(self) -> frozenset[int]:
         """Ids in train, dev and unlabelled texts, and those that the configuration names."""
         from glp_export.encoder.embedding_rows import needed_ids

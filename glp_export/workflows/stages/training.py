@@ -41,12 +41,14 @@ from glp_export.encoder import (
 from glp_export.encoder.compaction import compact
 from glp_export.encoder.embedding_rows import trim_embeddings
 from glp_export.encoder.hidden_states import gives_states_of
+from glp_export.encoder.kronecker import factorize
 from glp_export.encoder.structure import Structure, read_structure
 from glp_export.encoder.vocabulary import trim_tokenizer, write_vocabulary_files
 from glp_export.tasks import blank_labels, encode, labels_of, with_labels
 from glp_export.workflows.context import RunContext, load_seeded, model_source
 from glp_export.workflows.stages.calibration import calibrator_of
 from glp_export.workflows.stages.evaluator import open_cache, train_teacher, training_facts
+from glp_export.workflows.stages.factor_training import train_factors
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -223,7 +225,11 @@ class _StudentTraining:
                 return begun
             inputs = self._inputs_of(plan, tokenizer, begun)
             told = self.context.reported(inputs.settings, title)
-            return recovery.train(begun, replace(inputs, settings=told), report)
+            inputs = replace(inputs, settings=told)
+            if plan.factors is not None:
+                rows = len(self.context.train_rows)
+                return train_factors(begun, plan, recovery, inputs, rows, report)
+            return recovery.train(begun, inputs, report)
 
         own = str(plan.depth) if plan.layers_only else plan.id[:8]
         made = _train(
@@ -257,14 +263,20 @@ class _StudentTraining:
         """What a plan's layers imitate, if anything."""
         weight = self.context.config.training.hidden_weight
         if weight is None:
-            weight = HIDDEN_WEIGHT if plan.inside_layers else 0.0
+            changed = plan.inside_layers or plan.factors is not None
+            weight = HIDDEN_WEIGHT if changed else 0.0
         if not weight:
             return None
         if not all(map(gives_states_of, (self.unpruned, student), (plan.num_layers, plan.depth))):
             self.progress.say("its layers give no hidden states: the answers alone are imitated")
             return None
         return HiddenStates.of(
-            self.unpruned, plan.kept, plan.num_layers, weight=weight, tokens=plan.kept_tokens
+            self.unpruned,
+            plan.kept,
+            plan.num_layers,
+            weight=weight,
+            embeddings=plan.factors is not None and plan.factors.embedding is not None,
+            tokens=plan.kept_tokens,
         )
 
 
@@ -311,7 +323,7 @@ def _distilled(students: _StudentTraining, plans: Sequence[Plan]) -> list[Traine
 
 def _has_rival(students: _StudentTraining, plan: Plan) -> bool:
     """Whether a student is faster than the unpruned model at all."""
-    if plan.whole_vocabulary.edits:
+    if plan.order or plan.inside_layers:
         return True
     students.progress.say("no layers go, so there is no student beside the pruned model")
     return False
@@ -463,7 +475,8 @@ def start_of(context: RunContext, plan: Plan, ancestor: PreTrainedModel) -> PreT
     What a compressor refits is fitted anew to the ancestor: the search looked at another one.
     """
     left = plan.whole_vocabulary
-    if left.layers_only or left.compressors[0] not in COMPRESSORS:
+    factored = plan.factors is not None  # nearest to the rows of the tokens that stay
+    if left.layers_only or factored or left.compressors[0] not in COMPRESSORS:
         return plan.apply(ancestor)
     samples = int(plan.settings.get("calibration_samples", CALIBRATION_SAMPLES))
     calibrator = calibrator_of(context, ancestor, samples)
@@ -502,9 +515,11 @@ def _record(context: RunContext, checkpoint: Path, plan: Plan, rival_of: str | N
     """Write what the plan left of the model beside its checkpoint, if that is not there yet."""
     if read_structure(checkpoint) is not None:
         return
-    model, kept = _saved_model(context, checkpoint), plan.kept_units
+    model, kept, factors = _saved_model(context, checkpoint), plan.kept_units, plan.factors
     small = model if kept is None else compact(model, kept)
-    Structure.of(small, plan_id=plan.id, rival_of=rival_of, kept=kept).save(checkpoint)
+    small = small if factors is None else factorize(small, factors, fit=False)
+    structure = Structure.of(small, plan_id=plan.id, rival_of=rival_of, kept=kept, factors=factors)
+    structure.save(checkpoint)
 
 
 def _saved_model(context: RunContext, checkpoint: Path) -> PreTrainedModel:
