@@ -9,7 +9,7 @@ from glp_export.encoder.checkpoint import (
     match_inputs,
     save_checkpoint,
 )
-from glp_export.encoder.distillation import DistillSettings, Regulariser, distill
+from glp_export.encoder.distillation import DistillSettings, distill
 from glp_export.encoder.families import FAMILIES, Family
 from glp_export.encoder.layer_stack import (
     LayerStack,
@@ -23,6 +23,7 @@ from glp_export.encoder.model_source import ModelSource, find_file
 from glp_export.encoder.own_task import own_task
 from glp_export.encoder.random_init import random_init_reference, random_rows, task_of_model
 from glp_export.encoder.recovery import RECOVERIES, Recovery, TrainingInputs
+from glp_export.encoder.regulariser import Regulariser
 from glp_export.encoder.schedule import RATES, Schedule, schedule_for
 from glp_export.encoder.scoring import predict, predict_with_features
 from glp_export.encoder.threads import torch_threads
