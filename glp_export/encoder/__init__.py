@@ -28,13 +28,22 @@ from glp_export.encoder.schedule import RATES, Schedule, schedule_for
 from glp_export.encoder.scoring import predict, predict_with_features
 from glp_export.encoder.threads import torch_threads
 from glp_export.encoder.training import TrainSettings, Watch, finetune
+from glp_export.encoder.transfer import (
+    AuxiliaryRows,
+    JointTasks,
+    learn_first,
+    row_losses,
+    with_head_for,
+)
 
 __all__ = [
     "FAMILIES",
     "RATES",
     "RECOVERIES",
+    "AuxiliaryRows",
     "DistillSettings",
     "Family",
+    "JointTasks",
     "LayerStack",
     "Loaded",
     "ModelSource",
@@ -50,6 +59,7 @@ __all__ = [
     "find_layer_stack",
     "finetune",
     "infer_kind",
+    "learn_first",
     "load_checkpoint",
     "load_model",
     "load_tokenizer",
@@ -62,9 +72,11 @@ __all__ = [
     "random_rows",
     "remove_layers",
     "require_removable",
+    "row_losses",
     "save_checkpoint",
     "schedule_for",
     "task_of_model",
     "torch_threads",
+    "with_head_for",
     "write_loader_files",
 ]

@@ -10,11 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.encoder.distillation import DistillSettings, distill
+from glp_export.encoder.regulariser import Regulariser
 from glp_export.encoder.training import Progress, TrainSettings, Watch, finetune
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+Joint = Callable[["PreTrainedModel"], Regulariser]
+"""Puts auxiliary tasks beside the training of a model."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,7 @@ class TrainingInputs:
         teacher_logits: the unpruned model's answers to them, (examples, …) float32; None
             where labels alone are learned.
         watch: ends a whole training by dev; None for the epochs of `settings`.
+        joint: what is learned beside it in a whole training; None for nothing.
     """
 
     examples: Dataset
@@ -34,6 +40,7 @@ class TrainingInputs:
     settings: TrainSettings
     distillation: DistillSettings
     watch: Watch | None = None
+    joint: Joint | None = None
 
     def part(self, examples: int | None, repeat: int = 0) -> TrainingInputs | None:
         """So many of the examples, once each; all of them for None, None for 0.
@@ -54,6 +61,7 @@ class TrainingInputs:
             teacher_logits=None if self.teacher_logits is None else self.teacher_logits[rows],
             settings=replace(settings, epochs=examples / len(rows)),
             watch=None,
+            joint=None,
         )
 
 
@@ -89,6 +97,7 @@ def _imitate(
         inputs.distillation,
         progress,
         inputs.watch,
+        inputs.joint(student) if inputs.joint else None,
     )
 
 
@@ -96,7 +105,13 @@ def _learn_labels(
     student: PreTrainedModel, inputs: TrainingInputs, progress: Progress | None
 ) -> PreTrainedModel:
     return finetune(
-        student, inputs.examples, inputs.tokenizer, inputs.settings, progress, inputs.watch
+        student,
+        inputs.examples,
+        inputs.tokenizer,
+        inputs.settings,
+        progress,
+        inputs.watch,
+        inputs.joint(student) if inputs.joint else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from glp_export.tasks.auxiliary import AuxiliaryData, load_auxiliary
 from glp_export.tasks.chance import AgainstChance, against_chance
 from glp_export.tasks.changes import ChangedShare, changed_predictions
 from glp_export.tasks.encoding import encode
@@ -27,6 +28,7 @@ __all__ = [
     "KINDS",
     "METRICS",
     "AgainstChance",
+    "AuxiliaryData",
     "ChangedShare",
     "DataSpec",
     "GlueTask",
@@ -41,6 +43,7 @@ __all__ = [
     "encode",
     "kind_of_config",
     "labels_of",
+    "load_auxiliary",
     "load_task_data",
     "metric_of",
     "outputs_of",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from glp_export.encoder import distill, finetune, predict
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.stages.compression import VOCABULARY, compressors_of, search_cost_of
 from glp_export.workflows.stages.search import named_plan
+from glp_export.workflows.stages.transfer import transfer_examples
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -30,6 +32,7 @@ class Estimate:
         samples: training examples that pass through a model, in all.
         seconds: of training, from the probe; export and benchmark come on top.
         at_most: whether dev may end trainings before that.
+        auxiliary_samples: of `samples`, those that auxiliary tasks take.
     """
 
     model: str
@@ -42,6 +45,7 @@ class Estimate:
     samples: int
     seconds: float
     at_most: bool = False
+    auxiliary_samples: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -51,11 +55,12 @@ class Estimate:
         limit = "at most" if self.at_most else "about"
         time = f"{limit} {self.seconds / 60:.1f} minutes"
         depths = ", ".join(map(str, self.depths))
+        own = f", {self.auxiliary_samples:,} of them for auxiliary tasks"
         return (
             f"{self.model} on {self.task}: {self.layers} layers to {depths}\n"
             f"search:   {self.strategy}, {self.trainings} trainings\n"
             f"final:    {self.final_trainings} trainings\n"
-            f"examples: {self.samples:,} in all\n"
+            f"examples: {self.samples:,} in all{own if self.auxiliary_samples else ''}\n"
             f"time:     {time} of training on this machine, then export "
             "and benchmark\n"
             "nothing was done (--dry-run)"
@@ -89,7 +94,8 @@ def estimate_run(context: RunContext) -> Estimate:
         group.trials * (context.stack.num_layers - group.removed) * (group.examples or whole)
         for group in search_cost.groups
     )
-    sample_layers = searched_layers + final_samples * sum(final)
+    auxiliary, auxiliary_layers = _auxiliary(context, final_samples, (*depths, *rivals))
+    sample_layers = searched_layers + final_samples * sum(final) + auxiliary_layers
     return Estimate(
         model=context.source.name,
         task=context.data.task.name,
@@ -98,10 +104,25 @@ def estimate_run(context: RunContext) -> Estimate:
         depths=depths,
         trainings=search_cost.trials,
         final_trainings=len(final),
-        samples=search_samples + len(final) * final_samples,
+        samples=search_samples + len(final) * final_samples + auxiliary,
         seconds=sample_layers * per_sample_layer,
-        at_most=context.schedule is not None,
+        at_most=context.schedule is not None or auxiliary > 0,
+        auxiliary_samples=auxiliary,
     )
+
+
+def _auxiliary(context: RunContext, final_samples: int, students: Sequence[int]) -> tuple[int, int]:
+    """Examples of auxiliary tasks at most, and the same times the layers that they pass through.
+
+    Args:
+        context: of the run.
+        final_samples: of a final training, which joint learning doubles.
+        students: layers of each model that is recovered.
+    """
+    layers, uses = context.stack.num_layers, context.config.auxiliary.transfer
+    first = transfer_examples(context) + final_samples * ("joint" in uses)
+    beside = final_samples * ("recovery" in uses)
+    return first + beside * len(students), first * layers + beside * sum(students)
 
 
 def _probe(context: RunContext) -> float:

@@ -29,6 +29,7 @@ from glp_export.encoder import (
     predict,
     save_checkpoint,
 )
+from glp_export.workflows.auxiliary import joint_of, transfer_facts
 from glp_export.workflows.context import RunContext, load_seeded
 
 if TYPE_CHECKING:
@@ -78,13 +79,16 @@ def train_teacher(context: RunContext, cache: Cache, progress: Progress) -> Teac
         made = True
         with progress.stage(title) as meter:
             start = time.perf_counter()
+            model = context.pretrained()
+            joint = joint_of(context, "joint", context.tokenizer)
             model = finetune(
-                context.pretrained(),
+                model,
                 context.train if context.schedule else context.fit,
                 context.tokenizer,
                 context.candidate,
                 meter.update,
                 context.watch(),
+                joint(model) if joint else None,
             )
             save_checkpoint(model, context.tokenizer, directory)
             seconds = round(time.perf_counter() - start, 1)
@@ -166,20 +170,24 @@ def training_facts(context: RunContext) -> dict[str, Any]:
         given |= {"schedule": asdict(context.schedule)}
     if not context.data.labelled:
         given |= {"labels": "the teacher's"}
-    return given | {
-        "model": context.source.name,
-        "revision": context.source.revision,
-        "model_checksum": context.model_checksum,
-        "task": context.data.task.name,
-        "kind": context.data.task.kind,
-        "metric": context.data.task.metric,
-        "data_checksum": context.data.checksum,
-        "max_length": context.max_length,
-        "fit_rows": len(context.fit),
-        "training": asdict(context.candidate),
-        "threads": context.execution.threads,
-        "versions": {name: versions[name] for name in DECIDING},
-    }
+    return (
+        given
+        | transfer_facts(context)
+        | {
+            "model": context.source.name,
+            "revision": context.source.revision,
+            "model_checksum": context.model_checksum,
+            "task": context.data.task.name,
+            "kind": context.data.task.kind,
+            "metric": context.data.task.metric,
+            "data_checksum": context.data.checksum,
+            "max_length": context.max_length,
+            "fit_rows": len(context.fit),
+            "training": asdict(context.candidate),
+            "threads": context.execution.threads,
+            "versions": {name: versions[name] for name in DECIDING},
+        }
+    )
 
 
 def _candidate_facts(context: RunContext, trial_context: TrialContext) -> dict[str, Any]:

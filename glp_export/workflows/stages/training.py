@@ -40,6 +40,7 @@ from glp_export.encoder.embedding_rows import trim_embeddings
 from glp_export.encoder.structure import Structure, read_structure
 from glp_export.encoder.vocabulary import trim_tokenizer, write_vocabulary_files
 from glp_export.tasks import blank_labels, encode, labels_of, with_labels
+from glp_export.workflows.auxiliary import joint_of
 from glp_export.workflows.context import RunContext, load_seeded, model_source
 from glp_export.workflows.stages.calibration import calibrator_of
 from glp_export.workflows.stages.evaluator import open_cache, train_teacher
@@ -137,6 +138,7 @@ def train_contenders(
             if context.schedule
             else None
         ),
+        joint=joint_of(context, "recovery", context.tokenizer),
     )
     students = _StudentTraining(context, unpruned, rows, inputs, work, progress)
     return [
@@ -237,6 +239,7 @@ class _StudentTraining:
             examples=encode(self.rows, context.data.task, tokenizer, length),
             tokenizer=tokenizer,
             watch=_own_watch(context, self.inputs, tokenizer),
+            joint=joint_of(context, "recovery", tokenizer),
         )
 
 
@@ -326,6 +329,7 @@ def _distilled_rival(students: _StudentTraining, name: str) -> Trained:
         settings=inputs.settings,
         distillation=inputs.distillation,
         watch=_own_watch(context, inputs, tokenizer),
+        joint=joint_of(context, "recovery", tokenizer),
     )
 
     def make(report: Callable[[int, int], None]) -> PreTrainedModel:
@@ -369,13 +373,19 @@ def _unpruned(context: RunContext, work: Path, progress: Progress) -> tuple[str,
     if context.as_is:
         return "take the unpruned as it is", lambda report: context.pretrained()
     if context.schedule is None:
-        return "fine-tune the unpruned", lambda report: finetune(
-            context.pretrained(), context.train, context.tokenizer, context.final, report
-        )
+        return "fine-tune the unpruned", lambda report: _finetuned(context, report)
     if (work / "unpruned").exists():
         return "take the search's teacher", lambda report: context.pretrained()
     model = train_teacher(context, open_cache(context, work), progress).model
     return "take the search's teacher", lambda report: model
+
+
+def _finetuned(context: RunContext, report: Callable[[int, int], None]) -> PreTrainedModel:
+    """The unpruned model after as many epochs as were asked for."""
+    model, tokenizer = context.pretrained(), context.tokenizer
+    joint = joint_of(context, "joint", tokenizer)
+    regulariser = joint(model) if joint else None
+    return finetune(model, context.train, tokenizer, context.final, report, regulariser=regulariser)
 
 
 def _own_watch(
