@@ -18,6 +18,7 @@ from glp_export.encoder import (
     with_head_for,
 )
 from glp_export.encoder.recovery import Joint
+from glp_export.encoder.schedule import WARMUP
 from glp_export.tasks import (
     KINDS,
     AuxiliaryData,
@@ -27,7 +28,6 @@ from glp_export.tasks import (
     encode,
     load_auxiliary,
 )
-from glp_export.workflows.final_training import learning_rate_for
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 
 PASSES = 2
 """Over the rows of an auxiliary task that is learned first."""
-
-WARMUP = 0.1
-"""Share of that training in which the learning rate rises."""
 
 
 def read_auxiliary(
@@ -136,9 +133,12 @@ def joint_of(context: RunContext, use: str, tokenizer: PreTrainedTokenizerBase) 
 
 
 def settings_before(context: RunContext) -> TrainSettings:
-    """How an auxiliary task is learned first."""
-    width = context.pretrained().config.hidden_size
-    rate = context.config.training.learning_rate or RATES[1] * learning_rate_for(width)
+    """How an auxiliary task is learned first, and the task itself in cross-validation.
+
+    The rate is the middle one of those that the task's own training tries on dev.
+    """
+    given = context.config.training.learning_rate
+    rate = given or RATES[1] * context.final.learning_rate
     return replace(context.final, epochs=PASSES, learning_rate=rate, warmup_ratio=WARMUP)
 
 

@@ -16,6 +16,7 @@ from glp_export.core.errors import UsageError
 from glp_export.core.progress import Progress
 from glp_export.workflows.context import RunContext, make_context
 from glp_export.workflows.stages import transfer
+from glp_export.workflows.stages.calibration import calibrator_of
 from glp_export.workflows.stages.transfer import with_transfer
 from tests.end_to_end.conftest import SMALL, TRAINING
 from tests.tiny import make_data_of, rows, tagged_rows, write_jsonl
@@ -27,9 +28,12 @@ def tags(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_data_of(tmp_path_factory.mktemp("tags"), tagged_rows, 48, 1)
 
 
-def context_of(encoder: Path, data: Path, auxiliary: Path, use: str = "auto") -> RunContext:
+def context_of(
+    encoder: Path, data: Path, auxiliary: Path, use: str = "auto", **settings: Any
+) -> RunContext:
     given = {"model": str(encoder), "dataset": str(data), "depth": 2, "batch_size": 16}
-    return make_context(resolve({**given, "auxiliary": [str(auxiliary)], "transfer": [use]}))
+    given |= {"auxiliary": [str(auxiliary)], "transfer": [use], "threads": 1, "offline": True}
+    return make_context(resolve({**given, **settings}))
 
 
 def search(encoder: Path, data: Path, output: Path, *flags: object) -> int:
@@ -71,9 +75,8 @@ def test_auto_decides_by_rows_of_train_and_says_so(
     encoder: Path, data: Path, tags: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transfer, "MOST_UPDATES", 4)
-    cache = ("--cache", tmp_path / "cache")
-    assert search(encoder, data, tmp_path / "out", "--auxiliary", tags, *cache) == 0
-    record = read_transfer(tmp_path / "out")
+    context = context_of(encoder, data, tags, cache=str(tmp_path / "cache"))
+    record = with_transfer(context, tmp_path, Progress()).transfer
     assert record is not None
     (task,) = record.tasks
     assert task.low is not None
@@ -92,6 +95,17 @@ def test_with_many_rows_auto_takes_none_and_says_so(
     assert record is not None
     assert (record.uses, record.alone, record.kept) == ((), None, ())
     assert "100" in record.decided
+
+
+@pytest.mark.parametrize("samples", [60, 140, 512])
+def test_texts_of_auxiliary_tasks_fill_up_what_calibration_lacks(
+    samples: int, encoder: Path, data: Path, tags: Path, tmp_path: Path
+) -> None:
+    context = context_of(encoder, data, tags, "structure")
+    context = with_transfer(context, tmp_path, Progress())
+    found = calibrator_of(context, context.pretrained(), samples)
+    rows = sum(len(batch["labels"]) for batch in found.batches)
+    assert rows == min(samples, len(context.fit) + 48)
 
 
 def test_a_task_is_kept_where_its_interval_is_below_zero_alone() -> None:

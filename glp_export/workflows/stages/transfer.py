@@ -15,12 +15,10 @@ from glp_export.artifact.transfer_record import AuxiliaryRecord, TransferRecord
 from glp_export.cache.store import Cache
 from glp_export.core.errors import UsageError
 from glp_export.core.progress import Meter, Progress
-from glp_export.encoder import RATES, TrainSettings, finetune, learn_first, row_losses
-from glp_export.encoder.schedule import WARMUP
+from glp_export.encoder import TrainSettings, finetune, learn_first, row_losses
 from glp_export.tasks import KINDS, AuxiliaryData, encode
 from glp_export.workflows.auxiliary import encoded_auxiliary, settings_before
 from glp_export.workflows.context import ENCODER_WEIGHTS, RunContext
-from glp_export.workflows.final_training import learning_rate_for
 from glp_export.workflows.stages.evaluator import open_cache, training_facts
 
 if TYPE_CHECKING:
@@ -230,11 +228,7 @@ def _folds(context: RunContext) -> _Folds:
     data, kind = context.train_and_dev, KINDS[context.data.task.kind]
     members = np.arange(len(data)) if kind.groups is None else kind.groups(data)
     order = np.random.default_rng(context.config.training.seed).permutation(members.max() + 1)
-    rate = context.config.training.learning_rate or RATES[1] * learning_rate_for(
-        context.pretrained().config.hidden_size
-    )
-    settings = replace(context.final, learning_rate=rate, warmup_ratio=WARMUP)
-    return _Folds(data, (order % FOLDS)[members].astype(np.int64), settings)
+    return _Folds(data, (order % FOLDS)[members].astype(np.int64), settings_before(context))
 
 
 def _updates(context: RunContext) -> int:
@@ -256,7 +250,6 @@ def _losses(
         "before": asdict(settings_before(context)),
         "folds": FOLDS,
         "updates": _updates(context),
-        "cross_validation": asdict(folds.settings),
     }
 
     def make(directory: Path) -> None:
