@@ -17,14 +17,14 @@ import argparse
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from frontier_cells import Cell, Results
 from frontier_rows import FIRST, LAYERS, ROWS, UNPRUNED, Rows
-from frontier_table import write_page
+from frontier_table import FRONTIER, Layout, write_page
 from numpy.typing import NDArray
 from tables import say
 
@@ -46,8 +46,10 @@ from glp_export.core.errors import LatencyError
 from glp_export.core.machine import SharingMonitor
 from glp_export.core.progress import Progress
 from glp_export.encoder import ModelSource, predict
+from glp_export.encoder.schedule import TRIED
 from glp_export.tasks import (
     against_chance,
+    encode,
     paired_difference_interval,
     score,
     score_interval,
@@ -109,23 +111,27 @@ class Made:
 
 
 def main() -> None:
-    """Parse, measure what is not there yet, and write the table after each task and seed."""
-    arguments = parse()
+    """Measure the rows of the frontier."""
+    run(parse(__doc__, ROWS, [2.0, 3.0]), FRONTIER)
+
+
+def run(arguments: argparse.Namespace, layout: Layout) -> None:
+    """Measure what is not there yet, and write the page after each task and seed."""
     logging.disable(logging.WARNING)
     begin, results = time.perf_counter(), Results(arguments.work / "results.json")
     for seed in arguments.seeds:
         for data in arguments.data:
             for _ in Group(arguments, data, seed, results).run():
                 if arguments.output:
-                    write_page(results, arguments, time.perf_counter() - begin)
+                    write_page(results, arguments, time.perf_counter() - begin, layout)
 
 
-def parse() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def parse(what: str, rows: Sequence[str], speedups: Sequence[float]) -> argparse.Namespace:
+    """The command line of a script that measures some rows at some speedups."""
+    parser = argparse.ArgumentParser(description=what.splitlines()[0])
     parser.add_argument("--model", required=True, help="directory or hub id")
     parser.add_argument("--data", required=True, nargs="+", help="directories")
-    parser.add_argument("--speedups", type=float, nargs="+", default=[2.0, 3.0])
+    parser.add_argument("--speedups", type=float, nargs="+", default=speedups)
     parser.add_argument("--shape", default="1x32", help="rows x tokens of what is timed")
     parser.add_argument("--seeds", type=int, nargs="+", default=[41])
     parser.add_argument("--max-train-samples", type=int, default=4000)
@@ -134,7 +140,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--optimize", default="first-token", help="form of every file")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
+    parser.add_argument("--rows", nargs="+", choices=rows, default=list(rows))
     parser.add_argument("--seconds", type=float, default=20.0, help="of timing a task and seed")
     parser.add_argument("--work", type=Path, required=True, help="what is finished is kept here")
     parser.add_argument("--device", default="this machine", help="words on it for the page")
@@ -192,11 +198,11 @@ class Group:
         for target, row in self._wanted():
             key = f"{self._group}|{target:g}|{row}"
             try:
-                plan = None if row == UNPRUNED else self._rows.plan(row, target)
+                found = None if row == UNPRUNED else self._rows.found(row, target)
             except LatencyError as error:
                 say(f"{key}: {error}")
                 continue
-            files[key] = self._made(row, target, plan, key)
+            files[key] = self._made(row, target, found, key)
             self._compare(files)
             yield
         self._time(files)
@@ -213,26 +219,26 @@ class Group:
         for row in sorted(set(self._arguments.rows) - {UNPRUNED}, key=FIRST.index):
             yield from ((target, row) for target in sorted(self._arguments.speedups))
 
-    def _made(self, row: str, target: float, plan: Plan | None, key: str) -> Made:
+    def _made(self, row: str, target: float, found: Found | None, key: str) -> Made:
         """What a cell is measured by: trained, exported and scored unless that was done before."""
         own = self._directory / "models" / f"{row} {target:g}"
         if key not in self._results.cells or not (own / RECORD).is_file():
             begin = time.perf_counter()
-            exported = self._exported(own, plan)
-            cell = self._scored(row, target, plan, exported)
+            exported = self._exported(own, found)
+            cell = self._scored(row, target, found.plan if found else None, exported)
             Made.of(exported).save(own)
             self._results.add(replace(cell, seconds=round(time.perf_counter() - begin, 1)))
             say(f"{key}: {cell.value:.4f}, dev {cell.dev:.4f}, {cell.label}")
         return Made.load(own)
 
-    def _exported(self, own: Path, plan: Plan | None) -> Exported:
+    def _exported(self, own: Path, found: Found | None) -> Exported:
         unpruned = self._directory / "models" / f"{UNPRUNED} 1" / UNPRUNED
         own.mkdir(parents=True, exist_ok=True)
-        if plan is not None and not (own / UNPRUNED).exists():
+        if found is not None and not (own / UNPRUNED).exists():
             (own / UNPRUNED).symlink_to(unpruned.resolve())
         # The unpruned model is trained by the rule of the task, whatever the others get.
-        context = self._recovery if plan else self._context
-        trained = train_contenders(context, [Found(plan)] if plan else [], own, self._progress)[-1]
+        context = self._recovery if found else self._context
+        trained = train_contenders(context, [found] if found else [], own, self._progress)[-1]
         layout, scratch = ArtifactLayout(own / "files"), own / "scratch"
         return export_contender(self._context.execution, trained, layout, scratch, self._progress)
 
@@ -259,6 +265,8 @@ class Group:
             predicted=plan.predicted_speedup if plan else 1.0,
             seconds=0.0,
             search_seconds=plan.cost.seconds if plan else 0.0,
+            megabytes=round(exported.chosen.bytes / 1e6, 2),
+            parameters=trained.structure.parameters if trained.structure else None,
             chance=chance.chance if chance else None,
             significant=chance.significant if chance else None,
         )
@@ -322,12 +330,16 @@ class Group:
 
 
 def _shorter(context: RunContext, updates: int | None) -> RunContext:
-    """The context of students that are trained for so many updates at the highest rate."""
+    """The context of students that are trained for so many updates; the rates are tried as ever."""
     if updates is None or context.schedule is None:
         return context
     every = max(1, -(-updates // LOOKS))
     schedule = replace(
-        context.schedule, updates=updates, every=every, least=updates // 2, rates=(), tried=0
+        context.schedule,
+        updates=updates,
+        every=every,
+        least=updates // 2,
+        tried=max(1, round(TRIED * updates)),
     )
     return replace(context, schedule=schedule)
 
@@ -336,7 +348,11 @@ def _dev_score(context: RunContext, trained: Trained) -> float:
     """Of the checkpoint, on the rows that its training was watched on."""
     source = ModelSource(str(trained.checkpoint))
     model = load_seeded(source, context.data, context.config.training.seed).model
-    answers = predict(model, context.select, context.tokenizer)
+    rows = context.select
+    if trained.tokenizer is not context.tokenizer:
+        length = context.config.data.max_length
+        rows = encode(context.data.select, context.data.task, trained.tokenizer, length)
+    answers = predict(model, rows, trained.tokenizer)
     return score(context.data.task, answers, truth_of(context.data.task, context.select))
 
 

@@ -20,6 +20,8 @@ class Cell:
         label: the model's shape, for people.
         predicted: speedup by the latency table.
         search_seconds: that choosing took, the teacher's training apart.
+        megabytes: of the file that is timed.
+        parameters: of the model as it is served.
         chance: of the unpruned model's test set; whether it beats it stands in `significant`.
     """
 
@@ -38,6 +40,8 @@ class Cell:
     predicted: float | None
     seconds: float
     search_seconds: float
+    megabytes: float | None = None
+    parameters: int | None = None
     chance: float | None = None
     significant: bool | None = None
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from glp_export.compress.budget import Budget, TimeBudget
 from glp_export.compress.compressors import COMPRESSORS
+from glp_export.compress.compressors.base import Found
 from glp_export.compress.compressors.layers.options import LayerOptions
 from glp_export.compress.compressors.structure.compressor import criterion_of
 from glp_export.compress.compressors.structure.options import StructureOptions
@@ -30,13 +31,24 @@ OBS, FISHER = "structure (obs)", "structure (fisher)"
 UNIFORM = {"magnitude": "uniform width (magnitude)", "fisher": "uniform width (fisher)"}
 RANDOM, SHAPE_ALONE = "random structure", "found shape, other units"
 MATCHED = "structure (obs), as fast as the layers"
+TRAINED = {name: f"structure ({name})" for name in ("movement", "group-lasso", "pdp")}
+SILENT, VOCABULARY, KRONECKER = "structure (silent-neurons)", "vocabulary", "kronecker"
 
 ROWS = (UNPRUNED, LAYERS, STUDENT, *UNIFORM.values(), RANDOM, SHAPE_ALONE, FISHER, OBS, MATCHED)
-"""In the order of the table."""
+"""Of the frontier, in the order of the table."""
+
+COMPRESSORS_ROWS = (
+    *(UNPRUNED, LAYERS, STUDENT, OBS, FISHER, *TRAINED.values(), SILENT),
+    *(KRONECKER, VOCABULARY),
+)
+"""Of the comparison of compressors, in the order of the table; the last ones are for size alone."""
+
+START = ".start"
+"""Ending of the file that says where the weights are that recovery begins with."""
 
 FIRST = (
     *(LAYERS, OBS, MATCHED, UNIFORM["fisher"], SHAPE_ALONE, RANDOM, STUDENT),
-    *(UNIFORM["magnitude"], FISHER),
+    *(UNIFORM["magnitude"], FISHER, *TRAINED.values(), SILENT, KRONECKER, VOCABULARY),
 )
 """In the order of work."""
 
@@ -67,10 +79,19 @@ class Rows:
         Raises:
             LatencyError: the target is out of reach.
         """
+        return self.found(row, target).plan
+
+    def found(self, row: str, target: float) -> Found:
+        """The plan of a row at a target, and where its recovery begins.
+
+        Raises:
+            LatencyError: the target is out of reach.
+        """
         path = self.directory / f"{row} {target:g}.json"
         if not path.is_file():
             self._makers()[row](target)
-        return Plan.load(path)
+        start = path.with_suffix(START)
+        return Found(Plan.load(path), Path(start.read_text()) if start.is_file() else None)
 
     def table(self, target: float) -> LatencyTable:
         """The latency table that structure was chosen by, corrected by what was chosen."""
@@ -84,7 +105,16 @@ class Rows:
             LAYERS: lambda target: self._layers(),
             STUDENT: self._student,
             OBS: lambda target: self._structure("obs", OBS, self.targets),
-            FISHER: lambda target: self._structure("fisher", FISHER, self.targets),
+            **{
+                row: lambda target, own=criterion, row=row: self._structure(own, row, self.targets)
+                for criterion, row in {
+                    "fisher": FISHER,
+                    "silent-neurons": SILENT,
+                    **TRAINED,
+                }.items()
+            },
+            VOCABULARY: lambda target: self._for_size("vocabulary", VOCABULARY),
+            KRONECKER: lambda target: self._for_size("kronecker", KRONECKER),
             MATCHED: lambda target: self._matched(),
             RANDOM: self._random,
             SHAPE_ALONE: self._shape_alone,
@@ -94,9 +124,12 @@ class Rows:
             },
         }
 
-    def _keep(self, plan: Plan, row: str, target: float) -> None:
+    def _keep(self, plan: Plan, row: str, target: float, start: Path | None = None) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
-        plan.save(self.directory / f"{row} {target:g}.json")
+        path = self.directory / f"{row} {target:g}.json"
+        if start is not None:
+            path.with_suffix(START).write_text(str(start))
+        plan.save(path)
 
     @property
     def _base(self) -> ModelShape:
@@ -130,7 +163,14 @@ class Rows:
         search = COMPRESSORS["structure"].load().search
         found = search(options, Budget(times=times), self.evaluator)
         for target, one in zip(self.targets, found, strict=True):
-            self._keep(one.plan, row, target)
+            self._keep(one.plan, row, target, one.start)
+
+    def _for_size(self, compressor: str, row: str) -> None:
+        """What makes a model smaller and not faster is the same at every target."""
+        own = COMPRESSORS[compressor].load()
+        (found,) = own.search(own.options(), Budget(), self.evaluator)
+        for target in self.targets:
+            self._keep(found.plan, row, target, found.start)
 
     def _matched(self) -> None:
         """As fast as the layers are: whole layers come in few speeds, mostly past the target."""

@@ -6,6 +6,7 @@ import argparse
 import datetime
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -21,7 +22,7 @@ EXPLANATION = """\
 Test metric in percent by the ONNX files that are timed, fp32, in the form that ships; all chosen on
 dev (15 % of the training rows), nothing on test. At most {rows} training rows a task, dev included.
 The unpruned model is trained until dev stops improving, by the project's own rule, and all others
-are recovered from it in the same way: distilled on the same rows,
+are recovered from it in the same way: distilled (answers, labels, hidden states) on the same rows,
 {recovery}.
 Retention is (metric − chance) / (unpruned − chance). Speedups are over the unpruned file in one
 interleaved run a task and seed, at {shape}, {threads} thread(s), with 95 % bootstrap intervals of
@@ -38,22 +39,45 @@ the first seed; "predicted" is the corrected latency table's. "Less layers" is t
 
 Uniform, random and found-shape rows take as long as `{obs}` by its table."""
 
-HEAD = ("", "asked", "test", "dev", "retention", "speedup", "predicted", "ms", "less layers", "is")
+HEAD = (
+    *("", "asked", "test", "dev", "retention", "speedup", "predicted", "ms", "MB", "search s"),
+    *("less layers", "is"),
+)
 
 
-def write_page(results: Results, arguments: argparse.Namespace, wall: float) -> None:
+@dataclass(frozen=True)
+class Layout:
+    """What a page is of.
+
+    Attributes:
+        title: its heading.
+        rows: of its tables, in their order.
+        explanation: how the numbers were taken.
+    """
+
+    title: str
+    rows: Sequence[str]
+    explanation: str = EXPLANATION
+
+
+FRONTIER = Layout("Accuracy against speed: structure, layers and their rivals", ROWS)
+
+
+def write_page(
+    results: Results, arguments: argparse.Namespace, wall: float, layout: Layout
+) -> None:
     """Write the page as Markdown; cells that were not run are marked."""
     here = machine.describe()
     versions = ", ".join(f"{n} {here.versions[n]}" for n in PACKAGES if n in here.versions)
     cells = list(results.cells.values())
     tasks = list(dict.fromkeys(cell.task for cell in cells))
     text = [
-        "# Accuracy against speed: structure, layers and their rivals",
+        f"# {layout.title}",
         f"{datetime.date.today()}. `python {' '.join(map(_shown, sys.argv))}`",
         f"{arguments.device}; Python {here.python}, {versions}.",
-        EXPLANATION.format(
+        layout.explanation.format(
             rows=arguments.max_train_samples,
-            recovery=f"for {arguments.updates} updates at the highest rate, the best weights by dev"
+            recovery=f"for {arguments.updates} updates, the rate and the best weights by dev"
             if arguments.updates
             else "for as many updates, the rate and the best weights by dev",
             shape=arguments.shape,
@@ -72,8 +96,8 @@ def write_page(results: Results, arguments: argparse.Namespace, wall: float) -> 
         )
         text.append(f"Chance is {100 * chance:.1f}.")
         text += [f"**Note: {note}**" for note in _notes(results, own)]
-        text.append(markdown([HEAD, *_lines(own, results)], texts=2))
-    text += ["## Retention over tasks and seeds", markdown(_means(cells), texts=2)]
+        text.append(markdown([HEAD, *_lines(own, results, layout.rows)], texts=2))
+    text += ["## Retention over tasks and seeds", markdown(_means(cells, layout.rows), texts=2)]
     text.append(f"This run took {wall / 60:.0f} minutes; cells of earlier runs were kept.\n")
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text("\n\n".join(text), encoding="utf-8")
@@ -90,13 +114,13 @@ def _notes(results: Results, own: Sequence[Cell]) -> list[str]:
     return list(dict.fromkeys(notes))
 
 
-def _lines(own: Sequence[Cell], results: Results) -> list[list[str]]:
+def _lines(own: Sequence[Cell], results: Results, rows: Sequence[str]) -> list[list[str]]:
     """Every row at every target of a task, in the order of the rows."""
     whole = [cell for cell in own if cell.row == UNPRUNED]
     targets = sorted({cell.target for cell in own if cell.row != UNPRUNED})
     lines = [_line(UNPRUNED, 1.0, whole, own, results)]
     for target in targets:
-        for row in ROWS[1:]:
+        for row in rows[1:]:
             same = [cell for cell in own if (cell.row, cell.target) == (row, target)]
             lines.append(_line(row, target, same, own, results))
     return lines
@@ -127,6 +151,8 @@ def _line(
         speedup,
         f"{mean(predicted):.2f}" if predicted else "–",
         milliseconds,
+        f"{same[0].megabytes:.1f}" if same[0].megabytes else "–",
+        f"{mean(cell.search_seconds for cell in same):.0f}",
         " / ".join(_difference(cell, results) for cell in same),
         " / ".join(dict.fromkeys(cell.label.removeprefix("unpruned, ") for cell in same)),
     ]
@@ -157,12 +183,12 @@ def retention(cell: Cell, own: Sequence[Cell]) -> float | None:
     return None
 
 
-def _means(cells: Sequence[Cell]) -> list[list[str]]:
+def _means(cells: Sequence[Cell], rows: Sequence[str]) -> list[list[str]]:
     """The mean retention of every row, with a bootstrap interval over tasks and seeds."""
     lines = [["", "asked", "mean", "95 %", "tasks × seeds"]]
     generator = np.random.default_rng(0)
     for target in sorted({cell.target for cell in cells if cell.row != UNPRUNED}):
-        for row in ROWS[1:]:
+        for row in rows[1:]:
             same = [cell for cell in cells if (cell.row, cell.target) == (row, target)]
             kept = np.array([r for cell in same if (r := retention(cell, cells)) is not None])
             if not len(kept):

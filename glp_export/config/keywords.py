@@ -123,6 +123,8 @@ class TrainingSettings(TypedDict, total=False):
     """Softening of the teacher's answers."""
     distill_weight: float | None
     """Share of the teacher's answers in the loss."""
+    hidden_weight: float | None
+    """Weight of the distance from the teacher's hidden states when distilling; 0 for none."""
     distill_rate: float | None
     """Learning rate of distilling over that of fine-tuning."""
     seed: int | None

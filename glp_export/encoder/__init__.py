@@ -11,6 +11,7 @@ from glp_export.encoder.checkpoint import (
 )
 from glp_export.encoder.distillation import DistillSettings, distill
 from glp_export.encoder.families import FAMILIES, Family
+from glp_export.encoder.hidden_states import HiddenStates
 from glp_export.encoder.layer_stack import (
     LayerStack,
     find_layer_stack,
@@ -43,6 +44,7 @@ __all__ = [
     "AuxiliaryRows",
     "DistillSettings",
     "Family",
+    "HiddenStates",
     "JointTasks",
     "LayerStack",
     "Loaded",

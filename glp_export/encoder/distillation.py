@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from glp_export.encoder.hidden_states import HiddenStates
 from glp_export.encoder.regulariser import Regulariser, regulated
 from glp_export.encoder.training import (
     TEACHER,
@@ -58,6 +59,7 @@ def distill(
     progress: Progress | None = None,
     watch: Watch | None = None,
     regulariser: Regulariser | None = None,
+    hidden_states: HiddenStates | None = None,
 ) -> PreTrainedModel:
     """Train `student` in place on the teacher's logits and the labels; return it in eval mode.
 
@@ -69,6 +71,7 @@ def distill(
         teacher_logits: the teacher's answers (examples, …) float32, in the order of `examples`.
         watch: ends the training by dev, at a learning rate of its own; None for `settings`.
         regulariser: moves the training besides.
+        hidden_states: of the teacher, that are imitated too.
     """
     faster = replace(
         settings,
@@ -76,7 +79,7 @@ def distill(
         warmup_ratio=distillation.warmup_ratio,
     )
     return run_trainer(
-        regulated(_distiller_class(distillation), regulariser or Regulariser()),
+        regulated(_distiller_class(distillation, hidden_states), regulariser or Regulariser()),
         student,
         examples,
         tokenizer,
@@ -99,7 +102,7 @@ def _learning_rate(fine_tuning: float, rate: float) -> float:
     return max(min(fine_tuning * rate, HIGHEST_RATE), min(fine_tuning, fine_tuning * rate))
 
 
-def _distiller_class(distillation: DistillSettings) -> Any:
+def _distiller_class(distillation: DistillSettings, hidden: HiddenStates | None) -> Any:
     from transformers import Trainer
 
     class Distiller(Trainer):
@@ -108,12 +111,14 @@ def _distiller_class(distillation: DistillSettings) -> Any:
         ) -> Any:
             teacher, kind = inputs.pop(TEACHER), kind_of(model)
             # In eval mode for dropout alone: gradients flow as in training.
-            outputs = forward(model.eval(), inputs)
+            outputs = forward(model.eval(), inputs, output_hidden_states=hidden is not None)
             distance = kind.imitation(outputs, teacher, inputs, distillation.temperature)
             loss = distance
             if kind.loss is not None:
                 share = distillation.weight
                 loss = share * distance + (1 - share) * kind.loss(outputs, inputs)
+            if hidden is not None:
+                loss = loss + hidden.weight * hidden.distance(outputs, inputs)
             return (loss, outputs) if return_outputs else loss
 
     return Distiller

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.encoder.distillation import DistillSettings, distill
+from glp_export.encoder.hidden_states import HiddenStates
 from glp_export.encoder.regulariser import Regulariser
 from glp_export.encoder.training import Progress, TrainSettings, Watch, finetune
 
@@ -31,6 +32,7 @@ class TrainingInputs:
         teacher_logits: the unpruned model's answers to them, (examples, …) float32; None
             where labels alone are learned.
         watch: ends a whole training by dev; None for the epochs of `settings`.
+        hidden_states: of the teacher, that a student with its layers imitates too.
         joint: what is learned beside it in a whole training; None for nothing.
     """
 
@@ -40,6 +42,7 @@ class TrainingInputs:
     settings: TrainSettings
     distillation: DistillSettings
     watch: Watch | None = None
+    hidden_states: HiddenStates | None = None
     joint: Joint | None = None
 
     def part(self, examples: int | None, repeat: int = 0) -> TrainingInputs | None:
@@ -97,7 +100,8 @@ def _imitate(
         inputs.distillation,
         progress,
         inputs.watch,
-        inputs.joint(student) if inputs.joint else None,
+        regulariser=inputs.joint(student) if inputs.joint else None,
+        hidden_states=inputs.hidden_states,
     )
 
 

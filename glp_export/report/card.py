@@ -71,7 +71,7 @@ _RECOVERED = {
 }
 _RECOVERY_NOTES = {
     "distill": "The pruned model started from the weights of the fine-tuned unpruned model and "
-    "learned to imitate its answers, so its weights saw the examples in both trainings.",
+    "learned to imitate it, so its weights saw the examples in both trainings.",
     "finetune": "The pruned model was trained on the labels alone, as in the paper.",
 }
 

@@ -95,7 +95,8 @@ def estimate_run(context: RunContext) -> Estimate:
         for group in search_cost.groups
     )
     auxiliary, auxiliary_layers = _auxiliary(context, final_samples, (*depths, *rivals))
-    sample_layers = searched_layers + final_samples * sum(final) + auxiliary_layers
+    sample_layers = searched_layers + final_samples * (sum(final) + _asked(context, depths, rivals))
+    sample_layers += auxiliary_layers
     return Estimate(
         model=context.source.name,
         task=context.data.task.name,
@@ -123,6 +124,14 @@ def _auxiliary(context: RunContext, final_samples: int, students: Sequence[int])
     first = transfer_examples(context) + final_samples * ("joint" in uses)
     beside = final_samples * ("recovery" in uses)
     return first + beside * len(students), first * layers + beside * sum(students)
+
+
+def _asked(context: RunContext, *students: Sequence[int]) -> float:
+    """Layers that the teacher computes beside its students, forward only: a third of a training."""
+    training = context.config.training
+    if training.recover != "distill" or not training.hidden_weight:
+        return 0.0
+    return sum(map(len, students)) * context.stack.num_layers / 3
 
 
 def _probe(context: RunContext) -> float:

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from glp_export.core.shape import Kept
 from glp_export.encoder import (
     DistillSettings,
+    HiddenStates,
     ModelSource,
     TrainSettings,
     distill,
@@ -14,6 +16,8 @@ from glp_export.encoder import (
     load_tokenizer,
     predict,
 )
+from glp_export.encoder.compaction import compact
+from glp_export.encoder.training import Collator, forward
 from glp_export.tasks import DataSpec, encode, load_task_data, score
 from glp_export.tasks.kinds.learning import soft_cross_entropy
 
@@ -97,3 +101,20 @@ def test_a_student_is_hurried_up_to_a_limit_and_never_slowed_unasked(fine_tuning
     from glp_export.encoder.distillation import _learning_rate
 
     assert _learning_rate(fine_tuning, rate) == pytest.approx(expected)
+
+
+def test_a_student_that_imitates_them_comes_nearer(encoder, room):
+    data, tokenizer, train = room
+    teacher = fresh(encoder, data.task).eval()
+    wanted = predict(teacher, train, tokenizer)
+    kept = Kept.of([([0], range(8))] * teacher.config.num_hidden_layers)
+    given = Collator(tokenizer)([train[row] for row in range(8)])
+    hidden = HiddenStates.of(teacher, range(teacher.config.num_hidden_layers), 4, 1.0)
+    found, short = [], TrainSettings(epochs=2, learning_rate=1e-3, batch_size=16)
+    for imitated in (None, hidden):
+        student = compact(teacher, kept)
+        distill(student, wanted, train, tokenizer, short, DistillSettings(), hidden_states=imitated)
+        with torch.no_grad():
+            outputs = forward(student, given, output_hidden_states=True)
+            found.append(float(hidden.distance(outputs, given)))
+    assert found[1] < 0.5 * found[0]

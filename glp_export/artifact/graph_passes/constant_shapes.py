@@ -9,6 +9,8 @@ such as the scale of attention.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact.graph_passes.graph import GraphView, attribute, replace_nodes
@@ -27,20 +29,35 @@ def infer_shapes(model: ModelProto) -> Shapes:
 
     Empty where that inference fails, which it does on some rare families.
     """
+    return _inferred(_skeleton(model).SerializeToString(deterministic=True))
+
+
+@lru_cache(maxsize=16)
+def _inferred(skeleton: bytes) -> Shapes:
+    """Shapes by the graph alone: files of one model that differ in their weights share them.
+
+    Inference takes seconds on a deep model, and a search for what stays in float asks for each
+    file it tries.
+    """
+    import onnx
     from onnxruntime.tools.symbolic_shape_infer import SymbolicShapeInference
 
     try:
         with quiet():
-            inferred = SymbolicShapeInference.infer_shapes(_skeleton(model), auto_merge=True)
+            inferred = SymbolicShapeInference.infer_shapes(
+                onnx.load_model_from_string(skeleton), auto_merge=True
+            )
     except Exception:  # asserts and sympy's own, by what it meets
-        return {}
+        return MappingProxyType({})
     graph = inferred.graph
     shapes: dict[str, tuple[Dimension, ...]] = {
         value.name: tuple(d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim)
         for value in (*graph.input, *graph.output, *graph.value_info)
         if value.type.tensor_type.HasField("shape")
     }
-    return shapes | {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    return MappingProxyType(
+        shapes | {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    )
 
 
 def _skeleton(model: ModelProto) -> ModelProto:

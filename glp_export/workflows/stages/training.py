@@ -24,6 +24,7 @@ from glp_export.core.numbers import layers_in_words
 from glp_export.core.progress import Progress
 from glp_export.encoder import (
     RECOVERIES,
+    HiddenStates,
     ModelSource,
     Recovery,
     TrainingInputs,
@@ -37,6 +38,7 @@ from glp_export.encoder import (
 )
 from glp_export.encoder.compaction import compact
 from glp_export.encoder.embedding_rows import trim_embeddings
+from glp_export.encoder.hidden_states import gives_states_of
 from glp_export.encoder.structure import Structure, read_structure
 from glp_export.encoder.vocabulary import trim_tokenizer, write_vocabulary_files
 from glp_export.tasks import blank_labels, encode, labels_of, with_labels
@@ -214,7 +216,7 @@ class _StudentTraining:
             begun = start_of(self.context, plan, ancestor)
             if needs_no_recovery(plan, recovery):
                 return begun
-            return recovery.train(begun, self._inputs_of(plan, tokenizer), report)
+            return recovery.train(begun, self._inputs_of(plan, tokenizer, begun), report)
 
         own = str(plan.depth) if plan.layers_only else plan.id[:8]
         made = _train(
@@ -229,18 +231,31 @@ class _StudentTraining:
         _record(self.context, made, plan, rival_of)
         return made
 
-    def _inputs_of(self, plan: Plan, tokenizer: PreTrainedTokenizerBase) -> TrainingInputs:
+    def _inputs_of(
+        self, plan: Plan, tokenizer: PreTrainedTokenizerBase, student: PreTrainedModel
+    ) -> TrainingInputs:
         """The training rows as a plan's tokenizer cuts them; the teacher's answers stay."""
+        inputs = replace(self.inputs, hidden_states=self._hidden_states(plan, student))
         if plan.kept_tokens is None:
-            return self.inputs
+            return inputs
         context, length = self.context, self.context.config.data.max_length
         return replace(
-            self.inputs,
+            inputs,
             examples=encode(self.rows, context.data.task, tokenizer, length),
             tokenizer=tokenizer,
-            watch=_own_watch(context, self.inputs, tokenizer),
+            watch=_own_watch(context, inputs, tokenizer),
             joint=joint_of(context, "recovery", tokenizer),
         )
+
+    def _hidden_states(self, plan: Plan, student: PreTrainedModel) -> HiddenStates | None:
+        """What a plan's layers imitate; nothing where the teacher reads other token ids."""
+        weight = self.context.config.training.hidden_weight
+        if not weight or plan.kept_tokens is not None:
+            return None
+        if not all(map(gives_states_of, (self.unpruned, student), (plan.num_layers, plan.depth))):
+            self.progress.say("its layers give no hidden states: the answers alone are imitated")
+            return None
+        return HiddenStates.of(self.unpruned, plan.kept, plan.num_layers, weight)
 
 
 def needs_no_recovery(plan: Plan, recovery: Recovery) -> bool:
