@@ -1,33 +1,16 @@
-"""The auxiliary tasks of a run: read and checked, and ready for each place that uses them."""
+"""The auxiliary tasks that a run uses, ready for each place that uses them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glp_export.config.run_config import RunConfig
-from glp_export.core.errors import UsageError
-from glp_export.encoder import (
-    RATES,
-    AuxiliaryRows,
-    JointTasks,
-    TrainSettings,
-    with_head_for,
-)
+from glp_export.encoder import RATES, AuxiliaryRows, JointTasks, TrainSettings
 from glp_export.encoder.recovery import Joint
 from glp_export.encoder.schedule import WARMUP
-from glp_export.tasks import (
-    KINDS,
-    AuxiliaryData,
-    DataSpec,
-    TaskData,
-    TaskKind,
-    encode,
-    load_auxiliary,
-)
+from glp_export.tasks import AuxiliaryData, encode
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -37,52 +20,6 @@ if TYPE_CHECKING:
 
 PASSES = 2
 """Over the rows of an auxiliary task that is learned first."""
-
-
-def read_auxiliary(
-    config: RunConfig, spec: DataSpec, data: TaskData, model: PreTrainedModel, as_is: bool
-) -> tuple[AuxiliaryData, ...]:
-    """Read the auxiliary tasks of a run, and check that its model can learn them.
-
-    Args:
-        config: of the run.
-        spec: of its own data.
-        data: its own data.
-        model: the unpruned one; a head for each task is tried on it.
-        as_is: whether it is the teacher unchanged.
-
-    Raises:
-        DataError: rows that cannot be read or learned from.
-        ModelError: the architecture has no such head.
-        UsageError: uses that the run has no place for.
-    """
-    wanted = config.auxiliary
-    if not wanted.auxiliary:
-        return ()
-    _require_uses(wanted.transfer, KINDS[data.task.kind], as_is)
-    found = tuple(
-        load_auxiliary(name, spec, wanted.max_auxiliary_samples, data.test)
-        for name in dict.fromkeys(wanted.auxiliary)
-    )
-    for one in found:
-        with_head_for(model, one.task, config.training.seed)
-    return found
-
-
-def _require_uses(uses: Sequence[str], kind: TaskKind, as_is: bool) -> None:
-    taught = [use for use in uses if use in ("before", "joint")]
-    if as_is and taught:
-        raise UsageError(
-            "the unpruned model is taken as it is, so that it learns nothing more",
-            where=f"--transfer {taught[0]}",
-            fix="add --teacher finetune, or take --transfer recovery",
-        )
-    if "structure" in uses and kind.predictions is None:
-        raise UsageError(
-            f"no teacher labels other texts for {kind.name}",
-            where="--transfer structure",
-            fix="leave structure out",
-        )
 
 
 def kept_tasks(context: RunContext) -> tuple[AuxiliaryData, ...]:

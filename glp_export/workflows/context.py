@@ -59,7 +59,7 @@ from glp_export.tasks import (
     score,
     truth_of,
 )
-from glp_export.workflows.auxiliary import read_auxiliary
+from glp_export.workflows.auxiliary_data import read_auxiliary
 from glp_export.workflows.checks import require_choices, require_labels, wanted_runtimes
 from glp_export.workflows.depths import most_cuts, wanted_depths
 from glp_export.workflows.final_training import schedule_of, train_settings
