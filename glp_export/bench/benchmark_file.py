@@ -109,6 +109,14 @@ class Chance(Record):
     significant: bool = Field(description="whether the score is above it beyond chance")
 
 
+class Share(Record):
+    """A share of the test rows with its 95 % interval."""
+
+    value: float = Field(ge=0, le=1)
+    low: float = Field(ge=0, le=1)
+    high: float = Field(ge=0, le=1)
+
+
 class MetricRow(OfModel):
     """The task's metric of one contender at one precision, from the very file that is timed."""
 
@@ -120,14 +128,22 @@ class MetricRow(OfModel):
     chance: Chance | None = Field(
         default=None, description="of the unpruned model in fp32; null where not computed"
     )
+    calibration_error: Share | None = Field(
+        default=None,
+        description="expected calibration error in 15 bins of like probability; null where no "
+        "classes are predicted or it was not computed",
+    )
 
 
-class Share(Record):
-    """A share of the test rows with its 95 % interval."""
+class ClassChange(Record):
+    """The recall of a class less the unpruned model's, on the same test examples."""
 
-    value: float = Field(ge=0, le=1)
-    low: float = Field(ge=0, le=1)
-    high: float = Field(ge=0, le=1)
+    label: str
+    rows: int = Field(ge=1, description="of the class in the test set")
+    before: float = Field(ge=0, le=1, description="recall of the unpruned model")
+    change: float = Field(ge=-1, le=1, description="negative where the pruned model is worse")
+    low: float = Field(ge=-1, le=1, description="lower end of the paired 95 % interval")
+    high: float = Field(ge=-1, le=1, description="upper end of it")
 
 
 class DifferenceRow(OfModel):
@@ -143,6 +159,11 @@ class DifferenceRow(OfModel):
         default=None,
         description="test rows whose predicted labels differ from the other's; null where no "
         "labels are predicted or it was not computed",
+    )
+    classes: tuple[ClassChange, ...] = Field(
+        default=(),
+        description="beside the unpruned model, the classes that lose most first, at most "
+        "20; empty where no classes are predicted or it was not computed",
     )
 
 

@@ -124,7 +124,8 @@ class TrainingSettings(TypedDict, total=False):
     distill_weight: float | None
     """Share of the teacher's answers in the loss."""
     hidden_weight: float | None
-    """Weight of the distance from the teacher's hidden states when distilling; 0 for none."""
+    """Weight of the teacher's hidden states in distillation; else 1 where heads or neurons went,
+    and 0 where whole layers alone did."""
     distill_rate: float | None
     """Learning rate of distilling over that of fine-tuning."""
     seed: int | None

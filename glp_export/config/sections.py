@@ -207,9 +207,10 @@ class TrainingOptions(Options):
     batch_size: int = option(32, "Examples a training step.", gt=0)
     temperature: float = option(2.0, "Softening of the teacher's answers.", gt=0)
     distill_weight: float = option(0.5, "Share of the teacher's answers in the loss.", ge=0, le=1)
-    hidden_weight: float = option(
-        1.0,
-        "Weight of the distance from the teacher's hidden states when distilling; 0 for none.",
+    hidden_weight: float | None = option(
+        None,
+        "Weight of the teacher's hidden states in distillation; else 1 where heads or neurons "
+        "went, and 0 where whole layers alone did.",
         ge=0,
     )
     distill_rate: float = option(4.0, "Learning rate of distilling over that of fine-tuning.", gt=0)

@@ -24,15 +24,19 @@ class HiddenStates:
         teacher: in eval mode; it sees every batch that the student sees.
         layers: for each of the student's layers, how many of the teacher's lie behind it.
         weight: of this distance beside the rest of the loss.
+        embeddings: whether the output of the embeddings is imitated too.
+        tokens: the teacher's id of each of the student's tokens; None where they are the same.
     """
 
     teacher: PreTrainedModel
     layers: tuple[int, ...]
-    weight: float
+    weight: float = 1.0
+    embeddings: bool = False
+    tokens: tuple[int, ...] | None = None
 
     @classmethod
     def of(
-        cls, teacher: PreTrainedModel, kept: Sequence[int], depth: int, weight: float
+        cls, teacher: PreTrainedModel, kept: Sequence[int], depth: int, **more: Any
     ) -> HiddenStates:
         """Those of a student that keeps some layers of the teacher.
 
@@ -42,8 +46,9 @@ class HiddenStates:
         Args:
             kept: the layers, from 0, in their order.
             depth: layers of the teacher.
+            more: attributes.
         """
-        return cls(teacher.eval(), (*kept[1:], depth), weight)
+        return cls(teacher.eval(), (*kept[1:], depth), **more)
 
     def distance(self, outputs: Any, batch: Mapping[str, Any]) -> Tensor:
         """Mean over layers of the squared distance, over the squared length of the teacher's.
@@ -51,17 +56,19 @@ class HiddenStates:
         Args:
             outputs: of the student for the batch, its hidden states among them.
             batch: padded inputs.
-
         """
         import torch
 
-        with torch.no_grad():
-            wanted = forward(self.teacher, batch, output_hidden_states=True)
-        own, theirs = outputs.hidden_states[1:], wanted.hidden_states
         real = batch["attention_mask"].bool()
+        given = dict(batch)
+        if self.tokens is not None:
+            given["input_ids"] = torch.tensor(self.tokens, device=real.device)[batch["input_ids"]]
+        with torch.no_grad():
+            wanted = forward(self.teacher, given, output_hidden_states=True).hidden_states
+        pairs = list(zip(outputs.hidden_states, (0, *self.layers), strict=True))
         distances = [
-            _relative(mine[real], theirs[layer][real])
-            for mine, layer in zip(own, self.layers, strict=True)
+            _relative(own[real], wanted[layer][real])
+            for own, layer in pairs[0 if self.embeddings else 1 :]
         ]
         return torch.stack(distances).mean()
 

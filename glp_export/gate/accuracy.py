@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from glp_export.artifact import (
     ArtifactLayout,
     OnnxFile,
@@ -24,13 +26,10 @@ from glp_export.tasks import (
     KINDS,
     DataSpec,
     Task,
-    count_examples,
     encode,
     load_task_data,
     positive_id,
     same_task,
-    score,
-    truth_of,
 )
 from glp_export.tasks.metrics import AGREEMENT
 
@@ -110,15 +109,15 @@ def _as_recorded(task: Task, own: Task, layout: ArtifactLayout, asked: Mapping[s
     return replace(task, metric=metric)
 
 
-def score_file(
+def answers_of(
     data: TestRows,
     file: OnnxFile,
     *,
     provider: str,
     threads: int,
     runtime: str = ONNX_RUNTIME,
-) -> tuple[float, int]:
-    """The task's metric of a file.
+) -> NDArray[Any]:
+    """A file's answers, in the order of the rows.
 
     Args:
         data: as the file's artifact reads it.
@@ -126,19 +125,14 @@ def score_file(
         provider: execution provider of ONNX Runtime.
         threads: intra-op threads.
         runtime: that runs it.
-
-    Returns:
-        The metric, and the number of examples.
     """
     session = open_in(
         runtime, file.path, precision=file.precision, provider=provider, threads=threads
     )
     kind = KINDS[data.task.kind]
-    predictions = predict_onnx(
+    return predict_onnx(
         session, data.rows, data.tokenizer, read=kind.read, batch_size=kind.batch_size
     )
-    truth = truth_of(data.task, data.rows)
-    return score(data.task, predictions, truth), count_examples(data.task, truth)
 
 
 def _spec(settings: Mapping[str, Any]) -> DataSpec:

@@ -28,11 +28,15 @@ class Key:
         kind: which part of the gate looks at it.
         operator: the side on which the bound is kept.
         meaning: for the comments of a budget file.
+        of_reference: whether it compares with the artifact that is given with --against.
+        share: whether a bound may be written in percent.
     """
 
     kind: Kind
     operator: Literal[">=", "<="]
     meaning: str
+    of_reference: bool = False
+    share: bool = False
 
 
 KEYS: dict[str, Key] = {
@@ -40,11 +44,18 @@ KEYS: dict[str, Key] = {
         "latency", ">=", "times as fast as the unpruned model, both in ONNX Runtime"
     ),
     "speedup_vs_reference": Key(
-        "latency", ">=", "times as fast as the artifact given with --against"
+        "latency", ">=", "times as fast as the artifact given with --against", of_reference=True
     ),
     "p99_over_p50": Key("latency", "<=", "the slowest percent of the runs, over the median"),
     "size_mb": Key("size", "<=", "the ONNX file with its sidecar, in 10^6 bytes"),
     "metric_drop": Key("accuracy", "<=", "points of the metric below the unpruned model's"),
+    "changed_predictions": Key(
+        "accuracy",
+        "<=",
+        "share of the rows for which the artifact given with --against predicts another label",
+        of_reference=True,
+        share=True,
+    ),
 }
 
 
@@ -122,15 +133,15 @@ def read_line(text: str, where: str) -> BudgetLine:
             where=where,
             fix=f"write {name} {key.operator} {match['number']}",
         )
-    if match["unit"]:
+    percent = key.share and match["unit"] == "%"
+    if match["unit"] and not percent:
         raise UsageError(
             f"{name} has no unit, {match['unit']!r} is none of it",
             where=where,
             fix=f"write the number alone, {key.meaning}: {name} {key.operator} {match['number']}",
         )
-    return BudgetLine(
-        text.strip(), name, _number(match["number"], where), _shape(match, key, where), where
-    )
+    bound = _number(match["number"], where) / (100 if percent else 1)
+    return BudgetLine(text.strip(), name, bound, _shape(match, key, where), where)
 
 
 def _key(name: str, where: str) -> Key:

@@ -18,7 +18,7 @@ _SPEEDUPS = {
     "speedup_vs_unpruned": "latency_over_unpruned",
     "speedup_vs_reference": "latency_over_reference",
 }
-_UNITS = {"size_mb": "MB", "metric_drop": "points"}
+_UNITS = {"size_mb": "MB", "metric_drop": "points", "changed_predictions": "share"}
 
 
 def github_annotations(report: GateReport) -> list[str]:

@@ -7,19 +7,24 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from glp_export.artifact import OnnxFile, StoredInputs
 from glp_export.bench import BenchmarkFile
 from glp_export.core.errors import DataError, GlpError, ModelError, ParityError, UsageError
 from glp_export.core.progress import Progress
-from glp_export.gate.accuracy import score_file
+from glp_export.gate.accuracy import answers_of
 from glp_export.gate.agreement import check_agreement
 from glp_export.gate.budget import PLACES, BudgetTable, Place
-from glp_export.gate.budget_line import BudgetLine
+from glp_export.gate.budget_line import KEYS, BudgetLine
 from glp_export.gate.latency import check_all_latency
 from glp_export.gate.results import GateReport, LineResult, Outcome
 from glp_export.gate.session import GateSession, GateSettings, runs_here
 from glp_export.serve.runtimes import ONNX_RUNTIME, RUNTIMES
+from glp_export.tasks import changed_predictions, count_examples, score, truth_of
+from glp_export.tasks.label_names import match_labels
 from glp_export.tasks.metrics import AGREEMENT
 
 _CHANGED = "the files are not those that were verified"
@@ -109,7 +114,7 @@ def check_size(session: GateSession, table: BudgetTable, line: BudgetLine) -> Li
 
 
 def check_accuracy(session: GateSession, table: BudgetTable, line: BudgetLine) -> LineResult:
-    """A line on the metric: below the unpruned model's as recorded, or below the reference's.
+    """A line on predictions: what the metric is below the unpruned model's, or how many changed.
 
     The same file on the same rows answers the same, so the numbers are compared as they are.
 
@@ -119,26 +124,70 @@ def check_accuracy(session: GateSession, table: BudgetTable, line: BudgetLine) -
     """
     if reason := session.left_out(table, line):
         return LineResult.of_line(table.name, line, "not asked", reason=reason)
+    with session.progress.stage(f"{table.name} accuracy"):
+        judge = _changed if line.key == "changed_predictions" else _drop
+        return judge(session, table, line)
+
+
+def _drop(session: GateSession, table: BudgetTable, line: BudgetLine) -> LineResult:
+    """Points of the metric below the unpruned model's as recorded, or below the reference's."""
     against = session.settings.against
+    metric = session.test_rows(session.layout.root).task.metric
 
     def scored(artifact: Path, file: OnnxFile) -> tuple[float, int]:
         data = session.test_rows(artifact)
-        metric = session.test_rows(session.layout.root).task.metric
-        data = replace(data, task=replace(data.task, metric=metric))
-        return score_file(
-            data, file, provider=table.provider, threads=session.threads, runtime=table.runtime
-        )
+        task = replace(data.task, metric=metric)
+        truth, answers = truth_of(task, data.rows), _answers(session, table, artifact, file)
+        return score(task, answers, truth), count_examples(task, truth)
 
-    with session.progress.stage(f"{table.name} accuracy"):
-        value, samples = scored(session.layout.root, session.file(table))
-        if against:
-            wanted, _ = scored(against, session.reference_file(table, against))
-        else:
-            wanted = _recorded_metric(session)
+    value, samples = scored(session.layout.root, session.file(table))
+    if against:
+        wanted, _ = scored(against, session.reference_file(table, against))
+    else:
+        wanted = _recorded_metric(session)
     # Scores are shares of whole examples: what rounding leaves of a difference is none.
     outcome: Outcome = "kept" if wanted - value <= line.bound + 1e-9 else "broken"
     reason = f"{value:.4g} on {samples} examples, the reference {wanted:.4g}"
     return LineResult.of_line(table.name, line, outcome, value=wanted - value, reason=reason)
+
+
+def _changed(session: GateSession, table: BudgetTable, line: BudgetLine) -> LineResult:
+    """The share of rows for which the reference predicts another label.
+
+    Raises:
+        UsageError: the kind of task predicts no labels.
+    """
+    against, data = session.settings.against, session.test_rows(session.layout.root)
+    assert against is not None  # else the line is left out
+    own = _answers(session, table, session.layout.root, session.file(table))
+    other = _answers(session, table, against, session.reference_file(table, against))
+    rows = match_labels(session.test_rows(against).task.labels, data.task.labels).rows
+    other = other[..., list(rows)] if rows else other  # in the order of the artifact's own labels
+    share = changed_predictions(data.task, own, other, truth_of(data.task, data.rows))
+    if share is None:
+        raise UsageError(
+            f"{data.task.kind} predicts no labels, of which some could have changed",
+            where=line.where,
+            fix="bound metric_drop instead",
+        )
+    outcome: Outcome = "kept" if share.value <= line.bound + 1e-9 else "broken"
+    reason = (
+        f"{share.value:.2%} of {len(data.rows)} rows ({share.low:.2%} to {share.high:.2%}) "
+        "have another label than the reference gives"
+    )
+    return LineResult.of_line(table.name, line, outcome, value=share.value, reason=reason)
+
+
+def _answers(
+    session: GateSession, table: BudgetTable, artifact: Path, file: OnnxFile
+) -> NDArray[Any]:
+    return answers_of(
+        session.test_rows(artifact),
+        file,
+        provider=table.provider,
+        threads=session.threads,
+        runtime=table.runtime,
+    )
 
 
 def thread_notes(session: GateSession) -> list[str]:
@@ -179,8 +228,9 @@ def _require_question(session: GateSession) -> None:
         UsageError: there is such a reference.
     """
     settings = session.settings
-    asked = {line.key for _, line in session.lines("latency")}
-    if settings.against and not settings.quick and "speedup_vs_reference" not in asked:
+    asked = [line.key for kind in ("latency", "accuracy") for _, line in session.lines(kind)]
+    over = any(KEYS[key].of_reference for key in asked)
+    if settings.against and not settings.quick and not over:
         raise UsageError(
             "no line of the budget is over the reference that was given",
             where=f"--against {settings.against}",

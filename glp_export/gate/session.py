@@ -20,7 +20,7 @@ from glp_export.core.progress import Progress
 from glp_export.encoder import task_of_model
 from glp_export.gate.accuracy import TestRows, read_test_rows
 from glp_export.gate.budget import PLACES, Budget, BudgetTable
-from glp_export.gate.budget_line import BudgetLine, Kind
+from glp_export.gate.budget_line import KEYS, BudgetLine, Kind
 from glp_export.gate.reference import other_artifact, unpruned_reference
 from glp_export.gate.results import Undecided
 from glp_export.gate.side_by_side import SideBySide
@@ -165,7 +165,7 @@ class GateSession:
             return "--quick"
         if line.key == "speedup_vs_unpruned" and self.settings.against:
             return "--against gives another reference"
-        if line.key == "speedup_vs_reference" and not self.settings.against:
+        if KEYS[line.key].of_reference and not self.settings.against:
             return "no --against"
         if line.kind == "accuracy" and not self.settings.data:
             return "no --dataset"

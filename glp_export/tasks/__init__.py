@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from glp_export.tasks.auxiliary import AuxiliaryData, load_auxiliary
+from glp_export.tasks.calibration import calibration_error
 from glp_export.tasks.chance import AgainstChance, against_chance
-from glp_export.tasks.changes import ChangedShare, changed_predictions
+from glp_export.tasks.changes import Interval, changed_predictions, class_drops
 from glp_export.tasks.encoding import encode
 from glp_export.tasks.glue import GLUE_TASKS, GlueTask
 from glp_export.tasks.kinds import KINDS, TaskKind, kind_of_config, outputs_of
@@ -29,16 +30,18 @@ __all__ = [
     "METRICS",
     "AgainstChance",
     "AuxiliaryData",
-    "ChangedShare",
     "DataSpec",
     "GlueTask",
+    "Interval",
     "Metric",
     "Task",
     "TaskData",
     "TaskKind",
     "against_chance",
     "blank_labels",
+    "calibration_error",
     "changed_predictions",
+    "class_drops",
     "count_examples",
     "encode",
     "kind_of_config",

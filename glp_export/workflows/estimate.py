@@ -128,8 +128,9 @@ def _auxiliary(context: RunContext, final_samples: int, students: Sequence[int])
 
 def _asked(context: RunContext, *students: Sequence[int]) -> float:
     """Layers that the teacher computes beside its students, forward only: a third of a training."""
-    training = context.config.training
-    if training.recover != "distill" or not training.hidden_weight:
+    training, narrowed = context.config.training, bool(context.config.targets.speedups)
+    weight = training.hidden_weight if training.hidden_weight is not None else float(narrowed)
+    if training.recover != "distill" or not weight:
         return 0.0
     return sum(map(len, students)) * context.stack.num_layers / 3
 

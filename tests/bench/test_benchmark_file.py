@@ -61,6 +61,7 @@ EXAMPLE: dict[str, Any] = {
             "high": 0.75,
             "samples": 277,
             "chance": None,
+            "calibration_error": None,
         }
     ],
     "rows": [
@@ -129,6 +130,7 @@ EXAMPLE: dict[str, Any] = {
             "low": -0.02,
             "high": 0.01,
             "changed": None,
+            "classes": [],
         }
     ],
 }

@@ -109,7 +109,7 @@ def test_a_student_that_imitates_them_comes_nearer(encoder, room):
     wanted = predict(teacher, train, tokenizer)
     kept = Kept.of([([0], range(8))] * teacher.config.num_hidden_layers)
     given = Collator(tokenizer)([train[row] for row in range(8)])
-    hidden = HiddenStates.of(teacher, range(teacher.config.num_hidden_layers), 4, 1.0)
+    hidden = HiddenStates.of(teacher, range(teacher.config.num_hidden_layers), 4)
     found, short = [], TrainSettings(epochs=2, learning_rate=1e-3, batch_size=16)
     for imitated in (None, hidden):
         student = compact(teacher, kept)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from copy import deepcopy
 
 import pytest
 
@@ -16,7 +17,7 @@ from glp_export.cli.app import run
 from glp_export.core.progress import Progress
 from glp_export.gate.budget import Budget
 from glp_export.gate.session import GateSession, GateSettings
-from tests.tiny import make_checkpoint, rows, write_jsonl
+from tests.tiny import make_checkpoint, make_tokenizer, rows, write_jsonl
 
 IMPOSSIBLE = '[cpu.fp32]\nkeep = ["speedup_vs_unpruned >= 50 at 1x16"]\n'
 
@@ -253,6 +254,41 @@ def test_another_artifact_as_the_reference(gated_artifact, artifact, gate):
     found = outcomes(report)
     assert found["speedup_vs_reference >= 0.1 at 1x16"] == "kept"
     assert found["speedup_vs_unpruned >= 0.1 at 1x16"] == "not asked"
+
+
+def test_predictions_that_changed(gated_artifact, artifact, data, tmp_path, gate):
+    budget = tmp_path / "budget.toml"
+    budget.write_text('[cpu.fp32]\nkeep = ["changed_predictions <= 0 %"]\n')
+    asked = ("--budget", budget, "--dataset", data)
+    code, report, _ = gate(gated_artifact, *asked)
+    assert (code, outcomes(report)["changed_predictions <= 0 %"]) == (0, "not asked")
+    assert gate(gated_artifact, *asked, "--against", gated_artifact)[0] == 0
+    budget.write_text('[cpu.fp32]\nkeep = ["changed_predictions <= -1 %"]\n')
+    code, report, said = gate(gated_artifact, *asked, "--against", artifact)
+    assert (code, "of 40 rows" in said) == (4, True)
+
+
+def test_a_reference_whose_labels_stand_in_another_order(data, tmp_path, gate):
+    """The same model twice, the rows of its head exchanged: it predicts the same words."""
+    import transformers
+
+    words = ["bad", "good"]
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(
+        make_checkpoint(tmp_path / "plain", num_labels=2, initializer_range=0.3)
+    )
+    for name, order in (("plain", [0, 1]), ("turned", [1, 0])):
+        own = deepcopy(model)
+        own.classifier.weight.data = model.classifier.weight.data[order]
+        own.config.id2label = {place: words[label] for place, label in enumerate(order)}
+        own.config.label2id = {words[label]: place for place, label in enumerate(order)}
+        own.save_pretrained(tmp_path / name)
+        make_tokenizer().save_pretrained(tmp_path / name)
+        out = ("-o", str(tmp_path / f"{name}-out"), "--seq-lens", "8", "-q")
+        assert run(["export", str(tmp_path / name), *out]) == 0
+    (tmp_path / "budget.toml").write_text('[cpu.fp32]\nkeep = ["changed_predictions <= 0 %"]\n')
+    asked = ("--budget", tmp_path / "budget.toml", "--dataset", data)
+    code, report, _ = gate(tmp_path / "plain-out", *asked, "--against", tmp_path / "turned-out")
+    assert (code, outcomes(report)["changed_predictions <= 0 %"]) == (0, "kept")
 
 
 def test_a_reference_that_nothing_is_asked_of(gated_artifact, artifact, tmp_path, gate):

@@ -24,6 +24,8 @@ def budget(tmp_path, text: str) -> Budget:
         ("  p99_over_p50 <= 1.5  ", "p99_over_p50", 1.5, None),
         ("size_mb <= 9e1", "size_mb", 90.0, None),
         ("metric_drop <= -0.01", "metric_drop", -0.01, None),
+        ("changed_predictions <= 2 %", "changed_predictions", 0.02, None),
+        ("changed_predictions <= 0.02", "changed_predictions", 0.02, None),
     ],
 )
 def test_lines(text, key, bound, shape):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from glp_export.tasks import Task, changed_predictions
+from glp_export.tasks import Task, calibration_error, changed_predictions, class_drops
 from glp_export.tasks.changes import wilson
 
 
@@ -33,3 +33,40 @@ def test_numbers_are_not_labels() -> None:
 def test_the_interval_is_wilsons() -> None:
     found = wilson(10, 100)
     assert (found.low, found.high) == pytest.approx((0.0552, 0.1744), abs=1e-4)  # statsmodels
+
+
+def test_a_class_that_is_lost_comes_first() -> None:
+    truth = np.repeat([0, 1, 2], [50, 30, 20])
+    before, after = np.eye(3)[truth], np.eye(3)[truth]
+    after[80:95] = np.eye(3)[0]  # three quarters of the smallest class
+    before[:5] = np.eye(3)[1]
+    first, *_, last = class_drops(
+        task("text-classification", ("a", "b", "c")), after, before, truth
+    )
+    assert (first.label, first.rows, first.before) == ("c", 20, 1.0)
+    assert first.change.value == -0.75
+    assert -1 < first.change.low < -0.75 < first.change.high < -0.4
+    assert (last.label, last.before, last.change.value) == ("a", 0.9, 0.1)
+    assert class_drops(task("regression", ()), after, before, truth) == []
+
+
+def test_a_class_without_rows_is_left_out() -> None:
+    answers = np.eye(3)[[0, 1]]
+    found = class_drops(task("text-classification", ("a", "b", "c")), answers, answers, [0, 1])
+    assert [one.label for one in found] == ["a", "b"]
+    assert all(one.change.value == one.change.low == one.change.high == 0 for one in found)
+
+
+def test_calibration_is_exact_where_probabilities_are_those_of_being_right() -> None:
+    own = task("text-classification", ("a", "b"))
+    # Of 80 % sure predictions 4 of 5 are right; then none are.
+    logits = np.log(np.tile([0.8, 0.2], (1000, 1)))
+    truth = np.tile([0, 0, 0, 0, 1], 200)
+    right = calibration_error(own, logits, truth)
+    wrong = calibration_error(own, logits, np.ones(1000, int))
+    assert right is not None
+    assert wrong is not None
+    assert right.value == pytest.approx(0, abs=1e-12)
+    assert wrong.value == pytest.approx(0.8)
+    assert wrong.low <= wrong.value <= wrong.high
+    assert calibration_error(task("regression", ()), logits, truth) is None

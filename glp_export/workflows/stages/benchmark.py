@@ -13,6 +13,7 @@ from glp_export.artifact import OnnxFile, open_session, predict_onnx
 from glp_export.bench import (
     Benchmark,
     Chance,
+    ClassChange,
     Contender,
     ContenderName,
     DifferenceRow,
@@ -31,7 +32,9 @@ from glp_export.report import OtherScore
 from glp_export.tasks import (
     Task,
     against_chance,
+    calibration_error,
     changed_predictions,
+    class_drops,
     count_examples,
     paired_difference_interval,
     score,
@@ -53,6 +56,9 @@ from glp_export.workflows.stages.training import Trained
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+MOST_CLASSES = 20
+"""That are recorded of a task with many, those that lose most."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,7 @@ def score_contender(
             precision=file.precision,
             **trained.named,
             **_metric(execution.task, logits, trained.test),
+            calibration_error=_calibration(execution.task, logits, trained.test),
         )
         for file, logits in zip(exported.best, predictions, strict=True)
     )
@@ -173,6 +180,11 @@ def _chance(execution: ExecutionContext, logits: NDArray[np.float32], rows: Data
     return Chance(value=found.chance, low=found.low, high=found.high, significant=found.significant)
 
 
+def _calibration(task: Task, logits: NDArray[np.float32], rows: Dataset) -> Share | None:
+    found = calibration_error(task, logits, truth_of(task, rows))
+    return Share(**asdict(found)) if found else None
+
+
 def _with_losses(
     execution: ExecutionContext, exported: Exported, predictions: Sequence[NDArray[np.float32]]
 ) -> Exported:
@@ -234,6 +246,26 @@ def _difference(
         low=low,
         high=high,
         changed=Share(**asdict(share)) if share else None,
+        classes=_classes(task, pruned.logits[index], other.logits[0], labels)
+        if other.contender == "unpruned"
+        else (),
+    )
+
+
+def _classes(
+    task: Task, pruned: NDArray[np.float32], unpruned: NDArray[np.float32], labels: Sequence[Any]
+) -> tuple[ClassChange, ...]:
+    drops = class_drops(task, pruned, unpruned, labels)[:MOST_CLASSES]
+    return tuple(
+        ClassChange(
+            label=one.label,
+            rows=one.rows,
+            before=one.before,
+            change=one.change.value,
+            low=one.change.low,
+            high=one.change.high,
+        )
+        for one in drops
     )
 
 

@@ -51,6 +51,10 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+HIDDEN_WEIGHT = 1.0
+"""Of hidden states, where every layer has lost a part of its own: beside as many whole layers they
+teach nothing that the answers do not (docs/method/structure.md)."""
+
 STUDENT, NONE = "student", "none"
 UNPRUNED = "unpruned"
 
@@ -248,14 +252,18 @@ class _StudentTraining:
         )
 
     def _hidden_states(self, plan: Plan, student: PreTrainedModel) -> HiddenStates | None:
-        """What a plan's layers imitate; nothing where the teacher reads other token ids."""
+        """What a plan's layers imitate, if anything."""
         weight = self.context.config.training.hidden_weight
-        if not weight or plan.kept_tokens is not None:
+        if weight is None:
+            weight = HIDDEN_WEIGHT if plan.inside_layers else 0.0
+        if not weight:
             return None
         if not all(map(gives_states_of, (self.unpruned, student), (plan.num_layers, plan.depth))):
             self.progress.say("its layers give no hidden states: the answers alone are imitated")
             return None
-        return HiddenStates.of(self.unpruned, plan.kept, plan.num_layers, weight)
+        return HiddenStates.of(
+            self.unpruned, plan.kept, plan.num_layers, weight=weight, tokens=plan.kept_tokens
+        )
 
 
 def needs_no_recovery(plan: Plan, recovery: Recovery) -> bool:
