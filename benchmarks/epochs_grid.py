@@ -47,7 +47,7 @@ Metric in percent on dev (15 % of the training rows) and on the whole test set; 
 training rows a task, dev included. All were trained on the rows besides dev. `auto` has the weights
 that were best on dev; a grid point has its last. "auto less it" is `auto` minus the grid point on
 the same test rows, with the 95 % paired bootstrap interval. The best of
-sixteen on test is too good by chance: it is a bound, not a rival."""
+sixteen on test is too good by chance: it is a bound, not a rival. The examples of `auto` are the most that it may take."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ class Cell:
 
     Attributes:
         point: `auto`, or rate and epochs.
-        examples: that passed through the model in training, those of rates that were tried too.
+        examples: that passed through the model in training; of `auto` the most, those of rates that
+            are tried too.
         difference: of `auto` from it on test: value, low, high; empty for `auto`.
     """
 
