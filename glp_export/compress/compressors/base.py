@@ -32,7 +32,7 @@ Divergence = Callable[[Any, Any, "Batch"], Any]
 """From a model's outputs, the teacher's and their batch to a scalar tensor, the mean over rows."""
 
 TrainBriefly = Callable[["PreTrainedModel", int], "tuple[NDArray[np.float32], float]"]
-"""Trains a candidate on so many examples, in place.
+"""Trains a candidate on so many examples, in place; none where they are 0.
 
 Gives how far its answers on dev are from the teacher's, `(batches,)` of like size, and its score.
 """
