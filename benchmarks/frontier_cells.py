@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from cells import read_kept, write_whole
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Results:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        kept = json.loads(path.read_text()) if path.is_file() else {}
+        kept = read_kept(path)
         self.cells: dict[str, Cell] = {
             key: Cell(**one) for key, one in kept.get("cells", {}).items()
         }
@@ -75,9 +76,5 @@ class Results:
     def save(self) -> None:
         """Write everything."""
         cells = {key: asdict(cell) for key, cell in self.cells.items()}
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         kept = {"cells": cells, "timings": self.timings, "differences": self.differences}
-        text = json.dumps(kept, indent=1)
-        unfinished = self._path.with_suffix(".unfinished")
-        unfinished.write_text(text + "\n")
-        unfinished.rename(self._path)
+        write_whole(self._path, kept)

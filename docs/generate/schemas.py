@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from generate.markdown import attributes_of, code, summary_of, table
 from glp_export.artifact.parity_report import FileParity, ParityReport, Probe
 from glp_export.artifact.serving import ServingSettings
+from glp_export.artifact.transfer_record import AuxiliaryRecord, TransferRecord
 from glp_export.bench.benchmark_file import BenchmarkFile
 from glp_export.bench.frontier import Frontier
 from glp_export.compress.latency_table import Conditions, LatencyTable, SublayerTimes, WholeModel
@@ -99,6 +100,7 @@ FILES = (
         "`--latency-table` takes it; there where heads and neurons were chosen.",
     ),
     FileFormat("glp/precisions.json", PrecisionsFile),
+    FileFormat("glp/transfer.json", TransferRecord, "There where auxiliary tasks were named."),
     FileFormat("glp/environment.json", Machine),
     FileFormat(
         "ort_config.json",
@@ -114,6 +116,7 @@ _CLASSES: dict[str, Any] = {
     for one in (
         *(Plan, ParityReport, FileParity, Probe, Machine, ServingSettings),
         *(LatencyTable, Conditions, SublayerTimes, WholeModel),
+        *(TransferRecord, AuxiliaryRecord),
     )
 }
 """Records whose fields are described in their docstrings."""

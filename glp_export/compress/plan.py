@@ -58,6 +58,7 @@ class Plan(Record):
         cost: what the search spent.
         settings: that the candidates were trained with.
         data_checksum: of the data and its splits.
+        auxiliary: checksums of the auxiliary tasks that were learned from.
         latency_table: id of the table that the choice was made by; null where there was none.
         predicted_speedup: over the unpruned model, by that table.
         versions: of the packages.
@@ -80,6 +81,7 @@ class Plan(Record):
     cost: Cost = Cost()
     settings: dict[str, Any] = Field(default={})
     data_checksum: str | None = None
+    auxiliary: tuple[str, ...] = ()
     latency_table: str | None = None
     predicted_speedup: float | None = None
     versions: dict[str, str] = Field(default={})

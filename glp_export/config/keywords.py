@@ -135,6 +135,22 @@ class TrainingSettings(TypedDict, total=False):
     """Trackers of the final trainings, by Trainer's names: mlflow, wandb, …, or none."""
 
 
+class AuxiliarySettings(TypedDict, total=False):
+    """Settings; None is not given."""
+
+    auxiliary: Sequence[str] | str | None
+    """Another task to learn from, of any kind: a directory with a train file, a file of rows with
+    labels, or a hub id."""
+    transfer: Sequence[str] | str | None
+    """What it is used for: before (the unpruned model learns it first), joint (beside its
+    training), structure (its texts calibrate), recovery (beside that of pruned models), or auto:
+    before, where cross-validation on train favours it."""
+    auxiliary_weight: float | None
+    """Weight of auxiliary losses in joint and recovery."""
+    max_auxiliary_samples: int | None
+    """Most rows of each auxiliary task."""
+
+
 class ExportSettings(TypedDict, total=False):
     """Settings; None is not given."""
 
@@ -282,6 +298,7 @@ class RunKeywords(
     DataSettings,
     CompressSettings,
     TrainingSettings,
+    AuxiliarySettings,
     ExportSettings,
     PrecisionSettings,
     MachineSettings,

@@ -28,6 +28,7 @@ from pydantic_core import PydanticCustomError
 from glp_export.compress.compressors.layers.options import LayerOptions
 from glp_export.config.sections import (
     COUNTS,
+    AuxiliaryOptions,
     BenchmarkOptions,
     CompressOptions,
     DataOptions,
@@ -64,6 +65,7 @@ class RunConfig(Options):
     data: DataOptions = Field(default_factory=DataOptions)
     compress: CompressOptions = Field(default_factory=CompressOptions)
     training: TrainingOptions = Field(default_factory=TrainingOptions)
+    auxiliary: AuxiliaryOptions = Field(default_factory=AuxiliaryOptions)
     export: ExportOptions = Field(default_factory=ExportOptions)
     precision: PrecisionOptions = Field(default_factory=PrecisionOptions)
     machine: MachineOptions = Field(default_factory=MachineOptions)

@@ -14,7 +14,16 @@ from pydantic import PlainValidator, ValidationInfo, field_validator, model_vali
 
 from glp_export.config.targets import Targets
 from glp_export.core.errors import UsageError
-from glp_export.core.options import NO_LIMIT, Length, Names, Numbers, Options, Written, option
+from glp_export.core.options import (
+    NO_LIMIT,
+    Length,
+    Names,
+    Numbers,
+    Options,
+    Paths,
+    Written,
+    option,
+)
 
 COUNTS = ("depth", "prune", "depths", "sweep")
 """The ways to say how many layers are left; one run takes one."""
@@ -227,6 +236,42 @@ class TrainingOptions(Options):
         return None if self.distilled in (STUDENT, NO_RIVAL) else self.distilled
 
 
+TRANSFERS = ("before", "joint", "structure", "recovery")
+"""What auxiliary tasks are used for; `auto` decides about the first."""
+
+
+class AuxiliaryOptions(Options):
+    """Other tasks to learn from where the task has little data of its own."""
+
+    panel: ClassVar[str] = "Auxiliary tasks"
+
+    auxiliary: Paths | None = option(
+        None,
+        "Another task to learn from, of any kind: a directory with a train file, a file of rows "
+        "with labels, or a hub id.",
+    )
+    transfer: Names = option(
+        ("auto",),
+        "What it is used for: before (the unpruned model learns it first), joint (beside its "
+        "training), structure (its texts calibrate), recovery (beside that of pruned models), or "
+        "auto: before, where cross-validation on train favours it.",
+    )
+    auxiliary_weight: float = option(0.3, "Weight of auxiliary losses in joint and recovery.", gt=0)
+    max_auxiliary_samples: int = option(5000, "Most rows of each auxiliary task.", gt=1)
+
+    @model_validator(mode="after")
+    def _has_tasks(self) -> AuxiliaryOptions:
+        unknown = [name for name in self.transfer if name not in ("auto", *TRANSFERS)]
+        if unknown or not self.transfer:
+            named = f"there is no --transfer {unknown[0]}" if unknown else "--transfer needs a name"
+            raise ValueError(f"{named}; choose from auto, {', '.join(TRANSFERS)}")
+        if "auto" in self.transfer and len(self.transfer) > 1:
+            raise ValueError("--transfer auto stands alone")
+        if self.auxiliary is None and self.transfer != ("auto",):
+            raise ValueError("--transfer goes with --auxiliary")
+        return self
+
+
 class ExportOptions(Options):
     """How the ONNX file is written, optimised and checked."""
 
@@ -337,6 +382,7 @@ RUN_SECTIONS = (
     DataOptions,
     CompressOptions,
     TrainingOptions,
+    AuxiliaryOptions,
     ExportOptions,
     PrecisionOptions,
     MachineOptions,

@@ -112,6 +112,11 @@ def _split(value: Any) -> Any:
     return [piece for part in parts for piece in str(part).replace(",", " ").split()]
 
 
+def _listed(value: Any) -> Any:
+    """Accept one path where several may stand; a path may have spaces."""
+    return list(value) if isinstance(value, list | tuple) else [str(value)]
+
+
 def _written(value: Any) -> Any:
     """Take the number 2.0, as YAML and Python have it, for the text."""
     return str(value) if isinstance(value, int | float) else value
@@ -133,3 +138,4 @@ Length = Annotated[int, BeforeValidator(_limit), PlainSerializer(_shown_limit)]
 Written = Annotated[str, BeforeValidator(_written)]
 Numbers = Annotated[tuple[Annotated[int, Field(gt=0)], ...], BeforeValidator(_split)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Paths = Annotated[tuple[str, ...], BeforeValidator(_listed)]

@@ -9,7 +9,7 @@ from glp_export.encoder.checkpoint import (
     match_inputs,
     save_checkpoint,
 )
-from glp_export.encoder.distillation import DistillSettings, Regulariser, distill
+from glp_export.encoder.distillation import DistillSettings, distill
 from glp_export.encoder.families import FAMILIES, Family
 from glp_export.encoder.hidden_states import HiddenStates
 from glp_export.encoder.layer_stack import (
@@ -24,18 +24,28 @@ from glp_export.encoder.model_source import ModelSource, find_file, require_mode
 from glp_export.encoder.own_task import own_task
 from glp_export.encoder.random_init import random_init_reference, random_rows, task_of_model
 from glp_export.encoder.recovery import RECOVERIES, Recovery, TrainingInputs
+from glp_export.encoder.regulariser import Regulariser
 from glp_export.encoder.schedule import RATES, Schedule, schedule_for
 from glp_export.encoder.scoring import predict, predict_with_features
 from glp_export.encoder.threads import torch_threads
 from glp_export.encoder.training import TrainSettings, Watch, finetune
+from glp_export.encoder.transfer import (
+    AuxiliaryRows,
+    JointTasks,
+    learn_first,
+    row_losses,
+    with_head_for,
+)
 
 __all__ = [
     "FAMILIES",
     "RATES",
     "RECOVERIES",
+    "AuxiliaryRows",
     "DistillSettings",
     "Family",
     "HiddenStates",
+    "JointTasks",
     "LayerStack",
     "Loaded",
     "ModelSource",
@@ -51,6 +61,7 @@ __all__ = [
     "find_layer_stack",
     "finetune",
     "infer_kind",
+    "learn_first",
     "load_checkpoint",
     "load_model",
     "load_tokenizer",
@@ -64,9 +75,11 @@ __all__ = [
     "remove_layers",
     "require_model",
     "require_removable",
+    "row_losses",
     "save_checkpoint",
     "schedule_for",
     "task_of_model",
     "torch_threads",
+    "with_head_for",
     "write_loader_files",
 ]

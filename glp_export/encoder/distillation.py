@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.encoder.hidden_states import HiddenStates
+from glp_export.encoder.regulariser import Regulariser, regulated
 from glp_export.encoder.training import (
     TEACHER,
     Progress,
@@ -23,7 +23,6 @@ from glp_export.encoder.training import (
 if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Dataset
-    from torch import Tensor, nn
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
@@ -48,28 +47,6 @@ class DistillSettings:
     weight: float = 0.5
     rate: float = 4.0
     warmup_ratio: float = 0.1
-
-
-class Regulariser:
-    """What moves a training besides its loss, step by step; by itself, nothing.
-
-    Attributes:
-        parameters: of the model, that have a learning rate and no decay of their own.
-        rate: that learning rate, at its highest.
-    """
-
-    parameters: Sequence[nn.Parameter] = ()
-    rate: float = 0.0
-
-    def before_step(self, done: int, total: int) -> None:
-        """Called before each update, with the updates done and those in all."""
-
-    def penalty(self) -> Tensor | None:
-        """A scalar that is added to the loss; None for nothing."""
-        return None
-
-    def after_step(self, done: int, total: int) -> None:
-        """Called after each update, this one counted."""
 
 
 def distill(
@@ -102,7 +79,7 @@ def distill(
         warmup_ratio=distillation.warmup_ratio,
     )
     return run_trainer(
-        _distiller_class(distillation, regulariser or Regulariser(), hidden_states),
+        regulated(_distiller_class(distillation, hidden_states), regulariser or Regulariser()),
         student,
         examples,
         tokenizer,
@@ -125,26 +102,10 @@ def _learning_rate(fine_tuning: float, rate: float) -> float:
     return max(min(fine_tuning * rate, HIGHEST_RATE), min(fine_tuning, fine_tuning * rate))
 
 
-def _distiller_class(
-    distillation: DistillSettings, regulariser: Regulariser, hidden: HiddenStates | None
-) -> Any:
-    from transformers import Trainer, TrainerCallback
-
-    class Regulate(TrainerCallback):
-        def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            regulariser.before_step(state.global_step, state.max_steps)
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            regulariser.after_step(state.global_step, state.max_steps)
+def _distiller_class(distillation: DistillSettings, hidden: HiddenStates | None) -> Any:
+    from transformers import Trainer
 
     class Distiller(Trainer):
-        def __init__(self, **arguments: Any) -> None:
-            super().__init__(**arguments)
-            self.add_callback(Regulate())
-
-        def create_optimizer(self, *args: Any) -> Any:
-            return _with_own_rate(super().create_optimizer(*args), regulariser)
-
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any
         ) -> Any:
@@ -158,20 +119,6 @@ def _distiller_class(
                 loss = share * distance + (1 - share) * kind.loss(outputs, inputs)
             if hidden is not None:
                 loss = loss + hidden.weight * hidden.distance(outputs, inputs)
-            penalty = regulariser.penalty()
-            loss = loss if penalty is None else loss + penalty
             return (loss, outputs) if return_outputs else loss
 
     return Distiller
-
-
-def _with_own_rate(optimizer: Any, regulariser: Regulariser) -> Any:
-    """Move a regulariser's parameters to a group of their own, before there is any schedule."""
-    own = {id(parameter) for parameter in regulariser.parameters}
-    for group in optimizer.param_groups:
-        group["params"] = [one for one in group["params"] if id(one) not in own]
-    if own:
-        optimizer.add_param_group(
-            {"params": list(regulariser.parameters), "lr": regulariser.rate, "weight_decay": 0.0}
-        )
-    return optimizer

@@ -11,11 +11,16 @@ from numpy.typing import NDArray
 
 from glp_export.encoder.distillation import DistillSettings, distill
 from glp_export.encoder.hidden_states import HiddenStates
+from glp_export.encoder.regulariser import Regulariser
 from glp_export.encoder.training import Progress, TrainSettings, Watch, finetune
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+Joint = Callable[["PreTrainedModel"], Regulariser]
+"""Puts auxiliary tasks beside the training of a model."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class TrainingInputs:
             where labels alone are learned.
         watch: ends a whole training by dev; None for the epochs of `settings`.
         hidden_states: of the teacher, that a student with its layers imitates too.
+        joint: what is learned beside it in a whole training; None for nothing.
     """
 
     examples: Dataset
@@ -37,6 +43,7 @@ class TrainingInputs:
     distillation: DistillSettings
     watch: Watch | None = None
     hidden_states: HiddenStates | None = None
+    joint: Joint | None = None
 
     def part(self, examples: int | None, repeat: int = 0) -> TrainingInputs | None:
         """So many of the examples, once each; all of them for None, None for 0.
@@ -57,6 +64,7 @@ class TrainingInputs:
             teacher_logits=None if self.teacher_logits is None else self.teacher_logits[rows],
             settings=replace(settings, epochs=examples / len(rows)),
             watch=None,
+            joint=None,
         )
 
 
@@ -92,6 +100,7 @@ def _imitate(
         inputs.distillation,
         progress,
         inputs.watch,
+        regulariser=inputs.joint(student) if inputs.joint else None,
         hidden_states=inputs.hidden_states,
     )
 
@@ -100,7 +109,13 @@ def _learn_labels(
     student: PreTrainedModel, inputs: TrainingInputs, progress: Progress | None
 ) -> PreTrainedModel:
     return finetune(
-        student, inputs.examples, inputs.tokenizer, inputs.settings, progress, inputs.watch
+        student,
+        inputs.examples,
+        inputs.tokenizer,
+        inputs.settings,
+        progress,
+        inputs.watch,
+        inputs.joint(student) if inputs.joint else None,
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.core.errors import ModelError
+from glp_export.encoder.regulariser import Regulariser, regulated
 from glp_export.encoder.schedule import Looks, Schedule
 from glp_export.encoder.transformers_compat import training_arguments
 from glp_export.tasks import KINDS, TaskKind, kind_of_config
@@ -96,6 +97,7 @@ def finetune(
     settings: TrainSettings,
     progress: Progress | None = None,
     watch: Watch | None = None,
+    regulariser: Regulariser | None = None,
 ) -> PreTrainedModel:
     """Train `model` in place on the labels of `examples` (encoded) and return it, in eval mode.
 
@@ -103,6 +105,7 @@ def finetune(
 
     Args:
         watch: ends the training by dev; None for the epochs of `settings`.
+        regulariser: moves the training besides.
     """
     from transformers import Trainer
 
@@ -110,6 +113,7 @@ def finetune(
     if loss is None:
         return model.eval()
     trainer = Trainer if loss is own_loss else _loss_trainer(loss)
+    trainer = trainer if regulariser is None else regulated(trainer, regulariser)
     return run_trainer(trainer, model, examples, tokenizer, settings, progress, watch=watch)
 
 
@@ -152,7 +156,7 @@ def run_trainer(
         predictions: of a teacher to every example; they come with the batch as `TEACHER`.
         watch: ends the training by dev; None for the epochs of `settings`.
     """
-    rows = _rows_for(model, examples, tokenizer, numbered=predictions is not None)
+    rows = training_rows(model, examples, tokenizer, numbered=predictions is not None)
 
     def train(settings: TrainSettings, callbacks: list[Any], updates: int = -1) -> Any:
         from transformers import PrinterCallback, set_seed
@@ -268,7 +272,7 @@ def _dev_loss(
     import torch
 
     teacher = watch.teacher_answers
-    rows = _rows_for(model, watch.dev, tokenizer, numbered=teacher is not None)
+    rows = training_rows(model, watch.dev, tokenizer, numbered=teacher is not None)
     collate, size = Collator(tokenizer, teacher), kind_of(model).batch_size
     losses, model = [], model.eval()
     with torch.inference_mode():
@@ -365,14 +369,18 @@ def _one_a_token(values: list[Any], examples: list[dict[str, Any]]) -> bool:
     )
 
 
-def _rows_for(
+def training_rows(
     model: PreTrainedModel,
     examples: Dataset,
     tokenizer: PreTrainedTokenizerBase,
     *,
-    numbered: bool,
+    numbered: bool = False,
 ) -> Dataset:
-    """What a training needs of encoded rows: the model's inputs, its targets, their length."""
+    """What a training needs of encoded rows: the model's inputs, its targets, their length.
+
+    Args:
+        numbered: with the number of each, by which a teacher's answer to it is found.
+    """
     wanted = (*tokenizer.model_input_names, *kind_of(model).targets, "length")
     rows = examples.select_columns([name for name in examples.column_names if name in wanted])
     if not numbered:

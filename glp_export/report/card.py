@@ -131,6 +131,7 @@ class CardFacts:
         hub_data: the data set on the hub that `data` is; None for data of one's own.
         latency_table: that the plan was chosen by; None where none was.
         vocabulary: where tokens went, how many and what that does; None where all are left.
+        transfer: what auxiliary tasks were used for, a line each; () where none was named.
     """
 
     kind: str
@@ -159,6 +160,7 @@ class CardFacts:
     hub_data: HubData | None = None
     latency_table: LatencyTable | None = None
     vocabulary: VocabularyRecord | None = None
+    transfer: tuple[str, ...] = ()
 
 
 def write_card(
@@ -195,6 +197,7 @@ def card_text(plan: Plan, benchmark: BenchmarkFile, parity: ParityReport, facts:
             *(markdown(note, 1000) for note in facts.data_notes),
             *benchmark_warnings(benchmark, every_difference=True),
         ],
+        transfer=[markdown(capital(line), 1000) for line in facts.transfer],
         parity=parity_rows((file.label, file) for file in parity.files),
         precisions=precisions_table(entries, benchmark.metric),
         optimised=len(parity.in_onnxruntime) > 1,

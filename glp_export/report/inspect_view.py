@@ -52,6 +52,7 @@ def artifact_view(root: Path) -> RenderableType:
     """
     from glp_export.artifact.layout import ArtifactLayout
     from glp_export.artifact.parity_report import ParityReport
+    from glp_export.artifact.transfer_record import read_transfer
     from glp_export.artifact.vocabulary_record import read_vocabulary
     from glp_export.bench.benchmark_file import BenchmarkFile
     from glp_export.bench.frontier import Frontier
@@ -68,6 +69,9 @@ def artifact_view(root: Path) -> RenderableType:
     vocabulary = read_vocabulary(root)
     if vocabulary is not None:
         parts += ["", Text(f"vocabulary: {vocabulary}")]
+    transfer = read_transfer(root)
+    if transfer is not None:
+        parts += ["", *map(Text, transfer.lines)]
     if layout.benchmark.is_file():
         parts += ["", benchmark_table(BenchmarkFile.load(layout.benchmark))]
     if layout.parity.is_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from glp_export.tasks.auxiliary import AuxiliaryData, load_auxiliary
 from glp_export.tasks.calibration import calibration_error
 from glp_export.tasks.chance import AgainstChance, against_chance
 from glp_export.tasks.changes import Interval, changed_predictions, class_drops
@@ -28,6 +29,7 @@ __all__ = [
     "KINDS",
     "METRICS",
     "AgainstChance",
+    "AuxiliaryData",
     "DataSpec",
     "GlueTask",
     "Interval",
@@ -44,6 +46,7 @@ __all__ = [
     "encode",
     "kind_of_config",
     "labels_of",
+    "load_auxiliary",
     "load_task_data",
     "metric_of",
     "outputs_of",

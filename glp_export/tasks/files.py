@@ -79,6 +79,22 @@ def find_splits(directory: Path, test_splits: Sequence[str]) -> tuple[Path, Path
     return train, tests[0]
 
 
+def read_training_file(directory: Path) -> RawData:
+    """Read ``train.*`` alone.
+
+    Raises:
+        DataError: there is none, or it cannot be read.
+    """
+    train = _find(directory, "train")
+    if train is None:
+        raise DataError(
+            f"The directory has no training file; it holds {_contents(directory)}.",
+            where=str(directory),
+            fix=f"name it train with one of the endings {ENDINGS}",
+        )
+    return RawData(directory.resolve().name, str(directory), read_split(train), None)
+
+
 def read_files(train: Path, validation: Path, text_columns: Sequence[str] = ()) -> RawData:
     """Read two files named by the user; the data is called after the first, or its directory.
 

@@ -117,6 +117,18 @@ def require_data(spec: DataSpec) -> None:
     require_places(spec)
 
 
+def read_labelled(raw: RawData, spec: DataSpec, limit: int) -> tuple[Task, Dataset]:
+    """The task of training rows, and so many of them at most, normalised; no test row is read.
+
+    Raises:
+        DataError: its columns or its labels cannot be told or used.
+    """
+    reading = _understand(raw, spec, None, ())
+    rows, targets = reading.examples(raw.train)
+    kept = _units(reading.kind, rows, targets).sample(limit, spec.seed)
+    return reading.task, rows.select(kept)
+
+
 def _texts_alone(raw: RawData, spec: DataSpec, own: Task | None) -> TaskData:
     """The data of a fine-tuned model without any labels: of its kind, and with its labels.
 

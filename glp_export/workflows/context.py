@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.artifact.exporters import ExporterChoice, resolve_exporter
+from glp_export.artifact.transfer_record import TransferRecord
 from glp_export.config.run_config import RunConfig
 from glp_export.config.sections import (
     BenchmarkOptions,
@@ -48,6 +49,7 @@ from glp_export.encoder.sublayers import find_sublayers, shape_of
 from glp_export.precision.selection import Wanted, wanted_precisions
 from glp_export.tasks import (
     KINDS,
+    AuxiliaryData,
     DataSpec,
     Task,
     TaskData,
@@ -60,6 +62,7 @@ from glp_export.tasks import (
     score,
     truth_of,
 )
+from glp_export.workflows.auxiliary_data import read_auxiliary
 from glp_export.workflows.checks import require_choices, require_labels, wanted_runtimes
 from glp_export.workflows.depths import most_cuts, wanted_depths
 from glp_export.workflows.final_training import schedule_of, train_settings
@@ -68,6 +71,10 @@ from glp_export.workflows.teacher import taken_as_is, with_answers
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+ENCODER_WEIGHTS = "encoder.safetensors"
+"""The name of a file with the weights of an encoder without its head."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +145,9 @@ class RunContext:
             of `final`.
         as_is: whether the given model is the teacher and the unpruned baseline unchanged; else it
             is fine-tuned first.
+        auxiliary: other tasks to learn from.
+        transfer: what they are used for; None until that is decided.
+        encoder_weights: of an encoder that learned them first; None for those that were given.
     """
 
     config: RunConfig
@@ -161,6 +171,9 @@ class RunContext:
     exporter: ExporterChoice
     schedule: Schedule | None = None
     as_is: bool = False
+    auxiliary: tuple[AuxiliaryData, ...] = ()
+    transfer: TransferRecord | None = None
+    encoder_weights: Path | None = None
 
     @property
     def max_length(self) -> int:
@@ -171,6 +184,11 @@ class RunContext:
     def train_rows(self) -> Dataset:
         """The rows that `train` was encoded from."""
         return self.data.fit if self.schedule else self.data.train
+
+    @property
+    def train_and_dev(self) -> Dataset:
+        """All rows that are not for the report, not encoded."""
+        return self.data.train
 
     def watch(self, teacher_answers: NDArray[np.float32] | None = None) -> Watch | None:
         """What a final training is looked at with; None where epochs are given.
@@ -203,9 +221,14 @@ class RunContext:
     def pretrained(self) -> PreTrainedModel:
         """Load the unpruned encoder; a new head is the same every time."""
         training = self.config.training
-        return load_seeded(
+        model = load_seeded(
             self.source, self.data, training.seed, doubtful=training.teacher != "finetune"
         ).model
+        if self.encoder_weights is not None:
+            from safetensors.torch import load_file
+
+            model.base_model.load_state_dict(load_file(self.encoder_weights))
+        return model
 
 
 def make_context(config: RunConfig) -> RunContext:
@@ -255,6 +278,7 @@ def make_context(config: RunConfig) -> RunContext:
     execution = execution_context(config, data.task, device, precisions)
     if not data.labelled:
         data = with_answers(data, model, tokenizer, config.data.max_length, device)
+    auxiliary = read_auxiliary(config, spec, data, model, as_is)
     fit, select, test = (
         encode(part, data.task, tokenizer, config.data.max_length)
         for part in (data.fit, data.select, data.test)
@@ -288,6 +312,7 @@ def make_context(config: RunConfig) -> RunContext:
         exporter=exporter,
         schedule=schedule,
         as_is=as_is,
+        auxiliary=auxiliary,
     )
 
 

@@ -16,6 +16,7 @@ from glp_export.encoder import distill, finetune, predict, schedule_for
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.stages.compression import compressors_of, search_cost_of
 from glp_export.workflows.stages.search import named_plan, require_search
+from glp_export.workflows.stages.transfer import transfer_examples
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -60,6 +61,7 @@ class Estimate:
         at_most: whether dev may end trainings before that.
         smaller: the same range with fewer examples; None where it would save little.
         machine: whether others used it during the probe.
+        auxiliary_samples: of `samples`, those that auxiliary tasks take.
     """
 
     model: str
@@ -76,6 +78,7 @@ class Estimate:
     at_most: bool
     smaller: SmallerRun | None
     machine: str
+    auxiliary_samples: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -84,12 +87,13 @@ class Estimate:
     def __str__(self) -> str:
         depths = ", ".join(map(str, self.depths))
         time = _range(self.seconds_least, self.seconds)
+        own = f", {self.auxiliary_samples:,} of them for auxiliary tasks"
         lines = (
             f"{self.model} on {self.task}: {self.layers} layers to {depths}",
             f"removed:  {self.removed}",
             f"search:   {self.strategy}, {self.trainings} trainings",
             f"final:    {self.final_trainings} trainings",
-            f"examples: {self.samples:,} in all",
+            f"examples: {self.samples:,} in all{own if self.auxiliary_samples else ''}",
             f"time:     {time} of training on this machine, then export and benchmark",
             *([f"smaller:  {self.smaller}"] if self.smaller else []),
             f"machine:  {self.machine}",
@@ -149,6 +153,7 @@ def estimate_run(context: RunContext) -> Estimate:
     fast, slow = _probe(context)
     least, most = _sample_layers(context, job)
     search_samples, final_samples = _samples(context, job)
+    auxiliary, auxiliary_layers = _auxiliary(context, job, final_samples)
     return Estimate(
         model=context.source.name,
         task=context.data.task.name,
@@ -158,12 +163,13 @@ def estimate_run(context: RunContext) -> Estimate:
         removed=removed,
         trainings=job.cost.trials,
         final_trainings=len(job.final),
-        samples=search_samples + len(job.final) * final_samples,
+        samples=search_samples + len(job.final) * final_samples + auxiliary,
         seconds_least=least * fast,
-        seconds=most * slow,
-        at_most=context.schedule is not None,
+        seconds=(most + auxiliary_layers) * slow,
+        at_most=context.schedule is not None or auxiliary > 0,
         smaller=_smaller(context, job, fast, slow),
         machine=monitor.words(),
+        auxiliary_samples=auxiliary,
     )
 
 
@@ -230,6 +236,21 @@ def _sample_layers(context: RunContext, job: _Job, share: float = 1.0) -> tuple[
         surely + least * (sum(job.shallowest) + asked),
         surely + perhaps + most * (sum(job.final) + asked),
     )
+
+
+def _auxiliary(context: RunContext, job: _Job, final_samples: int) -> tuple[int, int]:
+    """Examples of auxiliary tasks at most, and the same times the layers that they pass through.
+
+    Args:
+        context: of the run.
+        job: its trainings.
+        final_samples: of a final training, which joint learning doubles.
+    """
+    layers, uses = context.stack.num_layers, context.config.auxiliary.transfer
+    students = job.final[len(job.teacher) :]
+    first = transfer_examples(context) + final_samples * ("joint" in uses)
+    beside = final_samples * ("recovery" in uses)
+    return first + beside * len(students), first * layers + beside * sum(students)
 
 
 def _asked(context: RunContext, students: int) -> int:

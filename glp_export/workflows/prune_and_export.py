@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from glp_export.artifact import ArtifactLayout, commit, locked, prepare, writing
 from glp_export.artifact.served_text import check_served_texts
+from glp_export.artifact.transfer_record import TRANSFER
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier
 from glp_export.bench.contenders import longest_input
 from glp_export.bench.target_outcome import TargetOutcome
@@ -47,6 +48,7 @@ from glp_export.workflows.stages.runtimes import add_runtimes
 from glp_export.workflows.stages.search import choose_plans, confirm_cost, targets_of
 from glp_export.workflows.stages.size import opened_file
 from glp_export.workflows.stages.training import Trained, train_contenders
+from glp_export.workflows.stages.transfer import with_transfer
 from glp_export.workflows.stages.writing import SweepVariant, variants_of_sweep, write_output
 
 if TYPE_CHECKING:
@@ -112,6 +114,7 @@ def prune_and_export(
         return _finished_run(_directory(config.output), config.targets)
     with _staged(config, progress, confirm) as (context, layout):
         progress.expect(stages_of_run(context))
+        context = with_transfer(context, layout.work_dir, progress)
         found = choose_plans(context, layout.work_dir, progress)
         plans, spent = [one.plan for one in found], found[0].drop
         plan = plans[-1]
@@ -164,11 +167,14 @@ def search_only(
         return Plan.load(layout.plan), layout.plan
     with _staged(config, progress, confirm) as (context, layout):
         progress.expect(stages_of_search(context))
+        context = with_transfer(context, layout.work_dir, progress)
         plan = choose_plans(context, layout.work_dir, progress)[-1].plan
         plan.save(layout.plan)
         table = kept_table(layout.work_dir, plan.latency_table)
         if table is not None:
             table.save(layout.latency_table)
+        if context.transfer is not None:
+            context.transfer.save(layout.root / TRANSFER)
         config.save(layout.run_config)
     return plan, ArtifactLayout(_directory(config.output)).plan
 

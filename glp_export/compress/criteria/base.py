@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from transformers import PreTrainedModel
 
-    from glp_export.encoder.distillation import Regulariser
+    from glp_export.encoder.regulariser import Regulariser
 
 Kind = Literal["attention", "feed-forward"]
 

@@ -32,7 +32,7 @@ from glp_export.compress.criteria.unit_weights import (
 )
 from glp_export.core.errors import UsageError
 from glp_export.core.shape import ModelShape
-from glp_export.encoder.distillation import Regulariser
+from glp_export.encoder.regulariser import Regulariser
 
 if TYPE_CHECKING:
     import torch

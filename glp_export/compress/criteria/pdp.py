@@ -25,7 +25,7 @@ from glp_export.compress.criteria.unit_weights import (
     counts_of,
     unit_weights,
 )
-from glp_export.encoder.distillation import Regulariser
+from glp_export.encoder.regulariser import Regulariser
 
 if TYPE_CHECKING:
     from torch import Tensor

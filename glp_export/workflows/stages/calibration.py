@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from glp_export.compress.compressors.base import Calibrator
-from glp_export.encoder.scoring import padded_batches
-from glp_export.tasks import blank_labels, encode, with_labels
+from glp_export.encoder.scoring import padded_batches, predict
+from glp_export.tasks import blank_labels, encode, labels_of, with_labels
+from glp_export.workflows.auxiliary import texts_for
 from glp_export.workflows.context import RunContext
 
 if TYPE_CHECKING:
@@ -18,10 +19,33 @@ BATCH = 32
 
 
 def calibrator_of(context: RunContext, model: PreTrainedModel, samples: int) -> Calibrator:
-    """Training rows as padded batches, and the loss of the task's labels."""
+    """Training rows as padded batches, and the loss of the task's labels.
+
+    Where texts of auxiliary tasks calibrate too, they fill up what the task lacks, with the labels
+    that the model gives them.
+    """
     rows = context.fit.select(range(min(samples, len(context.fit))))
+    texts = texts_for(context, samples - len(rows))
+    if texts is not None:
+        rows = _with_texts(context, model, rows, texts)
     kind = context.execution.kind
     return Calibrator(batches_of(context, model, rows), kind.loss)
+
+
+def _with_texts(
+    context: RunContext, model: PreTrainedModel, rows: Dataset, texts: Dataset
+) -> Dataset:
+    from datasets import concatenate_datasets
+
+    task, tokenizer, length = (
+        context.data.task,
+        context.tokenizer,
+        context.config.data.max_length,
+    )
+    blank = encode(with_labels(texts, blank_labels(texts, task), task), task, tokenizer, length)
+    answers = predict(model, blank, tokenizer, device=context.execution.device)
+    labelled = with_labels(texts, labels_of(answers, task), task)
+    return concatenate_datasets([rows, encode(labelled, task, tokenizer, length)])
 
 
 def batches_of(

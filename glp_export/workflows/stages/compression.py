@@ -26,6 +26,7 @@ from glp_export.core.errors import ModelError
 from glp_export.core.machine import describe
 from glp_export.core.progress import Progress
 from glp_export.encoder import RECOVERIES, Regulariser, TrainingInputs, distill, predict
+from glp_export.workflows.auxiliary import kept_tasks
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.latency_table import Deployment, Tables
 from glp_export.workflows.stages.calibration import (
@@ -294,6 +295,7 @@ def facts_of(context: RunContext) -> dict[str, Any]:
         "num_layers": context.stack.num_layers,
         "base_shape": context.base_shape,
         "data_checksum": context.data.checksum,
+        "auxiliary": tuple(one.checksum for one in kept_tasks(context)),
         "versions": describe().versions,
     }
 

@@ -30,6 +30,7 @@ from glp_export.encoder import (
     save_checkpoint,
 )
 from glp_export.tasks.own_metric import code_of, is_own
+from glp_export.workflows.auxiliary import joint_of, transfer_facts
 from glp_export.workflows.context import RunContext, load_seeded
 
 if TYPE_CHECKING:
@@ -79,13 +80,16 @@ def train_teacher(context: RunContext, cache: Cache, progress: Progress) -> Teac
         made = True
         with progress.stage(title) as meter:
             start = time.perf_counter()
+            model = context.pretrained()
+            joint = joint_of(context, "joint", context.tokenizer)
             model = finetune(
-                context.pretrained(),
+                model,
                 context.train if context.schedule else context.fit,
                 context.tokenizer,
                 context.reported(context.candidate, title),
                 meter.update,
                 context.watch(),
+                joint(model) if joint else None,
             )
             save_checkpoint(model, context.tokenizer, directory)
             seconds = round(time.perf_counter() - start, 1)
@@ -169,20 +173,24 @@ def training_facts(context: RunContext) -> dict[str, Any]:
         given |= {"metric_code": code_of(context.data.task.metric)}
     if not context.data.labelled:
         given |= {"labels": "the teacher's"}
-    return given | {
-        "model": context.source.name,
-        "revision": context.source.revision,
-        "model_checksum": context.model_checksum,
-        "task": context.data.task.name,
-        "kind": context.data.task.kind,
-        "metric": context.data.task.metric,
-        "data_checksum": context.data.checksum,
-        "max_length": context.max_length,
-        "fit_rows": len(context.fit),
-        "training": context.candidate.facts(),
-        "threads": context.execution.threads,
-        "versions": {name: versions[name] for name in DECIDING},
-    }
+    return (
+        given
+        | transfer_facts(context)
+        | {
+            "model": context.source.name,
+            "revision": context.source.revision,
+            "model_checksum": context.model_checksum,
+            "task": context.data.task.name,
+            "kind": context.data.task.kind,
+            "metric": context.data.task.metric,
+            "data_checksum": context.data.checksum,
+            "max_length": context.max_length,
+            "fit_rows": len(context.fit),
+            "training": context.candidate.facts(),
+            "threads": context.execution.threads,
+            "versions": {name: versions[name] for name in DECIDING},
+        }
+    )
 
 
 def _candidate_facts(context: RunContext, trial_context: TrialContext) -> dict[str, Any]:

@@ -45,6 +45,7 @@ from glp_export.encoder.kronecker import factorize
 from glp_export.encoder.structure import Structure, read_structure
 from glp_export.encoder.vocabulary import trim_tokenizer, write_vocabulary_files
 from glp_export.tasks import blank_labels, encode, labels_of, with_labels
+from glp_export.workflows.auxiliary import joint_of
 from glp_export.workflows.context import RunContext, load_seeded, model_source
 from glp_export.workflows.stages.calibration import calibrator_of
 from glp_export.workflows.stages.evaluator import open_cache, train_teacher, training_facts
@@ -147,6 +148,7 @@ def train_contenders(
             if context.schedule
             else None
         ),
+        joint=joint_of(context, "recovery", context.tokenizer),
     )
     students = _StudentTraining(context, unpruned, rows, inputs, work, progress)
     return [
@@ -257,6 +259,7 @@ class _StudentTraining:
             examples=encode(self.rows, context.data.task, tokenizer, length),
             tokenizer=tokenizer,
             watch=_own_watch(context, inputs, tokenizer),
+            joint=joint_of(context, "recovery", tokenizer),
         )
 
     def _hidden_states(self, plan: Plan, student: PreTrainedModel) -> HiddenStates | None:
@@ -366,6 +369,7 @@ def _distilled_rival(students: _StudentTraining, name: str) -> Trained:
         settings=context.reported(inputs.settings, f"distill {name}"),
         distillation=inputs.distillation,
         watch=_own_watch(context, inputs, tokenizer),
+        joint=joint_of(context, "recovery", tokenizer),
     )
 
     def make(report: Callable[[int, int], None]) -> PreTrainedModel:
@@ -421,8 +425,11 @@ def _tuned_unpruned(context: RunContext, cache: Cache, report: Report) -> PreTra
 
     def make(directory: Path) -> None:
         settings = context.reported(context.final, _BASELINE)
-        model = finetune(context.pretrained(), context.train, context.tokenizer, settings, report)
-        save_checkpoint(model, context.tokenizer, directory)
+        model, tokenizer = context.pretrained(), context.tokenizer
+        joint = joint_of(context, "joint", tokenizer)
+        regulariser = joint(model) if joint else None
+        finetune(model, context.train, tokenizer, settings, report, regulariser=regulariser)
+        save_checkpoint(model, tokenizer, directory)
 
     final = {"training": context.final.facts(), "rows": len(context.train)}
     directory = cache.get_or_make(UNPRUNED, training_facts(context) | final, make)

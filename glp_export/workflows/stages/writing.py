@@ -17,6 +17,7 @@ from glp_export.artifact import (
     write_triton,
 )
 from glp_export.artifact.layout import layers_directory
+from glp_export.artifact.transfer_record import TRANSFER
 from glp_export.artifact.vocabulary_record import VocabularyRecord
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier, of_plan
 from glp_export.bench.memory_probe import peak_resident_mb
@@ -199,6 +200,8 @@ def _write_artifact(
     vocabulary = _vocabulary_of(context, sweep_variant.plan, pruned.exported)
     if vocabulary is not None:
         vocabulary.save(layout.root)
+    if context.transfer is not None:
+        context.transfer.save(layout.root / TRANSFER)
     _config_of(sweep_variant, context.config).save(layout.run_config)
     layout.parity.write_text(pruned.exported.parity.to_json())
     PrecisionsFile.of(pruned.entries).save(layout.precisions)
@@ -317,6 +320,7 @@ def _card_facts(
         mask_token=context.tokenizer.mask_token or "",
         latency_table=table,
         vocabulary=vocabulary,
+        transfer=context.transfer.lines if context.transfer else (),
         **told_by_card(context.source),
     )
 

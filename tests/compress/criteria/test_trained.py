@@ -14,7 +14,7 @@ from glp_export.compress.criteria import CRITERIA, Trained, Training
 from glp_export.compress.pruned_model import InPlace, build_pruned
 from glp_export.compress.selection import Selection
 from glp_export.core.errors import DataError, UsageError
-from glp_export.encoder.distillation import Regulariser
+from glp_export.encoder.regulariser import Regulariser
 from glp_export.encoder.sublayers import shape_of
 from tests.compress.test_structure import FAMILIES, batches, make_model
 

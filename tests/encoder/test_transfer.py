@@ -1,0 +1,122 @@
+"""Auxiliary tasks on a shared encoder: learned before a task, and beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from glp_export.encoder import (
+    AuxiliaryRows,
+    DistillSettings,
+    JointTasks,
+    ModelSource,
+    TrainSettings,
+    distill,
+    finetune,
+    learn_first,
+    load_model,
+    load_tokenizer,
+    predict,
+    row_losses,
+    with_head_for,
+)
+from glp_export.tasks import DataSpec, encode, load_auxiliary, load_task_data
+from tests.tiny import make_data_of, pair_rows, tagged_rows
+
+SHORT = TrainSettings(epochs=1, learning_rate=1e-3, batch_size=16)
+MAKERS = {"token-classification": tagged_rows, "regression": pair_rows}
+
+
+@pytest.fixture(scope="module")
+def place(encoder: Path, data: Path) -> Any:
+    """Tokenizer, task data and encoded training rows."""
+    tokenizer = load_tokenizer(ModelSource(str(encoder)))
+    task_data = load_task_data(DataSpec(dataset=str(data)))
+    return tokenizer, task_data, encode(task_data.fit, task_data.task, tokenizer, 32)
+
+
+def fresh(encoder: Path, task: Any) -> Any:
+    torch.manual_seed(0)
+    return load_model(ModelSource(str(encoder)), task)
+
+
+def auxiliary(kind: str, place: Any, directory: Path) -> AuxiliaryRows:
+    tokenizer, task_data, _ = place
+    source = make_data_of(directory / kind, MAKERS[kind], 64, 1)
+    spec = DataSpec(dataset="of the run")
+    found = load_auxiliary(str(source), spec, 100, task_data.test)
+    assert found.task.kind == kind
+    return AuxiliaryRows(found.task, encode(found.rows, found.task, tokenizer, 32))
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_the_encoder_learns_and_the_head_does_not_change(
+    kind: str, encoder: Path, place: Any, tmp_path: Path
+) -> None:
+    model = fresh(encoder, place[1].task)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    learn_first(model, auxiliary(kind, place, tmp_path), place[0], SHORT)
+    after = model.state_dict()
+    assert after.keys() == before.keys()
+    changed = {name for name in after if not torch.equal(after[name], before[name])}
+    assert any(".layer.0." in name for name in changed)
+    assert all(name.startswith(f"{model.base_model_prefix}.") for name in changed)
+    assert model.config.num_labels == 2
+
+
+def test_a_task_beside_another_trains_both_heads_and_the_same_seed_gives_the_same(
+    encoder: Path, place: Any, tmp_path: Path
+) -> None:
+    rows = [auxiliary(kind, place, tmp_path) for kind in MAKERS]
+    states, tasks = [], None
+    for _ in range(2):
+        model = fresh(encoder, place[1].task)
+        tasks = JointTasks(model, rows, place[0], SHORT, 0.5)
+        heads = [one.detach().clone() for one in tasks.parameters]
+        finetune(model, place[2], place[0], SHORT, regulariser=tasks)
+        assert all(one.grad is None for one in tasks.parameters)
+        moved = [not torch.equal(a, b) for a, b in zip(heads, tasks.parameters, strict=True)]
+        assert sum(moved) >= 2 * len(rows)
+        states.append(model.state_dict())
+    alone = finetune(fresh(encoder, place[1].task), place[2], place[0], SHORT).state_dict()
+    assert states[0].keys() == alone.keys()
+    assert all(torch.equal(states[0][name], states[1][name]) for name in alone)
+    assert not all(torch.equal(states[0][name], alone[name]) for name in alone)
+    tasks.before_step(0, 1)
+    assert all(torch.equal(a, b) for a, b in zip(heads, tasks.parameters, strict=True))
+
+
+def test_a_task_beside_the_imitation_of_a_teacher(
+    encoder: Path, place: Any, tmp_path: Path
+) -> None:
+    teacher, student = (fresh(encoder, place[1].task) for _ in range(2))
+    answers = predict(teacher, place[2], place[0])
+    tasks = JointTasks(student, [auxiliary("regression", place, tmp_path)], place[0], SHORT, 0.5)
+    distill(student, answers, place[2], place[0], SHORT, DistillSettings(), regulariser=tasks)
+    found = predict(student, place[2], place[0])
+    assert np.isfinite(found).all()
+    assert not np.array_equal(found, answers)
+
+
+def test_rows_have_the_loss_that_a_batch_of_them_has(encoder: Path, place: Any) -> None:
+    model = fresh(encoder, place[1].task)
+    losses = row_losses(model, place[2], place[0])
+    logits = torch.from_numpy(predict(model, place[2], place[0]))
+    wanted = torch.nn.functional.cross_entropy(logits, torch.tensor(place[2]["labels"][:]))
+    assert losses.shape == (len(place[2]),)
+    assert losses.mean() == pytest.approx(float(wanted), abs=1e-5)
+
+
+def test_a_model_without_layers_shares_those_that_it_has(
+    encoder: Path, place: Any, tmp_path: Path
+) -> None:
+    from glp_export.encoder import remove_layers
+
+    model = remove_layers(fresh(encoder, place[1].task), (1, 2))
+    other = with_head_for(model, auxiliary("token-classification", place, tmp_path).task, 0)
+    assert len(other.base_model.encoder.layer) == 2
+    assert other.base_model.encoder is model.base_model.encoder
