@@ -38,7 +38,10 @@ def producers(file: OnnxFile) -> tuple[list[Any], dict[str, Any]]:
     return nodes, {name: node for node in nodes for name in node.output}
 
 
-@pytest.mark.parametrize("family", ["bert", "mpnet", "deberta-v2", "modernbert"])
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("deberta-v2", "modernbert")]
+
+
+@pytest.mark.parametrize("family", ["bert", "mpnet", *SLOW])
 def test_logits_stay_close_to_fp32(
     export: Callable[..., Exported], family: str, tmp_path: Path
 ) -> None:
