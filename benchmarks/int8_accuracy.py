@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from int8_files import calibration_batches, dynamic_int8, static_int8
 
@@ -61,7 +61,7 @@ of the exported graph, weights by channel; all others are the files of this pack
 are of {calibration_rows} examples, smoothing of {smoothing_rows}. "Float" keeps the fewest
 multiply-adds in fp32 that bring the drop on `select` within 0.5 points (1 of a correlation): their
 share, and the files built to find them. "QAT" is quantisation-aware training on the fp32 model's
-own answers to `fit`."""
+own answers to `fit`. "Full" has attention's products and all tables in integers too."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,15 @@ class Subject:
         """Batches of `fit` to see ranges on."""
         return calibration_batches(self.context.fit, self.context.tokenizer, self.rows)
 
-    def build(self, plain: OnnxFile, name: str, keep_float: frozenset[str] = frozenset()) -> Path:
+    def build(
+        self,
+        plain: OnnxFile,
+        name: str,
+        keep_float: frozenset[str] = frozenset(),
+        scope: Literal["matmuls", "full"] = "matmuls",
+    ) -> Path:
         """An int8 file by one of the product's recipes."""
-        recipe = replace(RECIPES[name], keep_float=keep_float)
+        recipe = replace(RECIPES[name], keep_float=keep_float, scope=scope)
         batches = () if name == DYNAMIC else self.batches()
         checkpoint = self.directory / "checkpoint"
         return quantise(
@@ -208,6 +214,10 @@ def files(subject: Subject) -> Iterator[tuple[str, Path, str]]:
     smoothed = smooth(plain, directory / "smoothed.onnx", rows, threads=threads)
     for name in RECIPES:
         yield f"{name}, smoothed", subject.build(smoothed, name), ""
+    for name in RECIPES:
+        if name != DYNAMIC:
+            yield f"full, {name}", subject.build(plain, name, scope="full"), ""
+            yield f"full, {name}, smoothed", subject.build(smoothed, name, scope="full"), ""
     kept = search(subject, plain)
     path = subject.build(plain, DYNAMIC, kept.keep_float)
     yield f"{DYNAMIC}, float", path, f"{100 * kept.share:.0f} %, {len(kept.trials)} files"

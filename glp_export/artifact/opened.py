@@ -28,7 +28,16 @@ _FORMER = {"select_fraction": "dev_fraction", "max_select_samples": "max_dev_sam
 """What older artifacts call a setting, and its name now."""
 
 OF_FILES = (
-    *("exporter", "opset", "optimize", "require_fusion", "precision", "int8", "int8_drop"),
+    *(
+        "exporter",
+        "opset",
+        "optimize",
+        "require_fusion",
+        "precision",
+        "int8",
+        "int8_scope",
+        "int8_drop",
+    ),
     *("atol", "rtol", "device", "threads", "pytorch", "batch_sizes", "seq_lens"),
     *("bench_seconds", "bench_rounds", "skip_memory", "target_speedup", "latency_budget"),
 )

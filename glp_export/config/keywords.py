@@ -178,6 +178,11 @@ class PrecisionSettings(TypedDict, total=False):
     int8: Sequence[str] | str | None
     """Ranges of activations in int8: dynamic, minmax, entropy, percentile; of several the fastest
     that is accurate."""
+    int8_scope: Literal["matmuls", "full"] | None
+    """What int8 covers: matmuls with a weight, or full: attention's products and all tables too,
+    in standard operators, with static ranges (minmax where --int8 names none)."""
+    calibration_texts: str | Path | None
+    """Texts that static ranges are taken from: a table, or .txt lines; else the training rows."""
     int8_drop: float | None
     """Metric points that int8 may cost on dev; with --max-drop what pruning left of it."""
 

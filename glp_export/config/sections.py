@@ -7,6 +7,7 @@ Every field is a command-line flag, a key of `--config run.yaml` and an argument
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -302,11 +303,40 @@ class PrecisionOptions(Options):
         "Ranges of activations in int8: dynamic, minmax, entropy, percentile; of several the "
         "fastest that is accurate.",
     )
+    int8_scope: Literal["matmuls", "full"] = option(
+        "matmuls",
+        "What int8 covers: matmuls with a weight, or full: attention's products and all tables "
+        "too, in standard operators, with static ranges (minmax where --int8 names none).",
+    )
+    calibration_texts: Path | None = option(
+        None,
+        "Texts that static ranges are taken from: a table, or .txt lines; else the training rows.",
+    )
     int8_drop: float = option(
         0.005,
         "Metric points that int8 may cost on dev; with --max-drop what pruning left of it.",
         ge=0,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _static_where_full(cls, given: Any) -> Any:
+        """Full int8 has static ranges: of the extremes, where none are named."""
+        if isinstance(given, Mapping) and given.get("int8_scope") == "full" and "int8" not in given:
+            return {**given, "int8": ("minmax",)}
+        return given
+
+    @model_validator(mode="after")
+    def _full_of_int8(self) -> PrecisionOptions:
+        if self.int8_scope != "full":
+            return self
+        if not {"auto", "int8"}.intersection(self.precision):
+            raise ValueError("--int8-scope full is about int8: add --precision int8")
+        if "dynamic" in self.int8:
+            raise ValueError(
+                "--int8-scope full has static ranges: give --int8 minmax, entropy or percentile"
+            )
+        return self
 
 
 class MachineOptions(Options):

@@ -32,7 +32,7 @@ from glp_export.core.versions import package_versions
 from glp_export.encoder import random_init_reference, task_of_model
 from glp_export.gate.budget import BudgetTable
 from glp_export.precision.fp16 import to_fp16
-from glp_export.precision.int8 import quantise, smooth
+from glp_export.precision.int8 import MINIMUM_ROWS, Int8Recipe, quantise, smooth
 from glp_export.precision.record import PrecisionsFile
 from glp_export.tasks import KINDS, same_task
 
@@ -60,10 +60,20 @@ def _to_smooth_int8(file: OnnxFile, output: Path, checkpoint: Path) -> OnnxFile:
     return quantise(smoothed, output, checkpoint)
 
 
+def _to_full_int8(file: OnnxFile, output: Path, checkpoint: Path) -> OnnxFile:
+    recipe = Int8Recipe(scope="full", mode="static")
+    return quantise(file, output, checkpoint, recipe, batches=[_random_tokens(checkpoint)])
+
+
+def _to_smooth_full_int8(file: OnnxFile, output: Path, checkpoint: Path) -> OnnxFile:
+    batches = [_random_tokens(checkpoint)]
+    return _to_full_int8(smooth(file, output.with_name("smooth.onnx"), batches), output, checkpoint)
+
+
 def _random_tokens(checkpoint: Path) -> dict[str, NDArray[np.int64]]:
-    """A batch (4, 16) for a model of any vocabulary."""
+    """A batch (16, 16) for a model of any vocabulary."""
     vocabulary = int(json.loads((checkpoint / "config.json").read_text())["vocab_size"])
-    ids = np.random.default_rng(0).integers(0, vocabulary, (4, 16))
+    ids = np.random.default_rng(0).integers(0, vocabulary, (MINIMUM_ROWS, 16))
     return {
         "input_ids": ids,
         "attention_mask": np.ones_like(ids),
@@ -76,6 +86,8 @@ CONVERSIONS: dict[str, Convert] = {
     "fp16": _to_fp16,
     "int8": quantise,
     "smooth int8": _to_smooth_int8,
+    "full int8": _to_full_int8,
+    "smooth full int8": _to_smooth_full_int8,
 }
 """How an fp32 file comes to a precision: from it, to where the other goes, of a checkpoint."""
 
@@ -85,8 +97,10 @@ def _conversion(layout: ArtifactLayout, precision: str) -> str:
     if not layout.precisions.is_file():
         return precision
     entries = PrecisionsFile.load(layout.precisions).entries
-    smoothed = any(entry.smoothed for entry in entries if entry.precision == precision)
-    return f"smooth {precision}" if smoothed else precision
+    own = [entry for entry in entries if entry.precision == precision]
+    full = "full " if any(entry.scope == "full" for entry in own) else ""
+    smoothed = "smooth " if any(entry.smoothed for entry in own) else ""
+    return f"{smoothed}{full}{precision}"
 
 
 def unpruned_reference(

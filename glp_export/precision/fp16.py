@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from glp_export.artifact.graph_passes.graph import name_nodes
 from glp_export.artifact.modules import name_of
 from glp_export.artifact.onnx_file import PLAIN, OnnxFile, describe, read_graph, write_graph
 from glp_export.artifact.staging import writing
@@ -87,7 +88,7 @@ def to_fp16(
         raise ModelError(
             f"The graph has no {', '.join(absent)} to keep in fp32.", where=str(source.path)
         )
-    _name_nodes(graph.graph)
+    name_nodes(graph.graph)
     masks = clamp_masks(graph.graph, where=f"{source.path}, exported from {name_of(model)}")
     exact = exact_nodes(graph.graph)
     logger.info("fp16: %d masks clamped, %d nodes on positions stay fp32", masks, len(exact))
@@ -206,15 +207,6 @@ def _require_sensible(source: OnnxFile, precision: str) -> None:
         raise UsageError(
             f"{source.path} is {source.precision} already.", fix="Convert the fp32 file."
         )
-
-
-def _name_nodes(graph: GraphProto) -> None:
-    """Give every node a name of its own: the converter knows nodes by their names only."""
-    taken: set[str] = set()
-    for number, node in enumerate(graph.node):
-        if not node.name or node.name in taken:
-            node.name = f"{node.op_type}_unnamed_{number}"
-        taken.add(node.name)
 
 
 def _constants(graph: GraphProto) -> Iterator[TensorProto]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,10 +57,12 @@ class PrecisionJob:
         provider: the execution provider that files are run by.
         threads: of PyTorch and of ONNX Runtime.
         recipes: keys of `RECIPES`, those of int8 that are tried.
+        scope: of int8, "matmuls" or "full".
         exporter: as `plain` was exported by.
         opset: likewise.
         work: scratch, for it alone.
         calibration: None where there is no data, or no trained weights: nothing is judged then.
+        texts: encoded; ranges are taken from them where there is no calibration data.
         quickest: the fastest of some files; it is asked where several are accurate enough.
     """
 
@@ -73,11 +75,13 @@ class PrecisionJob:
     provider: str
     threads: int
     recipes: tuple[str, ...]
+    scope: Literal["matmuls", "full"]
     exporter: str
     opset: int | None
     work: Path
     calibration: CalibrationData | None
     quickest: Callable[[Sequence[OnnxFile]], OnnxFile]
+    texts: Dataset | None = None
 
     @property
     def kind(self) -> TaskKind:

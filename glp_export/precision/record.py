@@ -29,6 +29,23 @@ class Loss(Record):
         return cls(value=value, drop=drop, low=low, high=high, rows=rows)
 
 
+class KernelCount(Record):
+    """The kernels that one runtime has for a file on this machine, by its own names."""
+
+    runtime: str
+    version: str
+    integer: dict[str, int] = Field(description="products computed in integers")
+    in_float: dict[str, int] = Field(description="products computed in float")
+    beside: dict[str, int] = Field(description="softmax, LayerNorm, Gelu and sums, in float")
+
+    @property
+    def words(self) -> str:
+        """`50 of 51 products in integers in onnxruntime`."""
+        integer = sum(self.integer.values())
+        products = integer + sum(self.in_float.values())
+        return f"{integer} of {products} products in integers in {self.runtime}"
+
+
 class PrecisionEntry(Record):
     """One precision: the file that ships, or why none does."""
 
@@ -53,6 +70,14 @@ class PrecisionEntry(Record):
         default=None, description="what it was chosen by; null where there was no data"
     )
     on_test: Loss | None = Field(default=None, description="what came of it")
+    scope: Literal["matmuls", "full"] = Field(
+        default="matmuls",
+        description="int8: matmuls with a weight and word embeddings, or attention's products and "
+        "all tables too",
+    )
+    kernels: tuple[KernelCount, ...] = Field(
+        default=(), description="full int8: what each runtime that was there computes in integers"
+    )
     reason: str | None = Field(default=None, description="why no file ships")
 
 

@@ -61,6 +61,11 @@ def computes_bf16() -> bool:
 
 
 def open_openvino(path: Path, *, precision: str = "fp32", threads: int) -> OpenVinoSession:
+    """Compile an ONNX file for the CPU, to be called; see `compile_openvino`."""
+    return OpenVinoSession(compile_openvino(path, precision=precision, threads=threads))
+
+
+def compile_openvino(path: Path, *, precision: str = "fp32", threads: int) -> Any:
     """Compile an ONNX file for the CPU.
 
     Args:
@@ -94,7 +99,7 @@ def open_openvino(path: Path, *, precision: str = "fp32", threads: int) -> OpenV
             where=str(path),
             fix="ask for fp32",
         )
-    return OpenVinoSession(compiled)
+    return compiled
 
 
 class OpenVinoSession:

@@ -60,7 +60,7 @@ from glp_export.workflows.stages.export import (
 )
 from glp_export.workflows.stages.export_card import ExportedFile, write_export_card
 from glp_export.workflows.stages.gate_files import store_inputs
-from glp_export.workflows.stages.precision import add_precisions
+from glp_export.workflows.stages.precision import add_precisions, encoded_texts
 from glp_export.workflows.stages.training import Trained
 from glp_export.workflows.stages.writing import write_extra_files, write_serving
 
@@ -139,6 +139,8 @@ def _export(checkpoint: Path, config: RunConfig, output: Path, progress: Progres
     max_length = config.data.max_length
     device, precisions = on_device(config.machine, config.precision)
     execution = execution_context(config, task, device, precisions)
+    # A file that cannot be read is said before any work.
+    texts = encoded_texts(config.precision, task, tokenizer, max_length)
     staging = prepare(output, overwrite=config.output.overwrite, resume=config.output.resume)
     layout = ArtifactLayout(staging)
     with writing(staging):
@@ -150,7 +152,7 @@ def _export(checkpoint: Path, config: RunConfig, output: Path, progress: Progres
         trained = Trained("unpruned", str(checkpoint), staging, tokenizer, rows)
         work = layout.work_dir / "onnx"
         exported = export_contender(execution, trained, layout, work, progress)
-        exported = add_precisions(execution, exported, layout, work, None, progress)
+        exported = add_precisions(execution, exported, layout, work, None, progress, texts=texts)
         layout.glp_dir.mkdir(exist_ok=True)
         layout.parity.write_text(exported.parity.to_json())
         PrecisionsFile.of(exported.entries).save(layout.precisions)

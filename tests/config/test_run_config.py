@@ -26,6 +26,16 @@ def test_flags_win_over_the_file_and_the_file_over_defaults(tmp_path):
     assert (training.batch_size, training.epochs, training.seed) == (4, 1.0, 41)
 
 
+def test_full_int8_has_static_ranges_and_needs_int8():
+    assert resolve({"int8_scope": "full"}).precision.int8 == ("minmax",)
+    assert resolve({}).precision.int8 == ("dynamic",)
+    named = {"int8_scope": "full", "int8": ["entropy"], "precision": ["int8"]}
+    assert resolve(named).precision.int8 == ("entropy",)
+    for wrong in ({"precision": ["fp32"]}, {"int8": ["dynamic", "minmax"]}):
+        with pytest.raises(UsageError, match="int8-scope full"):
+            resolve({"int8_scope": "full", **wrong})
+
+
 def test_depth_on_the_command_line_replaces_prune_in_the_file(tmp_path):
     file = tmp_path / "run.yaml"
     file.write_text("prune: 3\n")

@@ -13,7 +13,7 @@ import pytest
 import glp_export
 from glp_export.cli.app import run
 from tests.exported import SPREAD
-from tests.tiny import make_checkpoint
+from tests.tiny import make_checkpoint, rows
 
 FAST = ("--seq-lens", "8", "--batch-sizes", "1", "--bench-seconds", "0.1", "--optimize", "none")
 TEXTS = ["The CAT is good", "a naïve fish and a DOG", "the cat is not very bad " * 30]
@@ -207,3 +207,24 @@ def test_optimize_none_is_told_what_it_asked_for(
     told = capsys.readouterr().err
     assert "--optimize none" in told
     assert "passed parity" not in told
+
+
+def test_full_int8_from_texts_is_served_and_verified(checkpoint: Path, tmp_path: Path) -> None:
+    texts, few, out = tmp_path / "texts.txt", tmp_path / "few.txt", tmp_path / "out"
+    lines = [row["text"] for row in rows(60)]
+    texts.write_text("\n".join(lines))
+    few.write_text("\n".join([lines[0]] * 40))
+    full = ("--precision", "int8", "--int8-scope", "full", "--calibration-texts")
+    fp32 = export(checkpoint, out, *full, str(texts))
+    served = glp_export.load(out, variant="int8")
+    assert np.corrcoef(served.logits(TEXTS).ravel(), fp32.logits(TEXTS).ravel())[0, 1] > 0.9
+    assert run(["verify", str(out), "-q"]) == 0
+    (entry,) = json.loads((out / "glp" / "precisions.json").read_text())["entries"]
+    assert (entry["file"], entry["scope"]) == ("model_quantized.onnx", "full")
+    assert entry["kernels"][0]["integer"]
+    again = ["export", str(checkpoint), "-o", str(tmp_path / "again"), *FAST, *full[:4]]
+    again += ["-q", "--overwrite"]
+    assert run([*again, "--calibration-texts", str(few)]) == 7
+    assert run(again) == 2  # no texts
+    again[again.index("int8")] = "fp32"
+    assert run(again) == 2

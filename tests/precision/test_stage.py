@@ -67,6 +67,17 @@ def test_of_several_recipes_one_ships(exported, tmp_path):
     assert entry.file == "model_quantized.onnx"
 
 
+def test_full_int8_ships_with_the_kernels_that_runtimes_have_for_it(exported, tmp_path):
+    full = {"int8_scope": "full", "int8": ("minmax",)}
+    found, messages = ask(exported, tmp_path, required=True, max_drop=1.0, **full)
+    (entry,) = found.entries
+    assert (entry.file, entry.scope) == ("model_quantized.onnx", "full")
+    (own, *_) = entry.kernels
+    assert sum(own.integer.values()) > sum(own.in_float.values()) > 0
+    assert "products in integers in onnxruntime" in messages[-1]
+    assert [file.variant for file in found.parity.files] == ["model.onnx", "model_quantized.onnx"]
+
+
 def test_what_cannot_be_accurate_enough_is_left_out_with_the_best_that_was_reached(
     exported, tmp_path
 ):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
-    from onnx import AttributeProto, ModelProto, NodeProto
+    from onnx import AttributeProto, GraphProto, ModelProto, NodeProto
 
     Array = np.ndarray[Any, Any]
 
@@ -85,6 +85,27 @@ def reads(node: NodeProto) -> Iterator[str]:
         if found.type == AttributeProto.GRAPH:
             for inner in found.g.node:
                 yield from reads(inner)
+
+
+def name_nodes(graph: GraphProto) -> None:
+    """Give every node a name of its own: ONNX Runtime's converters know nodes by name only."""
+    taken: set[str] = set()
+    for number, node in enumerate(graph.node):
+        if not node.name or node.name in taken:
+            node.name = f"{node.op_type}_unnamed_{number}"
+        taken.add(node.name)
+
+
+def read_directly(model: ModelProto) -> None:
+    """Let nodes read initializers themselves that they read through Identity."""
+    view = GraphView(model)
+    for node in view.nodes:
+        for place, name in enumerate(node.input):
+            while name in view.producers and view.producers[name].op_type == "Identity":
+                name = view.producers[name].input[0]
+            if name in view.initializers:
+                node.input[place] = name
+    replace_nodes(model, view.nodes)
 
 
 def replace_nodes(model: ModelProto, nodes: Iterable[NodeProto]) -> None:

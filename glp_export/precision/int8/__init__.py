@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from glp_export.precision.int8.calibrate import MINIMUM_ROWS
 from glp_export.precision.int8.matmuls import MatMul, find_matmuls
-from glp_export.precision.int8.quantise import NARROW, quantise
+from glp_export.precision.int8.quantise import NARROW, quantise, ranges_of
 from glp_export.precision.int8.recipe import Int8Recipe
 from glp_export.precision.int8.smoothquant import smooth
 
-__all__ = ["MINIMUM_ROWS", "NARROW", "Int8Recipe", "MatMul", "find_matmuls", "quantise", "smooth"]
+__all__ = [
+    "MINIMUM_ROWS",
+    "NARROW",
+    "Int8Recipe",
+    "MatMul",
+    "find_matmuls",
+    "quantise",
+    "ranges_of",
+    "smooth",
+]

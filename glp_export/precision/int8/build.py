@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,17 +14,19 @@ from glp_export.artifact.batches import by_length, pad_rows
 from glp_export.artifact.variants import VARIANTS
 from glp_export.core.errors import AccuracyError, UsageError
 from glp_export.encoder import ModelSource, TrainingInputs, load_model, predict, save_checkpoint
-from glp_export.precision.int8 import NARROW, find_matmuls, quantise, smooth
+from glp_export.precision.int8 import NARROW, find_matmuls, quantise, ranges_of, smooth
 from glp_export.precision.int8.mixed_precision import (
     Kept,
     compare_with,
     divergence,
     fewest_in_float,
 )
-from glp_export.precision.int8.recipe import DYNAMIC, RECIPES
+from glp_export.precision.int8.recipe import DYNAMIC, FULL, RECIPES
+from glp_export.precision.int8.rewrite import Ranges
 from glp_export.precision.job import CalibrationData, LowerPrecision, PrecisionJob
+from glp_export.precision.kernels import count_kernels
 from glp_export.precision.qat import quantisation_aware
-from glp_export.precision.record import Loss, PrecisionEntry
+from glp_export.precision.record import KernelCount, Loss, PrecisionEntry
 from glp_export.tasks import count_examples, truth_of
 
 SMOOTHING_ROWS, CALIBRATION_ROWS = 1024, 256
@@ -80,16 +83,20 @@ def _quantised(
     job: PrecisionJob, name: str, plain: OnnxFile, *, recovered: bool = False
 ) -> _Attempt:
     """The file of one recipe, with as little in float as its accuracy allows."""
-    recipe, calibration = RECIPES[name], job.calibration
+    recipe, calibration = replace(RECIPES[name], scope=job.scope), job.calibration
     work = job.work / f"{name}{'-qat' if recovered else ''}"
     work.mkdir(parents=True, exist_ok=True)
     static = recipe.mode != DYNAMIC
     batches = _batches(job, calibration, CALIBRATION_ROWS) if static else ()
     output = work / VARIANTS["int8"].file_name
+    known: dict[Path, Ranges] = {}
 
     def build(source: OnnxFile, keep_float: frozenset[str] = frozenset()) -> OnnxFile:
         own = replace(recipe, keep_float=keep_float)
-        return quantise(source, output, job.checkpoint, own, batches=batches)
+        if job.scope == FULL and source.path not in known:
+            known[source.path] = ranges_of(source, own, batches, work / "ranges.onnx")
+        ranges = known.get(source.path)
+        return quantise(source, output, job.checkpoint, own, batches=batches, ranges=ranges)
 
     if calibration is None:
         return _Attempt(name, build(plain), None)
@@ -103,7 +110,11 @@ def _quantised(
         rows = _batches(job, calibration, SMOOTHING_ROWS)
         plain = smooth(plain, work / "smooth.onnx", rows, threads=job.threads)
     kept = fewest_in_float(
-        {one.name: float(one.work) for one in find_matmuls(plain) if one.columns >= NARROW},
+        {
+            one.name: float(one.work)
+            for one in find_matmuls(plain, job.scope)
+            if one.columns >= NARROW
+        },
         lambda names: job.predictions(build(plain, names), calibration.select),
         reference,
         compare_with(job.task, reference, truth_of(job.task, calibration.select)),
@@ -148,13 +159,15 @@ def _batches(
     Raises:
         UsageError: there are none.
     """
-    if calibration is None:
+    texts = job.texts if calibration is None else calibration.fit
+    if texts is None:
         raise UsageError(
             "ranges cannot be taken without data",
-            where="--int8",
-            fix=f"use --int8 {DYNAMIC}, or prune-and-export, which has the data at hand",
+            where="--int8-scope full" if job.scope == FULL else "--int8",
+            fix="give texts with --calibration-texts FILE, or use "
+            + ("--int8-scope matmuls" if job.scope == FULL else f"--int8 {DYNAMIC}"),
         )
-    rows = calibration.fit.select(range(min(count, len(calibration.fit))))
+    rows = texts.select(range(min(count, len(texts))))
     tokenizer = job.tokenizer
     return [pad_rows(rows, part, tokenizer) for part in by_length(rows, 16)]
 
@@ -171,18 +184,27 @@ def _lower(job: PrecisionJob, chosen: _Attempt, recipes: int) -> LowerPrecision:
     recipe, kept = RECIPES[chosen.name], chosen.kept
     ranges = "dynamic" if recipe.mode == DYNAMIC else f"static ({recipe.calibration})"
     smoothed = "smoothed " if chosen.smoothed else ""
+    full = job.scope == FULL
     entry = PrecisionEntry(
         precision="int8",
         file=chosen.file.path.name,
-        recipe=f"int8, {ranges} ranges, {smoothed}{recipe.form} graph",
+        recipe=f"{'full ' if full else ''}int8, {ranges} ranges, {smoothed}{recipe.form} graph",
         kept_in_float=tuple(sorted(kept.keep_float)) if kept else (),
         share_in_float=kept.share if kept else 0.0,
         files_tried=len(kept.trials) if kept else recipes,
         smoothed=chosen.smoothed,
         recovered=chosen.recovered,
         on_select=_loss(kept, job) if kept else None,
+        scope=job.scope,
+        kernels=_kernels(job, chosen.file) if full else (),
     )
     return LowerPrecision(chosen.file, entry)
+
+
+def _kernels(job: PrecisionJob, file: OnnxFile) -> tuple[KernelCount, ...]:
+    """What each runtime computes of a file, on a batch of those that ranges were taken from."""
+    batch = _batches(job, job.calibration, 1)[0]
+    return count_kernels(file.path, batch, threads=job.threads)
 
 
 def _loss(kept: Kept, job: PrecisionJob) -> Loss | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact.onnx_file import sidecar, write_graph
 from glp_export.artifact.session import feeds_for, open_session
-from glp_export.core.errors import UsageError
+from glp_export.core.errors import DataError
 from glp_export.core.quiet import quiet
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Batch = Mapping[str, Array]
 
 MINIMUM_ROWS = 16
-"""Fewer rows say little about the range that other rows will have."""
+"""Fewer different rows say little about the range that other rows will have."""
 
 _BINS = {"entropy": 128, "percentile": 2048}
 """Bins of the histograms, as ONNX Runtime's own calibrators have them."""
@@ -48,17 +48,29 @@ def activation_ranges(
         threads: of the session.
 
     Raises:
-        UsageError: too few rows, or no such calibration.
+        DataError: too few different rows.
     """
-    rows = sum(len(batch["input_ids"]) for batch in batches)
-    if rows < MINIMUM_ROWS:
-        raise UsageError(
-            f"Static quantisation needs at least {MINIMUM_ROWS} rows to calibrate on, "
-            f"and got {rows}.",
-            fix="Give more rows of the training data, or use dynamic quantisation.",
-        )
+    _require_enough(batches)
     values = _values(model, tensors, batches, scratch, threads)
     return _extremes(values) if calibration == "minmax" else _histograms(values, calibration)
+
+
+def _require_enough(batches: Sequence[Batch]) -> None:
+    rows = sum(len(batch["input_ids"]) for batch in batches)
+    texts = {
+        tuple(ids[mask == 1])
+        for batch in batches
+        for ids, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True)
+    }
+    if len(texts) >= MINIMUM_ROWS:
+        return
+    told = f"got {rows}" if len(texts) == rows else f"{len(texts)} of the {rows} given differ"
+    raise DataError(
+        f"Static quantisation needs at least {MINIMUM_ROWS} different texts to calibrate on, "
+        f"and {told}.",
+        fix="Give more texts of the training data, or use dynamic ranges (--int8 dynamic, which "
+        "--int8-scope matmuls has by default).",
+    )
 
 
 def _values(

@@ -24,18 +24,26 @@ _FEED_FORWARD = 2
 TABLE = "embeddings"
 """The role of the one thing that is looked up and not multiplied."""
 
+_ATTENDED = 128
+"""Tokens that attention's products are reckoned with: their work grows with the text's length."""
+
 
 @dataclass(frozen=True)
 class MatMul:
     """A matrix product with a constant weight, or several of one layer that read the same tensor.
+
+    In full int8 attention's own two are among them: "layer.3.attention.scores" of queries and keys,
+    and "layer.3.attention.context" of probabilities and values.
 
     Attributes:
         name: "layer.3.attention.qkv", "classifier", "embeddings"; the same in every form of a
             graph. Graphs that are no encoder have "product.0", "product.1", … in graph order.
         layer: number of the layer in this graph, from 0; None outside of them.
         role: the name without the layer.
-        rows: rows of the weight, the width that is read; of a table its entries.
-        columns: columns of the weight, the width that is written; all of them together.
+        rows: rows of the weight, the width that is read; of a table its entries; of attention's
+            products the width of all heads.
+        columns: columns of the weight, the width that is written; all of them together; of
+            attention's products the tokens that each attends to.
     """
 
     name: str
@@ -58,27 +66,33 @@ class Located:
     nodes: tuple[NodeProto, ...]
 
 
-def find_matmuls(source: OnnxFile | ModelProto) -> tuple[MatMul, ...]:
+def find_matmuls(source: OnnxFile | ModelProto, scope: str = "matmuls") -> tuple[MatMul, ...]:
     """What can be quantised, in the order of the graph; the embedding table is the first.
+
+    Args:
+        source: a float graph.
+        scope: of `Int8Recipe`.
 
     Raises:
         ModelError: the file cannot be read.
     """
     model = read_graph(source.path) if isinstance(source, OnnxFile) else source
-    return tuple(located.matmul for located in locate(GraphView(model)))
+    return tuple(located.matmul for located in locate(GraphView(model), scope))
 
 
-def locate(view: GraphView) -> list[Located]:
-    """The matmuls of a graph with their nodes."""
+def locate(view: GraphView, scope: str = "matmuls") -> list[Located]:
+    """The matmuls of a graph with their nodes; attention's own, in full scope, come last."""
     weighted = [node for node in view.nodes if weight_shape(view, node)]
     blocks = _attention_blocks(view, weighted)
+    full = scope == "full"
     names = _names(weighted, blocks) if blocks else _generic(weighted)
     grouped: dict[tuple[int | None, str], list[NodeProto]] = {}
     for node, key in zip(weighted, names, strict=True):
         grouped.setdefault(key, []).append(node)
-    tables = _tables(view)
+    tables = _tables(view, every=full)
     found = [_located(view, (None, TABLE), tables)] if tables else []
-    return found + [_located(view, key, nodes) for key, nodes in grouped.items()]
+    found += [_located(view, key, nodes) for key, nodes in grouped.items()]
+    return found + (_attention_products(view, weighted, blocks) if full else [])
 
 
 def weight_shape(view: GraphView, node: NodeProto) -> tuple[int, int] | None:
@@ -104,24 +118,74 @@ def _located(view: GraphView, key: tuple[int | None, str], nodes: list[NodeProto
     return Located(MatMul(name, layer, role, shapes[0][0], columns), tuple(nodes))
 
 
-def _tables(view: GraphView) -> list[NodeProto]:
-    """The look-up in the table of word embeddings: the largest that an input indexes."""
+def _tables(view: GraphView, *, every: bool) -> list[NodeProto]:
+    """The look-up in the table of word embeddings: the largest that an input indexes.
+
+    Behind it, where all are wanted, those of positions and segments.
+    """
     inputs = {value.name for value in view.model.graph.input}
     found = [
         (shape[0], node)
         for node in view.nodes
-        if node.op_type == "Gather" and node.input[1] in inputs and not attribute(node, "axis", 0)
+        if node.op_type == "Gather" and not attribute(node, "axis", 0)
         if (shape := view.dimensions(node.input[0])) and len(shape) == 2
     ]
-    return [max(found, key=lambda pair: pair[0])[1]] if found else []
+    words = [pair for pair in found if pair[1].input[1] in inputs]
+    if not words:
+        return []
+    largest = max(words, key=lambda pair: pair[0])[1]
+    others = [node for _, node in found if every and node is not largest and _is_float(view, node)]
+    return [largest, *others]
+
+
+def _is_float(view: GraphView, gather: NodeProto) -> bool:
+    """Whether a table holds embeddings and not numbers of positions."""
+    import numpy as np
+
+    value = view.constant(gather.input[0])
+    return value is not None and value.dtype == np.float32
 
 
 @dataclass(frozen=True)
 class _Block:
-    """One attention block: numbers of its matmuls in graph order."""
+    """One attention block: numbers of its matmuls in graph order.
+
+    Attributes:
+        inputs: of query, key and value.
+        output: of the output projection.
+        softmax: between the two products.
+        context: the product of probabilities and values.
+    """
 
     inputs: frozenset[int]
     output: int
+    softmax: NodeProto
+    context: NodeProto
+
+
+def _attention_products(
+    view: GraphView, weighted: list[NodeProto], blocks: list[_Block]
+) -> list[Located]:
+    """The products of two activations in each layer: scores and context.
+
+    Relative positions (DeBERTa) make several products of the scores.
+    """
+    numbers = {node.output[0]: number for number, node in enumerate(weighted)}
+    found = []
+    for layer, block in enumerate(blocks):
+        shape = weight_shape(view, weighted[block.output]) or (0, 0)
+        scores = [
+            node
+            for node in _nodes_behind(view, block.softmax, numbers)
+            if node.op_type == "MatMul" and node.output[0] not in numbers
+            # Those of rotary angles have no weight behind them.
+            if list(_behind(view, node, numbers))
+        ]
+        for role, nodes in (("scores", scores), ("context", [block.context])):
+            role = f"attention.{role}"
+            matmul = MatMul(f"layer.{layer}.{role}", layer, role, shape[0], _ATTENDED)
+            found += [Located(matmul, tuple(nodes))] if nodes else []
+    return found
 
 
 def _attention_blocks(view: GraphView, weighted: list[NodeProto]) -> list[_Block]:
@@ -141,21 +205,27 @@ def _attention_blocks(view: GraphView, weighted: list[NodeProto]) -> list[_Block
             None,
         )  # fmt: skip
         if inputs and output is not None:
-            blocks.append(_Block(inputs, output))
+            blocks.append(_Block(inputs, output, softmax, context))
     return blocks
 
 
 def _behind(view: GraphView, node: NodeProto, numbers: dict[str, int]) -> Iterator[int]:
     """Numbers of the matmuls that a node is computed from, without those behind them."""
+    for behind in _nodes_behind(view, node, numbers):
+        if behind.output[0] in numbers:
+            yield numbers[behind.output[0]]
+
+
+def _nodes_behind(view: GraphView, node: NodeProto, numbers: dict[str, int]) -> Iterator[NodeProto]:
+    """What a node is computed from, as far as the nearest matmuls with a weight."""
     waiting, seen = list(node.input), set()
     while waiting:
         name = waiting.pop()
         if name in seen or name not in view.producers:
             continue
         seen.add(name)
-        if name in numbers:
-            yield numbers[name]
-        elif view.producers[name].op_type != "Shape":
+        yield view.producers[name]
+        if name not in numbers and view.producers[name].op_type != "Shape":
             waiting.extend(view.producers[name].input)
 
 

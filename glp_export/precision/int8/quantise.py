@@ -15,7 +15,8 @@ from glp_export.artifact.staging import writing
 from glp_export.core.errors import ModelError, UsageError
 from glp_export.precision.int8.calibrate import activation_ranges
 from glp_export.precision.int8.matmuls import Located, locate
-from glp_export.precision.int8.recipe import Int8Recipe
+from glp_export.precision.int8.qdq import activations_of, to_qdq
+from glp_export.precision.int8.recipe import FULL, Int8Recipe
 from glp_export.precision.int8.rewrite import Ranges, Rewriter
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def quantise(
     recipe: Int8Recipe = Int8Recipe(),  # noqa: B008 - frozen
     *,
     batches: Sequence[Batch] = (),
+    ranges: Ranges | None = None,
     threads: int = 1,
     sidecar_threshold: int | None = None,
 ) -> OnnxFile:
@@ -47,7 +49,8 @@ def quantise(
     Weights are signed, activations unsigned bytes, as VNNI multiplies them; on x86 without it
     (AVX2 alone) sums of such products saturate. Inputs and outputs keep names, types and dynamic
     dimensions. Sums, softmax, LayerNorm and Gelu stay in float32, as do matmuls with fewer than
-    `NARROW` columns.
+    `NARROW` columns. Full scope writes standard operators alone, which other runtimes compute in
+    integers too.
 
     Args:
         source: an fp32 file that is not optimised.
@@ -55,29 +58,54 @@ def quantise(
         model: what the file was exported from: its configuration says how many layers there are.
         recipe: what is quantised, and how.
         batches: padded model inputs by name, `(batch, length) int64`; for static quantisation.
+        ranges: of `ranges_of` for this source and recipe, where they are known.
         threads: of the session that calibrates.
         sidecar_threshold: bytes of weights past which they go to a sidecar; None as `write_graph`.
 
     Raises:
+        DataError: static quantisation got too few different rows.
         ModelError: the file cannot be read, or there is nothing in it to quantise.
         OutputError: the copy cannot be written.
-        UsageError: the recipe names what does not exist, static quantisation got too few rows, or
-            the source is not a plain fp32 file.
+        UsageError: the recipe names what does not exist, or the source is not a plain fp32 file.
     """
+    graph, located = _read(source, recipe)
+    _compare_depth(located, model)
+    chosen = _chosen(located, recipe, source.path)
+    with writing(output.parent):
+        if recipe.mode == "static" and ranges is None:
+            ranges = _ranges(graph, chosen, batches, recipe, output, threads)
+        if recipe.scope == FULL:
+            graph = to_qdq(graph, chosen, ranges or {})
+        else:
+            Rewriter(graph, per_channel=recipe.per_channel, ranges=ranges).apply(chosen)
+        write_graph(graph, output, threshold=sidecar_threshold)
+    scope = "full" if recipe.scope == FULL else recipe.mode
+    return describe(output, precision="int8", optimisation=f"{scope} int8, {recipe.form}")
+
+
+def ranges_of(
+    source: OnnxFile,
+    recipe: Int8Recipe,
+    batches: Sequence[Batch],
+    scratch: Path,
+    *,
+    threads: int = 1,
+) -> Ranges:
+    """The ranges of everything that a static recipe can quantise, to build several files with.
+
+    Args and errors as of `quantise`; `scratch` is a name for the graph that is run.
+    """
+    graph, located = _read(source, recipe)
+    return _ranges(graph, located, batches, recipe, scratch, threads)
+
+
+def _read(source: OnnxFile, recipe: Int8Recipe) -> tuple[ModelProto, list[Located]]:
+    """The graph in the recipe's form, and what is in it to quantise."""
     _require_plain(source)
     _require_known(recipe)
     graph = read_graph(source.path, weights=True)
     PASSES[recipe.form](graph)
-    located = locate(GraphView(graph))
-    _compare_depth(located, model)
-    chosen = _chosen(located, recipe, source.path)
-    with writing(output.parent):
-        ranges = None
-        if recipe.mode == "static":
-            ranges = _ranges(graph, chosen, batches, recipe, output, threads)
-        Rewriter(graph, per_channel=recipe.per_channel, ranges=ranges).apply(chosen)
-        write_graph(graph, output, threshold=sidecar_threshold)
-    return describe(output, precision="int8", optimisation=f"{recipe.mode} int8, {recipe.form}")
+    return graph, locate(GraphView(graph), recipe.scope)
 
 
 def _require_plain(source: OnnxFile) -> None:
@@ -95,6 +123,7 @@ def _require_known(recipe: Int8Recipe) -> None:
     hints = get_type_hints(Int8Recipe)
     known = {
         "form": tuple(PASSES),
+        "scope": get_args(hints["scope"]),
         "mode": get_args(hints["mode"]),
         "calibration": get_args(hints["calibration"]),
     }
@@ -104,6 +133,11 @@ def _require_known(recipe: Int8Recipe) -> None:
                 f"There is no {name} {getattr(recipe, name)!r} of int8 quantisation.",
                 fix=f"One of {', '.join(values)}.",
             )
+    if recipe.scope == FULL and recipe.mode != "static":
+        raise UsageError(
+            f"Full int8 needs static ranges, not {recipe.mode} ones.",
+            fix=f"Give one of {', '.join(known['calibration'])}.",
+        )
 
 
 def _chosen(located: Sequence[Located], recipe: Int8Recipe, path: Path) -> list[Located]:
@@ -142,12 +176,14 @@ def _ranges(
     output: Path,
     threads: int,
 ) -> Ranges:
-    tensors = dict.fromkeys(
-        node.input[0] for one in chosen for node in one.nodes if node.op_type != "Gather"
-    )
+    if recipe.scope == FULL:
+        tensors = activations_of(GraphView(model), chosen)
+    else:
+        read = (n.input[0] for one in chosen for n in one.nodes if n.op_type != "Gather")
+        tensors = list(dict.fromkeys(read))
     return activation_ranges(
         model,
-        list(tensors),
+        tensors,
         batches,
         recipe.calibration,
         output.with_name(f".calibrate_{output.name}"),

@@ -11,6 +11,9 @@ class Int8Recipe:
     """What is quantised, and how.
 
     Attributes:
+        scope: "matmuls" makes those with a constant weight integers, and the word embeddings;
+            "full" attention's two products and every table too, as a QDQ file of standard
+            operators, which needs static ranges.
         mode: "dynamic" measures the range of each activation at every call, "static" takes it from
             calibration rows. On a CPU the measuring costs next to nothing.
         calibration: static only. What a range is taken from: the extremes, the range that loses
@@ -20,6 +23,7 @@ class Int8Recipe:
         keep_float: names of matmuls, from `find_matmuls()`, that stay as they are.
     """
 
+    scope: Literal["matmuls", "full"] = "matmuls"
     mode: Literal["dynamic", "static"] = "dynamic"
     calibration: Literal["minmax", "entropy", "percentile"] = "minmax"
     per_channel: bool = True
@@ -28,6 +32,7 @@ class Int8Recipe:
 
 
 DYNAMIC = "dynamic"
+FULL = "full"
 RECIPES: dict[str, Int8Recipe] = {
     DYNAMIC: Int8Recipe(),
     "minmax": Int8Recipe(mode="static", calibration="minmax"),

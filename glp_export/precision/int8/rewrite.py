@@ -33,11 +33,20 @@ class Rewriter:
         model: a float graph.
         per_channel: a scale for each column of a weight.
         ranges: of the activations, for static quantisation; None measures them at every call.
+        table_steps: of an embedding, as of `to_int8`.
     """
 
-    def __init__(self, model: ModelProto, *, per_channel: bool, ranges: Ranges | None) -> None:
+    def __init__(
+        self,
+        model: ModelProto,
+        *,
+        per_channel: bool,
+        ranges: Ranges | None,
+        table_steps: int | None = None,
+    ) -> None:
         self._model = model
         self._per_channel = per_channel
+        self._table_steps = table_steps
         self._ranges = ranges
         self._view = GraphView(model)
         self._before: dict[int, list[NodeProto]] = {}
@@ -57,7 +66,8 @@ class Rewriter:
         nodes: list[NodeProto] = []
         for node in self._view.nodes:
             nodes.extend(self._replaced.get(id(node), [node]))
-        if all(entry.domain != MICROSOFT for entry in self._model.opset_import):
+        multiplied = any(node.op_type != "Gather" for one in located for node in one.nodes)
+        if multiplied and all(entry.domain != MICROSOFT for entry in self._model.opset_import):
             self._model.opset_import.append(helper.make_opsetid(MICROSOFT, 1))
         replace_nodes(self._model, nodes)
 
@@ -137,7 +147,7 @@ class Rewriter:
         table, entries, output = node.input[0], node.input[1], node.output[0]
         value = self._view.constant(table)
         assert value is not None
-        integers, scale = to_int8(value, 1)
+        integers, scale = to_int8(value, 1, self._table_steps)
         self._constant(f"{table}_int8", integers)
         self._constant(f"{table}_int8_scale", scale[:, None])
         self._replaced[id(node)] = [

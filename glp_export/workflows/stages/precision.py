@@ -10,18 +10,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from glp_export.artifact import ArtifactLayout, OnnxFile, ParityReport, relocate
 from glp_export.bench import quickest
+from glp_export.config.sections import PrecisionOptions
 from glp_export.core.errors import AccuracyError, GlpError, ModelError, ParityError
 from glp_export.core.progress import Progress
 from glp_export.precision.builders import BUILDERS
 from glp_export.precision.job import CalibrationData, LowerPrecision, PrecisionJob
 from glp_export.precision.record import PrecisionEntry
-from glp_export.tasks import encode
+from glp_export.tasks import Task, blank_labels, encode, read_unlabeled, with_labels
 from glp_export.workflows.context import ExecutionContext, RunContext
 from glp_export.workflows.stages.export import Exported, check, choice_workloads, timing_of
 from glp_export.workflows.stages.training import Trained
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase
 
 
 def add_precisions(
@@ -31,6 +37,8 @@ def add_precisions(
     work: Path,
     calibration: CalibrationData | None,
     progress: Progress,
+    *,
+    texts: Dataset | None = None,
 ) -> Exported:
     """Make the precisions that the run asks for beside a contender's fp32 files.
 
@@ -45,6 +53,7 @@ def add_precisions(
         calibration: what accuracy is judged on; None where there is no data, or no trained weights:
             then only what was named is made, and its accuracy is not judged.
         progress: shows what came of each.
+        texts: encoded; static ranges are taken from them where there is no calibration data.
 
     Raises:
         AccuracyError: a precision that was named costs more than it may.
@@ -53,7 +62,7 @@ def add_precisions(
     if calibration is None and not execution.precisions.required:
         return exported  # nobody asked for a file that nothing can judge
     for name in execution.precisions.names:
-        job = _job(execution, exported, work / name, calibration, progress)
+        job = _job(execution, exported, work / name, calibration, texts, progress)
         try:
             with progress.stage(f"{name} of {exported.trained.label}"):
                 exported = _with(execution, exported, BUILDERS[name](job), layout)
@@ -70,6 +79,7 @@ def _job(
     exported: Exported,
     work: Path,
     calibration: CalibrationData | None,
+    texts: Dataset | None,
     progress: Progress,
 ) -> PrecisionJob:
     trained = exported.trained
@@ -96,11 +106,13 @@ def _job(
         provider=execution.provider,
         threads=execution.threads,
         recipes=execution.precision.int8,
+        scope=execution.precision.int8_scope,
         exporter=execution.export.exporter,
         opset=execution.export.opset,
         work=work,
         calibration=calibration,
         quickest=fastest,
+        texts=texts,
     )
 
 
@@ -131,7 +143,22 @@ def _told(entry: PrecisionEntry) -> str:
     loss = entry.on_select
     cost = f"; {loss.drop:.3f} ({loss.low:.3f} to {loss.high:.3f}) lost on dev" if loss else ""
     floats = f", {', '.join(entry.kept_in_float)} in float" if entry.kept_in_float else ""
-    return f"{entry.precision}: {entry.recipe}{floats}{cost}"
+    kernels = "".join(f"; {count.words}" for count in entry.kernels)
+    return f"{entry.precision}: {entry.recipe}{floats}{cost}{kernels}"
+
+
+def encoded_texts(
+    precision: PrecisionOptions, task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> Dataset | None:
+    """The texts that static ranges are taken from, as a model reads them; None without any.
+
+    Raises:
+        DataError: the file cannot be read, or has no texts.
+    """
+    if precision.calibration_texts is None:
+        return None
+    texts = read_unlabeled(precision.calibration_texts, task)
+    return encode(with_labels(texts, blank_labels(texts, task), task), task, tokenizer, max_length)
 
 
 def calibration_data_of(
@@ -152,6 +179,8 @@ def calibration_data_of(
             encode(rows, data.task, trained.tokenizer, config.data.max_length)
             for rows in (data.fit, data.select, context.train_rows)
         )
+    if config.precision.calibration_texts is not None:
+        fit = encoded_texts(config.precision, data.task, trained.tokenizer, config.data.max_length)
     total = config.compress.max_drop
     left = config.precision.int8_drop if total is None else max(0.0, total - max(0.0, spent))
     return CalibrationData(

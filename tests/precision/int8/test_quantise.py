@@ -13,7 +13,7 @@ from glp_export.artifact import OnnxFile, describe, export_onnx, open_session, o
 from glp_export.artifact.graph_passes import PASSES
 from glp_export.artifact.onnx_file import read_graph, sidecar, write_graph
 from glp_export.artifact.session import run_batch
-from glp_export.core.errors import ModelError, UsageError
+from glp_export.core.errors import DataError, ModelError, UsageError
 from glp_export.precision.int8 import Int8Recipe, find_matmuls, quantise
 from glp_export.precision.int8.weights import LARGEST, steps_here
 from tests.exported import Exported
@@ -78,7 +78,8 @@ def test_static_ranges(bert: Exported, calibration: Any, tmp_path: Path) -> None
 
 def test_static_without_enough_rows(bert: Exported, tmp_path: Path) -> None:
     recipe = Int8Recipe(mode="static")
-    with pytest.raises(UsageError, match="at least 16 rows to calibrate on, and got 12") as caught:
+    told = "at least 16 different texts to calibrate on, and got 12"
+    with pytest.raises(DataError, match=told) as caught:
         quantise(bert.file, tmp_path / "model.onnx", bert.checkpoint, recipe, batches=rows(12))
     assert "dynamic" in str(caught.value.fix)
 

@@ -1,0 +1,139 @@
+"""Full int8: QDQ files whose every product has integers to multiply, and who computes them so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import numpy_helper
+
+from glp_export.artifact import OnnxFile, open_session
+from glp_export.artifact.onnx_file import read_graph
+from glp_export.artifact.session import run_batch
+from glp_export.core.errors import DataError, UsageError
+from glp_export.precision.int8 import Int8Recipe, find_matmuls, quantise, ranges_of
+from glp_export.precision.kernels import count_kernels
+from glp_export.serve import openvino_session
+from glp_export.serve.runtimes import ONNX_RUNTIME, OPENVINO
+from tests.exported import Exported
+from tests.precision.int8.conftest import batch, rows
+from tests.precision.int8.test_quantise import assert_close, logits
+
+FULL = Int8Recipe(scope="full", mode="static")
+LAYERS = 4
+
+
+@pytest.fixture(scope="module")
+def full(bert: Exported, tmp_path_factory: pytest.TempPathFactory) -> OnnxFile:
+    output = tmp_path_factory.mktemp("full") / "model_quantized.onnx"
+    return quantise(bert.file, output, bert.checkpoint, FULL, batches=rows(32, seed=9))
+
+
+def producers(file: OnnxFile) -> tuple[list[Any], dict[str, Any]]:
+    """Nodes, and which makes a tensor."""
+    nodes = list(read_graph(file.path, weights=True).graph.node)
+    return nodes, {name: node for node in nodes for name in node.output}
+
+
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("deberta-v2", "modernbert")]
+
+
+@pytest.mark.parametrize("family", ["bert", "mpnet", *SLOW])
+def test_logits_stay_close_to_fp32(
+    export: Callable[..., Exported], family: str, tmp_path: Path
+) -> None:
+    made = export(family)
+    output = tmp_path / "model_quantized.onnx"
+    file = quantise(made.file, output, made.checkpoint, FULL, batches=rows(32, seed=9))
+    assert file.precision == "int8"
+    assert_close(logits(file, rows(64)), logits(made.file, rows(64)))
+
+
+def test_every_product_reads_integers_in_operators_of_the_standard(full: OnnxFile) -> None:
+    nodes, made_by = producers(full)
+    assert {node.domain for node in nodes} <= {"", "ai.onnx"}
+    products = [node for node in nodes if node.op_type in ("MatMul", "Gemm")]
+    inputs = [[made_by.get(name) for name in node.input[:2]] for node in products]
+    integer = [
+        all(node is not None and node.op_type == "DequantizeLinear" for node in pair)
+        for pair in inputs
+    ]
+    # Of each layer query, key, value, output, two of the feed-forward block, scores and context.
+    assert (sum(integer), len(integer)) == (8 * LAYERS + 1, 8 * LAYERS + 2)
+
+
+def test_tables_are_integers_and_softmax_is_rounded_with_an_exact_zero(full: OnnxFile) -> None:
+    graph = read_graph(full.path, weights=True).graph
+    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    nodes, made_by = producers(full)
+    tables = [values[n.input[0]] for n in nodes if n.op_type == "Gather" and n.input[0] in values]
+    assert {table.dtype for table in tables if table.ndim == 2 and table.shape[1] > 1} == {
+        np.dtype(np.int8)
+    }
+    rounded = [
+        values[node.input[2]]
+        for node in nodes
+        if node.op_type == "QuantizeLinear" and made_by[node.input[0]].op_type == "Softmax"
+    ]
+    assert [int(zero) for zero in rounded] == [0] * LAYERS
+
+
+def test_padding_does_not_leak(full: OnnxFile) -> None:
+    session = open_session(full.path, threads=1)
+    padded = batch(5, 11, 8)
+    together = run_batch(session, padded)
+    for row, length in enumerate((5, 11, 8)):
+        alone = {name: value[row : row + 1, :length] for name, value in padded.items()}
+        # As in test_quantise.py: a step of one activation, not of all.
+        np.testing.assert_allclose(run_batch(session, alone)[0], together[row], atol=0.05)
+
+
+def test_onnx_runtime_computes_all_but_the_classifier_in_integers(full: OnnxFile) -> None:
+    found = {count.runtime: count for count in count_kernels(full.path, batch(5, 11))}
+    own = found[ONNX_RUNTIME]
+    assert sum(own.integer.values()) == 8 * LAYERS + 1
+    assert sum(own.in_float.values()) == 1
+    assert own.beside["Softmax"] == LAYERS
+    assert "33 of 34 products in integers" in own.words
+
+
+@pytest.mark.skipif(not openvino_session.installed(), reason="openvino is not installed")
+def test_openvino_is_counted_by_its_own_graph(full: OnnxFile) -> None:
+    found = {count.runtime: count for count in count_kernels(full.path, batch(5, 11))}
+    own = found[OPENVINO]
+    # Whether attention's products are integers depends on the CPU; those with a weight are.
+    assert own.integer["FullyConnected"] == 6 * LAYERS + 1
+    assert sum(own.integer.values()) + sum(own.in_float.values()) == 8 * LAYERS + 2
+
+
+def test_products_and_tables_kept_in_float(bert: Exported, tmp_path: Path) -> None:
+    kept = frozenset({"embeddings", "layer.1.attention.scores", "layer.2.attention.qkv"})
+    recipe = Int8Recipe(scope="full", mode="static", keep_float=kept)
+    ranges = ranges_of(bert.file, recipe, rows(32), tmp_path / "ranges.onnx")
+    file = quantise(bert.file, tmp_path / "model.onnx", bert.checkpoint, recipe, ranges=ranges)
+    (own, *_) = count_kernels(file.path, batch(5, 11))
+    assert sum(own.in_float.values()) == 1 + 1 + 3
+    assert_close(logits(file, rows(64)), logits(bert.file, rows(64)))
+
+
+def test_names_of_attentions_products(bert: Exported) -> None:
+    more = {one.name for one in find_matmuls(bert.file, "full")} - {
+        one.name for one in find_matmuls(bert.file)
+    }
+    roles = ("scores", "context")
+    assert more == {f"layer.{n}.attention.{role}" for n in range(LAYERS) for role in roles}
+
+
+def test_dynamic_ranges_are_refused(bert: Exported, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="needs static ranges"):
+        quantise(bert.file, tmp_path / "model.onnx", bert.checkpoint, Int8Recipe(scope="full"))
+
+
+def test_texts_that_are_all_alike(bert: Exported, tmp_path: Path) -> None:
+    alike = [{name: np.repeat(value, 4, axis=0) for name, value in batch(6).items()}] * 8
+    with pytest.raises(DataError, match="1 of the 32 given differ") as caught:
+        quantise(bert.file, tmp_path / "model.onnx", bert.checkpoint, FULL, batches=alike)
+    assert caught.value.exit_code == 7
