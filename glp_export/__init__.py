@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         verify,
     )
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Before anything here can import onnxruntime, which else writes a device id and queued events
 # below the home directory. Child processes inherit it; whoever has set it keeps what they chose.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "glp_export"
+GUIDE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 LOWER = (
     "gate",
     "publish",
@@ -31,6 +33,30 @@ def imported(room: str) -> set[tuple[str, str]]:
             names += [a.name for a in node.names] if isinstance(node, ast.Import) else []
             found |= {(str(path.relative_to(PACKAGE)), name) for name in names}
     return found
+
+
+def rooms() -> list[str]:
+    """The rooms in the order of the guide's table, the uppermost first."""
+    rows = re.findall(r"^\| `([^`]+)/` \|", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
+    return [row for row in rows if "/" not in row]
+
+
+def test_the_guide_names_every_room() -> None:
+    there = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    aliases = {"search"}  # a path of 0.1
+    assert set(rooms()) == there - aliases
+
+
+@pytest.mark.parametrize("room", rooms())
+def test_imports_point_down_the_table_of_the_guide(room) -> None:
+    """Imports inside functions and for types alone count too."""
+    above = rooms()[: rooms().index(room)]
+    upward = [
+        (file, name)
+        for file, name in imported(room)
+        if name.startswith("glp_export.") and name.split(".")[1] in above
+    ]
+    assert upward == []
 
 
 @pytest.mark.parametrize("room", [*LOWER, "cache", "core"])

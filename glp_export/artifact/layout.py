@@ -7,7 +7,7 @@ from pathlib import Path
 
 from glp_export.artifact.staging import writing
 from glp_export.artifact.variants import VARIANTS
-from glp_export.core.checksums import CHECKSUMS, file_sha256, verify_files
+from glp_export.core.checksums import CHECKSUMS, file_sha256, require_listed, verify_files
 from glp_export.core.errors import UsageError
 
 
@@ -179,8 +179,13 @@ class ArtifactLayout:
         Files that are not listed are let be: a deployment may put its own beside ours.
 
         Raises:
-            ModelError: the list is missing or unreadable, or a file is; it is named.
+            ModelError: the list is missing or unreadable, or a file is; it is named. So is a file
+                of the model that is there and not listed.
         """
+        own = (self.config, self.weights, self.serving, *self.shipped().values())
+        for path in (*own, *self.root.glob("tokenizer*.json"), *self.root.glob("*.safetensors")):
+            if path.is_file():
+                require_listed(self.root, path.relative_to(self.root).as_posix())
         verify_files(self.root)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from glp_export.core.errors import ModelError
 from glp_export.core.quiet import quiet
 from glp_export.encoder.checkpoint import read_config
+from glp_export.encoder.checkpoint_files import require_weights
 from glp_export.encoder.families import BARE, auto_class_for
 from glp_export.encoder.model_source import ModelSource
 from glp_export.encoder.structure import compacted
@@ -117,9 +118,10 @@ def load_fp32(checkpoint: Path, auto_class: str, **options: Any) -> Any:
     import torch
     import transformers
 
+    config = config_of(checkpoint)
+    require_weights(checkpoint)
     try:
         with quiet(), quiet_weights():
-            config = config_of(checkpoint)
             loader: Callable[..., Any]
             loader = getattr(transformers, auto_class_for(auto_class, config)).from_pretrained
             model, info = loader(

@@ -16,6 +16,7 @@ from glp_export.artifact.parity_report import ParityReport
 from glp_export.artifact.variants import VARIANTS
 from glp_export.core.errors import ModelError, UsageError
 from glp_export.core.yaml_file import read_yaml
+from glp_export.tasks.own_metric import is_own
 
 OF_DATA = (
     *("text_columns", "label_column", "kind", "metric", "max_length", "seed", "offline"),
@@ -111,13 +112,16 @@ def recorded_settings(layout: ArtifactLayout) -> dict[str, Any]:
 def data_settings(layout: ArtifactLayout) -> dict[str, Any]:
     """The recorded settings that say how data is read.
 
-    None of them names a path, a data set or code: those are the caller's alone to give.
+    None of them names a path, a data set or code: those are the caller's alone to give. A metric
+    that is a function of the caller's is code.
 
     Raises:
         ModelError: as of `recorded_settings`.
     """
     recorded = recorded_settings(layout)
-    return {name: recorded[name] for name in OF_DATA if name in recorded}
+    own = is_own(str(recorded.get("metric")))
+    names = [name for name in OF_DATA if name in recorded and not (own and name == "metric")]
+    return {name: recorded[name] for name in names}
 
 
 def trusted_settings(layout: ArtifactLayout) -> dict[str, Any]:
@@ -129,7 +133,7 @@ def trusted_settings(layout: ArtifactLayout) -> dict[str, Any]:
         ModelError: as of `recorded_settings`.
     """
     recorded = recorded_settings(layout)
-    taken = {name: recorded[name] for name in (*OF_DATA, *OF_FILES) if name in recorded}
+    taken = data_settings(layout) | {name: recorded[name] for name in OF_FILES if name in recorded}
     return taken | ({"task": GENERATED} if recorded.get("task") == GENERATED else {})
 
 

@@ -44,7 +44,7 @@ def at_work(
     Raises:
         StoppedError: by Ctrl-C or SIGTERM.
     """
-    from glp_export.cli.progress import make_progress
+    from glp_export.report.progress import make_progress
 
     try:
         with redirect_stdout(sys.stderr):

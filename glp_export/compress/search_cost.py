@@ -13,11 +13,13 @@ class TrialGroup:
         trials: how many.
         removed: layers that each of their models lacks.
         examples: that each is trained on; None for a whole training.
+        sure: whether they take place whatever comes of others.
     """
 
     trials: int
     removed: int
     examples: int | None = None
+    sure: bool = True
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ class DataSettings(TypedDict, total=False):
     kind: str | None
     """Kind of task, if the data does not tell it."""
     metric: str | None
-    """Metric; else the task's own."""
+    """Metric, or your own as module:function (howto/own-metric); else the task's own."""
     max_length: float | str | None
     """Longest input in tokens, longer ones are cut; auto: what tokenizer and model take."""
     dev_fraction: float | None
@@ -130,6 +130,8 @@ class TrainingSettings(TypedDict, total=False):
     """Learning rate of distilling over that of fine-tuning."""
     seed: int | None
     """Seed of splits, heads, data order and dropout."""
+    report_to: Sequence[str] | str | None
+    """Trackers of the final trainings, by Trainer's names: mlflow, wandb, …, or none."""
 
 
 class AuxiliarySettings(TypedDict, total=False):

@@ -28,6 +28,9 @@ from glp_export.core.options import (
 COUNTS = ("depth", "prune", "depths", "sweep")
 """The ways to say how many layers are left; one run takes one."""
 
+STUDENT, NO_RIVAL = "student", "none"
+"""The distilled rival that is made here, and the word for none."""
+
 WRITTEN = ("target_speedup", "latency_budget", "size_budget")
 """The targets that have a notation of their own."""
 
@@ -80,7 +83,9 @@ class DataOptions(Options):
     text_columns: Names | None = option(None, "One or two text columns.")
     label_column: str | None = option(None, "The label's column.")
     kind: str | None = option(None, "Kind of task, if the data does not tell it.")
-    metric: str | None = option(None, "Metric; else the task's own.")
+    metric: str | None = option(
+        None, "Metric, or your own as module:function (howto/own-metric); else the task's own."
+    )
     max_length: Length = option(
         NO_LIMIT,
         "Longest input in tokens, longer ones are cut; auto: what tokenizer and model take.",
@@ -215,6 +220,19 @@ class TrainingOptions(Options):
     )
     distill_rate: float = option(4.0, "Learning rate of distilling over that of fine-tuning.", gt=0)
     seed: int = option(41, "Seed of splits, heads, data order and dropout.", ge=0)
+    report_to: Names = option(
+        ("none",), "Trackers of the final trainings, by Trainer's names: mlflow, wandb, …, or none."
+    )
+
+    @property
+    def reporters(self) -> tuple[str, ...]:
+        """The trackers that trainings are reported to."""
+        return () if self.report_to == ("none",) else self.report_to
+
+    @property
+    def named_rival(self) -> str | None:
+        """The model that was named as the distilled rival; None where it is made here, or none."""
+        return None if self.distilled in (STUDENT, NO_RIVAL) else self.distilled
 
 
 TRANSFERS = ("before", "joint", "structure", "recovery")

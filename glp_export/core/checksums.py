@@ -43,11 +43,7 @@ def verify_files(
     for name in (*(listed if names is None else names), *there):
         path = root / name
         if name not in listed:
-            raise ModelError(
-                f"{name} is not listed in {CHECKSUMS}, so nothing vouches for it.",
-                where=str(path),
-                fix="Copy the whole directory again, or make the artifact again.",
-            )
+            raise _unlisted(name, path)
         if not path.is_file():
             raise ModelError(
                 f"{name} is listed in {CHECKSUMS} and is missing.",
@@ -60,6 +56,24 @@ def verify_files(
                 where=str(path),
                 fix="Copy it again; if it was edited on purpose, make the artifact again.",
             )
+
+
+def require_listed(root: Path, name: str) -> None:
+    """Check that the list vouches for a file.
+
+    Raises:
+        ModelError: the list is missing or unreadable, or does not have it.
+    """
+    if name not in listed_files(root):
+        raise _unlisted(name, root / name)
+
+
+def _unlisted(name: str, path: Path) -> ModelError:
+    return ModelError(
+        f"{name} is not listed in {CHECKSUMS}, so nothing vouches for it.",
+        where=str(path),
+        fix="Copy the whole directory again, or make the artifact again.",
+    )
 
 
 def enter(root: Path, names: Iterable[str]) -> None:
@@ -94,7 +108,11 @@ def listed_files(root: Path) -> dict[str, str]:
             fix="Make it with `glp-export prune-and-export`.",
         )
     listed = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    # What is no UTF-8 is no line of the list, and says so itself.
+    content = path.read_text(encoding="utf-8", errors="replace")
+    for number, line in enumerate(content.split("\n"), 1):
+        if not line:
+            continue
         digest, separator, name = line.partition("  ")
         if len(digest) != 64 or not separator or not _stays_inside(name):
             raise ModelError(

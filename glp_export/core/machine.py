@@ -150,7 +150,18 @@ class SharingMonitor:
 
     def notes(self) -> tuple[str, ...]:
         """A sentence if others used more than a tenth of a core until now, else nothing."""
-        return sharing_notes(cpu_seconds_of_others() - self._others, time.monotonic() - self._start)
+        return sharing_notes(self._spent(), time.monotonic() - self._start)
+
+    def words(self) -> str:
+        """`busy: others use 1.3 of 2 cores`, or `idle`, from its making until now."""
+        share = self._spent() / max(time.monotonic() - self._start, 1e-9)
+        if share <= _SHARED:
+            return "idle"
+        return f"busy: others use {share:.1f} of {usable_cores()} cores; an idle one is faster"
+
+    def _spent(self) -> float:
+        """CPU seconds of others until now."""
+        return cpu_seconds_of_others() - self._others
 
 
 def usable_cores(root: Path = Path("/")) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 MISSING = "–"
 
@@ -66,6 +66,12 @@ def few(names: Sequence[str], most: int = 8) -> str:
 def layers_in_words(number: int) -> str:
     """`6 layers`, `1 layer`."""
     return f"{number} layer{'s' * (number != 1)}"
+
+
+def these_layers(numbers: Iterable[int]) -> str:
+    """`layer 3`, `layers 0, 2 and 4`."""
+    *most, last = map(str, numbers)
+    return f"layers {', '.join(most)} and {last}" if most else f"layer {last}"
 
 
 def megabytes(size: int) -> str:

@@ -1,7 +1,7 @@
 """How a long job says where it is, without knowing how it is shown.
 
 Stages call; a terminal, a log or nobody answers. What a terminal shows is in
-`glp_export.cli.progress`.
+`glp_export.report.progress`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ class RankedCandidate:
     """One candidate among those that a search compares.
 
     Attributes:
-        label: what tells it from the others.
+        label: what tells it from the others, in a table.
+        name: the same in a sentence: `layer 3`.
         score: the task's metric; the mean over its seeds.
         loss: what it is ranked by, likewise; None where the score ranks.
         behind: its loss less the first one's, or the first one's score less its own; None for
@@ -26,6 +27,7 @@ class RankedCandidate:
     """
 
     label: str
+    name: str
     score: float
     loss: float | None = None
     behind: float | None = None
@@ -48,6 +50,7 @@ class Standings:
         title: `step 2 of 3`.
         metric: what `RankedCandidate.score` is.
         column: what the labels are, before them: `without`.
+        verb: what happens to the first when all are known: `removed`.
         candidates: that are known so far, the best first.
         tried: trials that are done.
         of: those of the whole comparison.
@@ -59,6 +62,7 @@ class Standings:
     title: str
     metric: str
     column: str
+    verb: str
     candidates: tuple[RankedCandidate, ...]
     tried: int
     of: int

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from glp_export.core.errors import ModelError
-from glp_export.encoder.checkpoint_files import LENGTH_FILES, by_umask
+from glp_export.encoder.checkpoint_files import LENGTH_FILES, by_umask, require_weights
 from glp_export.encoder.families import auto_class_for
 from glp_export.encoder.head import (
     fit_head,
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 CUSTOMARY_LENGTH = 512
 """Tokens of the longest input where neither tokenizer nor model knows a limit."""
-_PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
 def load_tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
@@ -63,6 +62,7 @@ def load_tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
             where=source.name,
             fix="give a model whose tokenizer has one, or convert it and put tokenizer.json there",
         )
+    _require_limit(tokenizer, source)
     _as_sentence_transformers(tokenizer, source)
     if tokenizer.pad_token_id is None:
         raise ModelError(
@@ -73,6 +73,25 @@ def load_tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
     # Encoding once and padding later is meant here, so the advice against it is noise.
     getattr(tokenizer, "deprecation_warnings", {})["Asking-to-pad-a-fast-tokenizer"] = True
     return tokenizer
+
+
+def _require_limit(tokenizer: PreTrainedTokenizerBase, source: ModelSource) -> None:
+    """See to it that the longest input is a whole number of tokens, `512.0` one as well.
+
+    Raises:
+        ModelError: it is none; transformers takes whatever the file says.
+    """
+    limit: Any = tokenizer.model_max_length
+    whole = isinstance(limit, int | float) and not isinstance(limit, bool) and limit >= 1
+    if not whole or limit % 1:
+        raise ModelError(
+            f"the tokenizer's longest input is no number of tokens: {limit!r:.60}",
+            where=source.name,
+            fix="correct model_max_length in its tokenizer_config.json",
+        )
+    if not isinstance(limit, int):
+        tokenizer.model_max_length = int(limit)
+        tokenizer.init_kwargs["model_max_length"] = int(limit)
 
 
 def _as_sentence_transformers(tokenizer: PreTrainedTokenizerBase, source: ModelSource) -> None:
@@ -173,7 +192,8 @@ def load_checkpoint(source: ModelSource, task: Task, *, doubtful: bool = True) -
 
     require_directory(source)
     config = read_config(source)
-    _refuse_pickle(source)
+    if source.directory is not None:
+        require_weights(source.directory)
     labels = _labels(source, config, task)
     other = other_head(config, KINDS[task.kind])
     configure(config, task)
@@ -275,25 +295,6 @@ def checksum(source: ModelSource) -> str | None:
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
-
-
-def _refuse_pickle(source: ModelSource) -> None:
-    directory = source.directory
-    if directory is None or any(directory.glob("*.safetensors")):
-        return
-    if any((directory / name).is_file() for name in _PICKLES):
-        raise ModelError(
-            "the weights are a pickle, which can run code when it is opened",
-            where=source.name,
-            fix="if you trust it, convert it: "
-            'python -c "from transformers import AutoModel; '
-            f"AutoModel.from_pretrained('{source.name}').save_pretrained('{source.name}')\"",
-        )
-    raise ModelError(
-        "the model directory has no weights",
-        where=source.name,
-        fix="it must contain model.safetensors",
-    )
 
 
 def _require_encoder(source: ModelSource, model: PreTrainedModel, loading: Any) -> None:

@@ -28,6 +28,7 @@ RECORDS = ("glp/structure.json",)
 """What stays of each layer of a checkpoint that lost heads or neurons; see `structure`."""
 LEGAL = ("LICENSE*", "LICENCE*", "NOTICE*")
 
+_PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _PREFIXES = {
     "_orig_mod.": "torch.compile puts it there: save the module that was compiled",
@@ -103,8 +104,43 @@ def by_umask(path: Path) -> None:
     path.chmod(0o666 & ~umask)
 
 
+def require_weights(directory: Path) -> None:
+    """Check that there are weights under the names that are read.
+
+    Raises:
+        ModelError: there are none, or pickles alone, or files of other names.
+    """
+    if _there(directory / WEIGHTS) or _there(directory / INDEX):
+        return
+    if any((directory / name).is_file() for name in _PICKLES):
+        architecture = _architecture(directory)
+        raise ModelError(
+            "the weights are a pickle, which can run code when it is opened",
+            where=str(directory),
+            fix="if you trust it, convert it: "
+            f'python -c "from transformers import {architecture}; '
+            f"{architecture}.from_pretrained('{directory}').save_pretrained('{directory}')\"",
+        )
+    others = ", ".join(path.name for path in sorted(directory.glob("*.safetensors"))[:4])
+    unread = f" that are read: it has {others}" if others else ""
+    raise ModelError(
+        f"the model directory has no weights{unread}",
+        where=str(directory),
+        fix=f"it must contain {WEIGHTS}, or {INDEX} and the files that it names",
+    )
+
+
+def _architecture(directory: Path) -> str:
+    """The class that the weights are of, head included."""
+    content = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
+    names = content.get("architectures")
+    name = names[0] if isinstance(names, list) and names else None
+    return name if isinstance(name, str) and name.isidentifier() else "AutoModel"
+
+
 def _weights(directory: Path) -> list[str]:
-    if not _there(directory / INDEX):
+    """Names of the files that transformers reads: the one file before the shards of another."""
+    if _there(directory / WEIGHTS) or not _there(directory / INDEX):
         return [WEIGHTS]
     shards = json.loads((directory / INDEX).read_text(encoding="utf-8"))["weight_map"].values()
     return [INDEX, *sorted({Path(name).name for name in shards})]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from glp_export.encoder.model_source import ModelSource, find_file
+from glp_export.serve.answers import Head
 from glp_export.tasks import KINDS, Task
 
 
@@ -22,10 +23,17 @@ def kind_of_files(directory: Path) -> str | None:
 
 
 def mark_kind(config: Path, task: Task) -> None:
-    """Let a model's `config.json` say the kind of task, where it does not yet."""
+    """Let a model's `config.json` say the kind of task, where it does not yet.
+
+    Whether labels exclude one another is read off `problem_type`, which a model may lack.
+    """
     content = json.loads(config.read_text(encoding="utf-8"))
-    if content.get("finetuning_task") != task.kind:
-        content["finetuning_task"] = task.kind
+    said = {"finetuning_task": task.kind}
+    problem = KINDS[task.kind].problem_type
+    if problem not in (None, Head.of(content).problem) and not content.get("problem_type"):
+        said["problem_type"] = problem
+    if any(content.get(name) != value for name, value in said.items()):
+        content.update(said)
         config.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from glp_export.core.errors import ModelError
-from glp_export.encoder.checkpoint_files import require_checkpoint_files
+from glp_export.encoder.checkpoint_files import CONFIG, require_checkpoint_files
 
 EMBEDDED = "demo"
 """Name of the embedded encoder; one on the hub could have it."""
@@ -115,6 +115,44 @@ def require_directory(source: ModelSource) -> None:
         )
     if source.directory is not None:
         require_checkpoint_files(source.directory)
+
+
+def require_model(source: ModelSource) -> None:
+    """Check that there is a model of that name, before a library that takes seconds is imported.
+
+    A model that lies in the hub's cache is not asked for again.
+
+    Raises:
+        ModelError: there is no such directory, it is no checkpoint, or neither the hub's cache nor
+            the hub has a model of that name.
+    """
+    require_directory(source)
+    if source.directory is None:
+        with explained(source, "configuration"):
+            _require_on_hub(source)
+
+
+def _require_on_hub(source: ModelSource) -> None:
+    import huggingface_hub as hub
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    revision = source.revision or "main"
+    cached = hub.try_to_load_from_cache(source.name, CONFIG, source.cache_dir, revision)
+    if isinstance(cached, str):
+        return
+    if source.offline:
+        raise LocalEntryNotFoundError("it is not in the cache of the hub's models")
+    try:  # unlike a download, this is not tried again and again
+        hub.HfApi(token=source.token).model_info(source.name, revision=revision, timeout=10)
+    except (RepositoryNotFoundError, RevisionNotFoundError):
+        raise
+    except HfHubHTTPError:
+        return  # the hub is there, and has trouble: it is asked again when the model is loaded
 
 
 @contextmanager

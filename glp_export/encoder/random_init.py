@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glp_export.core.errors import ModelError
+from glp_export.core.errors import ModelError, UsageError
 from glp_export.core.numbers import few
 from glp_export.encoder.checkpoint import (
     open_tokenizer,
@@ -13,6 +13,7 @@ from glp_export.encoder.checkpoint import (
     save_checkpoint,
 )
 from glp_export.encoder.families import auto_class_for
+from glp_export.encoder.head import other_head
 from glp_export.encoder.layer_stack import find_layer_stack
 from glp_export.encoder.model_files import kind_of_files
 from glp_export.encoder.model_source import ModelSource
@@ -68,13 +69,16 @@ def task_of_model(checkpoint: Path, asked: str | None = None) -> Task:
         asked: the kind that it shall be, where that is known.
 
     Raises:
-        ModelError: it has no head for any kind of task.
+        ModelError: it has no head for any kind of task, or one for another kind than was asked for.
+        UsageError: there is no such kind.
     """
     config = read_config(ModelSource(str(checkpoint), offline=True))
     require_sound_head(config, checkpoint)
     said = asked or read_settings(checkpoint).kind
     kind = KINDS.get(said or "") or kind_of_config(config)
     kind = kind or KINDS.get(kind_of_files(checkpoint) or "")
+    if asked:
+        _require_kind(asked, config, checkpoint)
     if kind is None:
         raise ModelError(
             "the checkpoint has no head that is known here: "
@@ -92,6 +96,26 @@ def task_of_model(checkpoint: Path, asked: str | None = None) -> Task:
         labels=labels,
         metric=kind.metric_for(labels),
     )
+
+
+def _require_kind(asked: str, config: Any, checkpoint: Path) -> None:
+    """Check that there is such a kind, and that the head is not one for another.
+
+    Weights of two heads can have the same names, so that loading them would say nothing.
+    """
+    if asked not in KINDS:
+        raise UsageError(
+            f"there is no kind '{asked}'",
+            where=f"--kind {asked}",
+            fix=f"choose from {', '.join(KINDS)}",
+        )
+    other = other_head(config, KINDS[asked])
+    if other is not None:
+        raise ModelError(
+            f"the checkpoint has a head for another kind of task: {other}",
+            where=f"{checkpoint}, with --kind {asked}",
+            fix="leave --kind out, or fine-tune the model for that kind first",
+        )
 
 
 def require_sound_head(config: Any, checkpoint: Path) -> None:

@@ -12,7 +12,7 @@ from glp_export.core.errors import ModelError
 from glp_export.encoder.positions import longest_of_model
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 SEGMENTS = "token_type_ids"
@@ -73,7 +73,7 @@ def require_tables(
 def _rows_of_tokens(model: PreTrainedModel) -> int:
     try:
         return int(model.get_input_embeddings().num_embeddings)
-    except NotImplementedError:  # a class of the user's own
+    except (NotImplementedError, AttributeError):  # a class of the user's own, or no plain table
         return int(model.config.vocab_size)
 
 
@@ -104,6 +104,13 @@ def _looked_up(model: PreTrainedModel, length: int, segment: int = 0) -> dict[nn
             model(**{name: values for name, values in inputs.items() if name in taken})
     except IndexError:
         pass  # the row that is not there was seen before it was looked up
+    except (RuntimeError, ValueError, TypeError, AttributeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"the model cannot be run on tokens alone: {reason:.200}",
+            where=model.config.name_or_path or type(model).__name__,
+            fix="try it in transformers: its configuration may not fit it, or lack what it needs",
+        ) from error
     finally:
         model.train(training)
     return seen
@@ -111,12 +118,13 @@ def _looked_up(model: PreTrainedModel, length: int, segment: int = 0) -> dict[nn
 
 @contextmanager
 def _recorded(model: nn.Module) -> Iterator[dict[nn.Embedding, int]]:
-    from torch import nn
+    from torch import Tensor, nn
 
     seen: dict[nn.Embedding, int] = {}
 
-    def record(module: nn.Embedding, inputs: tuple[Tensor, ...]) -> None:
-        if inputs and inputs[0].numel():
+    def record(module: nn.Embedding, inputs: tuple[Any, ...]) -> None:
+        # RoFormer's table of positions is asked by the shape of the ids.
+        if inputs and isinstance(inputs[0], Tensor) and inputs[0].numel():
             seen[module] = max(seen.get(module, 0), int(inputs[0].max()))
 
     hooks = [

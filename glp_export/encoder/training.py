@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,9 @@ Progress = Callable[[int, int], None]
 TEACHER = "teacher_answers"
 """The teacher's answers in a collated batch."""
 
+REPORTS = 50
+"""Times that a training is reported of, where trackers are told."""
+
 _ROW = "teacher_row"
 
 
@@ -50,6 +53,8 @@ class TrainSettings:
         weight_decay: of AdamW.
         seed: of data order and dropout.
         device: `cpu` or `cuda`.
+        report_to: trackers that Trainer reports to, by its names; nothing depends on them.
+        run_name: what trackers call the training.
     """
 
     epochs: float = 3.0
@@ -59,6 +64,13 @@ class TrainSettings:
     weight_decay: float = 0.0
     seed: int = 41
     device: str = "cpu"
+    report_to: tuple[str, ...] = ()
+    run_name: str | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """Everything that the trained weights depend on."""
+        told = ("report_to", "run_name")
+        return {name: value for name, value in asdict(self).items() if name not in told}
 
 
 @dataclass(frozen=True)
@@ -182,7 +194,7 @@ def _train_watched(
     settings = replace(settings, warmup_ratio=schedule.warmup)
     done, losses = 0, {}
     for rate in schedule.rates if len(schedule.rates) > 1 else ():
-        own = replace(settings, learning_rate=rate)
+        own = replace(settings, learning_rate=rate, report_to=())
         tried = train(own, _reporting(progress, schedule, done), schedule.tried)
         losses[rate] = _dev_loss(tried, model, tokenizer, watch)
         model.load_state_dict(start)
@@ -404,8 +416,10 @@ def _training_arguments(settings: TrainSettings, scratch: Path, updates: int = -
         seed=settings.seed,
         use_cpu=settings.device == "cpu",
         save_strategy="no",
-        logging_strategy="no",
-        report_to=[],
+        logging_strategy="steps" if settings.report_to else "no",
+        logging_steps=1 / REPORTS,
+        report_to=[*settings.report_to],
+        run_name=settings.run_name,
         disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_pin_memory=settings.device != "cpu",

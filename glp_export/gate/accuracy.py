@@ -32,6 +32,7 @@ from glp_export.tasks import (
     same_task,
 )
 from glp_export.tasks.metrics import AGREEMENT
+from glp_export.tasks.own_metric import is_own
 
 DATA_SETTINGS = ("task", "dataset", "train_file", "validation_file")
 """Settings that name data, and so ask for the accuracy lines."""
@@ -104,6 +105,12 @@ def _as_recorded(task: Task, own: Task, layout: ArtifactLayout, asked: Mapping[s
         return task
     metric = BenchmarkFile.load(layout.benchmark).metric
     fitting = {one.name for one in KINDS[task.kind].metrics_for(task.labels)} - {AGREEMENT}
+    if not asked.get("metric") and is_own(metric):
+        raise UsageError(
+            f"the artifact was scored by {metric}, a function of whoever made it",
+            where=str(layout.benchmark),
+            fix=f"name it, with its module at hand: --metric {metric}; no code runs unnamed",
+        )
     if asked.get("metric") or metric not in fitting:
         return task
     return replace(task, metric=metric)

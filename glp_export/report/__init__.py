@@ -1,4 +1,7 @@
-"""What people read: tables for the terminal and the model card. Functions return, none prints."""
+"""What people read: tables for the terminal and the model card, and progress.
+
+Functions return what is shown; `progress` alone draws.
+"""
 
 from __future__ import annotations
 

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 STYLES = {"plain": "bold", "strong": "yellow", "faint": "dim red"}
 """Of the parts of what is searched in."""
+NEARLY, SURE = 0.75, 0.95
+"""Probabilities that the first is the better: below, a step may as well have gone the other way;
+above, it is significant."""
+
 LONGEST_NAME = 28
 """Columns of a terminal for the label of one candidate."""
 
@@ -28,21 +32,26 @@ def leaderboard(standings: Standings, rows: int) -> RenderableType:
 
 
 def standings_line(standings: Standings) -> str:
-    """Who leads and by how much, in one line; a whole comparison's winner."""
+    """What a whole comparison decided, and how sure that is, in one sentence."""
     first, *others = standings.candidates
-    parts = [f"{standings.column} {first.label}"]
-    if first.loss is not None:
-        parts.append(f"loss {first.loss:.4f}")
-    parts.append(f"{metric_name(standings.metric)} {numbers.metric(first.score)}")
-    if others and others[0].behind is not None:
-        lead = f"ahead of {others[0].label} by {others[0].behind:.4f}"
-        confidence = others[0].probability
-        parts.append(
-            f"{lead} with probability {_significantly(confidence)}"
-            if confidence is not None
-            else lead
-        )
-    return f"{standings.title}: {', '.join(parts)} ({standings.tried} tried)"
+    score = f"{metric_name(standings.metric)} {numbers.metric(first.score)}"
+    line = f"{standings.title}: {standings.verb} {first.name} ({score})"
+    return f"{line}; {_runner_up(others[0])}" if others and _compared(others[0]) else line
+
+
+def _compared(second: RankedCandidate) -> bool:
+    return second.behind is not None
+
+
+def _runner_up(second: RankedCandidate) -> str:
+    """How good the second was, beside the first."""
+    was = f"{second.name} {'were' if second.name.startswith('layers') else 'was'}"
+    if second.probability is None:
+        return f"{was} {second.behind:.3f} behind"
+    sure = f"{100 * min(second.probability, 0.99):.0f} % sure"
+    if second.probability < NEARLY:
+        return f"{was} nearly as good: {sure}"
+    return f"{was} {'next' if second.probability < SURE else 'clearly worse'}: {sure}"
 
 
 def _picture(standings: Standings) -> Text:

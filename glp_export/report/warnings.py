@@ -14,6 +14,7 @@ from glp_export.report.measurements import (
     model_name,
     shape_title,
 )
+from glp_export.tasks.own_metric import is_own
 
 if TYPE_CHECKING:
     from glp_export.bench.benchmark_file import BenchmarkFile, DifferenceRow, MetricRow, Row
@@ -58,11 +59,14 @@ def difference_in_words(row: DifferenceRow, metric: str) -> str:
 
 def metric_name(metric: str) -> str:
     """A metric's name as a word."""
+    if is_own(metric):  # named as it was asked for
+        return metric
     return {"f1": "F1"}.get(metric, metric.replace("_", " "))
 
 
 def short_metric(metric: str) -> str:
     """A metric's name for the head of a narrow column."""
+    metric = metric.rpartition(":")[2]
     return {"matthews_correlation": "Matthews"}.get(metric, metric_name(metric))
 
 

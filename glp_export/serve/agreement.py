@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from glp_export.core.errors import ParityError
-from glp_export.serve.answers import MULTI_LABEL, REGRESSION, Head
+from glp_export.serve.answers import MULTI_LABEL, REGRESSION, SINGLE_LABEL, Head
 from glp_export.serve.settings import SETTINGS, Settings
 
 _CONFIG = "config.json"
-_PROBLEMS = {"regression": REGRESSION, "multi-label-classification": MULTI_LABEL}
+_PROBLEMS = {
+    "text-classification": SINGLE_LABEL,
+    "regression": REGRESSION,
+    "multi-label-classification": MULTI_LABEL,
+}
 
 
 def require_agreement(root: Path, settings: Settings, config: Mapping[str, Any]) -> None:

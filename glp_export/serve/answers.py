@@ -13,6 +13,7 @@ from glp_export.core.notebook import MOST_ROWS, table_html
 
 _SHOWN = 5
 REGRESSION = "regression"
+SINGLE_LABEL = "single_label_classification"
 MULTI_LABEL = "multi_label_classification"
 
 
@@ -45,7 +46,7 @@ class Answers:
         """The first answers with their probabilities, as text."""
         first = Answers(self.logits[:most], self.names, self.problem)
         if self.problem == REGRESSION:
-            return [(f"{value:.4g}", "") for value in first.values.ravel()]
+            return [(" ".join(f"{value:.4g}" for value in row), "") for row in first.logits]
         if self.problem == MULTI_LABEL:
             return [(" + ".join(labels) or "none", "") for labels in first.label_sets]
         certain = first.probabilities.max(axis=-1)
@@ -99,14 +100,16 @@ class Answers:
 
     @property
     def values(self) -> NDArray[np.float32]:
-        """``(texts,)`` float32: what a regression model says of each text.
+        """What a regression model says of each text.
+
+        ``(texts,)`` float32; ``(texts, outputs)`` of a model that gives several numbers.
 
         Raises:
             UsageError: the model gives labels.
         """
         if self.problem != REGRESSION:
             raise UsageError("a classifier gives labels", fix="use .labels or .probabilities")
-        return self.logits[:, 0]
+        return self.logits[:, 0] if self.logits.shape[1] == 1 else self.logits
 
     def __len__(self) -> int:
         return len(self.logits)
@@ -118,6 +121,8 @@ class Head:
 
     names: tuple[str, ...]
     problem: str
+    numbers: int = 1
+    """Of a regression model, how many a text has."""
 
     @classmethod
     def of(cls, config: dict[str, Any]) -> Head:
@@ -127,11 +132,11 @@ class Head:
         """
         named = config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
         names = tuple(str(named[key]) for key in sorted(named, key=int))
-        unsaid = REGRESSION if len(names) == 1 else "single_label_classification"
+        unsaid = REGRESSION if len(names) == 1 else SINGLE_LABEL
         problem = config.get("problem_type") or unsaid
-        return cls(() if problem == REGRESSION else names, problem)
+        return cls((), problem, len(names)) if problem == REGRESSION else cls(names, problem)
 
     @property
     def outputs(self) -> int:
         """How many numbers the model gives for a text."""
-        return len(self.names) or 1
+        return len(self.names) or self.numbers

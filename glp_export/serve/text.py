@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from glp_export.core.errors import DataError, ModelError
 from glp_export.serve.spans import Windows
+from glp_export.serve.word_places import PlacedWords, needs_spaces, placed, placed_in_text
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -45,6 +46,7 @@ class TextEncoder:
         max_length: longest row in tokens; None for no limit.
         segments: whether it makes `token_type_ids`; they are zeros otherwise.
         mask_token: what hides a token; None where nothing says it.
+        spaced_words: whether words have to stand in a text, with spaces between them.
     """
 
     tokenizer: Tokenizer
@@ -52,17 +54,34 @@ class TextEncoder:
     max_length: int | None
     segments: bool
     mask_token: str | None = None
+    spaced_words: bool = False
 
-    def encode_words(self, rows: Sequence[Sequence[str]]) -> list[Encoding]:
-        """Tokens of each row of words, which know the number of their word.
+    def encode_words(self, rows: Sequence[str | Sequence[str]]) -> list[PlacedWords]:
+        """Tokens of each text or list of words, with the number of the word of each token.
+
+        A text is cut as it stands, as transformers' pipeline does it: a byte-level tokenizer makes
+        other tokens of a word without the space before it. So is a list of words whose tokenizer
+        cannot take words alone, with a space between them.
 
         Raises:
             DataError: a word that is not Unicode.
         """
+        texts = {
+            number: row if isinstance(row, str) else " ".join(row)
+            for number, row in enumerate(rows)
+            if isinstance(row, str) or self.spaced_words
+        }
+        lists = [list(row) for number, row in enumerate(rows) if number not in texts]
         try:
-            return self.tokenizer.encode_batch(list(map(list, rows)), is_pretokenized=True)
+            of_texts = iter(self.tokenizer.encode_batch(list(texts.values())))
+            of_lists = iter(self.tokenizer.encode_batch(lists, is_pretokenized=True))
         except (TypeError, ValueError, UnicodeError) as error:
-            raise _not_cut(error, [" ".join(map(str, row)) for row in rows]) from error
+            every = [row if isinstance(row, str) else " ".join(map(str, row)) for row in rows]
+            raise _not_cut(error, every) from error
+        return [
+            placed_in_text(next(of_texts), row) if number in texts else placed(next(of_lists))
+            for number, row in enumerate(rows)
+        ]
 
     def encode_windows(
         self, pairs: Sequence[tuple[str, str]], windows: Windows
@@ -184,7 +203,8 @@ def open_encoder(
     )
     inputs = settings.get("model_input_names") or ("token_type_ids",)
     mask = _content(settings.get("mask_token"))
-    return TextEncoder(tokenizer, padding, limit, "token_type_ids" in inputs, mask)
+    segments, spaced = "token_type_ids" in inputs, needs_spaces(tokenizer, settings)
+    return TextEncoder(tokenizer, padding, limit, segments, mask, spaced)
 
 
 def as_rows(texts: str | Iterable[Any], text_pairs: str | Iterable[Any] | None) -> list[Row]:

@@ -9,7 +9,7 @@ from glp_export.tasks.changes import Interval, changed_predictions, class_drops
 from glp_export.tasks.encoding import encode
 from glp_export.tasks.glue import GLUE_TASKS, GlueTask
 from glp_export.tasks.kinds import KINDS, TaskKind, kind_of_config, outputs_of
-from glp_export.tasks.load import load_task_data, positive_id, require_enough
+from glp_export.tasks.load import load_task_data, positive_id, require_data, require_enough
 from glp_export.tasks.metrics import METRICS, Metric
 from glp_export.tasks.scoring import (
     count_examples,
@@ -54,6 +54,7 @@ __all__ = [
     "positive_id",
     "probability_at_most",
     "read_unlabeled",
+    "require_data",
     "require_enough",
     "same_task",
     "score",

@@ -34,6 +34,18 @@ KEY = re.compile(
     r"(?i:(.*[_ -])?(id|idx|index|guid|uid|uuid))|.*[a-z]ID|__index_level_0__|(Unnamed: 0)?"
 )
 
+PAIRS = (
+    ("premise", "hypothesis"),
+    ("text", "text_pair"),
+    *(
+        (first, second)
+        for first in ("question", "query")
+        for second in ("sentence", "answer", "passage", "context", "document", "paragraph")
+    ),
+)
+"""Pairs of texts whose names say which comes first, however a file orders its columns."""
+_NUMBERED = re.compile(r"(.*?)[ _-]?([12ab])")
+
 
 def columns_of(
     kind: TaskKind, split: RawSplit, text: Sequence[str] = (), label: str | None = None
@@ -112,7 +124,20 @@ def _infer_text(split: RawSplit, label: str) -> list[str]:
     if not 1 <= len(names) <= 2:
         many = "More than two columns hold text" if names else "No column holds text"
         raise _fault(split, many)
-    return names
+    return in_pair_order(names)
+
+
+def in_pair_order(names: Sequence[str]) -> list[str]:
+    """Two columns of text with the first text first, where their names say which that is.
+
+    Writers that sort columns by name turn a pair round, and a model reads it the other way then.
+    """
+    if len(names) != 2:
+        return list(names)
+    turned = (names[1].lower(), names[0].lower())
+    first, second = (_NUMBERED.fullmatch(name) for name in turned)
+    numbered = first and second and first[1] == second[1] and first[2] < second[2]
+    return list(names[::-1] if turned in PAIRS or numbered else names)
 
 
 def is_key(name: str) -> bool:

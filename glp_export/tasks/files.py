@@ -14,6 +14,9 @@ from glp_export.tasks.raw import RawData, RawSplit
 if TYPE_CHECKING:
     from datasets import Dataset
 
+_SAVED = ("dataset_dict.json", "state.json")
+"""What `datasets` puts beside splits, or one split, that it saved."""
+
 
 def read_directory(
     directory: Path,
@@ -32,7 +35,31 @@ def read_directory(
     Raises:
         DataError: no train or no validation file, two for one split, or one that cannot be read.
     """
+    train, test = find_splits(directory, test_splits)
+    others = {name: found for name in other_splits if (found := _find(directory, name))}
+    return RawData(
+        name=directory.resolve().name,
+        source=str(directory),
+        train=read_split(train, text_columns),
+        test=read_split(test, text_columns),
+        others={name: read_split(path, text_columns) for name, path in others.items()},
+    )
+
+
+def find_splits(directory: Path, test_splits: Sequence[str]) -> tuple[Path, Path]:
+    """The file to learn from and the one to be tested on; see `read_directory`.
+
+    Raises:
+        DataError: one of them is not there, or there are two for one split.
+    """
     train = _find(directory, "train")
+    if train is None and any((directory / name).is_file() for name in _SAVED):
+        raise DataError(
+            "The directory is what `save_to_disk` of datasets wrote, in a form of its own.",
+            where=str(directory),
+            fix="write a file for each split: datasets.load_from_disk(DIR)['train']"
+            ".to_parquet('NEW/train.parquet'), and the same with validation",
+        )
     if train is None:
         raise DataError(
             f"The directory has no training file; it holds {_contents(directory)}.",
@@ -49,14 +76,7 @@ def read_directory(
             fix=f"add one named {', '.join(test_splits)} with one of the endings {ENDINGS}; "
             "a test set is never cut from the training examples",
         )
-    others = {name: found for name in other_splits if (found := _find(directory, name))}
-    return RawData(
-        name=directory.resolve().name,
-        source=str(directory),
-        train=read_split(train, text_columns),
-        test=read_split(tests[0], text_columns),
-        others={name: read_split(path, text_columns) for name, path in others.items()},
-    )
+    return train, tests[0]
 
 
 def read_training_file(directory: Path) -> RawData:
@@ -120,10 +140,19 @@ def read_split(path: Path, text_columns: Sequence[str] = ()) -> RawSplit:
     Raises:
         DataError: it is missing, empty, of an unknown format or broken; names the broken row.
     """
+    require_file(path)
+    return RawSplit(_filled(read_rows(path, text_columns), path), str(path))
+
+
+def require_file(path: Path) -> None:
+    """Check that a file is there.
+
+    Raises:
+        DataError: it is not, or a directory is.
+    """
     if not path.is_file():
         what = "A directory stands where a file is needed" if path.is_dir() else "No such file"
         raise DataError(f"{what}.", where=str(path), fix="correct the path")
-    return RawSplit(_filled(read_rows(path, text_columns), path), str(path))
 
 
 def _filled(rows: Dataset, path: Path) -> Dataset:

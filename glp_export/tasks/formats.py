@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glp_export.core.errors import DataError
+from glp_export.core.text import plain
 from glp_export.tasks.chunked_table import PIECE_BYTES, PIECE_ROWS, ChunkedTable, pieces
 from glp_export.tasks.csv_reader import read_csv, read_tsv
 from glp_export.tasks.file_open import GZIP, broken, name_and_ending, open_bytes, open_text
@@ -128,6 +129,7 @@ def _read_json(path: Path) -> Dataset:
             return _read_jsonl(path)
         raise broken(path, f"line {error.lineno}", f"is not JSON ({error.msg})") from error
     if isinstance(document, dict):
+        _refuse_columns(path, document)
         document = document.get("data", [document])
     if not isinstance(document, list):
         raise broken(path, "its top level", "is not an array of objects")
@@ -135,6 +137,26 @@ def _read_json(path: Path) -> Dataset:
         if not isinstance(record, dict):
             raise broken(path, f"row {number}", "is not a JSON object")
     return _from_records(path, ((record, 0) for record in document))
+
+
+def _refuse_columns(path: Path, document: Mapping[str, Any]) -> None:
+    """Say how to write rows, where a document has columns: pandas' own way of writing a frame.
+
+    Raises:
+        DataError: every value holds a whole column.
+    """
+    values = list(document.values())
+    kinds = (dict, list)
+    if len(values) > 1 and any(
+        all(isinstance(value, kind) and len(value) > 1 for value in values)
+        and len({len(value) for value in values}) == 1
+        for kind in kinds
+    ):
+        raise DataError(
+            f"The document holds columns ({', '.join(map(plain, list(document)[:4]))}), not rows.",
+            where=str(path),
+            fix="write an object for each row: frame.to_json(FILE, orient='records', lines=True)",
+        )
 
 
 def _from_records(path: Path, records: Iterable[tuple[dict[str, Any], int]]) -> Dataset:
@@ -246,6 +268,7 @@ def _read_parquet(path: Path) -> Dataset:
     chunks = ChunkedTable()
     try:
         with pq.ParquetFile(path) as file:
+            _require_different(path, file.schema_arrow.names)
             metadata = file.schema_arrow.metadata  # `datasets` keeps the names of labels there
             for batch in file.iter_batches(batch_size=_rows_of_a_piece(file.metadata)):
                 table = pa.Table.from_batches([batch]).replace_schema_metadata(metadata)
@@ -253,6 +276,13 @@ def _read_parquet(path: Path) -> Dataset:
     except pa.ArrowException as error:
         raise broken(path, "the file", f"is not Parquet: {error}") from error
     return chunks.finish()
+
+
+def _require_different(path: Path, names: Sequence[str]) -> None:
+    """Refuse columns of one name, of which a reader may take any."""
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise broken(path, "the schema", f"names the column '{plain(twice)}' twice")
 
 
 def _rows_of_a_piece(metadata: Any) -> int:
@@ -271,8 +301,8 @@ def _plain(table: pa.Table) -> pa.Table:
     """
     for field in table.schema:
         kinds = (_plain_type(field.type), _bytes_of(field.type))
-        for plain in kinds:
-            cast = None if plain == field.type else _cast(table, field.name, plain)
+        for kind in kinds:
+            cast = None if kind == field.type else _cast(table, field.name, kind)
             if cast is not None:
                 table = cast
                 break

@@ -28,6 +28,7 @@ _LISTS = (
 _BRACKETS = re.compile(r"\s*(\[.*\]|\{.*\}|\(.*\))\s*", re.DOTALL)
 _SEVERAL = re.compile(r"\s*[\[{].*\S[\s,;|]+\S.*|.*[,;|].*", re.DOTALL)
 _BITS = re.compile(r"[01](?:\.0)?(?:[\s,;|]+[01](?:\.0)?)+")
+_BIT_STRING = re.compile(r"[01]{3,}")
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?")
 _STRONG, _WEAK = "|;,", ("\n", "\t", " ", "/", "+", "&", "#", ">")
 _ENOUGH = 200_000
@@ -80,9 +81,15 @@ def _list_as_text(words: set[str]) -> str | None:
     found = {word for word in words if any(form.fullmatch(word) for form in _LISTS)}
     if all(map(_BRACKETS.fullmatch, words)):
         found |= set(filter(_SEVERAL.fullmatch, words))
-    if all(map(_BITS.fullmatch, words)):
+    if all(map(_BITS.fullmatch, words)) or _are_bit_strings(words):
         found |= words
     return min(found, default=None) or _separated(words)
+
+
+def _are_bit_strings(words: set[str]) -> bool:
+    """Whether all are as many zeros and ones without anything between, as `010` beside `110`."""
+    alike = len({len(word) for word in words}) == 1 and all(map(_BIT_STRING.fullmatch, words))
+    return alike and any(word.startswith("0") for word in words)
 
 
 def _separated(words: set[str]) -> str | None:

@@ -32,8 +32,9 @@ from glp_export.tasks.label_checks import check_words
 from glp_export.tasks.label_names import label_key, match_labels, near_duplicates, places_in
 from glp_export.tasks.labels import add_labels
 from glp_export.tasks.metrics import AGREEMENT
+from glp_export.tasks.own_metric import check_perfect, is_own, load_function
 from glp_export.tasks.raw import RawData, RawSplit, is_number
-from glp_export.tasks.sources import DEMO, read_source
+from glp_export.tasks.sources import DEMO, read_source, require_places
 from glp_export.tasks.spec import DataSpec
 from glp_export.tasks.splits import Units, sample
 from glp_export.tasks.task import Task, TaskData
@@ -71,8 +72,7 @@ def load_task_data(spec: DataSpec, own: Task | None = None) -> TaskData:
         UsageError: flags that contradict each other, an unknown name, a metric that does not fit.
         DataError: data that cannot be fetched, read or used; it names the file, row or column.
     """
-    spec.check()
-    _check_names(spec)
+    require_data(spec)
     glue = GLUE_TASKS.get(spec.task or "")
     with quiet_datasets():
         named = spec.text_columns or (glue.text_columns if glue else ())
@@ -98,6 +98,8 @@ def load_task_data(spec: DataSpec, own: Task | None = None) -> TaskData:
             source=raw.source,
             hub=raw.hub,
         )
+        if is_own(data.task.metric):
+            check_perfect(reading.kind.metric(data.task.metric), np.asarray(data.select["label"]))
         notes = repeats_in_words(data.fit, data.select, {"test": data.test, **data.other_tests})
         notes = (*reading.notes, *_near_duplicates_in_words(data.task), *notes)
         return replace(data, checksum=_checksum(data), notes=notes)
@@ -113,6 +115,18 @@ def read_labelled(raw: RawData, spec: DataSpec, limit: int) -> tuple[Task, Datas
     rows, targets = reading.examples(raw.train)
     kept = _units(reading.kind, rows, targets).sample(limit, spec.seed)
     return reading.task, rows.select(kept)
+
+
+def require_data(spec: DataSpec) -> None:
+    """Check what can be said of data before any of it is read.
+
+    Raises:
+        UsageError: flags that contradict each other, or an unknown name.
+        DataError: a file or directory that is not there, or a directory without a split.
+    """
+    spec.check()
+    _check_names(spec)
+    require_places(spec)
 
 
 def _texts_alone(raw: RawData, spec: DataSpec, own: Task | None) -> TaskData:
@@ -263,7 +277,9 @@ def _check_names(spec: DataSpec) -> None:
         ("metric", spec.metric, metric_names()),
         ("kind", spec.kind, KINDS),
     ):
-        if name is not None and name not in known:
+        if what == "metric" and is_own(name):
+            load_function(str(name))
+        elif name is not None and name not in known:
             raise UsageError(
                 f"There is no {what} '{name}'.",
                 where=f"--{what} {name}",
@@ -333,6 +349,9 @@ def _recognised(
 
 
 def _check_metric(task: Task) -> None:
+    if is_own(task.metric):
+        KINDS[task.kind].metric(task.metric)  # it says what does not fit
+        return
     fitting = [metric.name for metric in KINDS[task.kind].metrics_for(task.labels)]
     if task.metric in fitting:
         return
@@ -362,6 +381,12 @@ def _check_texts(split: RawSplit, columns: Collection[str]) -> None:
                 where=f"{split.source}, row {row + 1}, column '{name}'",
                 fix="fill it in or remove the row; an empty text is allowed",
             )
+        if (lacking := _lacks_word(split.rows, name)) is not None:
+            raise DataError(
+                "A word of a row is missing.",
+                where=f"{split.source}, row {lacking + 1}, column '{name}'",
+                fix="fill it in, or remove the row",
+            )
     # One empty text is an input like any other; a column of them is the wrong column.
     if len(split.rows) > 1 and not any(_has_words(split.rows, name) for name in columns):
         raise DataError(
@@ -369,6 +394,14 @@ def _check_texts(split: RawSplit, columns: Collection[str]) -> None:
             where=f"{split.source}, column '{next(iter(columns), '')}'",
             fix="name another column with --text-columns, or fill them in",
         )
+
+
+def _lacks_word(rows: Dataset, name: str) -> int | None:
+    """The first row whose list of words has an empty place; None of none, and of texts."""
+    if is_text(rows, name):
+        return None
+    cells = Cells(rows, name)
+    return next((row for row, words in enumerate(cells) if words and None in words), None)
 
 
 def _has_words(rows: Dataset, name: str) -> bool:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from glp_export.core.errors import DataError
-from glp_export.tasks.files import read_alone, read_directory, read_files
-from glp_export.tasks.glue import GLUE_DATASET, GlueTask
+from glp_export.tasks.files import (
+    find_splits,
+    read_alone,
+    read_directory,
+    read_files,
+    require_file,
+)
+from glp_export.tasks.glue import GLUE_DATASET, GLUE_TASKS, GlueTask
 from glp_export.tasks.hub import read_hub
 from glp_export.tasks.raw import TEST_SPLITS, RawData, RawSplit
 from glp_export.tasks.spec import DataSpec
@@ -34,20 +41,49 @@ def read_source(spec: DataSpec, glue: GlueTask | None, text_columns: Sequence[st
     Raises:
         DataError: data that is not there, cannot be fetched, or cannot be read.
     """
-    try:
+    with _rights_explained():
         raw = _read(spec, glue, text_columns)
+    return replace(raw, name=spec.task) if spec.task else raw
+
+
+def require_places(spec: DataSpec) -> None:
+    """Check that files and directories which `spec` names are there; nothing is read.
+
+    Raises:
+        DataError: one is not there, or a directory lacks a split.
+    """
+    with _rights_explained():
+        for named in filter(None, (spec.train_file, spec.validation_file)):
+            require_file(_path(named))
+        if not spec.dataset:
+            return
+        path = _path(spec.dataset)
+        if path.is_dir():
+            find_splits(path, _test_names(spec))
+        elif not path.is_file() and not _HUB_ID.fullmatch(spec.dataset):
+            raise _no_directory(path)
+
+
+@contextmanager
+def _rights_explained() -> Iterator[None]:
+    try:
+        yield
     except PermissionError as error:
         raise DataError(
             "The data may not be read by this user.",
             where=str(error.filename),
             fix="change its rights, or run as a user who may",
         ) from error
-    return replace(raw, name=spec.task) if spec.task else raw
+
+
+def _test_names(spec: DataSpec) -> tuple[str, ...]:
+    glue = GLUE_TASKS.get(spec.task or "")
+    return tuple(dict.fromkeys((*(glue.test_splits if glue else ()), *TEST_SPLITS)))
 
 
 def _read(spec: DataSpec, glue: GlueTask | None, texts: Sequence[str]) -> RawData:
     own = glue.test_splits if glue else ()
-    tests = tuple(dict.fromkeys((*own, *TEST_SPLITS)))
+    tests = _test_names(spec)
     others = glue.other_splits if glue else ()
     if spec.train_file and spec.validation_file:
         return read_files(_path(spec.train_file), _path(spec.validation_file), texts)

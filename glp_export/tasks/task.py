@@ -22,7 +22,7 @@ class Task:
         text_columns: the one or two text columns, by their names in the user's data.
         label_column: the label's column, by its name in the user's data.
         labels: the data's own labels as strings, in the order of their ids; empty for regression.
-        metric: key of ``METRICS``.
+        metric: key of ``METRICS``, or `module:function`.
         positive: id of the class that F1 is of, where there are two.
     """
 

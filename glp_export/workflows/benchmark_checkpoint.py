@@ -24,6 +24,7 @@ from glp_export.encoder import (
     mark_kind,
     match_inputs,
     random_rows,
+    require_model,
     task_of_model,
 )
 from glp_export.encoder.checkpoint_files import copy_checkpoint
@@ -132,6 +133,7 @@ def _unpruned(
 ) -> tuple[ExecutionContext, Trained]:
     """The checkpoint as a contender, with random rows."""
     source = ModelSource(str(checkpoint), offline=True)
+    require_model(source)
     task = _task(checkpoint, config.data.kind, progress)
     tokenizer = load_tokenizer(source)
     model = load_fp32(checkpoint, KINDS[task.kind].auto_class)

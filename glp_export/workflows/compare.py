@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,9 @@ from glp_export.tasks.scoring import BOOTSTRAP, judged, metric_of, resample
 
 SECONDS = 2.0
 """Of each shape, where nobody says otherwise."""
+
+_MACHINE = "the machine"
+"""How a note begins that says that others used it."""
 
 
 class ComparedFile(Record):
@@ -88,7 +91,48 @@ class Comparison(Record):
         found += [_latency_sentence(one) for one in self.latencies]
         sizes = (numbers.megabytes(one.bytes) for one in (self.a, self.b))
         found.append("size: A {} MB, B {} MB".format(*sizes))
-        return [*found, *(f"! {note}" for note in self.notes)]
+        found += [f"! {note}" for note in self.notes]
+        busy = any(note.startswith(_MACHINE) for note in self.notes)
+        return [*found, f"verdict{', on a machine that others used' * busy}: {self.verdict()}"]
+
+    def verdict(self) -> str:
+        """Which of the two to take, by what is significant."""
+        faster, better = self._faster(), self._better()
+        names = {"A": f"{self.a.artifact} (A)", "B": f"{self.b.artifact} (B)"}
+        ratios = [one.speedup.value for one in self.latencies]
+        if faster is None:
+            speed = "neither is faster at every shape"
+        else:
+            ratios = ratios if faster == "B" else [1 / one for one in ratios]
+            low, high = numbers.ratio(min(ratios)), numbers.ratio(max(ratios))
+            speed = f"{names[faster]} is {low if low == high else f'{low} to {high}'} as fast"
+        if self.scores is None:
+            return f"{speed}; accuracy was not compared"
+        difference = numbers.metric(abs(self.scores.difference))
+        accuracy = (
+            f"{names[better]} is better by {difference} of {self.scores.metric}"
+            if better
+            else f"the {self.scores.metric} is not significantly different"
+        )
+        wins = {one for one in (faster, better) if one}
+        if len(wins) == 2:
+            return f"{speed}, but {accuracy}: choose by what counts"
+        smaller = "A" if self.a.bytes <= self.b.bytes else "B"
+        take = wins.pop() if wins else smaller
+        why = "" if faster or better else ", the smaller one"
+        return f"{speed}, and {accuracy}: take {names[take]}{why}"
+
+    def _faster(self) -> Literal["A", "B"] | None:
+        """The one that is significantly faster at every shape."""
+        if all(one.speedup.low > 1 for one in self.latencies):
+            return "B"
+        return "A" if all(one.speedup.high < 1 for one in self.latencies) else None
+
+    def _better(self) -> Literal["A", "B"] | None:
+        """The one whose metric is significantly better."""
+        if self.scores is None or self.scores.low <= 0 <= self.scores.high:
+            return None
+        return "B" if self.scores.low > 0 else "A"
 
     def __repr__(self) -> str:
         return f"Comparison({self.a.artifact}, {self.b.artifact}: {len(self.latencies)} shapes)"
@@ -189,7 +233,7 @@ def _latencies(
             timing=timing,
             progress=lambda stage, done, total: meter.update(done, total, stage),
         )
-        notes = [f"the machine: {note}" for note in monitor.notes()]
+        notes = [f"{_MACHINE}: {note}" for note in monitor.notes()]
     found = []
     for first, second in zip(samples[::2], samples[1::2], strict=True):
         ratio = paired_ratio(first.round_medians, second.round_medians)

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from glp_export.compress.plan import Plan
 from glp_export.config.files import resolve
+from glp_export.config.sections import NO_RIVAL
 from glp_export.core.errors import DataError, ModelError, UsageError
 from glp_export.core.notebook import facts_html
 from glp_export.core.progress import Progress
 from glp_export.encoder import ModelSource, load_model
 from glp_export.workflows.context import make_context
 from glp_export.workflows.stages.search import choose_plans
-from glp_export.workflows.stages.training import NONE, train_contenders
+from glp_export.workflows.stages.training import train_contenders
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -74,7 +75,7 @@ def compress(
         place = Path(scratch)
         model.save_pretrained(place / "model")
         tokenizer.save_pretrained(place / "model")
-        given = {"distilled": NONE, **settings, **_of_target(target)}
+        given = {"distilled": NO_RIVAL, **settings, **_of_target(target)}
         config = resolve({**given, **_of_data(data, place / "data"), "model": str(place / "model")})
         if len(config.targets.speedups) > 1 or config.compress.depths or config.compress.sweep:
             raise UsageError("one call makes one model", fix="ask for one target or depth")

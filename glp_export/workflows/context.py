@@ -41,8 +41,10 @@ from glp_export.encoder import (
     match_inputs,
     own_task,
     predict,
+    require_model,
     require_removable,
 )
+from glp_export.encoder.reporting import require_reporters
 from glp_export.encoder.sublayers import find_sublayers, shape_of
 from glp_export.precision.selection import Wanted, wanted_precisions
 from glp_export.tasks import (
@@ -55,6 +57,7 @@ from glp_export.tasks import (
     encode,
     load_task_data,
     read_unlabeled,
+    require_data,
     require_enough,
     score,
     truth_of,
@@ -205,6 +208,11 @@ class RunContext:
 
         return Watch(self.schedule, self.select, on_dev, teacher_answers)
 
+    def reported(self, settings: TrainSettings, title: str) -> TrainSettings:
+        """The settings of a training that the trackers are told of, by its title."""
+        name = f"{self.data.task.name}: {title}"
+        return replace(settings, report_to=self.config.training.reporters, run_name=name)
+
     @cached_property
     def has_sublayers(self) -> bool:
         """Whether it is known where the model's heads and neurons are."""
@@ -232,15 +240,21 @@ def make_context(config: RunConfig) -> RunContext:
         DataError: the data cannot be read or used.
         ModelError: the model cannot be read, pruned or exported.
     """
-    from datasets import concatenate_datasets
-
     require_choices(config)
-    device, precisions = on_device(config.machine, config.precision)
     training = config.training
     source = model_source(config.model, str(config.model.model))
+    spec = data_spec(config.data, config.model, training.seed)
+    require_model(source)
+    if training.named_rival:
+        require_model(model_source(config.model, training.named_rival))
+    require_data(spec)
+
+    from datasets import concatenate_datasets  # takes seconds, as torch does below
+
+    device, precisions = on_device(config.machine, config.precision)
+    require_reporters(training.reporters)
     tokenizer = load_tokenizer(source)
     own = None if training.teacher == "finetune" else own_task(source, config.data.kind)
-    spec = data_spec(config.data, config.model, training.seed)
     data = load_task_data(spec, own)
     require_enough(data, training.batch_size)
     data = replace(data, task=infer_kind(data.task, source))

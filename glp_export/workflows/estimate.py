@@ -3,21 +3,45 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from glp_export.encoder import distill, finetune, predict
+from glp_export.compress.compressors.layers.strategies import RULES, Problem, order_by_rule
+from glp_export.compress.search_cost import SearchCost, TrialGroup
+from glp_export.config.sections import NO_RIVAL, STUDENT
+from glp_export.core.machine import SharingMonitor
+from glp_export.core.numbers import duration, these_layers
+from glp_export.encoder import distill, finetune, predict, schedule_for
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.stages.compression import VOCABULARY, compressors_of, search_cost_of
-from glp_export.workflows.stages.search import named_plan
+from glp_export.workflows.stages.search import named_plan, require_search
 from glp_export.workflows.stages.transfer import transfer_examples
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel
 
-PROBE_STEPS = 6
+PROBES, PROBE_STEPS = 3, 2
+"""Timed trainings, whose fastest and slowest make the range, and the updates of each."""
+
+SMALLER = 4
+"""A cheaper run is reckoned with one in so many examples."""
+
+WORTH_TELLING = 0.9
+"""A cheaper run is told of where it takes less than this of the time."""
+
+
+@dataclass(frozen=True)
+class SmallerRun:
+    """What the same run would cost with fewer training examples."""
+
+    max_train_samples: int
+    seconds_least: float
+    seconds: float
+
+    def __str__(self) -> str:
+        least, most = self.seconds_least, self.seconds
+        return f"{_range(least, most)} with --max-train-samples {self.max_train_samples}"
 
 
 @dataclass(frozen=True)
@@ -27,11 +51,15 @@ class Estimate:
     Attributes:
         depths: layers of the models that are made.
         strategy: how it is chosen what goes.
+        removed: what goes, in words, as far as it is known before.
         trainings: fine-tunings of the search.
         final_trainings: trainings after it: unpruned, and pruned and distilled of every depth.
         samples: training examples that pass through a model, in all.
-        seconds: of training, from the probe; export and benchmark come on top.
+        seconds_least: of training at least; export and benchmark come on top.
+        seconds: of training at most.
         at_most: whether dev may end trainings before that.
+        smaller: the same range with fewer examples; None where it would save little.
+        machine: whether others used it during the probe.
         auxiliary_samples: of `samples`, those that auxiliary tasks take.
     """
 
@@ -40,110 +68,242 @@ class Estimate:
     strategy: str
     layers: int
     depths: tuple[int, ...]
+    removed: str
     trainings: int
     final_trainings: int
     samples: int
+    seconds_least: float
     seconds: float
-    at_most: bool = False
-    auxiliary_samples: int = 0
+    at_most: bool
+    smaller: SmallerRun | None
+    machine: str
+    auxiliary_samples: int
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
         return asdict(self)
 
     def __str__(self) -> str:
-        limit = "at most" if self.at_most else "about"
-        time = f"{limit} {self.seconds / 60:.1f} minutes"
         depths = ", ".join(map(str, self.depths))
+        time = _range(self.seconds_least, self.seconds)
         own = f", {self.auxiliary_samples:,} of them for auxiliary tasks"
-        return (
-            f"{self.model} on {self.task}: {self.layers} layers to {depths}\n"
-            f"search:   {self.strategy}, {self.trainings} trainings\n"
-            f"final:    {self.final_trainings} trainings\n"
-            f"examples: {self.samples:,} in all{own if self.auxiliary_samples else ''}\n"
-            f"time:     {time} of training on this machine, then export "
-            "and benchmark\n"
-            "nothing was done (--dry-run)"
+        lines = (
+            f"{self.model} on {self.task}: {self.layers} layers to {depths}",
+            f"removed:  {self.removed}",
+            f"search:   {self.strategy}, {self.trainings} trainings",
+            f"final:    {self.final_trainings} trainings",
+            f"examples: {self.samples:,} in all{own if self.auxiliary_samples else ''}",
+            f"time:     {time} of training on this machine, then export and benchmark",
+            *([f"smaller:  {self.smaller}"] if self.smaller else []),
+            f"machine:  {self.machine}",
+            "nothing was done (--dry-run)",
         )
+        return "\n".join(lines)
+
+
+def _range(least: float, most: float) -> str:
+    """`4 min to 9 min`; one duration where both are written alike."""
+    low, high = duration(least), duration(most)
+    return low if low == high else f"{low} to {high}"
+
+
+@dataclass(frozen=True)
+class _Job:
+    """The trainings of a run.
+
+    Attributes:
+        cost: of the search.
+        depths: layers of the models that are made, at most.
+        least: the same where they are as shallow as a speedup may make them.
+        teacher: layers of the unpruned model where it is trained; () where it is taken as it is.
+        rivals: how many distilled models there are.
+    """
+
+    cost: SearchCost
+    depths: tuple[int, ...]
+    least: tuple[int, ...]
+    teacher: tuple[int, ...]
+    rivals: int
+
+    @property
+    def final(self) -> tuple[int, ...]:
+        """Layers of every model of the final trainings, at most."""
+        return self._final(self.depths)
+
+    @property
+    def shallowest(self) -> tuple[int, ...]:
+        """The same at least."""
+        return self._final(self.least)
+
+    def _final(self, depths: tuple[int, ...]) -> tuple[int, ...]:
+        return (*self.teacher, *depths, *depths[len(depths) - self.rivals :])
 
 
 def estimate_run(context: RunContext) -> Estimate:
-    """Train the unpruned model for a few steps and reckon from there."""
-    # How many layers a search for speed leaves is not known: all of them, at most.
-    models = max(1, len(context.config.targets.speedups))
-    depths = context.depths or (context.stack.num_layers,) * models
-    if context.config.compress.plan:  # one that is missing or does not fit is an error now, too
-        plan = named_plan(context)
-        depths = context.depths or (plan.depth,)
-    search_cost = search_cost_of(context)
-    if not context.config.compress.plan and compressors_of(context) == (VOCABULARY,):
-        depths = (context.stack.num_layers,)
-    rivals = {"none": (), "student": depths}.get(context.config.training.distilled, depths[-1:])
-    teacher = () if context.as_is else (context.stack.num_layers,)
-    final = (*teacher, *depths, *rivals)
-    whole = round(len(context.fit) * context.candidate.epochs)
-    given = search_cost.teachers * context.as_is
-    search_samples = search_cost.examples + (search_cost.trainings - given) * whole
-    final_samples = round(len(context.train) * context.final.epochs)
-    if context.schedule:  # at most: dev may end it before
-        final_samples = context.schedule.most * context.final.batch_size
-    per_sample_layer = _probe(context) / context.stack.num_layers
-    # Where dev ends trainings, the search's teacher is the unpruned model: trained once.
-    own_teachers = 0 if context.schedule else len(teacher) * search_cost.teachers
-    searched_layers = own_teachers * whole * context.stack.num_layers + sum(
-        group.trials * (context.stack.num_layers - group.removed) * (group.examples or whole)
-        for group in search_cost.groups
-    )
-    auxiliary, auxiliary_layers = _auxiliary(context, final_samples, (*depths, *rivals))
-    sample_layers = searched_layers + final_samples * (sum(final) + _asked(context, depths, rivals))
-    sample_layers += auxiliary_layers
+    """Train the unpruned model for a few steps and reckon from there.
+
+    Raises:
+        GlpError: what a run would end with before it trains anything.
+    """
+    require_search(context)
+    job = _job_of(context)
+    removed = _removed_words(context)
+    monitor = SharingMonitor()
+    fast, slow = _probe(context)
+    least, most = _sample_layers(context, job)
+    search_samples, final_samples = _samples(context, job)
+    auxiliary, auxiliary_layers = _auxiliary(context, final_samples, job)
     return Estimate(
         model=context.source.name,
         task=context.data.task.name,
-        strategy=search_cost.strategy,
+        strategy=job.cost.strategy,
         layers=context.stack.num_layers,
-        depths=depths,
-        trainings=search_cost.trials,
-        final_trainings=len(final),
-        samples=search_samples + len(final) * final_samples + auxiliary,
-        seconds=sample_layers * per_sample_layer,
+        depths=job.depths,
+        removed=removed,
+        trainings=job.cost.trials,
+        final_trainings=len(job.final),
+        samples=search_samples + len(job.final) * final_samples + auxiliary,
+        seconds_least=(least + auxiliary_layers) * fast,
+        seconds=(most + auxiliary_layers) * slow,
         at_most=context.schedule is not None or auxiliary > 0,
+        smaller=_smaller(context, job, fast, slow),
+        machine=monitor.words(),
         auxiliary_samples=auxiliary,
     )
 
 
-def _auxiliary(context: RunContext, final_samples: int, students: Sequence[int]) -> tuple[int, int]:
+def _auxiliary(context: RunContext, final_samples: int, job: _Job) -> tuple[int, int]:
     """Examples of auxiliary tasks at most, and the same times the layers that they pass through.
 
     Args:
         context: of the run.
         final_samples: of a final training, which joint learning doubles.
-        students: layers of each model that is recovered.
+        job: its trainings.
     """
     layers, uses = context.stack.num_layers, context.config.auxiliary.transfer
+    students = job.final[len(job.teacher) :]
     first = transfer_examples(context) + final_samples * ("joint" in uses)
     beside = final_samples * ("recovery" in uses)
     return first + beside * len(students), first * layers + beside * sum(students)
 
 
-def _asked(context: RunContext, *students: Sequence[int]) -> float:
+def _job_of(context: RunContext) -> _Job:
+    layers, compress = context.stack.num_layers, context.config.compress
+    # How many layers a search for speed leaves is not known: all of them, at most.
+    speedups = context.config.targets.speedups
+    depths = context.depths or (layers,) * max(1, len(speedups))
+    least = context.depths or _as_fast(context) or (1,)
+    if compress.plan:  # one that is missing or does not fit is an error now, too
+        depths = least = context.depths or (named_plan(context).depth,)
+    elif compressors_of(context) == (VOCABULARY,):
+        depths = least = (layers,)
+    rivals = {NO_RIVAL: 0, STUDENT: len(depths)}.get(context.config.training.distilled, 1)
+    teacher = () if context.as_is else (layers,)
+    return _Job(search_cost_of(context), depths, least, teacher, rivals)
+
+
+def _as_fast(context: RunContext) -> tuple[int, ...]:
+    """Layers that are as fast as each speedup asks for, by their count alone."""
+    layers = context.stack.num_layers
+    return tuple(max(1, round(layers / one.value)) for one in context.config.targets.speedups)
+
+
+def _samples(context: RunContext, job: _Job) -> tuple[int, int]:
+    """Examples of the search, and of one final training, at most."""
+    whole = round(len(context.fit) * context.candidate.epochs)
+    given = job.cost.teachers * context.as_is
+    searched = job.cost.examples + (job.cost.trainings - given) * whole
+    if context.schedule:
+        return searched, context.schedule.most * context.final.batch_size
+    return searched, round(len(context.train) * context.final.epochs)
+
+
+def _sample_layers(context: RunContext, job: _Job, share: float = 1.0) -> tuple[int, int]:
+    """Training examples times the layers that they pass through, at least and at most.
+
+    Args:
+        context: of the run.
+        job: its trainings.
+        share: of the training examples that are taken.
+    """
+    layers, batch = context.stack.num_layers, context.final.batch_size
+    rows = max(1, round(share * len(context.fit)))
+    whole = round(rows * context.candidate.epochs)
+    least = most = round(share * len(context.train) * context.final.epochs)
+    if context.schedule:
+        classes = len(context.data.task.labels)
+        schedule = schedule_for(rows, batch, classes, context.schedule.rates)
+        whole = schedule.updates * batch
+        most = schedule.most * batch
+        least = most - (schedule.updates - schedule.least) * batch
+    # Where dev ends trainings, the search's teacher is the unpruned model: trained once.
+    own_teachers = 0 if context.schedule else len(job.teacher) * job.cost.teachers
+
+    def of(group: TrialGroup) -> int:
+        examples = whole if group.examples is None else group.examples
+        return group.trials * (layers - group.removed) * examples
+
+    surely = own_teachers * whole * layers + sum(of(one) for one in job.cost.groups if one.sure)
+    perhaps = sum(of(one) for one in job.cost.groups if not one.sure)
+    asked = _asked(context, len(job.depths) + job.rivals)
+    return (
+        surely + least * (sum(job.shallowest) + asked),
+        surely + perhaps + most * (sum(job.final) + asked),
+    )
+
+
+def _asked(context: RunContext, students: int) -> int:
     """Layers that the teacher computes beside its students, forward only: a third of a training."""
     training, narrowed = context.config.training, bool(context.config.targets.speedups)
     weight = training.hidden_weight if training.hidden_weight is not None else float(narrowed)
     if training.recover != "distill" or not weight:
-        return 0.0
-    return sum(map(len, students)) * context.stack.num_layers / 3
+        return 0
+    return round(students * context.stack.num_layers / 3)
 
 
-def _probe(context: RunContext) -> float:
-    """Seconds for one example through the whole model, forward and back."""
-    rows = min(PROBE_STEPS * context.config.training.batch_size, len(context.train))
-    examples = context.train.select(range(rows))
+def _smaller(context: RunContext, job: _Job, fast: float, slow: float) -> SmallerRun | None:
+    """What a part of the examples would cost; None where that is hardly less."""
+    rows = (len(context.fit) + len(context.select)) // SMALLER
+    least, most = _sample_layers(context, job, 1 / SMALLER)
+    saved = most < WORTH_TELLING * _sample_layers(context, job)[1]
+    if not saved or rows < context.config.training.batch_size:
+        return None
+    return SmallerRun(rows, least * fast, most * slow)
+
+
+def _removed_words(context: RunContext) -> str:
+    """What goes, as far as it is known before a search."""
+    compress, search = context.config.compress, context.config.layers.search
+    if compress.plan:
+        plan = named_plan(context)
+        gone = these_layers(plan.order) if plan.order else f"all but {plan.label}"
+        return f"{gone}, as {compress.plan} says"
+    compressors, layers = compressors_of(context), context.stack.num_layers
+    if compressors[0] == "layers" and context.depths:
+        if search in RULES:
+            order = order_by_rule(search, Problem(context.stack.removable, context.cuts))
+            return f"{these_layers(order)}, by the rule {search}"
+        return f"{context.cuts} of {layers} layers; {search} finds which"
+    words = f"chosen by --compress {','.join(compressors)}"
+    if _as_fast(context):
+        about = ", ".join(map(str, _as_fast(context)))
+        return f"{words} until it is as fast as about {about} of {layers} layers"
+    return f"{words} for the target"
+
+
+def _probe(context: RunContext) -> tuple[float, float]:
+    """Seconds for one example through one layer, forward and back: the fastest and the slowest."""
+    batch = context.config.training.batch_size
+    rows = min(PROBE_STEPS * batch, len(context.train))
     model = context.pretrained()
-    _train(context, model, examples.select(range(min(rows, context.config.training.batch_size))))
-    start = time.perf_counter()
-    _train(context, model, examples)
-    return (time.perf_counter() - start) / rows
+    _train(context, model, context.train.select(range(min(rows, batch))))
+    seconds = []
+    for number in range(PROBES):
+        first = number * rows % (len(context.train) - rows + 1)
+        start = time.perf_counter()
+        _train(context, model, context.train.select(range(first, first + rows)))
+        seconds.append((time.perf_counter() - start) / rows / context.stack.num_layers)
+    return min(seconds), max(seconds)
 
 
 def _train(context: RunContext, model: PreTrainedModel, examples: Dataset) -> None:

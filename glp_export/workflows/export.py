@@ -37,6 +37,7 @@ from glp_export.encoder import (
     mark_kind,
     match_inputs,
     random_rows,
+    require_model,
     task_of_model,
     write_loader_files,
 )
@@ -127,6 +128,7 @@ def export(checkpoint: Path, config: RunConfig, progress: Progress) -> ExportRes
 
 def _export(checkpoint: Path, config: RunConfig, output: Path, progress: Progress) -> ExportResult:
     source = ModelSource(str(checkpoint), offline=True)
+    require_model(source)
     task = task_of_model(checkpoint, config.data.kind)
     tokenizer = load_tokenizer(source)
     model = load_fp32(checkpoint, KINDS[task.kind].auto_class)

@@ -322,7 +322,7 @@ def compress(
 
 def progress(verbose: int = 0) -> Progress:
     """Progress for a terminal, a log or a notebook: pass it as `progress=` to any job."""
-    from glp_export.cli.progress import make_progress
+    from glp_export.report.progress import make_progress
 
     return make_progress(verbose=verbose)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from glp_export.config.sections import NO_RIVAL, STUDENT
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.stages.compression import search_cost_of
-from glp_export.workflows.stages.training import NONE, STUDENT
 from glp_export.workflows.stages.transfer import stages_of_transfer
 
 AT_THE_END = 2
@@ -25,7 +25,7 @@ def stages_of_search(context: RunContext) -> int:
 
 def stages_after_search(context: RunContext, depths: int) -> int:
     """Stages that train, export, score and measure models of so many depths."""
-    rivals = {NONE: 0, STUDENT: depths}.get(context.config.training.distilled, 1)
+    rivals = {NO_RIVAL: 0, STUDENT: depths}.get(context.config.training.distilled, 1)
     contenders = 1 + depths + rivals
     files = 1 + len(context.execution.precisions.names) + len(context.execution.runtimes)
     return contenders * (1 + files) + AT_THE_END

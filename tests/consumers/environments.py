@@ -54,21 +54,31 @@ def _answer(command: Sequence[str]) -> dict[str, Any]:
 
 
 def _python_environment(consumer: str) -> Path:
-    requirements = HERE / "requirements" / f"{consumer}.txt"
+    lines = (HERE / "requirements" / f"{consumer}.txt").read_text().split()
+    return make_environment(consumer, lines, stamp=lines)
+
+
+def make_environment(
+    consumer: str, lines: Sequence[str], *, stamp: Sequence[str], python: str = sys.executable
+) -> Path:
+    """An environment with some requirements; one that is there is taken where the stamp is alike.
+
+    Returns:
+        Its interpreter.
+    """
     place = KEPT / consumer
-    python = place / ("Scripts" if os.name == "nt" else "bin") / "python"
-    lines = requirements.read_text().split()
+    own = place / ("Scripts" if os.name == "nt" else "bin") / "python"
     with FileLock(_lock(consumer)):
-        if _is_made(place, [sys.version, *lines]):
-            return python
-        _install(consumer, [sys.executable, "-m", "venv", "--clear", str(place)])
+        if _is_made(place, [sys.version, *stamp]):
+            return own
+        _install(consumer, [python, "-m", "venv", "--clear", str(place)])
         # torch alone and first, so that pip takes a CPU build where one is at hand.
         first = [line for line in lines if line.startswith("torch")]
         for wanted in (first, lines):
             if wanted:
-                _install(consumer, [str(python), "-m", "pip", "install", "--quiet", *wanted])
-        _say_made(place, [sys.version, *lines])
-    return python
+                _install(consumer, [str(own), "-m", "pip", "install", "--quiet", *wanted])
+        _say_made(place, [sys.version, *stamp])
+    return own
 
 
 def _node_environment() -> Path:

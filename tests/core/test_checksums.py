@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from glp_export.artifact import ArtifactLayout
-from glp_export.core.checksums import enter, verify_files
+from glp_export.core.checksums import CHECKSUMS, enter, verify_files
 from glp_export.core.errors import ModelError
 
 
@@ -56,3 +56,21 @@ def test_entering_leaves_the_list_as_it_would_have_been_written(root: Path) -> N
     entered = (root / "glp" / "SHA256SUMS").read_text()
     ArtifactLayout(root).write_checksums()
     assert (root / "glp" / "SHA256SUMS").read_text() == entered
+
+
+def test_a_list_that_leaves_files_of_the_model_out_is_no_list(root: Path) -> None:
+    layout = ArtifactLayout(root)
+    layout.verify_checksums()
+    (root / "config.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"config\.json is not listed"):
+        layout.verify_checksums()
+
+
+@pytest.mark.parametrize("mark", [b"\xff", b"\x0b", b"\x00"])
+def test_a_list_with_a_damaged_byte_is_refused(root: Path, mark: bytes) -> None:
+    path = root / CHECKSUMS
+    content = path.read_bytes()
+    for place in (3, content.index(b"\n"), len(content) - 2):
+        path.write_bytes(content[:place] + mark + content[place + 1 :])
+        with pytest.raises(ModelError):
+            verify_files(root)

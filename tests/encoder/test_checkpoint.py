@@ -116,3 +116,45 @@ def test_no_tokenizer(encoder, tmp_path):
 def test_a_directory_without_configuration(tmp_path):
     with pytest.raises(ModelError, match=r"no config\.json"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("limit", ["64", -1, 0, 64.5, None, [64]])
+def test_a_longest_input_that_is_no_number_of_tokens(encoder, tmp_path, limit):
+    directory = _with_limit(encoder, tmp_path, limit)
+    if limit is None:
+        assert load_tokenizer(ModelSource(str(directory))).model_max_length > 2**31
+        return
+    with pytest.raises(ModelError, match="no number of tokens"):
+        load_tokenizer(ModelSource(str(directory)))
+
+
+def test_a_longest_input_may_be_written_with_a_point(encoder, tmp_path):
+    tokenizer = load_tokenizer(ModelSource(str(_with_limit(encoder, tmp_path, 64.0))))
+    assert type(tokenizer.model_max_length) is int
+    assert len(tokenizer("the " * 100, truncation=True)["input_ids"]) == 64
+
+
+def _with_limit(encoder, tmp_path, limit):
+    directory = shutil.copytree(encoder, tmp_path / "model")
+    path = directory / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "model_max_length": limit}))
+    return directory
+
+
+def test_a_model_that_does_not_run_on_tokens_says_why(encoder):
+    model = load_model(ModelSource(str(encoder)), TASK)
+    model.bert.embeddings.LayerNorm = torch.nn.LayerNorm(7)
+    with pytest.raises(ModelError, match="cannot be run on tokens alone"):
+        match_inputs(make_tokenizer(), model)
+
+
+def test_a_table_of_positions_that_is_asked_by_shape(tmp_path):
+    from transformers import AutoModelForSequenceClassification, RoFormerConfig
+
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4}
+    config = RoFormerConfig(
+        vocab_size=30, intermediate_size=32, max_position_embeddings=48, pad_token_id=0, **sizes
+    )
+    tokenizer = make_tokenizer(10**30)
+    match_inputs(tokenizer, AutoModelForSequenceClassification.from_config(config))
+    assert tokenizer.model_max_length == 48

@@ -13,7 +13,11 @@ import pytest
 from glp_export.core.errors import ModelError
 from glp_export.encoder import ModelSource, load_model, load_tokenizer, match_inputs, task_of_model
 from glp_export.encoder.checkpoint import save_checkpoint
-from glp_export.encoder.checkpoint_files import checkpoint_files, copy_checkpoint
+from glp_export.encoder.checkpoint_files import (
+    checkpoint_files,
+    copy_checkpoint,
+    require_weights,
+)
 from glp_export.tasks import Task
 from tests.tiny import make_checkpoint, make_tokenizer
 
@@ -139,6 +143,26 @@ def test_weights_in_several_files_belong(tmp_path: Path) -> None:
         (tmp_path / name).write_text("{}")
     found = {str(name) for name in checkpoint_files(tmp_path)}
     assert found == {"config.json", "model.safetensors.index.json", *index["weight_map"].values()}
+
+
+def test_of_one_file_and_several_the_one_is_read(tmp_path: Path) -> None:
+    index = {"weight_map": {"a": "model-1.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    for name in ("config.json", "model-1.safetensors", "model.safetensors"):
+        (tmp_path / name).write_text("{}")
+    found = {str(name) for name in checkpoint_files(tmp_path)}
+    assert found == {"config.json", "model.safetensors"}  # as transformers takes it
+
+
+def test_weights_of_other_names_are_named(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"architectures": ["BertForTokenClassification"]}')
+    (tmp_path / "model.fp16.safetensors").write_text("")
+    with pytest.raises(ModelError, match=r"model\.fp16\.safetensors"):
+        require_weights(tmp_path)
+    (tmp_path / "pytorch_model.bin").write_text("")
+    with pytest.raises(ModelError, match="pickle") as raised:
+        require_weights(tmp_path)
+    assert "BertForTokenClassification" in str(raised.value)  # with its head
 
 
 def test_weights_are_saved_with_the_mode_of_any_new_file(checkpoint: Path, tmp_path: Path) -> None:

@@ -46,8 +46,11 @@ def test_a_dry_run_tells_the_longest_time(
     assert run([*arguments(encoder, data, "--dry-run", *output), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["at_most"]
+    assert found["seconds_least"] < found["seconds"]
     assert run([*arguments(encoder, data, "--dry-run", "--epochs", "3", *output), "--json"]) == 0
-    assert not json.loads(capsys.readouterr().out)["at_most"]
+    found = json.loads(capsys.readouterr().out)
+    assert not found["at_most"]
+    assert found["smaller"]["seconds"] < found["seconds"]
 
 
 @pytest.mark.parametrize("epochs", ["0", "-1", "inf", "nan", "long"])

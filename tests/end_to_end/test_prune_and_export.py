@@ -180,6 +180,9 @@ def test_dry_run_says_what_it_would_cost_and_does_nothing(small_run, tmp_path, c
     assert estimate["trainings"] == 7 + 4 + 2
     assert estimate["final_trainings"] == 3
     assert estimate["samples"] == 102 + 7 * 128 + 4 * 512 + 2 * 1024 + 3 * 120
+    assert 0 < estimate["seconds_least"] < estimate["seconds"]
+    assert estimate["removed"].startswith("2 of 4 layers")
+    assert estimate["machine"].startswith(("idle", "busy"))
     assert not list(tmp_path.iterdir())
 
 

@@ -59,8 +59,9 @@ def test_the_leaderboard_is_shown_and_gone_and_a_line_a_step_stays(shown: Shown)
     assert "first better" in shown.ever
     left = " ".join(shown.left)
     assert "first better" not in left
-    assert re.search(r"step 1 of 2: without \d, loss [\d.]+, accuracy [\d.]+, ahead of", left)
-    assert re.search(r"step 2 of 2: without \d, loss", left)
+    step = r"removed layer \d \(accuracy [\d.]+\); layer \d was [^:]+: \d+ % sure"
+    assert re.search(f"step 1 of 2: {step}", left)
+    assert re.search(f"step 2 of 2: {step}", left)
 
 
 def test_the_stages_are_counted_down_to_none(shown: Shown):

@@ -13,10 +13,11 @@ STANDINGS = Standings(
     title="step 2 of 3",
     metric="accuracy",
     column="without",
+    verb="removed",
     candidates=(
-        RankedCandidate("3", 0.884, 0.4123),
-        RankedCandidate("1", 0.881, 0.4257, 0.0134, 0.914),
-        RankedCandidate("0", 0.6, 1.2, 0.7877, 1.0),
+        RankedCandidate("3", "layer 3", 0.884, 0.4123),
+        RankedCandidate("1", "layer 1", 0.881, 0.4257, 0.0134, 0.914),
+        RankedCandidate("0", "layer 0", 0.6, 1.2, 0.7877, 1.0),
     ),
     tried=3,
     of=5,
@@ -41,14 +42,17 @@ def test_the_leader_comes_first_and_gaps_are_dots() -> None:
 
 @pytest.mark.parametrize("known", [0, 1, 3, 12])
 def test_its_height_does_not_change_as_outcomes_come_in(known: int) -> None:
-    candidates = tuple(RankedCandidate(str(layer), 0.5, 0.7, 0.1, 0.6) for layer in range(known))
+    candidates = tuple(
+        RankedCandidate(str(layer), f"layer {layer}", 0.5, 0.7, 0.1, 0.6) for layer in range(known)
+    )
     board = leaderboard(replace(STANDINGS, candidates=candidates, of=12), 5)
     assert len(printed(board).splitlines()) == 9
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_it_fits_the_terminal_however_many_layers_there_are(width: int) -> None:
-    whole = RankedCandidate("+".join(map(str, range(0, 48, 2))), 0.884, 0.4123)
+    label = "+".join(map(str, range(0, 48, 2)))
+    whole = RankedCandidate(label, label, 0.884, 0.4123)
     picture = tuple(Piece(str(layer)) for layer in range(48))
     board = leaderboard(replace(STANDINGS, picture=picture, candidates=(whole,) * 6), 5)
     text = printed(board, width)
@@ -58,23 +62,37 @@ def test_it_fits_the_terminal_however_many_layers_there_are(width: int) -> None:
 
 
 def test_a_search_by_score_has_no_columns_of_losses() -> None:
-    candidates = (RankedCandidate("3", 0.884), RankedCandidate("1", 0.881, behind=0.003))
+    candidates = (
+        RankedCandidate("3", "layer 3", 0.884),
+        RankedCandidate("1", "layer 1", 0.881, behind=0.003),
+    )
     by_score = replace(STANDINGS, candidates=candidates)
     text = printed(leaderboard(by_score, 3))
     assert "loss" not in text
     assert "better" not in text
     assert standings_line(by_score) == (
-        "step 2 of 3: without 3, accuracy 0.884, ahead of 1 by 0.0030 (3 tried)"
+        "step 2 of 3: removed layer 3 (accuracy 0.884); layer 1 was 0.003 behind"
     )
 
 
-def test_one_line_tells_who_won_and_how_probably() -> None:
-    assert standings_line(STANDINGS) == (
-        "step 2 of 3: without 3, loss 0.4123, accuracy 0.884, "
-        "ahead of 1 by 0.0134 with probability 0.91 (3 tried)"
-    )
+@pytest.mark.parametrize(
+    ("probability", "words"),
+    [
+        (0.54, "layer 1 was nearly as good: 54 % sure"),
+        (0.914, "layer 1 was next: 91 % sure"),
+        (0.999, "layer 1 was clearly worse: 99 % sure"),
+    ],
+)
+def test_one_sentence_tells_what_went_and_how_sure_that_is(probability: float, words: str) -> None:
+    first, second, _ = STANDINGS.candidates
+    second = replace(second, probability=probability)
+    line = standings_line(replace(STANDINGS, candidates=(first, second)))
+    assert line == f"step 2 of 3: removed layer 3 (accuracy 0.884); {words}"
+
+
+def test_nothing_is_said_of_a_second_where_there_is_none() -> None:
     alone = replace(STANDINGS, candidates=STANDINGS.candidates[:1], tried=1, of=1)
-    assert standings_line(alone) == "step 2 of 3: without 3, loss 0.4123, accuracy 0.884 (1 tried)"
+    assert standings_line(alone) == "step 2 of 3: removed layer 3 (accuracy 0.884)"
 
 
 def test_the_layer_that_may_go_stands_out_in_colour_only() -> None:

@@ -39,6 +39,22 @@ def test_tags_mark_entities_as_seqeval_counts_them(tags, expected) -> None:
     assert [(type_, start, last + 1) for type_, start, last in counted] == expected
 
 
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        (("S-a", "B-a", "E-a", "S-b"), [("a", 0, 1), ("a", 1, 3), ("b", 3, 4)]),
+        (("U-a", "U-a", "B-b", "I-b", "L-b"), [("a", 0, 1), ("a", 1, 2), ("b", 2, 5)]),
+        (("B-a", "E-a", "I-a"), [("a", 0, 2), ("a", 2, 3)]),
+        (("person", "O"), []),
+    ],
+)
+def test_tags_that_mark_ends_and_single_words_mark_entities_too(tags, expected) -> None:
+    names = tuple(dict.fromkeys(tags))
+    logits = np.eye(len(names), dtype=np.float32)[[names.index(tag) for tag in tags]]
+    (found,) = TaggedWords([["w"] * len(tags)], [logits], names).entities
+    assert [(one.type, one.start, one.stop) for one in found] == expected
+
+
 def test_a_word_that_the_model_did_not_see_has_no_tag() -> None:
     answer = tagged("B-a", None)
     assert answer.tags == [["B-a", None]]

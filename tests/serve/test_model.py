@@ -14,7 +14,7 @@ import pytest
 import glp_export
 from glp_export.artifact import ArtifactLayout
 from glp_export.artifact.serving import Measured
-from glp_export.core.errors import DeviceError, ModelError, UsageError
+from glp_export.core.errors import DeviceError, ModelError, ParityError, UsageError
 from glp_export.core.machine import usable_cores
 from tests.serve.conftest import LABELS, PARTNERS, TEXTS, edit, pytorch_logits, settle
 
@@ -89,9 +89,22 @@ def test_regression_gives_numbers(artifact: Make) -> None:
             getattr(answers, name)
 
 
+def test_regression_of_several_numbers_gives_all_of_them(copy: Path) -> None:
+    edit(copy / "config.json", problem_type="regression")
+    settle(ArtifactLayout(copy), kind="regression", labels=())
+    model = glp_export.load(copy)
+    assert model.head.outputs > 1
+    np.testing.assert_array_equal(model(TEXTS).values, model.logits(TEXTS))
+    assert model([]).values.shape == (0, model.head.outputs)
+    assert "Answers(" in repr(model(TEXTS))
+
+
 def test_labels_that_do_not_exclude_each_other(copy: Path) -> None:
     edit(copy / "config.json", problem_type="multi_label_classification")
-    answers = glp_export.load(copy, verify=False)(TEXTS)
+    with pytest.raises(ParityError, match="text-classification"):  # in ort_config.json still
+        glp_export.load(copy, verify=False)
+    settle(ArtifactLayout(copy), kind="multi-label-classification")
+    answers = glp_export.load(copy)(TEXTS)
     sigmoid = 1 / (1 + np.exp(-answers.logits.astype(np.float64)))
     np.testing.assert_allclose(answers.probabilities, sigmoid, atol=1e-6)  # fp32's seven digits
     with pytest.raises(UsageError, match="several labels"):

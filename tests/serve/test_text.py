@@ -141,3 +141,25 @@ def test_what_is_no_text_is_named(texts: Any, pairs: Any, words: str) -> None:
 def test_what_is_no_unicode_is_named(saved: Path, texts: list[str]) -> None:
     with pytest.raises(DataError, match=f"row {len(texts) - 1}"):
         opened(saved).encode(texts)
+
+
+def test_words_of_a_text_have_the_tokens_that_the_text_has(saved: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer, encoder = AutoTokenizer.from_pretrained(saved), opened(saved, max_length=64)
+    text = "  the cat,  isn't\tgood \n日本 a"
+    (found,) = encoder.encode_words([text])
+    wanted = tokenizer(text, return_offsets_mapping=True)
+    assert found.encoding.ids == wanted["input_ids"]
+    pieces = [text[slice(*span)].strip() for span in wanted["offset_mapping"]]
+    words = text.split()
+    for word, piece in zip(found.word_ids, pieces, strict=True):
+        assert piece == "" if word is None else piece in words[word]
+    assert {word for word in found.word_ids if word is not None} == set(range(len(words)))
+    (alone,) = encoder.encode_words([words])
+    if "vocab.json" in {path.name for path in saved.iterdir()}:
+        # transformers refuses words alone of this tokenizer: they are taken as a text.
+        assert alone.encoding.ids == tokenizer(" ".join(words))["input_ids"]
+    else:
+        listed = tokenizer(words, is_split_into_words=True)
+        assert (alone.encoding.ids, alone.word_ids) == (listed["input_ids"], listed.word_ids())

@@ -43,6 +43,24 @@ def test_columns_are_told_by_name_and_content(
     assert find_columns(split(**columns)) == expected
 
 
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("hypothesis", "label", "premise"), ("premise", "hypothesis")),
+        (("question2", "label", "question1"), ("question1", "question2")),
+        (("text_b", "text_a", "label"), ("text_a", "text_b")),
+        (("context", "label", "question"), ("question", "context")),
+        (("title", "body", "label"), ("title", "body")),
+        (("b2", "a1", "label"), ("b2", "a1")),
+    ],
+)
+def test_pairs_are_read_in_the_order_of_their_names(
+    names: tuple[str, ...], expected: tuple[str, ...]
+) -> None:
+    columns = {name: CLASSES if name == "label" else WORDS for name in names}
+    assert find_columns(split(**columns)).text == expected
+
+
 def test_a_declared_class_label_of_any_name_is_the_label() -> None:
     features = Features({"text": Value("string"), "topic": ClassLabel(names=["x", "y"])})
     rows = Dataset.from_dict({"text": WORDS, "topic": [0, 1, 0, 1]}, features=features)

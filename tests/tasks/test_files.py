@@ -78,6 +78,14 @@ def test_a_directory_without_a_training_file_says_what_it_holds(tmp_path: Path) 
     assert ".jsonl" in str(error.fix)
 
 
+def test_a_directory_that_datasets_saved_is_named(tmp_path: Path) -> None:
+    (tmp_path / "dataset_dict.json").write_text("{}")
+    (tmp_path / "train").mkdir()
+    with pytest.raises(DataError, match="save_to_disk") as raised:
+        load_task_data(DataSpec(dataset=str(tmp_path)))
+    assert "to_parquet" in str(raised.value)
+
+
 def test_two_files_for_one_split_are_not_chosen_between(tmp_path: Path) -> None:
     for ending in ("jsonl", "csv"):
         (tmp_path / f"train.{ending}").write_text("")

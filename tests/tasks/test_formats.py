@@ -137,6 +137,31 @@ def many(count: int) -> list[dict[str, Any]]:
 LONG = 23_456
 
 
+def test_columns_of_one_name_in_parquet_are_refused(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    cells = [pa.array(["a", "b"])] * 3
+    pq.write_table(pa.Table.from_arrays(cells, ["text", "label", "label"]), tmp_path / "x.parquet")
+    with pytest.raises(DataError, match="'label' twice"):
+        read_rows(tmp_path / "x.parquet")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"text": {"0": "a", "1": "b"}, "label": {"0": "x", "1": "y"}},
+        {"text": ["a", "b"], "label": ["x", "y"]},
+    ],
+)
+def test_a_frame_written_column_by_column_is_named(tmp_path: Path, document: Any) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps(document))
+    with pytest.raises(DataError, match="columns") as raised:
+        read_rows(path)
+    assert "records" in str(raised.value)
+
+
 @pytest.mark.parametrize(
     "ending", ["jsonl", "json", "csv", "tsv", "parquet", "jsonl.gz", "json.gz", "csv.gz", "tsv.gz"]
 )

@@ -201,6 +201,7 @@ def test_words_and_tags_in_a_csv_are_lists_too(tmp_path: Path) -> None:
         ["'bad', 'cat'", "'good'"],
         ["[0. 1.]", "[1. 0.]"],
         ["0 1", "1 0"],
+        ["010", "110"],
         ["bad cat", "bad", "cat"],
         ["bad + cat", "bad", "cat"],
         ["bad/cat", "bad", "cat"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from glp_export.compress.plan import Candidate
 from glp_export.compress.search.confidence import probability_smaller
 from glp_export.compress.search.trial import Removed
+from glp_export.core.numbers import these_layers
 from glp_export.core.progress import Piece, RankedCandidate, Standings
 
 Losses = NDArray[np.float32]
@@ -24,10 +25,12 @@ class TrialBatch:
     Attributes:
         title: `step 2 of 3`; empty where nobody needs to follow it.
         removed: the layers that went for good before.
+        final: whether the winner's layers go for good too; else orders are only compared.
     """
 
     title: str = ""
     removed: Removed = ()
+    final: bool = True
 
 
 @dataclass
@@ -67,6 +70,7 @@ class Comparison:
             title=self.batch.title,
             metric=self.metric,
             column="without",
+            verb="removed" if self.batch.final else "the best order removes",
             candidates=candidates,
             tried=self._tried,
             of=self.of,
@@ -75,18 +79,16 @@ class Comparison:
         )
 
     def _ranked(self, one: _Runner, first: _Runner, by_loss: bool) -> RankedCandidate:
-        label = _joined(layer for layer in one.removed if layer not in self.batch.removed)
-        ranked = RankedCandidate(label, one.score, one.loss)
+        going = [layer for layer in one.removed if layer not in self.batch.removed]
+        ranked = RankedCandidate(_joined(going), these_layers(going), one.score, one.loss)
         if one is first:
             return ranked
         if not by_loss:
-            return RankedCandidate(label, one.score, behind=first.score - one.score)
+            return replace(ranked, behind=first.score - one.score)
         if one.mean is None or first.mean is None:
             return ranked
-        return RankedCandidate(
-            label,
-            one.score,
-            one.loss,
+        return replace(
+            ranked,
             behind=float(one.mean.mean() - first.mean.mean()),
             probability=probability_smaller(first.mean, one.mean),
         )

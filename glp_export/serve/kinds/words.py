@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,14 @@ from glp_export.core.errors import DataError, UsageError
 from glp_export.serve.kinds.base import Opened, ServedKind
 from glp_export.serve.text import listed
 
-if TYPE_CHECKING:
-    from tokenizers import Encoding
-
-
 _WINDOW = 1024
 """Rows that are cut into tokens together."""
+
+
+_MARKS = frozenset("BIELSU")
+_GOING_ON = frozenset("IEL")
+_ENDING = frozenset("ELSU")
+"""What stands before a type: begin, inside, end or last, single or unit (IOB, BIOES, BILOU)."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Entity:
     """Words that belong together.
 
     Attributes:
-        type: what follows B- and I- in their tags.
+        type: what follows B- and I- in their tags, and E-, S-, L- or U- where tags have these.
         start: number of the first word, counted from 0.
         stop: number of the word after the last.
         text: the words with a space between.
@@ -77,41 +79,49 @@ class TaggedWords:
 
 
 def _entities(tags: Sequence[str | None], words: Sequence[str]) -> list[Entity]:
-    """Runs of words of one type; a new one begins at B-, or where the type changes."""
+    """Runs of words of one type.
+
+    A new one begins at a mark that begins one, after one that ends one, or where the type changes.
+    """
     found: list[Entity] = []
+    ended = True
     for number, tag in enumerate(tags):
         mark, _, type_ = (tag or "O").partition("-")
-        if mark not in ("B", "I") or not type_:
+        if mark not in _MARKS or not type_:
             continue
         last = found[-1] if found else None
-        if mark == "I" and last and (last.type, last.stop) == (type_, number):
+        goes_on = mark in _GOING_ON and not ended
+        if goes_on and last and (last.type, last.stop) == (type_, number):
             start = found.pop().start
         else:
             start = number
         found.append(Entity(type_, start, number + 1, " ".join(words[start : number + 1])))
+        ended = mark in _ENDING
     return found
 
 
 def _answer(model: Opened, texts: Any, text_pairs: Any) -> TaggedWords:
     if text_pairs is not None:
         raise UsageError("a model that labels words reads one text at a time", where="text_pairs")
-    rows = as_words(texts)
+    given = listed(texts)
+    rows = as_words(given)
     logits: list[NDArray[np.float32]] = []
     for start in range(0, len(rows), _WINDOW):
-        part = rows[start : start + _WINDOW]
-        encoded = model.encoder.encode_words(part)
-        tokens = model.of_tokens(encoded)
+        placed = model.encoder.encode_words(given[start : start + _WINDOW])
+        tokens = model.of_tokens([one.encoding for one in placed])
         logits += [
-            _of_words(one, found, len(words))
-            for one, (found,), words in zip(encoded, tokens, part, strict=True)
+            _of_words(one.word_ids, found, len(words))
+            for one, (found,), words in zip(placed, tokens, rows[start:], strict=False)
         ]
     return TaggedWords(rows, logits, model.head.names)
 
 
-def _of_words(encoded: Encoding, tokens: NDArray[np.float32], words: int) -> NDArray[np.float32]:
+def _of_words(
+    word_ids: Sequence[int | None], tokens: NDArray[np.float32], words: int
+) -> NDArray[np.float32]:
     """What the first token of every word says, as in training."""
     logits = np.full((words, tokens.shape[-1]), np.nan, dtype=np.float32)
-    for token, word in reversed(list(enumerate(encoded.word_ids))):
+    for token, word in reversed(list(enumerate(word_ids))):
         if word is not None:
             logits[word] = tokens[token]
     return logits

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from glp_export.core.errors import ModelError
 from glp_export.tasks.kinds.learning import own_loss, sentence_features
 from glp_export.tasks.metrics import Metric
+from glp_export.tasks.own_metric import is_own, own_metric
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -228,11 +229,14 @@ class TaskKind:
     extra_files: Callable[[Path, int, FindFile], None] | None = None
 
     def metric(self, name: str) -> Metric:
-        """One of its metrics by name.
+        """One of its metrics by name, or a function of the user's (`module:function`).
 
         Raises:
             KeyError: it has none of that name.
+            UsageError: there is no such function.
         """
+        if is_own(name):
+            return own_metric(name, self.name)
         return {metric.name: metric for metric in self.metrics}[name]
 
     def metrics_for(self, labels: Sequence[str]) -> list[Metric]:

@@ -101,8 +101,21 @@ def _names(column: LabelColumn, width: int = 0) -> list[list[str]]:
                 where=column.place(row),
                 fix="list the labels that a text has, or write a 0 or 1 for every label",
             )
+        if column.names is None and _holds_values(values):
+            raise DataError(
+                f"A row is neither a list of ids nor one of zeros and ones: {values!r:.80}",
+                where=column.place(row),
+                fix="list the ids of the labels that a text has, each once, or write a 0 or 1 for "
+                "every label in every row; remove rows whose labels are not known (-1)",
+            )
         rows.append([str(name) for name in names])
     return rows
+
+
+def _holds_values(values: Sequence[Any]) -> bool:
+    """Whether numbers are no ids: one is negative, or stands twice."""
+    numbers = [value for value in values if isinstance(value, int | float)]
+    return min(numbers, default=0) < 0 or len(set(numbers)) < len(numbers)
 
 
 def _is_indicator(values: Any, width: int) -> bool:

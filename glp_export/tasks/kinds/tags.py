@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from glp_export.core.errors import DataError
-from glp_export.tasks.kinds.base import Columns, LabelColumn
+from glp_export.tasks.kinds.base import NO_LABEL, Columns, LabelColumn
 from glp_export.tasks.kinds.classification import in_order, label_name, listing
 from glp_export.tasks.kinds.lists import is_list_of
 from glp_export.tasks.kinds.units import ragged
@@ -21,6 +21,7 @@ WORD_COLUMNS = ("tokens", "words", "token", "text")
 TAG_COLUMNS = ("ner_tags", "tags", "labels", "label", "pos_tags", "chunk_tags")
 """Names that such columns usually have; the first that is there is taken."""
 
+NO_TAG = str(NO_LABEL)
 STRINGS = ("string", "large_string")
 IDS = ("int64", "int32", "int16", "int8")
 
@@ -72,6 +73,12 @@ def _names(column: LabelColumn) -> list[list[str]]:
                 "A word has no tag.",
                 where=column.place(row),
                 fix="tag the word, or remove the row",
+            )
+        if NO_TAG in names:
+            raise DataError(
+                f"A word has the tag {NO_TAG}, which stands for a token without one.",
+                where=column.place(row),
+                fix="give the words with their tags, as they were before they were cut into tokens",
             )
         rows.append([str(name) for name in names])
     return rows

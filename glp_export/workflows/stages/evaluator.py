@@ -29,6 +29,7 @@ from glp_export.encoder import (
     predict,
     save_checkpoint,
 )
+from glp_export.tasks.own_metric import code_of, is_own
 from glp_export.workflows.auxiliary import joint_of, transfer_facts
 from glp_export.workflows.context import RunContext, load_seeded
 
@@ -85,7 +86,7 @@ def train_teacher(context: RunContext, cache: Cache, progress: Progress) -> Teac
                 model,
                 context.train if context.schedule else context.fit,
                 context.tokenizer,
-                context.candidate,
+                context.reported(context.candidate, title),
                 meter.update,
                 context.watch(),
                 joint(model) if joint else None,
@@ -168,6 +169,8 @@ def training_facts(context: RunContext) -> dict[str, Any]:
     given: dict[str, Any] = {"teacher": "as-is"} if context.as_is else {}
     if context.schedule:
         given |= {"schedule": asdict(context.schedule)}
+    if is_own(context.data.task.metric):
+        given |= {"metric_code": code_of(context.data.task.metric)}
     if not context.data.labelled:
         given |= {"labels": "the teacher's"}
     return (
@@ -183,7 +186,7 @@ def training_facts(context: RunContext) -> dict[str, Any]:
             "data_checksum": context.data.checksum,
             "max_length": context.max_length,
             "fit_rows": len(context.fit),
-            "training": asdict(context.candidate),
+            "training": context.candidate.facts(),
             "threads": context.execution.threads,
             "versions": {name: versions[name] for name in DECIDING},
         }

@@ -15,6 +15,7 @@ from glp_export.compress.plan import Plan
 from glp_export.config.targets import Targets
 from glp_export.core.errors import UsageError
 from glp_export.core.progress import Progress
+from glp_export.encoder.positions import longest_of_model
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.stages.compression import (
     RunEvaluator,
@@ -23,6 +24,7 @@ from glp_export.workflows.stages.compression import (
     facts_of,
     search_cost_of,
 )
+from glp_export.workflows.stages.depth import require_shape
 from glp_export.workflows.stages.unpruned import kept_tail, tell_what_is_met
 
 MOST_TRAININGS = 100
@@ -41,6 +43,7 @@ def choose_plans(context: RunContext, work: Path, progress: Progress) -> list[Fo
         ModelError: the model cannot be compressed so.
         UsageError: the plan or the options do not fit, or the journal is of other settings.
     """
+    require_search(context)
     tell_what_is_met(context, work, progress)
     evaluator = RunEvaluator(context, work, progress)
     budget = budget_of(context, kept_tail(work))
@@ -54,13 +57,31 @@ def choose_plans(context: RunContext, work: Path, progress: Progress) -> list[Fo
     return found
 
 
+def require_search(context: RunContext) -> None:
+    """Check before anything is trained or measured what the search will ask for.
+
+    Raises:
+        DataError: the plan, or a latency table, cannot be read or is for something else.
+        ModelError: the model cannot be compressed so.
+        UsageError: the plan, the options or a target's shape do not fit.
+    """
+    targets, model = context.config.targets, context.pretrained()
+    for target in (*targets.speedups, targets.latency):
+        if target is not None:
+            require_shape(target, longest_of_model(model))
+    if context.config.compress.plan:
+        named_plan(context)
+        return
+    for name in compressors_of(context):
+        COMPRESSORS[name].load().require(model, context.tokenizer)
+    search_cost_of(context)
+
+
 def _search(
     context: RunContext, names: Sequence[str], budget: Budget, evaluator: RunEvaluator
 ) -> list[Found]:
     """What the first compressor finds, and the others make of it, one after another."""
     first, *others = (COMPRESSORS[name].load() for name in names)
-    for compressor in (first, *others):
-        compressor.require(context.pretrained(), context.tokenizer)
     options = context.config.compressors
     found = first.search(options[first.name], budget, evaluator)
     for follower in others:

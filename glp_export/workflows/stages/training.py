@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glp_export.bench import ContenderName
+from glp_export.cache.store import Cache
 from glp_export.compress.compressors import COMPRESSORS
 from glp_export.compress.compressors.base import Found
 from glp_export.compress.compressors.layers.strategies import Problem, order_by_rule
 from glp_export.compress.compressors.structure.ranked import with_weights
 from glp_export.compress.criteria import CRITERIA
 from glp_export.compress.plan import Plan
+from glp_export.config.sections import NO_RIVAL
 from glp_export.core.errors import UsageError
 from glp_export.core.numbers import layers_in_words
 from glp_export.core.progress import Progress
@@ -45,7 +47,7 @@ from glp_export.tasks import blank_labels, encode, labels_of, with_labels
 from glp_export.workflows.auxiliary import joint_of
 from glp_export.workflows.context import RunContext, load_seeded, model_source
 from glp_export.workflows.stages.calibration import calibrator_of
-from glp_export.workflows.stages.evaluator import open_cache, train_teacher
+from glp_export.workflows.stages.evaluator import open_cache, train_teacher, training_facts
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -55,8 +57,8 @@ HIDDEN_WEIGHT = 1.0
 """Of hidden states, where every layer has lost a part of its own: beside as many whole layers they
 teach nothing that the answers do not (docs/method/structure.md)."""
 
-STUDENT, NONE = "student", "none"
 UNPRUNED = "unpruned"
+_BASELINE = "fine-tune the unpruned"
 
 CALIBRATION_SAMPLES = 512
 """Training texts that a plan is refitted on which does not say how many it was made with."""
@@ -154,7 +156,8 @@ def train_contenders(
     ]
 
 
-Make = Callable[[Callable[[int, int], None]], "PreTrainedModel"]
+Report = Callable[[int, int], None]
+Make = Callable[[Report], "PreTrainedModel"]
 """Trains a model, reporting its steps."""
 
 
@@ -220,7 +223,9 @@ class _StudentTraining:
             begun = start_of(self.context, plan, ancestor)
             if needs_no_recovery(plan, recovery):
                 return begun
-            return recovery.train(begun, self._inputs_of(plan, tokenizer, begun), report)
+            inputs = self._inputs_of(plan, tokenizer, begun)
+            told = self.context.reported(inputs.settings, title)
+            return recovery.train(begun, replace(inputs, settings=told), report)
 
         own = str(plan.depth) if plan.layers_only else plan.id[:8]
         made = _train(
@@ -299,11 +304,11 @@ def _pruned(students: _StudentTraining, found: Found) -> Trained:
 
 def _distilled(students: _StudentTraining, plans: Sequence[Plan]) -> list[Trained]:
     """A student for each plan, or the one rival that was named."""
-    wanted = students.context.config.training.distilled
-    if wanted == NONE:
+    training = students.context.config.training
+    if training.distilled == NO_RIVAL:
         return []
-    if wanted != STUDENT:
-        return [_distilled_rival(students, wanted)]
+    if training.named_rival:
+        return [_distilled_rival(students, training.named_rival)]
     return [_made_student(students, plan) for plan in plans if _has_rival(students, plan)]
 
 
@@ -349,7 +354,7 @@ def _distilled_rival(students: _StudentTraining, name: str) -> Trained:
         examples=examples,
         tokenizer=tokenizer,
         teacher_logits=inputs.teacher_logits,
-        settings=inputs.settings,
+        settings=context.reported(inputs.settings, f"distill {name}"),
         distillation=inputs.distillation,
         watch=_own_watch(context, inputs, tokenizer),
         joint=joint_of(context, "recovery", tokenizer),
@@ -396,19 +401,28 @@ def _unpruned(context: RunContext, work: Path, progress: Progress) -> tuple[str,
     if context.as_is:
         return "take the unpruned as it is", lambda report: context.pretrained()
     if context.schedule is None:
-        return "fine-tune the unpruned", lambda report: _finetuned(context, report)
+        return _BASELINE, lambda report: _tuned_unpruned(context, open_cache(context, work), report)
     if (work / "unpruned").exists():
         return "take the search's teacher", lambda report: context.pretrained()
     model = train_teacher(context, open_cache(context, work), progress).model
     return "take the search's teacher", lambda report: model
 
 
-def _finetuned(context: RunContext, report: Callable[[int, int], None]) -> PreTrainedModel:
-    """The unpruned model after as many epochs as were asked for."""
-    model, tokenizer = context.pretrained(), context.tokenizer
-    joint = joint_of(context, "joint", tokenizer)
-    regulariser = joint(model) if joint else None
-    return finetune(model, context.train, tokenizer, context.final, report, regulariser=regulariser)
+def _tuned_unpruned(context: RunContext, cache: Cache, report: Report) -> PreTrainedModel:
+    """The unpruned model, fine-tuned on fit and dev; another run may have paid for that."""
+
+    def make(directory: Path) -> None:
+        settings = context.reported(context.final, _BASELINE)
+        model, tokenizer = context.pretrained(), context.tokenizer
+        joint = joint_of(context, "joint", tokenizer)
+        own = joint(model) if joint else None
+        model = finetune(model, context.train, tokenizer, settings, report, regulariser=own)
+        save_checkpoint(model, context.tokenizer, directory)
+
+    final = {"training": context.final.facts(), "rows": len(context.train)}
+    directory = cache.get_or_make(UNPRUNED, training_facts(context) | final, make)
+    seed = context.config.training.seed
+    return load_seeded(ModelSource(str(directory)), context.data, seed).model
 
 
 def _own_watch(

@@ -59,6 +59,16 @@ def test_seeds_of_one_candidate_are_taken_together():
     assert (standings.tried, standings.of) == (4, 4)
 
 
+def test_words_for_the_winner_say_whether_its_layers_are_gone():
+    step = Comparison(TrialBatch("step 2 of 2", (5,)), of=1, layers=6, metric="accuracy")
+    found = step.add(candidate(0, 5), None)
+    assert (found.verb, found.candidates[0].name) == ("removed", "layer 0")
+    order = TrialBatch("play-off, round 1", final=False)
+    found = Comparison(order, of=1, layers=6, metric="accuracy").add(candidate(0, 2, 5), None)
+    assert (found.verb, found.candidates[0].name) != ("removed", "layer 0")
+    assert found.candidates[0].name == "layers 0, 2 and 5"
+
+
 def test_a_candidate_that_diverged_comes_last():
     comparison = Comparison(TrialBatch("step 1 of 1"), of=2, layers=3, metric="accuracy")
     comparison.add(candidate(2, score=-1.0), None)

@@ -62,6 +62,9 @@ def test_a_resample_is_scored_as_the_library_scores_its_rows(metric: Any, rows: 
         ([["a"], [""]], "empty"),
         ([["a"], ["a"]], "nothing to tell apart"),
         ([[], []], "No training example has a label"),
+        ([[0, 1, -1], [1, 0, 0]], "neither"),
+        ([[0, 1, 2], [1, 0, 0]], "neither"),
+        ([[0.0, 0.0, 2.0], [1.0, 2.0, 0.0]], "neither"),
     ],
 )
 def test_labels_that_will_not_do(values: list[Any], fault: str) -> None:

@@ -156,6 +156,8 @@ def test_tags_that_mark_no_entities_are_scored_by_their_share(tmp_path: Path) ->
         ({"tokens": ["a", "b"], "ner_tags": ["O"]}, "2 words and 1 tags"),
         ({"tokens": ["a", "b"], "ner_tags": ["O", "B-new"]}, "'B-new' does not occur"),
         ({"tokens": ["a"], "ner_tags": [None]}, "no tag"),
+        ({"tokens": ["a"], "ner_tags": ["-100"]}, "without one"),
+        ({"tokens": ["a", None], "ner_tags": ["O", "O"]}, "missing"),
     ],
 )
 def test_a_broken_row_is_named(tmp_path: Path, broken: dict[str, Any], fault: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,7 @@ def search(
         **facts,
         strategy=strategy,
         seed=evaluator.context.inputs.settings.seed,
-        settings=asdict(evaluator.context.inputs.settings),
+        settings=evaluator.context.inputs.settings.facts(),
         steps=steps if any(step.candidates for step in steps) else (),
         cost=_cost(evaluator, facts["num_layers"], teacher),
     )

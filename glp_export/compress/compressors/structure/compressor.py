@@ -9,7 +9,8 @@ of what it chose.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glp_export.compress.budget import Budget, TimeBudget
@@ -28,7 +29,7 @@ from glp_export.compress.compressors.structure.ranked import Ranked, looked_at, 
 from glp_export.compress.criteria import CRITERIA
 from glp_export.compress.criteria.base import Criterion
 from glp_export.compress.edits import RemoveLayers, width_edits
-from glp_export.compress.latency_table import corrected_by_choices
+from glp_export.compress.latency_table import LatencyTable, corrected_by_choices
 from glp_export.compress.plan import Cost, Plan
 from glp_export.compress.pruned_model import build_pruned, refit_kept
 from glp_export.compress.search_cost import SearchCost, TrialGroup
@@ -36,13 +37,13 @@ from glp_export.compress.search_space import kept_units, make_space, removed_lay
 from glp_export.compress.selection import Mutation, SearchSpace, Selection, improve, selection_ms
 from glp_export.compress.sensitivity import divergences
 from glp_export.core.errors import UsageError
+from glp_export.core.numbers import layers_in_words
 from glp_export.core.shape import ModelShape
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from glp_export.compress.latency_table import LatencyTable
 
 MARGIN = 1.03
 """A choice is made for so much more than the speedup asked for: what ships is measured anew, and a
@@ -77,13 +78,22 @@ class StructureCompressor:
         """The final round of each budget: the structure that was chosen, and the rivals of it.
 
         Ranking and scoring choices are not counted: no model is trained for them.
+
+        Raises:
+            DataError: the latency table that was given cannot be read, or is for another model.
+            UsageError: no time budget was given, or there is no such criterion.
         """
+        criterion_of(options.criterion)
+        _require_times(budget)
+        if options.latency_table is not None:
+            LatencyTable.load(Path(options.latency_table)).require_base(base)
         groups: list[TrialGroup] = []
         for time in budget.times if options.final_round else ():
             cuts = max(1, _layers_less(time, base.depth))
             order = LAYERS.cost(LayerOptions(), Budget(cuts), base, removable)
             finalists = TrialGroup(2 + len(RIVAL_RULES), cuts, options.final_round)
-            groups += (*order.groups, finalists)
+            # Where no whole layers are fast enough, there is nothing to compare.
+            groups += (replace(one, sure=False) for one in (*order.groups, finalists))
         return SearchCost(
             groups=tuple(groups),
             teachers=1,
@@ -106,16 +116,14 @@ class StructureCompressor:
             UsageError: no time budget was given, there is no such criterion, or it will not do for
                 this model.
         """
-        if not budget.times:
-            raise UsageError(
-                "structure is chosen for a speed",
-                where="--compress structure",
-                fix="add --target-speedup 2.0@1x128 or --latency-budget 10ms@1x128",
-            )
+        _require_times(budget)
         criterion = criterion_of(options.criterion)
         criterion.check(evaluator.facts["base_shape"], options.block_shape)
-        once = looked_at(criterion, options, evaluator) if criterion.train is None else None
         tables = evaluator.tables(options.latency_table)
+        if options.latency_table is not None:  # one that does not fit is an error before all else
+            for one in budget.times:
+                tables.table(one)
+        once = looked_at(criterion, options, evaluator) if criterion.train is None else None
         found = []
         for one in budget.times:
             table = tables.table(one)
@@ -149,7 +157,9 @@ def _for(chosen: _Chosen, measured: LatencyTable, tables: LatencyTables) -> Foun
         table.keep(evaluator.directory)
         selection = chosen.by(table)
         shape = selected_shape(selection, base)
-        meter.advance(f"{shape.label(base)}: {table.speedup(shape):.2f}× predicted")
+        chosen_words = f"{shape.label(base)}, {table.speedup(shape):.2f}× predicted"
+        meter.advance(chosen_words)
+    evaluator.progress.say(f"kept {chosen_words}")
     own = Finalist("structure", selection)
     rivals, searched = _layer_rivals(chosen, table)
     winner, steps, cost = decide(
@@ -209,6 +219,20 @@ def wanted_ms(time: TimeBudget, table: LatencyTable) -> float:
     return table.predict(table.base) / ((time.speedup or 1.0) * MARGIN)
 
 
+def _require_times(budget: Budget) -> None:
+    """Check that something says how fast the model is to be.
+
+    Raises:
+        UsageError: nothing does.
+    """
+    if not budget.times:
+        raise UsageError(
+            "structure is chosen for a speed",
+            where="--compress structure",
+            fix="add --target-speedup 2.0@1x128 or --latency-budget 10ms@1x128",
+        )
+
+
 def criterion_of(name: str) -> Criterion:
     """A row of `CRITERIA`.
 
@@ -251,6 +275,7 @@ def _layer_rivals(chosen: _Chosen, table: LatencyTable) -> tuple[list[Finalist],
         return [], Cost()
     options = LayerOptions()
     fewest = min(len(removed_layers(choice)) for choice in found)
+    evaluator.progress.say(f"rivals: a search for {layers_in_words(fewest)} that may go whole")
     plan = LAYERS.search(options, Budget(cuts=fewest), evaluator)[0].plan
     choice = fits(plan.order)
     if choice is not None:

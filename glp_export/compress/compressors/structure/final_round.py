@@ -12,6 +12,7 @@ from glp_export.compress.plan import Candidate, Cost, Step
 from glp_export.compress.search.confidence import probability_smaller
 from glp_export.compress.search_space import removed_layers
 from glp_export.compress.selection import Selection
+from glp_export.core.progress import RankedCandidate, Standings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +38,31 @@ class _Trained:
     finalist: Finalist
     losses: NDArray[np.float32]
     candidate: Candidate
+
+
+def _standings(ranked: Sequence[_Trained], of: int, metric: str) -> Standings:
+    """Who leads, and how probably."""
+    first = ranked[0]
+    candidates = [
+        RankedCandidate(
+            one.finalist.label,
+            one.finalist.label,
+            one.candidate.score,
+            one.candidate.loss,
+            behind=None if one is first else float(one.losses.mean() - first.losses.mean()),
+            probability=None if one is first else probability_smaller(first.losses, one.losses),
+        )
+        for one in ranked
+    ]
+    return Standings(
+        title="final round",
+        metric=metric,
+        column="kept",
+        verb="kept",
+        candidates=tuple(candidates),
+        tried=len(ranked),
+        of=of,
+    )
 
 
 def decide(
@@ -79,7 +105,8 @@ def decide(
             )
             trained.append(_Trained(finalist, losses, candidate))
             meter.advance(f"{finalist.label}: loss {candidate.loss:.4f}")
-    ranked = sorted(trained, key=lambda one: float(one.losses.mean()))
+            ranked = sorted(trained, key=lambda one: float(one.losses.mean()))
+            meter.show(_standings(ranked, len(finalists), evaluator.task.metric))
     first, second = ranked[:2]
     step = Step(
         kind="final-round",

@@ -70,7 +70,10 @@ class FastGreedy:
         )
         play_off = (
             TrialGroup(
-                (2 if number else 1 + len(RIVALS)) * problem.seeds, _judged(problem), examples
+                (2 if number else 1 + len(RIVALS)) * problem.seeds,
+                _judged(problem),
+                examples,
+                sure=not number,
             )
             for number, examples in enumerate(self.play_off)
         )
@@ -88,7 +91,7 @@ class FastGreedy:
         rounds: list[list[_TrainedCandidate]] = []
         players = list(orders)
         for examples in self.play_off if len(orders) > 1 else ():
-            batch = TrialBatch(f"play-off, round {len(rounds) + 1}")
+            batch = TrialBatch(f"play-off, round {len(rounds) + 1}", final=False)
             rounds.append(_train(players, examples, problem.seeds, evaluator, batch))
             first, second, *_ = rounds[-1]
             players = [first.removed, second.removed]

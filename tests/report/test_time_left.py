@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from glp_export.cli.progress import ConsoleProgress, StageBar, StageMeter, time_words
+from glp_export.report.progress import ConsoleProgress, StageBar, StageMeter, time_words
 
 
 class Clock:

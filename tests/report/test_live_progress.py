@@ -12,7 +12,7 @@ from tests.cli.screen import Shown, on_terminal
 JOB = """
 import logging, sys, time
 from dataclasses import replace
-from glp_export.cli.progress import make_progress
+from glp_export.report.progress import make_progress
 from tests.report.test_leaderboard import STANDINGS
 
 progress = make_progress(verbose=int(sys.argv[1]))

@@ -10,9 +10,9 @@ import threading
 import pytest
 from rich.console import Console
 
-from glp_export.cli import progress as module
-from glp_export.cli.progress import ConsoleHandler, progress_for
 from glp_export.core.progress import Progress
+from glp_export.report import progress as module
+from glp_export.report.progress import ConsoleHandler, progress_for
 from tests.report.test_leaderboard import STANDINGS, replace
 
 
@@ -37,10 +37,7 @@ def job(progress: Progress) -> None:
         meter.update(3)
 
 
-WINNER = (
-    "  step 2 of 3: without 3, loss 0.4123, accuracy 0.884, ahead of 1 by 0.0134 with "
-    "probability 0.91 (5 tried)"
-)
+WINNER = "  step 2 of 3: removed layer 3 (accuracy 0.884); layer 1 was next: 91 % sure"
 
 
 def test_a_stage_is_one_line_and_so_is_a_step_of_the_search():
