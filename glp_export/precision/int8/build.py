@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +22,16 @@ from glp_export.precision.int8.mixed_precision import (
     divergence,
     fewest_in_float,
 )
-from glp_export.precision.int8.recipe import DYNAMIC, FULL, RECIPES
+from glp_export.precision.int8.recipe import DYNAMIC, FULL, RECIPES, Int8Recipe
 from glp_export.precision.int8.rewrite import Ranges
 from glp_export.precision.job import CalibrationData, LowerPrecision, PrecisionJob
 from glp_export.precision.kernels import count_kernels
 from glp_export.precision.qat import quantisation_aware
 from glp_export.precision.record import KernelCount, Loss, PrecisionEntry
 from glp_export.tasks import count_examples, truth_of
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 SMOOTHING_ROWS, CALIBRATION_ROWS = 1024, 256
 """Rows of `fit` that the largest activation of a channel, and the range of a tensor, is taken from.
@@ -56,6 +60,47 @@ class _Attempt:
     kept: Kept | None
     smoothed: bool = False
     recovered: bool = False
+
+
+@dataclass
+class _Files:
+    """The int8 files of one recipe, each at the same place: the last one is not built again."""
+
+    job: PrecisionJob
+    recipe: Int8Recipe
+    batches: Sequence[Mapping[str, NDArray[np.int64]]]
+    work: Path
+    _ranges: dict[Path, Ranges] = field(default_factory=dict)
+    _last: tuple[Path, frozenset[str]] | None = None
+    _file: OnnxFile | None = None
+    _predictions: NDArray[np.float32] | None = None
+
+    def build(self, source: OnnxFile, keep_float: frozenset[str] = frozenset()) -> OnnxFile:
+        """The file of a source in which some matmuls stay in float."""
+        if self._file is None or self._last != (source.path, keep_float):
+            own = replace(self.recipe, keep_float=keep_float)
+            if self.job.scope == FULL and source.path not in self._ranges:
+                place = self.work / "ranges.onnx"
+                self._ranges[source.path] = ranges_of(source, own, self.batches, place)
+            self._file = quantise(
+                source,
+                self.work / VARIANTS["int8"].file_name,
+                self.job.checkpoint,
+                own,
+                batches=self.batches,
+                ranges=self._ranges.get(source.path),
+            )
+            self._last, self._predictions = (source.path, keep_float), None
+        return self._file
+
+    def predictions(
+        self, source: OnnxFile, rows: Dataset, keep_float: frozenset[str] = frozenset()
+    ) -> NDArray[np.float32]:
+        """What that file answers to rows, the same ones every time."""
+        file = self.build(source, keep_float)
+        if self._predictions is None:
+            self._predictions = self.job.predictions(file, rows)
+        return self._predictions
 
 
 def build_int8(job: PrecisionJob) -> LowerPrecision:
@@ -88,23 +133,14 @@ def _quantised(
     work.mkdir(parents=True, exist_ok=True)
     static = recipe.mode != DYNAMIC
     batches = _batches(job, calibration, CALIBRATION_ROWS) if static else ()
-    output = work / VARIANTS["int8"].file_name
-    known: dict[Path, Ranges] = {}
-
-    def build(source: OnnxFile, keep_float: frozenset[str] = frozenset()) -> OnnxFile:
-        own = replace(recipe, keep_float=keep_float)
-        if job.scope == FULL and source.path not in known:
-            known[source.path] = ranges_of(source, own, batches, work / "ranges.onnx")
-        ranges = known.get(source.path)
-        return quantise(source, output, job.checkpoint, own, batches=batches, ranges=ranges)
-
+    files = _Files(job, recipe, batches, work)
     if calibration is None:
-        return _Attempt(name, build(plain), None)
+        return _Attempt(name, files.build(plain), None)
     # What it has to live up to are the answers of the model that was trained, in fp32.
     reference = job.predictions(job.plain, calibration.select)
     axis, numbers = job.kind.shift_axis, job.kind.numbers
     own = numbers(reference)
-    moved = divergence(numbers(job.predictions(build(plain), calibration.select)), own, axis)
+    moved = divergence(numbers(files.predictions(plain, calibration.select)), own, axis)
     has_outliers = moved > OUTLIER_SHARE * divergence(own, own.mean(axis=0, keepdims=True), axis)
     if has_outliers:
         rows = _batches(job, calibration, SMOOTHING_ROWS)
@@ -115,14 +151,14 @@ def _quantised(
             for one in find_matmuls(plain, job.scope)
             if one.columns >= NARROW
         },
-        lambda names: job.predictions(build(plain, names), calibration.select),
+        lambda names: files.predictions(plain, calibration.select, names),
         reference,
         compare_with(job.task, reference, truth_of(job.task, calibration.select)),
         max_drop=calibration.max_drop,
         shift_axis=axis,
         numbers=numbers,
     )
-    return _Attempt(name, build(plain, kept.keep_float), kept, has_outliers, recovered)
+    return _Attempt(name, files.build(plain, kept.keep_float), kept, has_outliers, recovered)
 
 
 def _qat(job: PrecisionJob, name: str) -> _Attempt:
