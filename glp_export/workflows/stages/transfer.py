@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -182,7 +182,7 @@ def _learned(
 
     known = {
         **_model_facts(context),
-        "training": asdict(settings_before(context)),
+        "training": settings_before(context).facts(),
         "tasks": [one.checksum for one in tasks],
     }
     directory = cache.get_or_make("auxiliary", known, make)
@@ -247,7 +247,7 @@ def _losses(
     known = {
         **training_facts(context),
         "start": key,
-        "before": asdict(settings_before(context)),
+        "before": settings_before(context).facts(),
         "folds": FOLDS,
         "updates": _updates(context),
     }
