@@ -80,7 +80,6 @@ def test_inspect_card_verify_and_gate_take_it(shipped: Path, capsys: Any) -> Non
         ("kronecker", ("--depth", "2"), 2),
         ("kronecker", ("--max-drop", "0.1"), 2),
         ("kronecker", ("--kronecker-ratio", "x9"), 2),
-        # Storage, not time; the unpruned model is timed before.
         ("kronecker", ("--target-speedup", "2@1x16"), 2),
         ("kronecker", ("--kronecker-terms", "5", "--offline"), 7),  # of 2 x 2 four at most
         # Each of the three is exported.
