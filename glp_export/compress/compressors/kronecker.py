@@ -36,8 +36,8 @@ class KroneckerOptions(Options):
 
     kronecker_ratio: Literal["x5", "x8", "x21"] | None = option(
         None,
-        "Sizes of the factors, named by how much smaller they make bert-base; else x8, or the "
-        "mildest that keep --size-budget.",
+        "Sizes of the factors, named by how much smaller they make bert-base: x5, x8 or x21; else "
+        "x8, or the mildest that keep --size-budget.",
     )
     kronecker_terms: int | None = option(
         None, "Products in the sum of a layer's matrix; else as many as the ratio says.", gt=0
