@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 USUAL = "x8"
 """The factors where nothing is asked for: the paper's middle ones."""
 
+GENERAL_EPOCHS = 3.0
+"""Passes over the unlabelled texts where nothing is asked for."""
+
 ANY = Preset(Factors((1, 1)), Factors((1, 1)))
 """Factors that divide every matrix, to ask whether a model can have some at all."""
 
@@ -44,7 +47,7 @@ class KroneckerOptions(Options):
     )
     dense_embeddings: bool = option(False, "Word embeddings stay as they are.")
     general_epochs: float = option(
-        3.0, "Passes over the --unlabeled texts before the training on the task.", ge=0
+        GENERAL_EPOCHS, "Passes over the --unlabeled texts before the training on the task.", ge=0
     )
 
 
