@@ -33,7 +33,7 @@ from glp_export.cli.verify import verify_command
 
 app = typer.Typer(
     name="glp-export",
-    help="Prune layers, heads and neurons of an encoder, export it to ONNX, verify the files and "
+    help="Prune a transformer encoder for a task, export it to ONNX, verify the files and "
     "measure the speedup.",
     no_args_is_help=True,
     rich_markup_mode="rich",

@@ -15,10 +15,11 @@ from glp_export.core.errors import OutputError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_TARGETS = "2x, 2x@1x32, 10ms@1x128, 'p95 10ms@1x128', 'drop 0.01' or '6 layers'"
+_TARGETS = "2x, 2x@1x32, 10ms@1x128, 'p95 10ms@1x128', 8MB, 'drop 0.01' or '6 layers'"
 _DEPTH = re.compile(r"(\d+)\s*layers?")
 _DROP = re.compile(r"drop\s+(\S+)")
 _TIME = re.compile(r".*\d\s*(ms|us|s)(@.*)?")
+_SIZE = re.compile(r"[\d.]+\s*[kmg]b")
 _COMMENTS = """\
 # More settings; every flag of `glp-export prune-and-export --help` is a key here.
 # threads: 1            # as many as the artifact is served with
@@ -75,7 +76,7 @@ def init_command(
 
 
 def of_target(text: str) -> dict[str, Any]:
-    """The setting that a target is: a speedup, a latency, a drop or a number of layers.
+    """The setting that a target is: a speedup, a latency, a size, a drop or a number of layers.
 
     Raises:
         UsageError: it is none of them.
@@ -92,6 +93,8 @@ def of_target(text: str) -> dict[str, Any]:
             ) from None
     if _TIME.fullmatch(given):
         return {"latency_budget": given}
+    if _SIZE.fullmatch(given):
+        return {"size_budget": text.strip()}
     return {"target_speedup": re.sub(r"^([\d.,]+)x", r"\1", given)}
 
 

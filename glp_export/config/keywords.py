@@ -49,7 +49,7 @@ class DataSettings(TypedDict, total=False):
     kind: str | None
     """Kind of task, if the data does not tell it."""
     metric: str | None
-    """Metric, or your own as module:function (howto/own-metric); else the task's own."""
+    """Metric, or your own as module:function (docs/howto/own-metric.md); else the task's own."""
     max_length: float | str | None
     """Longest input in tokens, longer ones are cut; auto: what tokenizer and model take."""
     dev_fraction: float | None
@@ -280,8 +280,8 @@ class KroneckerSettings(TypedDict, total=False):
     """Settings; None is not given."""
 
     kronecker_ratio: Literal["x5", "x8", "x21"] | None
-    """Sizes of the factors, named by how much smaller they make bert-base; else x8, or the mildest
-    that keep --size-budget."""
+    """Sizes of the factors, named by how much smaller they make bert-base: x5, x8 or x21; else x8,
+    or the mildest that keep --size-budget."""
     kronecker_terms: int | None
     """Products in the sum of a layer's matrix; else as many as the ratio says."""
     dense_embeddings: bool | None

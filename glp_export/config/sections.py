@@ -85,7 +85,8 @@ class DataOptions(Options):
     label_column: str | None = option(None, "The label's column.")
     kind: str | None = option(None, "Kind of task, if the data does not tell it.")
     metric: str | None = option(
-        None, "Metric, or your own as module:function (howto/own-metric); else the task's own."
+        None,
+        "Metric, or your own as module:function (docs/howto/own-metric.md); else the task's own.",
     )
     max_length: Length = option(
         NO_LIMIT,

@@ -234,7 +234,8 @@ def _require_question(session: GateSession) -> None:
         raise UsageError(
             "no line of the budget is over the reference that was given",
             where=f"--against {settings.against}",
-            fix='add "speedup_vs_reference >= 0.95 at 1x128" to the budget',
+            fix='add "speedup_vs_reference >= 0.95 at 1x128" to the budget, or with --dataset '
+            '"changed_predictions <= 2 %"',
         )
 
 

@@ -17,7 +17,6 @@ LABELLED = ("text-classification", "multi-label-classification", "token-classifi
 _NORMAL = 1.959964
 """Quantile of the normal distribution for 95 %."""
 
-
 SINGLE_LABEL = "text-classification"
 """The kind of task with one of several classes for every row."""
 

@@ -52,21 +52,7 @@ def find_splits(directory: Path, test_splits: Sequence[str]) -> tuple[Path, Path
     Raises:
         DataError: one of them is not there, or there are two for one split.
     """
-    train = _find(directory, "train")
-    if train is None and any((directory / name).is_file() for name in _SAVED):
-        raise DataError(
-            "The directory is what `save_to_disk` of datasets wrote, in a form of its own.",
-            where=str(directory),
-            fix="write a file for each split: datasets.load_from_disk(DIR)['train']"
-            ".to_parquet('NEW/train.parquet'), and the same with validation",
-        )
-    if train is None:
-        raise DataError(
-            f"The directory has no training file; it holds {_contents(directory)}.",
-            where=str(directory),
-            fix=f"name it train with one of the endings {ENDINGS}, "
-            "or give --train-file FILE and --validation-file FILE",
-        )
+    train = _training_file(directory)
     tests = [found for found in (_find(directory, name) for name in test_splits) if found]
     if not tests:
         raise DataError(
@@ -85,14 +71,32 @@ def read_training_file(directory: Path) -> RawData:
     Raises:
         DataError: there is none, or it cannot be read.
     """
+    train = _training_file(directory)
+    return RawData(directory.resolve().name, str(directory), read_split(train), None)
+
+
+def _training_file(directory: Path) -> Path:
+    """``train.*`` of a directory.
+
+    Raises:
+        DataError: there is none, or there are two.
+    """
     train = _find(directory, "train")
+    if train is None and any((directory / name).is_file() for name in _SAVED):
+        raise DataError(
+            "The directory is what `save_to_disk` of datasets wrote, in a form of its own.",
+            where=str(directory),
+            fix="write a file for each split: datasets.load_from_disk(DIR)['train']"
+            ".to_parquet('NEW/train.parquet'), and the same with validation",
+        )
     if train is None:
         raise DataError(
             f"The directory has no training file; it holds {_contents(directory)}.",
             where=str(directory),
-            fix=f"name it train with one of the endings {ENDINGS}",
+            fix=f"name it train with one of the endings {ENDINGS}, "
+            "or give --train-file FILE and --validation-file FILE",
         )
-    return RawData(directory.resolve().name, str(directory), read_split(train), None)
+    return train
 
 
 def read_files(train: Path, validation: Path, text_columns: Sequence[str] = ()) -> RawData:

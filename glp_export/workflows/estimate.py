@@ -16,6 +16,7 @@ from glp_export.encoder import distill, finetune, predict, schedule_for
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.stages.compression import compressors_of, search_cost_of
 from glp_export.workflows.stages.search import named_plan, require_search
+from glp_export.workflows.stages.training import HIDDEN_WEIGHT
 from glp_export.workflows.stages.transfer import transfer_examples
 
 if TYPE_CHECKING:
@@ -231,10 +232,10 @@ def _sample_layers(context: RunContext, job: _Job, share: float = 1.0) -> tuple[
 
     surely = own_teachers * whole * layers + sum(of(one) for one in job.cost.groups if one.sure)
     perhaps = sum(of(one) for one in job.cost.groups if not one.sure)
-    asked = _asked(context, len(job.depths) + job.rivals)
+    imitated = _imitated_layers(context, len(job.depths) + job.rivals)
     return (
-        surely + least * (sum(job.shallowest) + asked),
-        surely + perhaps + most * (sum(job.final) + asked),
+        surely + least * (sum(job.shallowest) + imitated),
+        surely + perhaps + most * (sum(job.final) + imitated),
     )
 
 
@@ -253,12 +254,16 @@ def _auxiliary(context: RunContext, job: _Job, final_samples: int) -> tuple[int,
     return first + beside * len(students), first * layers + beside * sum(students)
 
 
-def _asked(context: RunContext, students: int) -> int:
-    """Layers that the teacher computes beside its students, forward only: a third of a training."""
+def _imitated_layers(context: RunContext, students: int) -> int:
+    """Layers that the teacher computes beside its students, whose hidden states they imitate.
+
+    Forward only, which is a third of a training.
+    """
     training = context.config.training
     factored = not context.config.compress.plan and "kronecker" in compressors_of(context)
     narrowed = bool(context.config.targets.speedups) or factored
-    weight = training.hidden_weight if training.hidden_weight is not None else float(narrowed)
+    usual = HIDDEN_WEIGHT if narrowed else 0.0
+    weight = usual if training.hidden_weight is None else training.hidden_weight
     if training.recover != "distill" or not weight:
         return 0
     return round(students * context.stack.num_layers / 3)

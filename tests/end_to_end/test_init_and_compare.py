@@ -32,6 +32,8 @@ BRIEF = (
         ("2", {"target_speedup": "2"}),
         ("10ms@1x128", {"latency_budget": "10ms@1x128"}),
         ("p95 10 ms@1x128", {"latency_budget": "p95 10 ms@1x128"}),
+        ("8.5MB", {"size_budget": "8.5MB"}),
+        ("800 kB", {"size_budget": "800 kB"}),
         ("drop 0.01", {"max_drop": 0.01}),
         ("6 layers", {"depth": 6}),
     ],

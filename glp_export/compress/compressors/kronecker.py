@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 USUAL = "x8"
 """The factors where nothing is asked for: the paper's middle ones."""
 
+GENERAL_EPOCHS = 3.0
+"""Passes over the unlabelled texts where nothing is asked for."""
+
 ANY = Preset(Factors((1, 1)), Factors((1, 1)))
 """Factors that divide every matrix, to ask whether a model can have some at all."""
 
@@ -36,15 +39,15 @@ class KroneckerOptions(Options):
 
     kronecker_ratio: Literal["x5", "x8", "x21"] | None = option(
         None,
-        "Sizes of the factors, named by how much smaller they make bert-base; else x8, or the "
-        "mildest that keep --size-budget.",
+        "Sizes of the factors, named by how much smaller they make bert-base: x5, x8 or x21; else "
+        "x8, or the mildest that keep --size-budget.",
     )
     kronecker_terms: int | None = option(
         None, "Products in the sum of a layer's matrix; else as many as the ratio says.", gt=0
     )
     dense_embeddings: bool = option(False, "Word embeddings stay as they are.")
     general_epochs: float = option(
-        3.0, "Passes over the --unlabeled texts before the training on the task.", ge=0
+        GENERAL_EPOCHS, "Passes over the --unlabeled texts before the training on the task.", ge=0
     )
 
 

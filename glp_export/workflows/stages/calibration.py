@@ -37,15 +37,10 @@ def _with_texts(
 ) -> Dataset:
     from datasets import concatenate_datasets
 
-    task, tokenizer, length = (
-        context.data.task,
-        context.tokenizer,
-        context.config.data.max_length,
-    )
-    blank = encode(with_labels(texts, blank_labels(texts, task), task), task, tokenizer, length)
-    answers = predict(model, blank, tokenizer, device=context.execution.device)
-    labelled = with_labels(texts, labels_of(answers, task), task)
-    return concatenate_datasets([rows, encode(labelled, task, tokenizer, length)])
+    task = context.data.task
+    blank = _encoded(context, texts, blank_labels(texts, task))
+    answers = predict(model, blank, context.tokenizer, device=context.execution.device)
+    return concatenate_datasets([rows, _encoded(context, texts, labels_of(answers, task))])
 
 
 def batches_of(
@@ -67,7 +62,12 @@ def tokens_in(rows: Dataset) -> set[int]:
 
 def encoded_unlabeled(context: RunContext) -> Dataset:
     """The unlabelled texts as the unpruned model reads them; the run has some."""
-    texts, task = context.unlabeled, context.data.task
-    assert texts is not None
-    blank = with_labels(texts, blank_labels(texts, task), task)
-    return encode(blank, task, context.tokenizer, context.config.data.max_length)
+    assert context.unlabeled is not None
+    return _encoded(context, context.unlabeled, blank_labels(context.unlabeled, context.data.task))
+
+
+def _encoded(context: RunContext, texts: Dataset, labels: Any) -> Dataset:
+    """Texts of the run's own task with labels, as the unpruned model reads them."""
+    task = context.data.task
+    rows = with_labels(texts, labels, task)
+    return encode(rows, task, context.tokenizer, context.config.data.max_length)

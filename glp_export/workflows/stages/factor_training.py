@@ -6,14 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from glp_export.compress.compressors.kronecker import GENERAL_EPOCHS
 from glp_export.compress.plan import Plan
 from glp_export.encoder import Recovery, TrainingInputs
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-GENERAL_EPOCHS = 3.0
-"""Passes over the unlabelled texts for a plan that does not say how many."""
 
 
 def train_factors(

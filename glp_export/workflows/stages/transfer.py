@@ -36,7 +36,11 @@ MOST_ROWS = 3000
 """Train rows above which `auto` takes no auxiliary task: so short a training would only show which
 start is ahead."""
 
-LOSSES, KEPT = "losses.json", "transfer.json"
+DECISION = "transfer.json"
+"""In the work directory of a run: its record, which a resumed run is held to."""
+
+LOSSES = "losses.json"
+"""In an entry of the cache: the loss of each train row while it was held out."""
 
 
 def with_transfer(context: RunContext, work: Path, progress: Progress) -> RunContext:
@@ -52,7 +56,7 @@ def with_transfer(context: RunContext, work: Path, progress: Progress) -> RunCon
     record = _decided(context, cache, progress)
     for line in record.lines:
         progress.say(line)
-    record.save(work / KEPT)
+    record.save(work / DECISION)
     context = replace(context, transfer=record)
     if "before" not in record.uses:
         return context
@@ -147,7 +151,7 @@ def _interval(differences: NDArray[np.float64], level: float) -> tuple[float, fl
 
 
 def _require_same_data(context: RunContext, work: Path) -> None:
-    path = work / KEPT
+    path = work / DECISION
     if not path.is_file():
         return
     before = TransferRecord.read(path, what="the transfer", fix="start anew: --overwrite")
@@ -256,10 +260,11 @@ def _losses(
         parts = [_fold(context, folds, number, start, meter) for number in range(FOLDS)]
         found = np.concatenate(parts)
         finite = np.where(np.isfinite(found), found, np.finfo(np.float32).max)
-        (directory / LOSSES).write_text(json.dumps(finite.tolist()))
+        (directory / LOSSES).write_text(json.dumps(finite.tolist()), encoding="utf-8")
 
     directory = cache.get_or_make("transfer", known, make)
-    return np.array(json.loads((directory / LOSSES).read_text()), dtype=np.float64)
+    losses = json.loads((directory / LOSSES).read_text(encoding="utf-8"))
+    return np.array(losses, dtype=np.float64)
 
 
 def _fold(
