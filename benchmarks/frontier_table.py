@@ -69,7 +69,8 @@ def write_page(
     """Write the page as Markdown; cells that were not run are marked."""
     here = machine.describe()
     versions = ", ".join(f"{n} {here.versions[n]}" for n in PACKAGES if n in here.versions)
-    cells = list(results.cells.values())
+    asked = (1.0, *arguments.speedups)
+    cells = [cell for cell in results.cells.values() if cell.target in asked]
     tasks = list(dict.fromkeys(cell.task for cell in cells))
     text = [
         f"# {layout.title}",

@@ -36,6 +36,7 @@ def require_choices(config: RunConfig) -> None:
             raise UsageError(f"there is no {flag} {value}", fix=f"choose from {', '.join(table)}")
     compressors = names_of(config.compress.compress)
     _require_layers(config, compressors)
+    _require_speed(config, compressors)
     if config.compress.max_drop is not None and compressors[0] not in (AUTO, "layers"):
         raise UsageError(
             f"--max-drop finds a number of layers, and --compress {config.compress.compress} "
@@ -61,6 +62,20 @@ def _require_layers(config: RunConfig, compressors: tuple[str, ...]) -> None:
             f"--{counts[0]} asks for fewer layers, and {asked} takes none out",
             where=f"--compress {asked}",
             fix=f"say --compress layers,{asked}",
+        )
+
+
+def _require_speed(config: RunConfig, compressors: tuple[str, ...]) -> None:
+    """Check that a speed is not asked of what makes a model smaller and no faster by any table."""
+    targets = config.targets
+    if not (targets.speedups or targets.latency) or config.compress.plan:
+        return
+    if set(compressors) <= WHOLE_DEPTH or "kronecker" in compressors:
+        raise UsageError(
+            "Kronecker factors and a trimmed vocabulary make a model smaller; what time it takes "
+            "is only known when it is measured",
+            where=f"--compress {config.compress.compress}",
+            fix="leave the target of speed out, or say --compress structure,vocabulary",
         )
 
 

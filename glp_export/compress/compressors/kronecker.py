@@ -10,7 +10,7 @@ from glp_export.compress.compressors.base import Calibrator, CompressionEvaluato
 from glp_export.compress.edits import KroneckerFactors
 from glp_export.compress.plan import Plan
 from glp_export.compress.search_cost import SearchCost
-from glp_export.core.errors import LatencyError, ModelError, UsageError
+from glp_export.core.errors import LatencyError, ModelError
 from glp_export.core.factors import PRESETS, Factors, Preset
 from glp_export.core.options import Options, option
 
@@ -84,7 +84,6 @@ class KroneckerCompressor:
         Raises:
             LatencyError: the smallest factors take more than the size that is asked for.
             ModelError: the factors do not divide the model's matrices.
-            UsageError: a speed is asked for.
         """
         plan = Plan(**evaluator.facts, compressors=(), strategy=self.name)
         return [self.follow(Found(plan), options, budget, evaluator)]
@@ -99,16 +98,8 @@ class KroneckerCompressor:
         """Add factors to the layers that another compressor left.
 
         Raises:
-            LatencyError, ModelError, UsageError: as `search`.
+            LatencyError, ModelError: as `search`.
         """
-        if budget.times:
-            raise UsageError(
-                "Kronecker factors make a model smaller; what time they take is only known when "
-                "they are measured",
-                where="--compress kronecker",
-                fix="leave the target of speed out (--depth says how many layers stay), or say "
-                "--compress structure",
-            )
         with evaluator.progress.stage("choose factors") as meter:
             name, plan = self._chosen(found.plan, options, budget, evaluator)
             meter.advance(f"{name}: {_parameters_words(plan, evaluator)}")

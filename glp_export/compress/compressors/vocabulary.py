@@ -86,14 +86,8 @@ class VocabularyCompressor:
 
         Raises:
             ModelError: the tokenizer cannot be trimmed.
-            UsageError: a speed is asked for, or fewer layers.
+            UsageError: an answer for every token is asked for.
         """
-        if budget.times:
-            raise UsageError(
-                "a smaller vocabulary makes a model smaller, not faster",
-                where="--compress vocabulary",
-                fix="add what makes it faster: --compress structure,vocabulary",
-            )
         plan = Plan(**evaluator.facts, compressors=(), strategy=self.name)
         return [self.follow(Found(plan), options, budget, evaluator)]
 
