@@ -18,7 +18,7 @@ from glp_export.artifact.probes import LONGEST_PROBE, Case, probe_cases, sample_
 from glp_export.artifact.reference import Reference
 from glp_export.artifact.session import provider_name
 from glp_export.artifact.tolerance import tolerance_for
-from glp_export.core.errors import ParityError
+from glp_export.core.errors import ParityError, reason_of
 from glp_export.serve.runtimes import ONNX_RUNTIME
 from glp_export.tasks import KINDS
 
@@ -123,7 +123,7 @@ class StoredInputs:
             logits = tuple(batch.pop(_LOGITS) for batch in batches.values())
         except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
             raise ParityError(
-                f"the stored inputs cannot be read: {error}",
+                f"the stored inputs cannot be read: {reason_of(error)}",
                 where=str(path),
                 fix="copy the whole artifact again, or make it again",
             ) from error

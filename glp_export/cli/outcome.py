@@ -20,7 +20,7 @@ INTERNAL_ERROR, USAGE_ERROR = 1, 2
 BY_TYPER = 128 + signal.SIGINT
 """What Typer makes of Ctrl-C outside of a command's work."""
 RAISED_AGAIN = 3.0
-"""Seconds after which a termination that nobody took is raised again."""
+"""Seconds after which a stop that nobody took is raised again."""
 AFTER_RESULT = "the result was printed before"
 """Note of an error that follows it."""
 LONGEST_MESSAGE = 2000
@@ -118,12 +118,14 @@ def _fail(stderr: Console, error: Exception, code: int, arguments: Sequence[str]
 
 @contextmanager
 def as_a_process() -> Iterator[None]:
-    """What the whole process needs: SIGTERM as Ctrl-C, and output that never changes the verdict.
+    """What the whole process needs: signals that stop it, output that never changes the verdict.
 
     Letters that stdout or stderr cannot encode are replaced. A reader that goes away (`| head`)
     and a full disk end the output and not the command.
     """
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, _stop)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # nohup and & ignore it
+        signal.signal(signal.SIGINT, _stop)
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure:
@@ -137,11 +139,16 @@ def as_a_process() -> Iterator[None]:
         sys.stdout = stdout
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
+def _stop(number: int, frame: FrameType | None) -> None:
     """Stop, and again while nobody does: a callback of a library may swallow it where it comes."""
-    signal.signal(signal.SIGALRM, _terminate)
+    stopped = Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+    def again(alarm: int, frame: FrameType | None) -> None:
+        _stop(number, frame)
+
+    signal.signal(signal.SIGALRM, again)
     signal.setitimer(signal.ITIMER_REAL, RAISED_AGAIN)
-    raise Terminated
+    raise stopped
 
 
 class _Tolerant:

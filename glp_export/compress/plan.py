@@ -22,7 +22,7 @@ from glp_export.compress.edits import (
 from glp_export.compress.plan_v1 import PlanV1
 from glp_export.compress.steps import Candidate, Cost, Step
 from glp_export.core import numbers
-from glp_export.core.errors import DataError, UsageError, quoted
+from glp_export.core.errors import DataError, UsageError, quoted, reason_of
 from glp_export.core.factors import Preset
 from glp_export.core.notebook import facts_html
 from glp_export.core.numbers import layers_in_words
@@ -335,4 +335,4 @@ def _reason(error: Exception) -> str:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         return f"not a plan: {quoted(place) + ': ' if place else ''}{quoted(first['msg'])}"
-    return f"the plan cannot be read: {quoted(str(error))}"
+    return f"the plan cannot be read: {quoted(reason_of(error))}"

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from glp_export.config.run_config import COMPRESSOR_ERRORS, RunConfig, fields, flat
 from glp_export.config.sections import COUNTS
-from glp_export.core.errors import UsageError, quoted
+from glp_export.core.errors import UsageError, quoted, reason_of
 from glp_export.core.yaml_file import read_yaml
 
 SITE_FILE = "GLP_EXPORT_CONFIG"
@@ -90,8 +90,12 @@ def read_file(path: Path) -> dict[str, Any]:
     try:
         content = read_yaml(path) or {}
     except (OSError, ValueError) as error:
-        reason = quoted(" ".join(str(error).split()) or type(error).__name__)
-        raise UsageError(f"the configuration cannot be read: {reason}", where=str(path)) from error
+        reason = quoted(" ".join(reason_of(error).split()))
+        raise UsageError(
+            f"the configuration cannot be read: {reason}",
+            where=str(path),
+            fix="give a YAML file of settings by their flags' names; glp-export init writes one",
+        ) from error
     if not isinstance(content, dict):
         raise UsageError("the configuration is no mapping of names to values", where=str(path))
     return _flat(_underscored(content), str(path))

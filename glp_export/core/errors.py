@@ -61,6 +61,15 @@ def quoted(value: object) -> str:
     return text if len(text) < _QUOTED else f"{text[: _QUOTED - 1]}…"
 
 
+def reason_of(error: Exception) -> str:
+    """Why a file cannot be read, in words: its name stands elsewhere in the message."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is no UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
+
+
 def _clipped(text: str) -> str:
     """What an error may print of one part, whatever got into it."""
     return text if len(text) <= _PRINTED else f"{text[:_PRINTED]}…"

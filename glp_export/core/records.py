@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from glp_export.core.errors import DataError, quoted
+from glp_export.core.errors import DataError, quoted, reason_of
 
 
 class Record(BaseModel):
@@ -50,7 +50,7 @@ class Record(BaseModel):
             content = part(content) if part else content
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataError(
-                f"{what} cannot be read: {quoted(str(error))}", where=str(path), fix=fix
+                f"{what} cannot be read: {quoted(reason_of(error))}", where=str(path), fix=fix
             ) from error
         try:
             return cls.model_validate(content)

@@ -40,9 +40,8 @@ def require_checkpoint_files(directory: Path) -> None:
     """Check what can be seen of a checkpoint without loading it.
 
     Raises:
-        ModelError: no configuration, an adapter without its model, a Git LFS pointer in place of a
-            file, a file that may not be read, a link that leads nowhere, or names of weights that
-            nothing loads.
+        ModelError: no configuration, an adapter, a Git LFS pointer in place of a file, a file that
+            may not be read, a link that leads nowhere, or names of weights that nothing loads.
     """
     config = directory / CONFIG
     if not _there(config):
@@ -57,6 +56,14 @@ def require_checkpoint_files(directory: Path) -> None:
             "the model directory has no config.json",
             where=str(directory),
             fix="give a directory that save_pretrained wrote",
+        )
+    if (directory / ADAPTER).is_file():
+        # transformers puts it onto the model where peft is installed, and leaves it away elsewhere.
+        raise ModelError(
+            "a PEFT adapter lies beside the model: whether it counts depends on who loads it",
+            where=str(directory / ADAPTER),
+            fix="merge it (merge_and_unload) and save the model elsewhere; if it is merged "
+            "already, move adapter_config.json away",
         )
     for name in (CONFIG, INDEX, *TOKENIZER_FILES):
         _require_readable(directory / name)

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from glp_export.artifact.optimise import LEVELS
 from glp_export.artifact.variants import VARIANTS
-from glp_export.core.errors import UsageError
+from glp_export.core.errors import UsageError, reason_of
 from glp_export.core.machine import CPU, CUDA
 from glp_export.gate.budget_line import BudgetLine, read_lines
 from glp_export.serve.runtimes import ONNX_RUNTIME, OPENVINO
@@ -108,7 +108,7 @@ class Budget:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(
-                f"the budget cannot be read: {error}",
+                f"the budget cannot be read: {reason_of(error)}",
                 where=str(path),
                 fix="write one, or make the artifact again; --budget FILE names another",
             ) from error

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.core.errors import DataError, ModelError
+from glp_export.core.errors import DataError, ModelError, reason_of
 from glp_export.serve.spans import Windows
 from glp_export.serve.word_places import PlacedWords, needs_spaces, placed, placed_in_text
 
@@ -184,7 +184,7 @@ def open_encoder(
         settings = json.loads((root / TOKENIZER_CONFIG).read_text(encoding="utf-8"))
     except Exception as error:  # the library's errors share no base class but Exception
         raise ModelError(
-            f"the tokenizer cannot be read: {error}",
+            f"the tokenizer cannot be read: {reason_of(error)}",
             where=str(path),
             fix=f"it takes {TOKENIZER} and {TOKENIZER_CONFIG}; copy the whole directory again",
         ) from error

@@ -89,7 +89,7 @@ def load_function(name: str) -> Callable[..., Any]:
     try:
         with _working_directory_first():
             found = getattr(importlib.import_module(module), attribute, None)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(
             f"the module {module!r} cannot be imported: {type(error).__name__}: {error}",
             where=where,
@@ -137,7 +137,7 @@ def _working_directory_first() -> Iterator[None]:
 def _number(name: str, function: Callable[..., Any], *arrays: Any, **weights: Any) -> float:
     try:
         value = float(function(*arrays, **weights))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise DataError(
             f"the metric failed on {len(arrays[0])} texts: {type(error).__name__}: {error}",
             where=f"--metric {name}",

@@ -42,7 +42,7 @@ def read_unlabeled(path: Path, task: Task) -> Dataset:
             fix="leave it away",
         )
     if not path.is_file():
-        raise DataError("There is no such file.", where=f"--unlabeled {path}")
+        raise DataError("There is no such file.", where=str(path), fix="check the path")
     rows = (
         _lines(path, task) if path.suffix.lower() == ".txt" else read_rows(path, task.text_columns)
     )

@@ -17,7 +17,7 @@ from glp_export.core.notebook import facts_html
 from glp_export.core.progress import Progress
 from glp_export.encoder import ModelSource, load_model
 from glp_export.workflows.context import make_context
-from glp_export.workflows.stages.search import choose_plans
+from glp_export.workflows.stages.search import choose_plans, require_search
 from glp_export.workflows.stages.training import train_contenders
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def compress(
             raise UsageError("one call makes one model", fix="ask for one target or depth")
         with progress.stage("read data and model"):
             context = make_context(config)
+        require_search(context)
         work = place / "work"
         found = choose_plans(context, work, progress)
         trained = train_contenders(context, found, work, progress)

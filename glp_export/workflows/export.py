@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -126,6 +129,16 @@ def export(checkpoint: Path, config: RunConfig, progress: Progress) -> ExportRes
         return _export(checkpoint, config, output, progress)
 
 
+@contextmanager
+def _cleared(staging: Path) -> Iterator[None]:
+    """Leave nothing behind where other flags are needed: no later run could go on with it."""
+    try:
+        yield
+    except UsageError:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+
+
 def _export(checkpoint: Path, config: RunConfig, output: Path, progress: Progress) -> ExportResult:
     source = ModelSource(str(checkpoint), offline=True)
     require_model(source)
@@ -143,7 +156,7 @@ def _export(checkpoint: Path, config: RunConfig, output: Path, progress: Progres
     texts = encoded_texts(config.precision, task, tokenizer, max_length)
     staging = prepare(output, overwrite=config.output.overwrite, resume=config.output.resume)
     layout = ArtifactLayout(staging)
-    with writing(staging):
+    with writing(staging), _cleared(staging):
         copy_checkpoint(checkpoint, staging)
         write_loader_files(staging, tokenizer, longest=longest_input(staging))
         check_served_texts(staging, tokenizer, max_length=max_length)

@@ -12,6 +12,7 @@ from glp_export.core.errors import OutputError, UsageError
 from glp_export.core.machine import provider_for, resolve_device, usable_cores
 from glp_export.core.progress import Progress
 from glp_export.encoder import ModelSource, find_layer_stack
+from glp_export.encoder.positions import longest_of_model
 from glp_export.encoder.sublayers import require_sublayers, shape_of
 from glp_export.tasks import KINDS, kind_of_config
 from glp_export.workflows.latency_table import Deployment, measure
@@ -48,7 +49,8 @@ def measure_latency(
         DeviceError: the device is not there.
         ModelError: it is no encoder, or where its heads are is not known.
         OutputError: the table cannot be written.
-        UsageError: there is no such precision or kind, or the shape cannot be read.
+        UsageError: there is no such precision or kind, or the shape cannot be read, or is longer
+            than the model reads.
     """
     import transformers
 
@@ -60,6 +62,14 @@ def measure_latency(
     config = ModelSource(str(checkpoint), offline=True).configuration()
     known = KINDS[kind] if kind else kind_of_config(config) or KINDS["text-classification"]
     model = getattr(transformers, known.auto_class).from_config(config)
+    _require_place(output)
+    longest = longest_of_model(model)
+    if target.shape.sequence_length > longest:
+        raise UsageError(
+            f"the model reads at most {longest} tokens, so {shape} cannot be measured",
+            where=f"--shape {shape}",
+            fix=f"name another: --shape {target.shape.batch_size}x{longest}",
+        )
     find_layer_stack(model)
     require_sublayers(model)
     deployment = Deployment(
@@ -81,3 +91,20 @@ def measure_latency(
         return LatencyTable.load(found.save(output))
     except OSError as error:
         raise OutputError(f"the table cannot be written: {error}", where=str(output)) from error
+
+
+def _require_place(output: Path) -> None:
+    """Check before minutes of measuring that a file can stand there.
+
+    Raises:
+        OutputError: it is a directory, or below a file.
+    """
+    above = next(place for place in output.absolute().parents if place.exists())
+    if output.is_dir() or not above.is_dir():
+        raise OutputError(
+            "the table cannot be written: "
+            + ("a directory" if output.is_dir() else "a file")
+            + " is in its way",
+            where=str(output if output.is_dir() else above),
+            fix="name a file: -o table.json",
+        )

@@ -43,9 +43,18 @@ from glp_export.workflows.stages.benchmark import (
     with_divergences,
 )
 from glp_export.workflows.stages.export import Exported, export_contender
-from glp_export.workflows.stages.precision import add_precisions, calibration_data_of
+from glp_export.workflows.stages.precision import (
+    add_precisions,
+    calibration_data_of,
+    require_texts,
+)
 from glp_export.workflows.stages.runtimes import add_runtimes
-from glp_export.workflows.stages.search import choose_plans, confirm_cost, targets_of
+from glp_export.workflows.stages.search import (
+    choose_plans,
+    confirm_cost,
+    require_search,
+    targets_of,
+)
 from glp_export.workflows.stages.size import opened_file
 from glp_export.workflows.stages.training import Trained, train_contenders
 from glp_export.workflows.stages.transfer import with_transfer
@@ -231,6 +240,8 @@ def _set_up(
     try:
         with progress.stage("read data and model"):
             context = make_context(config)
+        require_search(context)
+        require_texts(context)
         confirm_cost(context, confirm)
     except BaseException:
         if not kept.is_file():  # nothing was learned yet: the next try starts from a clean place

@@ -102,15 +102,16 @@ def test_sigterm_is_ctrl_c_for_a_process():
     assert signal.SIGTERM == 15
 
 
-def test_a_termination_that_is_swallowed_comes_again():
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_stop_that_is_swallowed_comes_again(name):
     program = (
         "import os, signal, time; from glp_export.cli import outcome\n"
         "outcome.RAISED_AGAIN = 0.1\n"
         "with outcome.as_a_process():\n"
-        "    try: os.kill(os.getpid(), signal.SIGTERM)\n"
-        "    except outcome.Terminated: pass\n"
+        f"    try: os.kill(os.getpid(), signal.{name})\n"
+        "    except KeyboardInterrupt: pass\n"
         "    try: time.sleep(60)\n"
-        "    except outcome.Terminated: print('again')"
+        "    except KeyboardInterrupt: print('again')"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout == "again\n", done.stderr

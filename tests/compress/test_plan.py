@@ -155,6 +155,17 @@ def test_a_prefix_of_the_order_is_a_plan():
         plan().cut(3)
 
 
+@pytest.mark.parametrize("content", [None, b"\xff\xfe0\n"])
+def test_a_layer_file_that_cannot_be_read_says_what_would_do(content, tmp_path):
+    path = tmp_path / "layers.txt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError) as told:
+        read_layer_file(path)
+    assert "Errno" not in str(told.value)
+    assert "plan.json" in str(told.value.fix)
+
+
 def test_the_authors_layer_file_is_a_plan_for_this_model(tmp_path):
     path = write_layer_file((0, 7, 5), tmp_path / "bert_rte_greedy.txt")
     assert read_layer_file(path) == (0, 7, 5)

@@ -58,8 +58,10 @@ def test_a_git_lfs_pointer(checkpoint: Path, name: str) -> None:
     refused(checkpoint, "git lfs pull", name)
 
 
-def test_a_peft_adapter(checkpoint: Path) -> None:
-    (checkpoint / "config.json").unlink()
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_peft_adapter(checkpoint: Path, alone: bool) -> None:
+    if alone:
+        (checkpoint / "config.json").unlink()
     (checkpoint / "adapter_config.json").write_text("{}")
     refused(checkpoint, "merge_and_unload")
 

@@ -170,3 +170,22 @@ def test_transfer_without_a_task_and_with_a_model_that_learns_nothing_more(
     flags = ("--auxiliary", tags, "--transfer", "before")
     assert search(served, data, tmp_path / "out", *flags) == 2
     assert "--teacher finetune" in capsys.readouterr().err
+
+
+def test_texts_that_nothing_would_calibrate_with_are_refused_before_any_training(
+    encoder: Path, data: Path, tags: Path, tmp_path: Path, capsys: Any
+) -> None:
+    flags = ("--auxiliary", tags, "--transfer", "structure")
+    assert search(encoder, data, tmp_path / "out", *flags) == 2
+    assert "--compress structure" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*out*"))
+
+
+def test_a_bad_plan_is_refused_before_auxiliary_tasks_are_learned(
+    encoder: Path, data: Path, tags: Path, tmp_path: Path
+) -> None:
+    output, plan = tmp_path / "out", tmp_path / "nowhere.json"
+    given = ["-m", encoder, "--dataset", data, "--plan", plan, "-o", output, *TRAINING]
+    auxiliary = ("--auxiliary", str(tags), "--transfer", "before", "--offline", "-q")
+    assert run(["prune-and-export", *map(str, given), *auxiliary]) == 7
+    assert not list(tmp_path.glob("*out*"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -172,3 +173,39 @@ def test_no_space_on_the_disk_leaves_nothing_half_written(encoder, data, tmp_pat
     assert found.returncode == 8, found.stderr
     assert "No space left" in found.stderr
     assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "word"),
+    [
+        (("--shape", "1x1000", "-o", "table.json"), 2, "--shape 1x"),
+        (("--shape", "1x8", "-o", "."), 8, "-o table.json"),
+    ],
+)
+def test_a_latency_table_that_cannot_be_made_is_refused_before_it_is_measured(
+    flags: Any, code: int, word: str, encoder: Path, tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["latency-table", str(encoder), *flags, "-q"]) == code
+    assert word in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_texts_for_calibration_that_are_not_there_are_told_before_any_training(
+    encoder: Path, data: Path, tmp_path: Path, capsys: Any
+) -> None:
+    given = ["-m", encoder, "--dataset", data, "--depth", 2, "-o", tmp_path / "out", "--offline"]
+    texts = ["--int8", "minmax", "--precision", "int8", "--calibration-texts", "nowhere.txt", "-q"]
+    for more in ([], ["--dry-run"]):
+        assert run(["prune-and-export", *map(str, given), *texts, *more]) == 7
+        assert "nowhere.txt" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_an_export_that_needs_other_flags_leaves_nothing_behind(
+    served: Path, tmp_path: Path
+) -> None:
+    flags = ("--precision", "int8", "--int8", "minmax", "--optimize", "none", "--threads", "1")
+    assert run(["export", str(served), "-o", str(tmp_path / "out"), *flags, "-q"]) == 2
+    assert not list(tmp_path.iterdir())

@@ -30,6 +30,9 @@ def fails(predictions, labels):
 def infinite(predictions, labels):
     return float("inf")
 
+def leaves(predictions, labels):
+    raise SystemExit(5)
+
 def alone(predictions):
     return 1.0
 
@@ -77,7 +80,13 @@ def test_what_is_no_metric_is_an_error_of_usage(module, name):
     assert "--metric" in str(told.value.where)
 
 
-@pytest.mark.parametrize("function", ["fails", "infinite"])
+def test_a_module_that_ends_the_process_is_an_error_of_usage(module, tmp_path):
+    (tmp_path / f"{module}_ends.py").write_text("raise SystemExit(5)")
+    with pytest.raises(UsageError, match="SystemExit"):
+        own_metric(f"{module}_ends:share", KIND)
+
+
+@pytest.mark.parametrize("function", ["fails", "infinite", "leaves"])
 def test_a_function_that_gives_no_number_is_an_error_of_data(module, function):
     with pytest.raises(DataError) as told:
         own_metric(f"{module}:{function}", KIND).compute(np.arange(2), np.arange(2))

@@ -16,7 +16,7 @@ from glp_export.bench.frontier import Frontier
 from glp_export.bench.samples_file import SamplesFile
 from glp_export.compress.latency_table import LatencyTable
 from glp_export.compress.plan import Plan
-from glp_export.core.errors import DataError
+from glp_export.core.errors import DataError, reason_of
 from glp_export.precision.record import PrecisionEntry, PrecisionsFile
 from glp_export.report.measurements import measured_ids
 
@@ -173,7 +173,7 @@ def _sweep_variant(layout: ArtifactLayout, directory: str) -> SweepVariant:
         parity = ParityReport.from_json(layout.parity.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(
-            f"the parity report cannot be read: {error}",
+            f"the parity report cannot be read: {reason_of(error)}",
             where=str(layout.parity),
             fix="copy the whole directory again, or make the artifact again",
         ) from error

@@ -161,6 +161,16 @@ def encoded_texts(
     return encode(with_labels(texts, blank_labels(texts, task), task), task, tokenizer, max_length)
 
 
+def require_texts(context: RunContext) -> None:
+    """Read the texts of static ranges before anything is trained.
+
+    Raises:
+        DataError: the file cannot be read, or has no texts.
+    """
+    task, length = context.data.task, context.config.data.max_length
+    encoded_texts(context.config.precision, task, context.tokenizer, length)
+
+
 def calibration_data_of(
     context: RunContext, trained: Trained, spent: float = 0.0
 ) -> CalibrationData:

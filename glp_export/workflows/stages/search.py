@@ -18,6 +18,7 @@ from glp_export.core.progress import Progress
 from glp_export.encoder.positions import longest_of_model
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.stages.compression import (
+    STRUCTURE,
     RunEvaluator,
     budget_of,
     compressors_of,
@@ -43,7 +44,6 @@ def choose_plans(context: RunContext, work: Path, progress: Progress) -> list[Fo
         ModelError: the model cannot be compressed so.
         UsageError: the plan or the options do not fit, or the journal is of other settings.
     """
-    require_search(context)
     tell_what_is_met(context, work, progress)
     evaluator = RunEvaluator(context, work, progress)
     budget = budget_of(context, kept_tail(work))
@@ -63,7 +63,8 @@ def require_search(context: RunContext) -> None:
     Raises:
         DataError: the plan, or a latency table, cannot be read or is for something else.
         ModelError: the model cannot be compressed so.
-        UsageError: the plan, the options or a target's shape do not fit.
+        UsageError: the plan, the options, a target's shape or the use of auxiliary tasks do not
+            fit.
     """
     targets, model = context.config.targets, context.pretrained()
     for target in (*targets.speedups, targets.latency):
@@ -72,8 +73,16 @@ def require_search(context: RunContext) -> None:
     if context.config.compress.plan:
         named_plan(context)
         return
-    for name in compressors_of(context):
+    names = compressors_of(context)
+    for name in names:
         COMPRESSORS[name].load().require(model, context.tokenizer)
+    if context.config.auxiliary.transfer == (STRUCTURE,) and STRUCTURE not in names:
+        raise UsageError(
+            f"texts of auxiliary tasks calibrate structure, and --compress {','.join(names)} takes "
+            "none",
+            where=f"--transfer {STRUCTURE}",
+            fix="add --compress structure, or name another use: before, joint, recovery",
+        )
     search_cost_of(context)
 
 

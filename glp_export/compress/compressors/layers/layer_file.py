@@ -10,7 +10,7 @@ import ast
 from collections.abc import Sequence
 from pathlib import Path
 
-from glp_export.core.errors import DataError, quoted
+from glp_export.core.errors import DataError, quoted, reason_of
 
 _DIGITS = 4
 
@@ -65,5 +65,9 @@ def _numbered_lines(path: Path) -> list[tuple[int, str]]:
     try:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"the file cannot be read: {error}", where=str(path)) from error
+        raise DataError(
+            f"the file cannot be read: {reason_of(error)}",
+            where=str(path),
+            fix="give an artifact, a plan.json, or a layer file with one layer number a line",
+        ) from error
     return [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
