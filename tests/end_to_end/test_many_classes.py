@@ -81,7 +81,8 @@ def test_what_people_read_is_as_long_as_ever(
     assert run(["inspect", str(artifact)]) == 0
     shown = capsys.readouterr().out
     for text in (layout.card.read_text(), layout.budget.read_text(), shown):
-        assert text.count("label number") <= 8
+        # Eight of the labels, and the class that lost most.
+        assert text.count("label number") <= 9
         assert len(text) < 20_000
     assert f"{classes} labels" in layout.card.read_text()
     assert f"and {classes - 8} more" in layout.card.read_text()

@@ -93,7 +93,7 @@ def test_a_log_has_a_line_a_stage_and_the_winners_of_the_plan(piped):
     assert "fine-tune the search's teacher: in the cache" in done.stderr
     assert re.search(r"^benchmark: [\d.]+ s$", done.stderr, re.MULTILINE)
     plan = Plan.load(output / "glp" / "plan.json")
-    winners = re.findall(r"step \d of \d: without (\d)", done.stderr)
+    winners = re.findall(r"step \d of \d: removed layer (\d)", done.stderr)
     assert len(winners) == 2
     if "play-off, round 1" not in done.stderr:
         assert tuple(map(int, winners)) == plan.order

@@ -51,7 +51,7 @@ def shown() -> Shown:
 def test_what_is_left_is_a_line_a_stage_and_a_line_a_step(shown: Shown):
     left = " ".join(shown.left).split("✓ ")
     assert left[1].startswith("fine-tune the search's teacher: in the cache")
-    assert "step 2 of 3: without 3, loss 0.4123, accuracy 0.884" in left[1]
+    assert "step 2 of 3: removed layer 3 (accuracy 0.884)" in left[1]
     assert "a library prints" in left[1]
     assert "WARNING root: a library warns" in left[1]
     assert left[2].startswith("search (fast-greedy): ")
