@@ -86,8 +86,7 @@ class TransferRecord(Record):
 
     def save(self, path: Path) -> None:
         """Write it."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        self.write(path)
 
 
 def read_transfer(root: Path) -> TransferRecord | None:
@@ -96,7 +95,5 @@ def read_transfer(root: Path) -> TransferRecord | None:
     Raises:
         DataError: it is broken.
     """
-    path = root / TRANSFER
-    if not path.is_file():
-        return None
-    return TransferRecord.read(path, what="the transfer", fix="make the artifact again")
+    fix = "make the artifact again"
+    return TransferRecord.read_optional(root / TRANSFER, what="the transfer", fix=fix)

@@ -42,10 +42,7 @@ class VocabularyRecord(Record):
 
     def save(self, root: Path) -> Path:
         """Write it into an artifact."""
-        path = root / VOCABULARY
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        return path
+        return self.write(root / VOCABULARY)
 
 
 def read_vocabulary(root: Path) -> VocabularyRecord | None:
@@ -54,7 +51,5 @@ def read_vocabulary(root: Path) -> VocabularyRecord | None:
     Raises:
         DataError: it is broken.
     """
-    path = root / VOCABULARY
-    if not path.is_file():
-        return None
-    return VocabularyRecord.read(path, what="the vocabulary", fix="make the artifact again")
+    fix = "make the artifact again"
+    return VocabularyRecord.read_optional(root / VOCABULARY, what="the vocabulary", fix=fix)

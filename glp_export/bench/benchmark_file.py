@@ -316,9 +316,7 @@ class BenchmarkFile(Record):
 
     def save(self, path: Path) -> Path:
         """Write it as JSON."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        return path
+        return self.write(path)
 
     @classmethod
     def load(cls, path: Path) -> BenchmarkFile:

@@ -192,9 +192,7 @@ class Frontier(Record):
 
     def save(self, path: Path) -> Path:
         """Write it as JSON."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        return path
+        return self.write(path)
 
     @classmethod
     def load(cls, path: Path) -> Frontier:

@@ -1,4 +1,4 @@
-"""The command `glp-export`: one file a command, their flags, and the progress they draw."""
+"""The command `glp-export`: one file a command and their flags."""
 
 from __future__ import annotations
 

@@ -24,6 +24,17 @@ class Record(BaseModel):
         json_schema_serialization_defaults_required=True,
     )
 
+    def write(self, path: Path) -> Path:
+        """Write the record as JSON, in a directory that is made where it is not there."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        return path
+
+    @classmethod
+    def read_optional(cls, path: Path, *, what: str, fix: str) -> Self | None:
+        """`read`, or None where there is no such file."""
+        return cls.read(path, what=what, fix=fix) if path.is_file() else None
+
     @classmethod
     def read(
         cls,

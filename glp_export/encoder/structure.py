@@ -68,10 +68,7 @@ class Structure(Record):
 
     def save(self, directory: Path) -> Path:
         """Write it beside a checkpoint."""
-        path = directory / STRUCTURE
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        return path
+        return self.write(directory / STRUCTURE)
 
 
 def read_structure(directory: Path) -> Structure | None:
@@ -80,11 +77,8 @@ def read_structure(directory: Path) -> Structure | None:
     Raises:
         DataError: the record is broken.
     """
-    path = directory / STRUCTURE
-    if not path.is_file():
-        return None
     fix = "copy the whole directory again, or make the artifact again"
-    return Structure.read(path, what="the structure", fix=fix)
+    return Structure.read_optional(directory / STRUCTURE, what="the structure", fix=fix)
 
 
 def compacted(model: PreTrainedModel, directory: Path) -> PreTrainedModel:

@@ -141,6 +141,13 @@ def read_line(text: str, where: str) -> BudgetLine:
             fix=f"write the number alone, {key.meaning}: {name} {key.operator} {match['number']}",
         )
     bound = _number(match["number"], where) / (100 if percent else 1)
+    if key.share and not 0 <= bound < 1:
+        raise UsageError(
+            f"{name} is a share: {match['number']}{match['unit'] or ''} is none that can be kept "
+            "and broken",
+            where=where,
+            fix=f"write a bound from 0 % to less than 100 %: {name} {key.operator} 2 %",
+        )
     return BudgetLine(text.strip(), name, bound, _shape(match, key, where), where)
 
 

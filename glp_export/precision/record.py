@@ -89,8 +89,7 @@ class PrecisionsFile(Record):
 
     def save(self, path: Path) -> Path:
         """Write it as JSON."""
-        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        return path
+        return self.write(path)
 
     @classmethod
     def load(cls, path: Path) -> PrecisionsFile:
