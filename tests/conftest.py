@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -37,6 +38,13 @@ def _log_levels_of_their_own():
     import logging
 
     logging.getLogger("glp_export").setLevel(logging.NOTSET)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _old_objects_are_not_collected_again():
+    """Every training collects garbage, which takes long where libraries left a million objects."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
