@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
@@ -14,6 +12,7 @@ import numpy as np
 from glp_export.core.errors import DataError, UsageError
 from glp_export.core.text import plain
 from glp_export.tasks.arrow_columns import Cells
+from glp_export.tasks.checksum import rows_checksum
 from glp_export.tasks.columns import columns_of, find_columns, is_text
 from glp_export.tasks.duplicates import repeats_in_words
 from glp_export.tasks.encoding import quiet_datasets
@@ -455,10 +454,5 @@ def _checksum(data: TaskData) -> str:
     facts = asdict(data.task)
     if facts["positive"] == 1:  # as in every checksum from before there was another
         del facts["positive"]
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     splits = {"fit": data.fit, "select": data.select, "test": data.test, **data.other_tests}
-    for name, rows in splits.items():
-        digest.update(name.encode())
-        for batch in rows.iter(batch_size=1000):
-            digest.update(json.dumps(batch, sort_keys=True).encode())
-    return digest.hexdigest()
+    return rows_checksum(facts, splits)
