@@ -17,6 +17,7 @@ from glp_export.cache.store import Cache
 from glp_export.compress.compressors import COMPRESSORS
 from glp_export.compress.compressors.base import Found
 from glp_export.compress.compressors.layers.strategies import Problem, order_by_rule
+from glp_export.compress.compressors.structure.options import CALIBRATION_SAMPLES
 from glp_export.compress.compressors.structure.ranked import with_weights
 from glp_export.compress.criteria import CRITERIA
 from glp_export.compress.plan import Plan
@@ -55,15 +56,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-HIDDEN_WEIGHT = 1.0
-"""Of hidden states, where every layer has lost a part of its own: beside as many whole layers they
-teach nothing that the answers do not (docs/method/structure.md)."""
-
 UNPRUNED = "unpruned"
 _BASELINE = "fine-tune the unpruned"
-
-CALIBRATION_SAMPLES = 512
-"""Training texts that a plan is refitted on which does not say how many it was made with."""
 
 
 @dataclass(frozen=True)
@@ -264,10 +258,8 @@ class _StudentTraining:
 
     def _hidden_states(self, plan: Plan, student: PreTrainedModel) -> HiddenStates | None:
         """What a plan's layers imitate, if anything."""
-        weight = self.context.config.training.hidden_weight
-        if weight is None:
-            changed = plan.inside_layers or plan.factors is not None
-            weight = HIDDEN_WEIGHT if changed else 0.0
+        changed = plan.inside_layers or plan.factors is not None
+        weight = self.context.config.training.weight_of_hidden_states(changed=changed)
         if not weight:
             return None
         if not all(map(gives_states_of, (self.unpruned, student), (plan.num_layers, plan.depth))):
