@@ -23,6 +23,8 @@ MEASURING = (
     "--offline", "--skip-memory", "--runtime", "onnxruntime", "--precision", "fp32",
 )  # fmt: skip
 ONE_SHAPE = ("--seq-lens", "16", "--batch-sizes", "1", "--optimize", "none")
+BRIEFLY = ("--seq-lens", "8", "--batch-sizes", "1", "--bench-seconds", "0.1")
+"""Flags of an export that is timed for the sake of its words alone."""
 ALL_SHAPES = ("--seq-lens", "8", "16", "--batch-sizes", "1", "4")
 
 SMALL = (*TRAINING, *ONE_SHAPE, *MEASURING)
