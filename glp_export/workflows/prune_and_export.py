@@ -56,7 +56,8 @@ from glp_export.workflows.stages.search import (
     targets_of,
 )
 from glp_export.workflows.stages.size import opened_file
-from glp_export.workflows.stages.training import Trained, train_contenders
+from glp_export.workflows.stages.trained import Trained
+from glp_export.workflows.stages.training import train_contenders
 from glp_export.workflows.stages.transfer import with_transfer
 from glp_export.workflows.stages.writing import SweepVariant, variants_of_sweep, write_output
 

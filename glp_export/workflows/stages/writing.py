@@ -42,8 +42,8 @@ from glp_export.workflows.stages.base_card import told_by_card
 from glp_export.workflows.stages.benchmark import Scored
 from glp_export.workflows.stages.export import Exported
 from glp_export.workflows.stages.gate_files import write_gate_files
+from glp_export.workflows.stages.recovery_start import needs_no_recovery
 from glp_export.workflows.stages.size import too_large
-from glp_export.workflows.stages.training import needs_no_recovery
 
 logger = logging.getLogger(__name__)
 
