@@ -11,7 +11,8 @@ from glp_export.artifact import ArtifactLayout, Measured, OnnxFile, export_onnx
 from glp_export.artifact.serving import preferred
 from glp_export.bench import BenchmarkFile
 from glp_export.compress.plan import Plan
-from glp_export.config.targets import OpenedFile, Targets
+from glp_export.config.outcomes import OpenedFile
+from glp_export.config.targets import Targets
 from glp_export.core.errors import GlpError
 from glp_export.encoder.vocabulary import trim_tokenizer
 from glp_export.precision.int8 import quantise
