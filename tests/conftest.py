@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A 4-layer BERT with a two-label head."""
-    return make_checkpoint(tmp_path_factory.mktemp("classifier"), num_labels=2)
+    return made_once(tmp_path_factory, "classifier", partial(make_checkpoint, num_labels=2))
 
 
 @pytest.fixture(scope="session")

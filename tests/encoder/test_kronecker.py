@@ -10,10 +10,8 @@ import transformers
 from torch import nn
 
 from glp_export.core.errors import ModelError
+from glp_export.core.factors import PRESETS, Factors, Preset
 from glp_export.encoder.kronecker import (
-    PRESETS,
-    Factors,
-    Preset,
     count_parameters,
     factorize,
     multiply_out,
