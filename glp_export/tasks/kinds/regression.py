@@ -150,4 +150,5 @@ REGRESSION = TaskKind(
     imitation=imitate_scores,
     refit=refit_numbers,
     named=False,
+    scaled=True,
 )
