@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -41,11 +42,17 @@ def _log_levels_of_their_own():
     logging.getLogger("glp_export").setLevel(logging.NOTSET)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _old_objects_are_not_collected_again():
-    """Every training collects garbage, which takes long where libraries left a million objects."""
-    gc.collect()
-    gc.freeze()
+@pytest.fixture(autouse=True)
+def _libraries_are_no_garbage():
+    """Every training collects garbage: a third of its time where it looks through libraries."""
+    if len(sys.modules) > _frozen.get("modules", 0) + 50:
+        _frozen["modules"] = len(sys.modules)
+        gc.collect()
+        gc.freeze()
+
+
+_frozen: dict[str, int] = {}
+"""How many modules there were when objects were last set aside."""
 
 
 @pytest.fixture(scope="session", autouse=True)
