@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -259,6 +259,30 @@ def standardise(
 
     scaler = StandardScaler().fit(seen)
     return scaler.transform(seen), scaler.transform(new)
+
+
+def cross_entropy(
+    classes: Iterable[Any], log_probabilities: NDArray[Any], wanted: NDArray[Any]
+) -> list[float]:
+    """The loss of every row; a class that is not known costs what the least likely one does.
+
+    Args:
+        classes: those that the fitted rows had, by column.
+        log_probabilities: (rows, classes).
+        wanted: the classes that are right, (rows,).
+    """
+    column = {label: index for index, label in enumerate(classes)}
+    return [
+        -(row[column[label]] if label in column else row.min())
+        for row, label in zip(log_probabilities, wanted, strict=True)
+    ]
+
+
+def value_type(dtype: str) -> Any:
+    """The type of a column of values."""
+    from datasets import Value
+
+    return Value(dtype)
 
 
 def is_missing(value: Any) -> bool:

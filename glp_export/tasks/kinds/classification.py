@@ -17,9 +17,11 @@ from glp_export.tasks.kinds.base import (
     Choices,
     LabelColumn,
     TaskKind,
+    cross_entropy,
     encode_text,
     is_missing,
     standardise,
+    value_type,
 )
 from glp_export.tasks.kinds.learning import imitate_logits
 from glp_export.tasks.metrics import CLASS_METRICS
@@ -163,12 +165,6 @@ def _choices(answers: NDArray[Any], mask: NDArray[Any]) -> Choices:
     return Choices(answers, np.arange(len(answers)))
 
 
-def _label_feature() -> Any:
-    from datasets import Value
-
-    return Value("int64")
-
-
 def _refit(
     seen: NDArray[Any], known: NDArray[Any], new: NDArray[Any], wanted: NDArray[Any]
 ) -> NDArray[np.float32]:
@@ -179,13 +175,7 @@ def _refit(
     with warnings.catch_warnings():  # many classes are no sign of a regression here
         warnings.filterwarnings("ignore", "The number of unique classes")
         head = LogisticRegression(C=0.01, max_iter=300).fit(seen, known)
-    log_probabilities = head.predict_log_proba(new)
-    column = {label: index for index, label in enumerate(head.classes_)}
-    # A class that the fitted rows lack cannot be foreseen: it costs what the least likely does.
-    losses = [
-        -(row[column[label]] if label in column else row.min())
-        for row, label in zip(log_probabilities, wanted, strict=True)
-    ]
+    losses = cross_entropy(head.classes_, head.predict_log_proba(new), wanted)
     return np.asarray(losses, dtype=np.float32)
 
 
@@ -198,7 +188,7 @@ TEXT_CLASSIFICATION = TaskKind(
     problem_type="single_label_classification",
     metrics=CLASS_METRICS,
     default_metric="accuracy",
-    label_feature=_label_feature,
+    label_feature=lambda: value_type("int64"),
     recognises=lambda column: True,
     reader=read_classes,
     strata=lambda targets: targets,

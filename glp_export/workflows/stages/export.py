@@ -31,7 +31,7 @@ from glp_export.precision.record import PrecisionEntry
 from glp_export.serve.runtimes import ONNX_RUNTIME
 from glp_export.workflows.context import ExecutionContext
 from glp_export.workflows.stages.timing_progress import watch
-from glp_export.workflows.stages.training import Trained
+from glp_export.workflows.stages.trained import Trained
 
 AUTO, PLAIN = "auto", "none"
 OPTIMISED = "fp32-optimized"

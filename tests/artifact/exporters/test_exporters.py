@@ -79,6 +79,7 @@ def test_command_says_which_and_keeps_it_in_run_yaml(
     classifier: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flags = ["--optimize", "none", "--precision", "fp32", "--device", "cpu", "--threads", "1"]
+    flags += ["--seq-lens", "8", "--batch-sizes", "1", "--bench-seconds", "0.1"]
     output = tmp_path / "out"
     asked = ["export", str(classifier), "-o", str(output), "--exporter", "torch", *flags]
     assert run(asked) == 0
