@@ -164,7 +164,7 @@ def _export(checkpoint: Path, config: RunConfig, output: Path, progress: Progres
         mark_kind(layout.config, task)
         trained = Trained("unpruned", str(checkpoint), staging, tokenizer, rows)
         work = layout.work_dir / "onnx"
-        exported = export_contender(execution, trained, layout, work, progress)
+        exported = export_contender(execution, trained, layout, work, progress, module=model)
         exported = add_precisions(execution, exported, layout, work, None, progress, texts=texts)
         layout.glp_dir.mkdir(exist_ok=True)
         layout.parity.write_text(exported.parity.to_json())
@@ -173,7 +173,7 @@ def _export(checkpoint: Path, config: RunConfig, output: Path, progress: Progres
         if config.export.triton:
             write_triton(layout, layout.triton, name=triton_name(output.name))
         write_extra_files(execution, layout, max_length, source)
-        store_inputs(layout, execution, tokenizer)
+        store_inputs(layout, execution, tokenizer, reference=exported.reference)
         layout.environment.write_text(json.dumps(asdict(describe_machine()), indent=2) + "\n")
         config.save(layout.run_config)
         files, shape = _measured(execution, exported)

@@ -120,9 +120,11 @@ def _with(
     execution: ExecutionContext, exported: Exported, lower: LowerPrecision, layout: ArtifactLayout
 ) -> Exported:
     """Prove a file right and move it into place: one that is wrong never stands there."""
-    found = check(execution, exported.trained, [lower.file])
+    found = check(execution, exported.trained, [lower.file], reference=exported.reference)
     found.require()
-    lower = replace(lower, file=relocate(lower.file, layout.variant(lower.file.precision)))
+    lower = replace(
+        lower, file=relocate(lower.file, layout.variant(lower.file.precision), move=True)
+    )
     return replace(
         exported,
         lower=(*exported.lower, lower),
