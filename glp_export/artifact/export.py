@@ -45,6 +45,7 @@ def export_onnx(
     threads: int = 1,
     sidecar_threshold: int | None = None,
     module: PreTrainedModel | None = None,
+    run: bool = True,
 ) -> OnnxFile:
     """Export a model to one fp32 ONNX file of standard operators.
 
@@ -61,6 +62,7 @@ def export_onnx(
         threads: threads of the sessions that try the file.
         sidecar_threshold: bytes; None as `write_graph`.
         module: that of the directory, where it is loaded already.
+        run: whether to run the file at other shapes; False where `check_parity` is next, which does.
 
     Raises:
         ModelError: no checkpoint there, no head in it, or its architecture cannot be exported.
@@ -84,7 +86,8 @@ def export_onnx(
         name_dimensions(graph)
         require_standard(graph, where)
         tried = write_graph(graph, scratch / onnx_path.name, threshold=sidecar_threshold)
-        try_shapes(tried, model.config, where, threads=threads)
+        if run:
+            try_shapes(tried, model.config, where, threads=threads)
         place(tried, onnx_path)
     file = describe(onnx_path, graph=graph)
     logger.info(

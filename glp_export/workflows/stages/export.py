@@ -121,6 +121,7 @@ def export_contender(
             exporter=execution.export.exporter,
             threads=execution.threads,
             module=reference.module,
+            run=False,
         )
         parity = check(execution, trained, [plain], reference=reference)
         parity.require()
