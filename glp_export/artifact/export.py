@@ -62,7 +62,7 @@ def export_onnx(
         threads: threads of the sessions that try the file.
         sidecar_threshold: bytes; None as `write_graph`.
         module: that of the directory, where it is loaded already.
-        run: whether to run the file at other shapes; False where `check_parity` is next, which does.
+        run: whether to run it at other shapes; False where `check_parity` comes next and does that.
 
     Raises:
         ModelError: no checkpoint there, no head in it, or its architecture cannot be exported.
