@@ -122,7 +122,7 @@ def _page(turns: Sequence[dict[str, Taken]], options: argparse.Namespace) -> str
             f"{here.cpu}, {options.threads} threads of {here.usable_cores} usable cores; Python "
             f"{here.python}, {versions}." + "".join(f" **Note: {note}.**" for note in here.notes),
             " ".join((__doc__ or "").split("\n\n")[1].split()),
-            f"Seconds: the median of {len(turns)} turns, with the least and the greatest; the last "
+            f"Seconds; turns: {len(turns)}. The median, with the least and the greatest; the last "
             "row is taken turn by turn.",
             markdown([["command", "by the clock", "of CPU time"], *rows]) + "\n",
         ]
