@@ -13,7 +13,7 @@ from glp_export.artifact.opened import (
     recorded_settings,
     shipped_files,
 )
-from glp_export.artifact.optimise import LEVELS, candidates, optimise
+from glp_export.artifact.optimise import LEVELS, candidates, levels_to_try, optimise
 from glp_export.artifact.parity import check_parity
 from glp_export.artifact.parity_report import FileParity, ParityReport, Probe
 from glp_export.artifact.serving import Measured, ServingSettings, serving_settings
@@ -45,6 +45,7 @@ __all__ = [
     "export_onnx",
     "finished",
     "finished_artifact",
+    "levels_to_try",
     "locked",
     "missed_fusions",
     "one_artifact",

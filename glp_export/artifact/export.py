@@ -20,6 +20,7 @@ from glp_export.tasks import KINDS
 
 if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto
+    from transformers import PreTrainedModel
 
     from glp_export.artifact.modules import Source
 
@@ -43,6 +44,8 @@ def export_onnx(
     exporter: str = "auto",
     threads: int = 1,
     sidecar_threshold: int | None = None,
+    module: PreTrainedModel | None = None,
+    run: bool = True,
 ) -> OnnxFile:
     """Export a model to one fp32 ONNX file of standard operators.
 
@@ -58,6 +61,8 @@ def export_onnx(
         exporter: a key of `EXPORTERS`, or "auto".
         threads: threads of the sessions that try the file.
         sidecar_threshold: bytes; None as `write_graph`.
+        module: that of the directory, where it is loaded already.
+        run: whether to run it at other shapes; False where `check_parity` comes next and does that.
 
     Raises:
         ModelError: no checkpoint there, no head in it, or its architecture cannot be exported.
@@ -68,7 +73,7 @@ def export_onnx(
     if isinstance(source, Path):
         _require_checkpoint(source)
     chosen = resolve_exporter(exporter, config_of(source), export_task).exporter
-    model = as_module(source, AUTO_CLASSES.get(export_task, BARE))
+    model = module or as_module(source, AUTO_CLASSES.get(export_task, BARE))
     where = name_of(source)
     with writing(onnx_path.parent), _scratch_beside(onnx_path) as scratch:
         # Exporters leave copies of config and tokenizer: only the graph leaves the scratch, and
@@ -81,9 +86,10 @@ def export_onnx(
         name_dimensions(graph)
         require_standard(graph, where)
         tried = write_graph(graph, scratch / onnx_path.name, threshold=sidecar_threshold)
-        try_shapes(tried, model.config, where, threads=threads)
+        if run:
+            try_shapes(tried, model.config, where, threads=threads)
         place(tried, onnx_path)
-    file = describe(onnx_path)
+    file = describe(onnx_path, graph=graph)
     logger.info(
         "exported %s: opset %d, %d nodes, %d bytes", onnx_path, file.opset, file.nodes, file.bytes
     )

@@ -6,7 +6,7 @@ import math
 import shutil
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,13 +101,25 @@ def read_graph(path: Path, *, weights: bool = False) -> ModelProto:
     return model
 
 
-def describe(path: Path, *, precision: str = "fp32", optimisation: str = PLAIN) -> OnnxFile:
+def describe(
+    path: Path,
+    *,
+    precision: str = "fp32",
+    optimisation: str = PLAIN,
+    graph: ModelProto | None = None,
+) -> OnnxFile:
     """Look at an ONNX file and count what is in it.
+
+    Args:
+        path: of the file.
+        precision: what it says of itself.
+        optimisation: likewise.
+        graph: what was written there, where that is at hand; else the file is read.
 
     Raises:
         ModelError: the file cannot be read.
     """
-    model = read_graph(path)
+    model = graph or read_graph(path)
     versions = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
     operators = Counter(node.op_type for node in model.graph.node)
     return OnnxFile(
@@ -159,28 +171,31 @@ def weight_bytes(model: ModelProto) -> int:
     )
 
 
-def relocate(file: OnnxFile, path: Path) -> OnnxFile:
-    """Copy an ONNX file to another name; a sidecar follows and the graph points to its new name.
+def relocate(file: OnnxFile, path: Path, *, move: bool = False) -> OnnxFile:
+    """Copy or move an ONNX file; its sidecar follows, and the graph points to the new name.
 
-    The weights themselves are copied byte by byte and never read into memory.
+    The weights themselves are never read into memory.
     """
     import onnx
     from onnx.external_data_helper import uses_external_data
 
     path.parent.mkdir(parents=True, exist_ok=True)
     remove(path)
+    transfer = shutil.move if move else shutil.copyfile
     if not sidecar(file.path).is_file():
-        shutil.copyfile(file.path, path)
-        return describe(path, precision=file.precision, optimisation=file.optimisation)
-    shutil.copyfile(sidecar(file.path), sidecar(path))
+        transfer(file.path, path)
+        return replace(file, path=path)
     model = read_graph(file.path)
+    transfer(sidecar(file.path), sidecar(path))
     for tensor in model.graph.initializer:
         if uses_external_data(tensor):
             for entry in tensor.external_data:
                 if entry.key == "location":
                     entry.value = sidecar(path).name
     onnx.save(model, str(path))
-    return describe(path, precision=file.precision, optimisation=file.optimisation)
+    if move:
+        file.path.unlink()
+    return replace(file, path=path)
 
 
 def place(source: Path, path: Path) -> None:

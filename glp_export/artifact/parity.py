@@ -80,7 +80,7 @@ class _Run:
 
 def check_parity(
     files: Sequence[OnnxFile],
-    source: Source,
+    source: Source | Reference,
     encoded: Dataset,
     tokenizer: PreTrainedTokenizerBase,
     *,
@@ -100,7 +100,8 @@ def check_parity(
 
     Args:
         files: the files to check, each opened as it would be deployed.
-        source: the module, or a directory with config.json and safetensors weights.
+        source: the module, a directory with config.json and safetensors weights, or what was
+            made of one before, which knows the answers that it gave.
         encoded: real tokenised rows, not padded.
         tokenizer: pads them.
         auto_class: class of transformers that loads the checkpoint.
@@ -123,7 +124,9 @@ def check_parity(
         UsageError: `max_length` is more than the model takes.
     """
     provider = provider_name(provider)
-    reference = Reference(source, auto_class, threads=threads)
+    reference = (
+        source if isinstance(source, Reference) else Reference(source, auto_class, threads=threads)
+    )
     rows = sample_cases(encoded, tokenizer, samples=samples, batch_size=batch_size)
     probes = probe_cases(encoded, tokenizer, max_length=min(max_length, LONGEST_PROBE))
     cases = [*rows, *probes]

@@ -53,7 +53,7 @@ class StoredInputs:
     @classmethod
     def compute(
         cls,
-        source: Source,
+        source: Source | Reference,
         encoded: Dataset,
         tokenizer: PreTrainedTokenizerBase,
         *,
@@ -66,7 +66,7 @@ class StoredInputs:
         """Run rows and probes through a model in PyTorch, fp32 on the CPU.
 
         Args:
-            source: the module, or a directory with config.json and safetensors weights.
+            source: as of `check_parity`.
             encoded: tokenised rows, not padded.
             tokenizer: pads them.
             auto_class: class of transformers that loads the checkpoint.
@@ -80,7 +80,11 @@ class StoredInputs:
             ModelError: the checkpoint cannot be loaded, or computes NaN.
             UsageError: `max_length` is more than the model takes.
         """
-        reference = Reference(source, auto_class, threads=threads)
+        reference = (
+            source
+            if isinstance(source, Reference)
+            else Reference(source, auto_class, threads=threads)
+        )
         cases = (
             *sample_cases(encoded, tokenizer, samples=samples, batch_size=batch_size),
             *probe_cases(encoded, tokenizer, max_length=min(max_length, LONGEST_PROBE)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from glp_export.bench.contenders import onnx_contender
+from glp_export.bench.elimination import means_of, measure_by_elimination
 from glp_export.bench.shapes import Workload
 from glp_export.bench.statistics import Ratio, paired_ratio
 from glp_export.bench.timing import Progress, Samples, Timing, measure
@@ -42,10 +43,22 @@ class CandidateTiming:
 
 @dataclass(frozen=True)
 class Choice:
-    """The winner, and every candidate with what was measured, in the order given."""
+    """Every candidate with what was measured, in the order given."""
 
-    winner: OnnxFile
     table: tuple[CandidateTiming, ...]
+
+    @property
+    def ranked(self) -> tuple[OnnxFile, ...]:
+        """What beat the plain file, the fastest first, and last the plain file itself."""
+        winners = [row for row in self.table if row.beats_plain]
+        winners.sort(key=lambda row: -row.speedup.value)
+        plain = [row.file for row in self.table if row.file.optimisation == PLAIN]
+        return (*(row.file for row in winners), *plain)
+
+    @property
+    def winner(self) -> OnnxFile:
+        """The fastest of them."""
+        return self.ranked[0]
 
 
 def fastest(
@@ -58,6 +71,7 @@ def fastest(
     auto_class: str = "AutoModelForSequenceClassification",
     timing: Timing | None = None,
     confidence: float = 0.95,
+    required: Collection[str] = (),
     progress: Progress | None = None,
 ) -> Choice:
     """Time the files of one model side by side and pick one.
@@ -66,6 +80,7 @@ def fastest(
     (microsoft/onnxruntime #29655, #33873), so it has to earn its place: it wins only if its
     speedup over the plain file, the geometric mean over the shapes, excludes 1. The confidence is
     divided among the candidates (Bonferroni): many ties must not make a winner by chance.
+    `measure_by_elimination` gives up early what is surely slower.
 
     Args:
         candidates: files of the same model, one of them with `optimisation == "none"`.
@@ -76,6 +91,7 @@ def fastest(
         auto_class: the transformers class of the model, which tells its outputs.
         timing: how long and how carefully.
         confidence: that a file which is chosen over the plain one is faster.
+        required: names of shapes that count however long a run takes.
         progress: called with a stage, units done and units in all.
 
     Raises:
@@ -88,22 +104,28 @@ def fastest(
         raise UsageError(f"one candidate must be the plain export, {len(plain)} are")
     if len(candidates) == 1:
         alone = CandidateTiming(plain[0], {}, Ratio(1.0, 1.0, 1.0, 0), beats_plain=False)
-        return Choice(plain[0], (alone,))
+        return Choice((alone,))
     contenders = [
         onnx_contender("pruned", file, checkpoint, provider, threads, auto_class=auto_class)
         for file in candidates
     ]
-    samples = measure(contenders, workloads, timing=timing, progress=progress)
-    runs = [[s for s in samples if s.contender is contender] for contender in contenders]
     alpha = (1 - confidence) / (len(candidates) - 1)
-    reference = runs[candidates.index(plain[0])]
-    table = tuple(
-        _compare(file, own, reference, confidence=1 - alpha)
-        for file, own in zip(candidates, runs, strict=True)
+    place = candidates.index(plain[0])
+    runs = measure_by_elimination(
+        contenders,
+        contenders[place],
+        workloads,
+        timing=timing or Timing(),
+        confidence=1 - alpha,
+        required=required,
+        progress=progress,
     )
-    winners = [row for row in table if row.beats_plain]
-    winner = max(winners, key=lambda row: row.speedup.value).file if winners else plain[0]
-    return Choice(winner, table)
+    return Choice(
+        tuple(
+            _compare(file, own, runs[place], confidence=1 - alpha)
+            for file, own in zip(candidates, runs, strict=True)
+        )
+    )
 
 
 def quickest(
@@ -127,7 +149,7 @@ def quickest(
     ]
     samples = measure(contenders, workloads, timing=timing, progress=progress)
     means = [
-        np.mean(_over_shapes([s for s in samples if s.contender is contender]))
+        np.mean(means_of([s for s in samples if s.contender is contender]))
         for contender in contenders
     ]
     return files[int(np.argmin(means))]
@@ -136,20 +158,11 @@ def quickest(
 def _compare(
     file: OnnxFile, own: list[Samples], plain: list[Samples], *, confidence: float
 ) -> CandidateTiming:
-    ratio = paired_ratio(_over_shapes(plain), _over_shapes(own), confidence=confidence)
+    means = means_of(own)
+    ratio = paired_ratio(means_of(plain)[: len(means)], means, confidence=confidence)
     return CandidateTiming(
         file=file,
         p50_ms={sample.shape.name: median(sample.milliseconds) for sample in own},
         speedup=ratio,
         beats_plain=ratio.low > 1,
     )
-
-
-def _over_shapes(samples: list[Samples]) -> list[float]:
-    """Round by round the geometric mean over the shapes, so that each counts alike.
-
-    Shapes may have been given different numbers of rounds; the surplus is left out.
-    """
-    rounds = min(len(sample.rounds) for sample in samples)
-    medians = np.array([sample.round_medians[:rounds] for sample in samples])
-    return [float(value) for value in np.exp(np.log(medians).mean(axis=0))]

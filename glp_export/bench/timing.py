@@ -189,7 +189,11 @@ def _measure_shape(
 
 def warm_up(turns: Sequence[Turns], timing: Timing) -> tuple[int, int]:
     """Run every contender without counting; returns a turn's uncounted and counted runs."""
-    slowest = max(turn.warm_up() for turn in turns)
+    return runs_of_turn(max(turn.warm_up() for turn in turns), timing)
+
+
+def runs_of_turn(slowest: float, timing: Timing) -> tuple[int, int]:
+    """A turn's uncounted and counted runs, by the seconds of the slowest contender's run."""
     runs = max(1, min(timing.max_runs, int(timing.turn_seconds / slowest)))
     return timing.dropped if slowest < timing.long_run_s else 0, runs
 
@@ -213,6 +217,11 @@ class Turns:
             self._runner.prepare(self._batches)
         runs = max(1, self._timing.warmup)
         return min(self._run(number) for number in range(runs)) / 1e3
+
+    @property
+    def round_medians(self) -> tuple[float, ...]:
+        """The median run of each turn, in milliseconds."""
+        return tuple(median(block) for block in self.blocks)
 
     def take(self, round_number: int, dropped: int, runs: int) -> None:
         """One turn: let the others' threads rest, warm the caches, then count."""

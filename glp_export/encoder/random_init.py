@@ -149,7 +149,7 @@ def require_sound_head(config: Any, checkpoint: Path) -> None:
         )
 
 
-_USUAL_LENGTH = 128
+_USUAL_LENGTH = 64
 """Tokens of random rows at most: the longest inputs are tried apart, and few."""
 
 

@@ -41,9 +41,15 @@ class KernelCount(Record):
     @property
     def words(self) -> str:
         """`50 of 51 products in integers in onnxruntime`."""
+        share, _, runtime = self.short.partition(" in ")
+        return f"{share} products in integers in {runtime}"
+
+    @property
+    def short(self) -> str:
+        """`50 of 51 in onnxruntime`."""
         integer = sum(self.integer.values())
         products = integer + sum(self.in_float.values())
-        return f"{integer} of {products} products in integers in {self.runtime}"
+        return f"{integer} of {products} in {self.runtime}"
 
 
 class PrecisionEntry(Record):

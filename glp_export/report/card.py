@@ -28,7 +28,9 @@ from glp_export.report.measurements import (
     shapes,
 )
 from glp_export.report.model_tables import (
+    calibration_words,
     changed_words,
+    class_drop_words,
     files_table,
     parity_rows,
     precisions_table,
@@ -243,8 +245,8 @@ def _measured(plan: Plan, benchmark: BenchmarkFile, facts: CardFacts) -> dict[st
             for row in benchmark.differences
             if row.less == "unpruned" and row.changed is not None
         ],
-        "class_drop": _class_drop(benchmark),
-        "calibration": _calibration(benchmark),
+        "class_drop": class_drop_words(benchmark),
+        "calibration": calibration_words(benchmark),
         "latencies": _latencies(benchmark),
         "files": files_table(benchmark, every_model=True),
         "device": device_name(benchmark, provider),
@@ -260,26 +262,6 @@ def _measured(plan: Plan, benchmark: BenchmarkFile, facts: CardFacts) -> dict[st
         **_training(facts),
         "lasted": _lasted(facts),
     }
-
-
-def _class_drop(benchmark: BenchmarkFile) -> str:
-    """The class that lost most in fp32; empty where none did."""
-    for row in benchmark.differences:
-        if row.less == "unpruned" and row.precision == "fp32" and row.classes:
-            most = row.classes[0]
-            if most.change < 0:
-                change = numbers.signed_with_span(most.change, most.low, most.high)
-                return f"{most.label}, {change} from {most.before:.3f} on {most.rows} rows"
-    return ""
-
-
-def _calibration(benchmark: BenchmarkFile) -> list[str]:
-    """The calibration error of every model in fp32."""
-    return [
-        f"{row.contender} {numbers.share_with_span(found.value, found.low, found.high)}"
-        for row in benchmark.metrics
-        if row.precision == "fp32" and (found := row.calibration_error) is not None
-    ]
 
 
 def _served_in(benchmark: BenchmarkFile) -> str:

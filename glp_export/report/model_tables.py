@@ -25,8 +25,13 @@ from glp_export.report.warnings import metric_name
 
 if TYPE_CHECKING:
     from glp_export.artifact.parity_report import FileParity, ParityReport, Probe
-    from glp_export.bench.benchmark_file import BenchmarkFile, DifferenceRow, MetricRow
+    from glp_export.bench.benchmark_file import BenchmarkFile, ClassChange, DifferenceRow, MetricRow
     from glp_export.precision.record import Loss, PrecisionEntry
+
+_KERNELS = "products in integers"
+
+_CLASSES = 5
+"""Classes that are shown of each model."""
 
 
 def scores_table(benchmark: BenchmarkFile, origins: Mapping[str, str] | None = None) -> Table:
@@ -109,16 +114,18 @@ def precisions_table(
         metric: of the task.
         several: whether there are several models, so that their labels stand in the table.
     """
+    listed = list(entries)
     rows = tuple(
         (
             label,
             Code(entry.file) if entry.file else f"no {entry.precision} file",
             Quoted(entry.recipe or entry.reason or numbers.MISSING),
+            "; ".join(count.short for count in entry.kernels) or numbers.MISSING,
             _kept(entry),
             _loss(entry.on_select),
             _loss(entry.on_test),
         )
-        for label, entry in entries
+        for label, entry in listed
     )
     if not rows:
         return None
@@ -126,12 +133,14 @@ def precisions_table(
         caption=f"Files of lower precision and what each costs of {metric_name(metric)} beside "
         "fp32, with paired 95 % intervals. dev chose what stays in float; test is what counts.",
         columns=columns(
-            *("model", "file", "how it was made", "what stayed in float", "on dev", "on test"),
-            words=("file", "how it was made", "what stayed in float"),
+            *("model", "file", "how it was made", _KERNELS, "what stayed in float"),
+            *("on dev", "on test"),
+            words=("file", "how it was made", _KERNELS, "what stayed in float"),
         ),
         rows=rows,
     )
-    return table if several else table.without("model")
+    counted = any(entry.kernels for _, entry in listed)
+    return table.without(*(() if several else ("model",)), *(() if counted else (_KERNELS,)))
 
 
 def parity_rows(files: Iterable[tuple[str, FileParity]]) -> Table:
@@ -245,3 +254,58 @@ def _tolerance(file: FileParity) -> str:
 def _difference_of(probe: Probe) -> float:
     """A difference that could not be computed is worse than any."""
     return float("inf") if probe.max_abs is None else probe.max_abs
+
+
+def class_drop_words(benchmark: BenchmarkFile) -> str:
+    """The class that lost most in fp32; empty where none did."""
+    for row in benchmark.differences:
+        if row.less == "unpruned" and row.precision == "fp32" and row.classes:
+            most = row.classes[0]
+            if most.change < 0:
+                return f"{most.label}, {_change(most)} from {most.before:.3f} on {most.rows} rows"
+    return ""
+
+
+def classes_table(benchmark: BenchmarkFile) -> Table | None:
+    """One row a class whose recall fell, of each pruned model in fp32; None where none did."""
+    several = len({row.plan_id for row in benchmark.differences}) > 1
+    rows = tuple(
+        (
+            precise_name(benchmark, row),
+            Quoted(one.label),
+            str(one.rows),
+            numbers.metric(one.before),
+            _change(one),
+        )
+        for row in benchmark.differences
+        if row.less == "unpruned" and row.precision == "fp32"
+        for one in row.classes[:_CLASSES]
+        if one.change < 0
+    )
+    if not rows:
+        return None
+    table = Table(
+        caption=f"Recall beside the unpruned model's, of the classes that lost most, at most "
+        f"{_CLASSES} a model, with paired 95 % intervals.",
+        columns=columns(
+            *("model", "class", "test rows", "recall of the unpruned model", "change"),
+            words=("model", "class"),
+        ),
+        rows=rows,
+    )
+    return table if several else table.without("model")
+
+
+def calibration_words(benchmark: BenchmarkFile) -> list[str]:
+    """The calibration error of every model in fp32."""
+    several = len({row.plan_id for row in benchmark.metrics if row.contender == "pruned"}) > 1
+    return [
+        f"{precise_name(benchmark, row) if several else row.contender} "
+        f"{numbers.share_with_span(found.value, found.low, found.high)}"
+        for row in benchmark.metrics
+        if row.precision == "fp32" and (found := row.calibration_error) is not None
+    ]
+
+
+def _change(one: ClassChange) -> str:
+    return numbers.signed_with_span(one.change, one.low, one.high)

@@ -15,7 +15,7 @@ from glp_export.core.numbers import duration, these_layers
 from glp_export.encoder import distill, finetune, predict, schedule_for
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.stages.compression import compressors_of, search_cost_of
-from glp_export.workflows.stages.precision import require_texts
+from glp_export.workflows.stages.precision import require_texts_of_run
 from glp_export.workflows.stages.search import named_plan, require_search
 from glp_export.workflows.stages.transfer import transfer_examples
 
@@ -148,7 +148,7 @@ def estimate_run(context: RunContext) -> Estimate:
         GlpError: what a run would end with before it trains anything.
     """
     require_search(context)
-    require_texts(context)
+    require_texts_of_run(context)
     job = _job_of(context)
     removed = _removed_words(context)
     monitor = SharingMonitor()

@@ -63,7 +63,7 @@ from glp_export.workflows.stages.export import (
 )
 from glp_export.workflows.stages.export_card import ExportedFile, write_export_card
 from glp_export.workflows.stages.gate_files import store_inputs
-from glp_export.workflows.stages.precision import add_precisions, encoded_texts
+from glp_export.workflows.stages.precision import add_precisions, encoded_texts, require_texts
 from glp_export.workflows.stages.trained import Trained
 from glp_export.workflows.stages.writing import write_extra_files, write_serving
 
@@ -154,6 +154,7 @@ def _export(checkpoint: Path, config: RunConfig, output: Path, progress: Progres
     execution = execution_context(config, task, device, precisions)
     # A file that cannot be read is said before any work.
     texts = encoded_texts(config.precision, task, tokenizer, max_length)
+    require_texts(execution, texts)
     staging = prepare(output, overwrite=config.output.overwrite, resume=config.output.resume)
     layout = ArtifactLayout(staging)
     with writing(staging), _cleared(staging):
@@ -164,7 +165,7 @@ def _export(checkpoint: Path, config: RunConfig, output: Path, progress: Progres
         mark_kind(layout.config, task)
         trained = Trained("unpruned", str(checkpoint), staging, tokenizer, rows)
         work = layout.work_dir / "onnx"
-        exported = export_contender(execution, trained, layout, work, progress)
+        exported = export_contender(execution, trained, layout, work, progress, module=model)
         exported = add_precisions(execution, exported, layout, work, None, progress, texts=texts)
         layout.glp_dir.mkdir(exist_ok=True)
         layout.parity.write_text(exported.parity.to_json())
@@ -173,12 +174,19 @@ def _export(checkpoint: Path, config: RunConfig, output: Path, progress: Progres
         if config.export.triton:
             write_triton(layout, layout.triton, name=triton_name(output.name))
         write_extra_files(execution, layout, max_length, source)
-        store_inputs(layout, execution, tokenizer)
+        store_inputs(layout, execution, tokenizer, reference=exported.reference)
         layout.environment.write_text(json.dumps(asdict(describe_machine()), indent=2) + "\n")
         config.save(layout.run_config)
         files, shape = _measured(execution, exported)
         write_export_card(
-            layout.card, checkpoint.name, task, files, shape, max_length, **told_by_card(source)
+            layout.card,
+            checkpoint.name,
+            task,
+            files,
+            shape,
+            max_length,
+            kernels=[count.words for entry in exported.entries for count in entry.kernels],
+            **told_by_card(source),
         )
         layout.write_checksums()
         commit(staging, output, overwrite=config.output.overwrite)

@@ -46,7 +46,7 @@ from glp_export.workflows.stages.export import Exported, export_contender
 from glp_export.workflows.stages.precision import (
     add_precisions,
     calibration_data_of,
-    require_texts,
+    require_texts_of_run,
 )
 from glp_export.workflows.stages.runtimes import add_runtimes
 from glp_export.workflows.stages.search import (
@@ -242,7 +242,7 @@ def _set_up(
         with progress.stage("read data and model"):
             context = make_context(config)
         require_search(context)
-        require_texts(context)
+        require_texts_of_run(context)
         confirm_cost(context, confirm)
     except BaseException:
         if not kept.is_file():  # nothing was learned yet: the next try starts from a clean place

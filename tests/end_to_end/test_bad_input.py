@@ -196,6 +196,19 @@ def test_texts_for_calibration_that_are_not_there_are_told_before_any_training(
     assert not list(tmp_path.iterdir())
 
 
+def test_too_few_texts_for_calibration_are_told_before_any_training(
+    encoder: Path, data: Path, tmp_path: Path, capsys: Any
+) -> None:
+    few = tmp_path / "few.txt"
+    few.write_text("the cat is good\n" * 40)
+    given = ["-m", encoder, "--dataset", data, "--depth", 2, "-o", tmp_path / "out", "--offline"]
+    texts = ["--precision", "int8", "--int8-scope", "full", "--calibration-texts", few, "-q"]
+    for more in ([], ["--dry-run"]):
+        assert run(["prune-and-export", *map(str, [*given, *texts, *more])]) == 7
+        assert "different texts" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [few]
+
+
 @pytest.mark.slow
 def test_an_export_that_needs_other_flags_leaves_nothing_behind(
     served: Path, tmp_path: Path

@@ -222,9 +222,12 @@ def test_full_int8_from_texts_is_served_and_verified(checkpoint: Path, tmp_path:
     (entry,) = json.loads((out / "glp" / "precisions.json").read_text())["entries"]
     assert (entry["file"], entry["scope"]) == ("model_quantized.onnx", "full")
     assert entry["kernels"][0]["integer"]
+    assert "products in integers in onnxruntime" in (out / "README.md").read_text()
     again = ["export", str(checkpoint), "-o", str(tmp_path / "again"), *FAST, *full[:4]]
     again += ["-q", "--overwrite"]
     assert run([*again, "--calibration-texts", str(few)]) == 7
     assert run(again) == 2  # no texts
+    # Refused before anything was written.
+    assert not list(tmp_path.glob("again*"))
     again[again.index("int8")] = "fp32"
     assert run(again) == 2

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import pytest
 
-from glp_export.artifact import ArtifactLayout
+from glp_export.artifact import ArtifactLayout, export_onnx
+from glp_export.artifact.reference import Reference
 from glp_export.config.files import resolve
 from glp_export.core.errors import AccuracyError, UsageError
 from glp_export.core.progress import Progress
 from glp_export.precision.selection import Wanted
 from glp_export.workflows.context import make_context
-from glp_export.workflows.stages.export import export_contender
+from glp_export.workflows.stages.export import _first_right, check, export_contender
 from glp_export.workflows.stages.precision import add_precisions, calibration_data_of
 from glp_export.workflows.stages.trained import Trained
 from tests.tiny import make_checkpoint
@@ -57,6 +59,29 @@ def test_an_accurate_file_ships_with_what_it_costs(exported, tmp_path):
     assert lower.entry.kept_in_float == ()
     assert [file.variant for file in found.parity.files] == ["model.onnx", "model_quantized.onnx"]
     assert "lost on dev" in messages[-1]
+
+
+def test_a_file_that_computes_something_else_never_wins(exported, tmp_path, caplog):
+    context, _, files = exported
+    other = make_checkpoint(tmp_path / "other", num_labels=2, seed=1)
+    wrong = export_onnx(other, tmp_path / "model_O2.onnx", export_task="text-classification")
+    ranked = [replace(wrong, optimisation="O2"), files.plain]
+    execution = replace(context.execution, export=context.config.updated(optimize="auto").export)
+    reference = Reference(files.trained.checkpoint, execution.kind.auto_class, threads=1)
+    assert _first_right(execution, files.trained, ranked, reference) == (files.plain, None)
+    assert "O2 is left out" in caplog.text
+
+
+def test_pytorch_answers_a_batch_once(exported, tmp_path):
+    context, _, files = exported
+    checkpoint = tmp_path / "checkpoint"
+    shutil.copytree(files.trained.checkpoint, checkpoint)
+    reference = Reference(checkpoint, context.execution.kind.auto_class, threads=1)
+    first = check(context.execution, files.trained, [files.plain], reference=reference)
+    shutil.rmtree(checkpoint)  # what was answered is known, and nothing is loaded again
+    again = check(context.execution, files.trained, [files.plain], reference=reference)
+    assert again == first
+    assert again.passed
 
 
 def test_of_several_recipes_one_ships(exported, tmp_path):

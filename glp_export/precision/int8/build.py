@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from glp_export.artifact import OnnxFile, export_onnx
 from glp_export.artifact.batches import by_length, pad_rows
 from glp_export.artifact.variants import VARIANTS
-from glp_export.core.errors import AccuracyError, UsageError
+from glp_export.core.errors import AccuracyError
 from glp_export.encoder import ModelSource, TrainingInputs, load_model, predict, save_checkpoint
 from glp_export.precision.int8 import NARROW, find_matmuls, quantise, ranges_of, smooth
+from glp_export.precision.int8.calibrate import CALIBRATION_ROWS, without_texts
 from glp_export.precision.int8.mixed_precision import (
     Kept,
     compare_with,
@@ -33,8 +34,8 @@ from glp_export.tasks import count_examples, truth_of
 if TYPE_CHECKING:
     from datasets import Dataset
 
-SMOOTHING_ROWS, CALIBRATION_ROWS = 1024, 256
-"""Rows of `fit` that the largest activation of a channel, and the range of a tensor, is taken from.
+SMOOTHING_ROWS = 1024
+"""Rows of `fit` that the largest activation of a channel is taken from.
 
 An outlier channel that only one row in a thousand has must be seen (benchmarks/int8_accuracy.py).
 """
@@ -197,12 +198,7 @@ def _batches(
     """
     texts = job.texts if calibration is None else calibration.fit
     if texts is None:
-        raise UsageError(
-            "ranges cannot be taken without data",
-            where="--int8-scope full" if job.scope == FULL else "--int8",
-            fix="give texts with --calibration-texts FILE, or use "
-            + ("--int8-scope matmuls" if job.scope == FULL else f"--int8 {DYNAMIC}"),
-        )
+        raise without_texts(job.scope)
     rows = texts.select(range(min(count, len(texts))))
     tokenizer = job.tokenizer
     return [pad_rows(rows, part, tokenizer) for part in by_length(rows, 16)]

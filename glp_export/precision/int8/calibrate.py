@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact.onnx_file import sidecar, write_graph
 from glp_export.artifact.session import feeds_for, open_session
-from glp_export.core.errors import DataError
+from glp_export.core.errors import DataError, UsageError
 from glp_export.core.quiet import quiet
+from glp_export.precision.int8.recipe import DYNAMIC, FULL, RECIPES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
+    from datasets import Dataset
     from onnx import ModelProto
 
     Array = np.ndarray[Any, Any]
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 MINIMUM_ROWS = 16
 """Fewer different rows say little about the range that other rows will have."""
+
+CALIBRATION_ROWS = 256
+"""Rows that the range of a tensor is taken from."""
 
 _BINS = {"entropy": 128, "percentile": 2048}
 """Bins of the histograms, as ONNX Runtime's own calibrators have them."""
@@ -55,13 +60,47 @@ def activation_ranges(
     return _extremes(values) if calibration == "minmax" else _histograms(values, calibration)
 
 
+def require_texts(rows: Dataset | None, recipes: Sequence[str], scope: str) -> None:
+    """Refuse static ranges without enough texts before there is anything to quantise.
+
+    Args:
+        rows: encoded, those that ranges will be taken from; None where there are none.
+        recipes: keys of `RECIPES`, those that are asked for.
+        scope: of int8, "matmuls" or "full".
+
+    Raises:
+        DataError: too few different rows.
+        UsageError: none at all.
+    """
+    if all(RECIPES[name].mode == DYNAMIC for name in recipes):
+        return
+    if rows is None:
+        raise without_texts(scope)
+    taken = rows[: min(len(rows), CALIBRATION_ROWS)]["input_ids"]
+    _require_different({tuple(ids) for ids in taken}, len(taken))
+
+
+def without_texts(scope: str) -> UsageError:
+    """What is said where static ranges are asked for and there are no texts."""
+    full = scope == FULL
+    return UsageError(
+        "ranges cannot be taken without data",
+        where="--int8-scope full" if full else "--int8",
+        fix="give texts with --calibration-texts FILE, or use "
+        + ("--int8-scope matmuls" if full else f"--int8 {DYNAMIC}"),
+    )
+
+
 def _require_enough(batches: Sequence[Batch]) -> None:
-    rows = sum(len(batch["input_ids"]) for batch in batches)
     texts = {
         tuple(ids[mask == 1])
         for batch in batches
         for ids, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True)
     }
+    _require_different(texts, sum(len(batch["input_ids"]) for batch in batches))
+
+
+def _require_different(texts: Collection[object], rows: int) -> None:
     if len(texts) >= MINIMUM_ROWS:
         return
     told = f"got {rows}" if len(texts) == rows else f"{len(texts)} of the {rows} given differ"

@@ -80,7 +80,9 @@ def quantise(
             Rewriter(graph, per_channel=recipe.per_channel, ranges=ranges).apply(chosen)
         write_graph(graph, output, threshold=sidecar_threshold)
     scope = "full" if recipe.scope == FULL else recipe.mode
-    return describe(output, precision="int8", optimisation=f"{scope} int8, {recipe.form}")
+    return describe(
+        output, precision="int8", optimisation=f"{scope} int8, {recipe.form}", graph=graph
+    )
 
 
 def ranges_of(

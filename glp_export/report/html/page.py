@@ -13,7 +13,13 @@ from glp_export.report.html.speeds import speed_tables
 from glp_export.report.html.verdict import verdict
 from glp_export.report.html.warnings import report_warnings
 from glp_export.report.machine_table import machine_facts
-from glp_export.report.model_tables import files_table, precisions_table, scores_table
+from glp_export.report.model_tables import (
+    calibration_words,
+    classes_table,
+    files_table,
+    precisions_table,
+    scores_table,
+)
 from glp_export.report.pruning import (
     candidates_table,
     cost_words,
@@ -85,6 +91,8 @@ def page(report_data: ReportData) -> str:
         distributions=plots.distributions(report_data.benchmark, report_data.samples),
         differences=plots.differences(report_data.benchmark),
         scores=scores_table(report_data.benchmark),
+        classes=classes_table(report_data.benchmark),
+        calibration=calibration_words(report_data.benchmark),
         parity=plots.parity(report_data),
         flips=_flips(report_data),
         precisions=precisions_table(

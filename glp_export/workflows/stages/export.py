@@ -6,9 +6,11 @@ among them, the same check.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from glp_export.artifact import (
     LEVELS,
@@ -19,11 +21,15 @@ from glp_export.artifact import (
     check_parity,
     describe_fusions,
     export_onnx,
+    levels_to_try,
     relocate,
     require_fusions,
 )
+from glp_export.artifact.parity_report import FileParity
+from glp_export.artifact.reference import Reference
 from glp_export.bench import Contender, Timing, Workload, fastest, pytorch_contender, shape_grid
 from glp_export.bench.contenders import EAGER, PYTORCH
+from glp_export.config.sections import ExportOptions
 from glp_export.core.errors import ModelError
 from glp_export.core.progress import Meter, Progress
 from glp_export.precision.job import LowerPrecision
@@ -33,11 +39,16 @@ from glp_export.workflows.context import ExecutionContext
 from glp_export.workflows.stages.timing_progress import watch
 from glp_export.workflows.stages.trained import Trained
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 AUTO, PLAIN = "auto", "none"
 OPTIMISED = "fp32-optimized"
 
-SHIPPED_SAMPLES, QUICK_SAMPLES = 256, 64
-"""Real rows in the parity check of a file that ships, and of one that may."""
+SHIPPED_SAMPLES = 256
+"""Real rows in the parity check of a file that ships."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,7 @@ class Exported:
         parity: of all files.
         lower: files of lower precision.
         entries: every precision that was to be made, those that were left out too.
+        reference: the answers of its PyTorch model that files were held against.
         elsewhere: by another runtime than ONNX Runtime, the files that it computes rightly, each
             with the precision that it computes them in.
     """
@@ -61,6 +73,7 @@ class Exported:
     lower: tuple[LowerPrecision, ...] = ()
     entries: tuple[PrecisionEntry, ...] = ()
     elsewhere: Mapping[str, tuple[OnnxFile, ...]] = field(default_factory=dict)
+    reference: Reference | None = field(default=None, compare=False, repr=False)
 
     @property
     def best(self) -> tuple[OnnxFile, ...]:
@@ -79,14 +92,27 @@ def export_contender(
     layout: ArtifactLayout,
     work: Path,
     progress: Progress,
+    *,
+    module: PreTrainedModel | None = None,
 ) -> Exported:
     """Export one contender below `layout`, keep its fastest correct file and prove both right.
+
+    Args:
+        execution: the wishes and the machine.
+        trained: the contender.
+        layout: where its files go.
+        work: scratch.
+        progress: shows what came of it.
+        module: of its checkpoint, where it is loaded already.
 
     Raises:
         ModelError: its architecture cannot be exported, or lacks a fusion that is required.
         ParityError: the plain file, or the level that was asked for, computes something else.
     """
     with progress.stage(f"export {trained.label}") as meter:
+        reference = Reference(
+            module or trained.checkpoint, execution.kind.auto_class, threads=execution.threads
+        )
         plain = export_onnx(
             trained.checkpoint,
             layout.onnx_model,
@@ -94,20 +120,23 @@ def export_contender(
             opset=execution.export.opset,
             exporter=execution.export.exporter,
             threads=execution.threads,
+            module=reference.module,
+            run=False,
         )
-        levels = _levels(execution.export.optimize)
+        parity = check(execution, trained, [plain], reference=reference)
+        parity.require()
         work.mkdir(parents=True, exist_ok=True)
-        built = candidates(plain, levels, work, trained.checkpoint)
+        built = candidates(plain, _levels(execution.export), work, trained.checkpoint)
         if execution.export.require_fusion:
             _require_fusion(trained, built)
-        chosen = _choose(execution, trained, plain, built, meter, progress)
-        if chosen != plain:
-            chosen = relocate(chosen, layout.variant(OPTIMISED))
-        shipped = (plain,) if chosen == plain else (plain, chosen)
-        parity = check(execution, trained, shipped)
-        parity.require()
+        ranked = _ranked(execution, trained, plain, built, meter, progress)
+        chosen, found = _first_right(execution, trained, ranked, reference)
+        if found is not None:
+            chosen = relocate(chosen, layout.variant(OPTIMISED), move=True)
+            named = replace(found, variant=chosen.variant)
+            parity = ParityReport((*parity.files, named))
     progress.say(describe_choice(chosen, execution.export.optimize))
-    return Exported(trained, plain, chosen, parity)
+    return Exported(trained, plain, chosen, parity, reference=reference)
 
 
 def describe_choice(chosen: OnnxFile, asked: str = AUTO) -> str:
@@ -171,35 +200,64 @@ def _require_fusion(trained: Trained, built: Sequence[OnnxFile]) -> None:
     require_fusions(fused[0], trained.layers, trained.checkpoint)
 
 
-def _choose(
+def _first_right(
+    execution: ExecutionContext,
+    trained: Trained,
+    ranked: Sequence[OnnxFile],
+    reference: Reference,
+) -> tuple[OnnxFile, FileParity | None]:
+    """The first of the files that computes what PyTorch does, with what was found of it.
+
+    None was found of the plain file, which was proved before.
+
+    Raises:
+        ParityError: the level that was asked for computes something else.
+    """
+    for file in ranked:
+        if file.optimisation == PLAIN:
+            return file, None
+        report = check(execution, trained, [file], reference=reference)
+        if execution.export.optimize != AUTO:
+            report.require()
+        (found,) = report.files
+        if found.passed:
+            return file, found
+        logger.warning("%s is left out: %s", file.optimisation, "; ".join(found.failures))
+    raise AssertionError("the plain file is the last of the ranked ones")
+
+
+def _ranked(
     execution: ExecutionContext,
     trained: Trained,
     plain: OnnxFile,
     built: Sequence[OnnxFile],
     meter: Meter,
     progress: Progress,
-) -> OnnxFile:
-    """The level that was asked for, or the fastest of those that pass parity."""
+) -> Sequence[OnnxFile]:
+    """The level that was asked for, or what is faster than the plain file, the fastest first.
+
+    The plain file is the last of them. They are timed before they are proved: a file that is no
+    faster does not ship, and what it computes is nothing to anyone.
+    """
     if not built:
-        return plain
+        return [plain]
     if execution.export.optimize != AUTO:
-        return built[0]
+        return built[:1]
     workloads = choice_workloads(execution, trained)
     seconds = min(3.0, execution.benchmark.bench_seconds)
-    report = check(execution, trained, built, samples=QUICK_SAMPLES)
-    passing = [file for file, found in zip(built, report.files, strict=True) if found.passed]
     with progress.paused():
         choice = fastest(
-            [plain, *passing],
+            [plain, *built],
             trained.checkpoint,
             workloads,
             provider=execution.provider,
             threads=execution.threads,
             auto_class=execution.kind.auto_class,
             timing=timing_of(seconds, execution),
-            progress=watch(meter, len(workloads), seconds),
+            required={shape.name for shape in execution.targets.shapes},
+            progress=watch(meter, 1, seconds),
         )
-    return choice.winner
+    return choice.ranked
 
 
 def choice_workloads(execution: ExecutionContext, trained: Trained) -> list[Workload]:
@@ -211,14 +269,23 @@ def check(
     execution: ExecutionContext,
     trained: Trained,
     files: Sequence[OnnxFile],
-    samples: int = SHIPPED_SAMPLES,
     runtime: str = ONNX_RUNTIME,
+    *,
+    reference: Reference | None = None,
 ) -> ParityReport:
-    """Compare files of a contender with its PyTorch model, on its test rows, in a runtime."""
+    """Compare files of a contender with its PyTorch model, on its test rows, in a runtime.
+
+    Args:
+        execution: the wishes and the machine.
+        trained: the contender.
+        files: of it.
+        runtime: that runs them.
+        reference: its PyTorch model, where it has answered before.
+    """
     longest = as_pytorch(execution, trained).max_length
-    return check_parity(
+    report = check_parity(
         files,
-        trained.checkpoint,
+        reference or trained.checkpoint,
         trained.test,
         trained.tokenizer,
         auto_class=execution.kind.auto_class,
@@ -227,12 +294,15 @@ def check(
         provider=execution.provider,
         atol=execution.export.atol,
         rtol=execution.export.rtol,
-        samples=samples,
+        samples=SHIPPED_SAMPLES,
         runtime=runtime,
     )
+    if reference is not None:
+        reference.release()  # the answers stay: weights of every contender would be too much
+    return report
 
 
-def _levels(wanted: str) -> list[str]:
-    if wanted == PLAIN:
+def _levels(wanted: ExportOptions) -> list[str]:
+    if wanted.optimize == PLAIN:
         return []
-    return list(LEVELS) if wanted == AUTO else [wanted]
+    return levels_to_try(wanted.atol) if wanted.optimize == AUTO else [wanted.optimize]

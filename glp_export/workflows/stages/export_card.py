@@ -48,6 +48,7 @@ def write_export_card(
     shape: str,
     max_length: int,
     *,
+    kernels: Sequence[str] = (),
     license: str | None,
     language: Any,
 ) -> None:
@@ -60,6 +61,7 @@ def write_export_card(
         files: that ship.
         shape: that they were timed at.
         max_length: longest input in tokens.
+        kernels: how much of full int8 each runtime computes in integers.
         license: of the checkpoint, where its own card names one.
         language: likewise.
     """
@@ -90,6 +92,7 @@ def write_export_card(
         ),
         "",
         *(f"Nothing judged the accuracy of `{name}`: no data was given.\n" for name in unjudged),
+        *(f"Full int8 on the machine that made it: {'; '.join(kernels)}.\n" for _ in kernels[:1]),
         f"Inputs are cut at {max_length} tokens.",
         "",
         "```python",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from glp_export.artifact import ArtifactLayout, StoredInputs
+from glp_export.artifact.reference import Reference
 from glp_export.bench import BenchmarkFile
 from glp_export.bench.contenders import longest_input
 from glp_export.bench.winners import fastest_runtime
@@ -41,13 +42,24 @@ def write_gate_files(
 
 
 def store_inputs(
-    layout: ArtifactLayout, execution: ExecutionContext, tokenizer: PreTrainedTokenizerBase
+    layout: ArtifactLayout,
+    execution: ExecutionContext,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    reference: Reference | None = None,
 ) -> None:
-    """Write `glp/parity_inputs.npz`: random tokens, so no data travels with the artifact."""
+    """Write `glp/parity_inputs.npz`: random tokens, so no data travels with the artifact.
+
+    Args:
+        layout: of an artifact whose checkpoint is in place.
+        execution: that its files were checked by.
+        tokenizer: its own.
+        reference: the PyTorch model of that checkpoint, where it has answered before.
+    """
     length = min(execution.max_length, tokenizer.model_max_length, longest_input(layout.root))
     rows = random_rows(tokenizer, length, execution.seed)
     stored = StoredInputs.compute(
-        layout.root,
+        reference or layout.root,
         rows,
         tokenizer,
         auto_class=execution.kind.auto_class,

@@ -18,6 +18,7 @@ from glp_export.config.sections import PrecisionOptions
 from glp_export.core.errors import AccuracyError, GlpError, ModelError, ParityError
 from glp_export.core.progress import Progress
 from glp_export.precision.builders import BUILDERS
+from glp_export.precision.int8 import calibrate
 from glp_export.precision.job import CalibrationData, LowerPrecision, PrecisionJob
 from glp_export.precision.record import PrecisionEntry
 from glp_export.tasks import Task, blank_labels, encode, read_unlabeled, with_labels
@@ -120,9 +121,11 @@ def _with(
     execution: ExecutionContext, exported: Exported, lower: LowerPrecision, layout: ArtifactLayout
 ) -> Exported:
     """Prove a file right and move it into place: one that is wrong never stands there."""
-    found = check(execution, exported.trained, [lower.file])
+    found = check(execution, exported.trained, [lower.file], reference=exported.reference)
     found.require()
-    lower = replace(lower, file=relocate(lower.file, layout.variant(lower.file.precision)))
+    lower = replace(
+        lower, file=relocate(lower.file, layout.variant(lower.file.precision), move=True)
+    )
     return replace(
         exported,
         lower=(*exported.lower, lower),
@@ -161,14 +164,31 @@ def encoded_texts(
     return encode(with_labels(texts, blank_labels(texts, task), task), task, tokenizer, max_length)
 
 
-def require_texts(context: RunContext) -> None:
-    """Read the texts of static ranges before anything is trained.
+def require_texts(execution: ExecutionContext, rows: Dataset | None) -> None:
+    """Refuse static ranges without enough texts before anything is exported.
+
+    Args:
+        execution: the wishes.
+        rows: encoded, those that ranges will be taken from; None where there are none.
 
     Raises:
-        DataError: the file cannot be read, or has no texts.
+        DataError: too few different rows.
+        UsageError: none at all, and int8 was asked for by name.
+    """
+    named = rows is not None or execution.precisions.required
+    if "int8" in execution.precisions.names and named:
+        calibrate.require_texts(rows, execution.precision.int8, execution.precision.int8_scope)
+
+
+def require_texts_of_run(context: RunContext) -> None:
+    """Read the texts of static ranges, or look at the training rows, before anything is trained.
+
+    Raises:
+        DataError: the file cannot be read, or has too few different texts.
     """
     task, length = context.data.task, context.config.data.max_length
-    encoded_texts(context.config.precision, task, context.tokenizer, length)
+    given = encoded_texts(context.config.precision, task, context.tokenizer, length)
+    require_texts(context.execution, context.fit if given is None else given)
 
 
 def calibration_data_of(

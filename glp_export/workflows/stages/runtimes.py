@@ -34,7 +34,9 @@ def add_runtimes(execution: ExecutionContext, exported: Exported, progress: Prog
         with progress.stage(f"{exported.trained.label} in {RUNTIMES[name].title}"):
             for file in _as_run(exported.files):
                 try:
-                    found = check(execution, exported.trained, [file], runtime=name)
+                    found = check(
+                        execution, exported.trained, [file], name, reference=exported.reference
+                    )
                     found.require()
                 except (ModelError, ParityError) as error:
                     if execution.runtimes_named:

@@ -10,8 +10,9 @@ from typing import Any
 
 from glp_export.artifact.parity_report import ParityReport
 from glp_export.bench import BenchmarkFile, Frontier, Interval, SamplesFile
+from glp_export.bench.benchmark_file import ClassChange, Share
 from glp_export.bench.samples_file import SampleRow
-from glp_export.precision.record import Loss, PrecisionEntry
+from glp_export.precision.record import KernelCount, Loss, PrecisionEntry
 from glp_export.report.html import ReportData, SweepVariant, page
 from tests.report.helpers import (
     less_unpruned,
@@ -69,6 +70,33 @@ def make_report_data(**changes: Any) -> ReportData:
         "command": "glp-export prune-and-export -m minilm --dataset data/trec --depth 3 -o out",
     }
     return ReportData(**{**fields, **changes})
+
+
+def with_changes(data: ReportData) -> ReportData:
+    """The same with a class that lost recall, errors of calibration, and counted kernels."""
+    benchmark, (variant,) = data.benchmark, data.sweep_variants
+    lost = ClassChange(label="places", rows=80, before=0.9, change=-0.12, low=-0.2, high=-0.04)
+    gained = lost.model_copy(update={"label": "names", "change": 0.1, "low": 0.0, "high": 0.2})
+    error = Share(value=0.061, low=0.04, high=0.09)
+    count = KernelCount(
+        runtime="onnxruntime",
+        version="1",
+        integer={"MatMul": 12},
+        in_float={"MatMul": 2},
+        beside={},
+    )
+    own = INT8.model_copy(update={"kernels": (count,)})
+    changed = benchmark.model_copy(
+        update={
+            "metrics": tuple(
+                row.model_copy(update={"calibration_error": error}) for row in benchmark.metrics
+            ),
+            "differences": tuple(
+                row.model_copy(update={"classes": (lost, gained)}) for row in benchmark.differences
+            ),
+        }
+    )
+    return replace(data, benchmark=changed, sweep_variants=(replace(variant, precisions=(own,)),))
 
 
 def make_sweep_data(**changes: Any) -> ReportData:

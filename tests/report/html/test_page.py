@@ -19,6 +19,7 @@ from tests.report.html.helpers import (
     make_sweep_data,
     make_variant,
     usual_page,
+    with_changes,
 )
 
 
@@ -55,6 +56,19 @@ def test_everything_that_was_promised_is_there() -> None:
         "glp-export prune-and-export -m minilm --dataset data/trec --depth 3 -o out",
         "Small test set: 500 examples",
         "3 of 6 layers of nreimers/MiniLM-L6-H384-uncased , in the order 5, 3, 1",
+    ):
+        assert words in text, words
+
+
+def test_what_accuracy_does_not_show_is_there() -> None:
+    text = Reader(page(with_changes(make_report_data()))).text
+    for words in (
+        "Classes that lost most",
+        "places",
+        "−0.120 (−0.200 to −0.040)",
+        "Expected calibration error",
+        "pruned 6.1 % (4.0–9.0)",
+        "12 of 14 in onnxruntime",
     ):
         assert words in text, words
 
