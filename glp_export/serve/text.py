@@ -7,7 +7,7 @@ with truncation and padding set from `tokenizer_config.json`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import ItemsView, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -278,6 +278,8 @@ def listed(texts: Any, name: str = "texts") -> list[Any]:
 
 def _columns(texts: Any) -> list[Any] | None:
     """The names of the columns of a mapping, a frame or a table; None for anything else."""
+    if isinstance(texts, ItemsView):  # names beside columns, and no pairs of texts
+        return [name for name, _ in texts]
     if isinstance(texts, Mapping) or (_called(texts, "keys") and _called(texts, "values")):
         return list(texts.keys())
     for attribute in ("columns", "column_names"):
@@ -307,6 +309,10 @@ def _fix_of(row: Any) -> str:
         names = [name for name in row if isinstance(name, str)][:1]
         named = f"{names[0]!r:.40}" if names else "'text'"
         return f"give the texts alone: model([row[{named}] for row in rows])"
+    if callable(getattr(row, "tolist", None)):  # a row of an array
+        return "give lists of strings: model(texts.tolist())"
+    if callable(getattr(row, "as_py", None)):
+        return "give a list of strings: model(texts.to_pylist())"
     return "give a string, or a tuple of two"
 
 
