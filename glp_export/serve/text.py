@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.core.errors import DataError, ModelError, reason_of
+from glp_export.serve.long_pairs import Tokens, shortened
 from glp_export.serve.spans import Windows
 from glp_export.serve.word_places import PlacedWords, needs_spaces, placed, placed_in_text
 
@@ -47,6 +48,7 @@ class TextEncoder:
         segments: whether it makes `token_type_ids`; they are zeros otherwise.
         mask_token: what hides a token; None where nothing says it.
         spaced_words: whether words have to stand in a text, with spaces between them.
+        truncation_side: where a row that is too long is cut off.
     """
 
     tokenizer: Tokenizer
@@ -55,6 +57,7 @@ class TextEncoder:
     segments: bool
     mask_token: str | None = None
     spaced_words: bool = False
+    truncation_side: str = "right"
 
     def encode_words(self, rows: Sequence[str | Sequence[str]]) -> list[PlacedWords]:
         """Tokens of each text or list of words, with the number of the word of each token.
@@ -121,6 +124,7 @@ class TextEncoder:
             DataError: a text that is not Unicode, or becomes no token at all.
         """
         try:
+            rows = [self._shortened(row) for row in rows]
             if len(rows) == 1:  # without the pool of threads that a batch is handed to
                 (row,) = rows
                 encoded = [self.tokenizer.encode(*((row,) if isinstance(row, str) else row))]
@@ -136,6 +140,21 @@ class TextEncoder:
                     fix="leave such texts out",
                 )
         return encoded
+
+    def _shortened(self, row: Row) -> Row:
+        """A pair without what is cut off of both texts anyway; any other row as it is."""
+        if isinstance(row, str) or self.max_length is None:
+            return row
+        return shortened(*row, self.max_length, self._all_tokens, self.truncation_side)
+
+    def _all_tokens(self, text: str) -> Tokens:
+        """The tokens of a text alone, those that are cut off as well."""
+        found = self.tokenizer.encode(text, add_special_tokens=False)
+        parts = sorted([found, *found.overflowing], key=lambda part: part.offsets[:1])
+        return Tokens(
+            [token for part in parts for token in part.ids],
+            [place for part in parts for place in part.offsets],
+        )
 
     def pad(self, encoded: Sequence[Encoding]) -> dict[str, NDArray[np.int64]]:
         """Rows padded together to the longest: arrays `(rows, length) int64`."""
@@ -191,8 +210,8 @@ def open_encoder(
     limit = _limit(config, max_length, settings.get("model_max_length"))
     tokenizer.no_padding()
     tokenizer.no_truncation()
+    side = settings.get("truncation_side", "right")
     if limit is not None:
-        side = settings.get("truncation_side", "right")
         tokenizer.enable_truncation(limit, strategy="longest_first", direction=side)
     tokenizer.encode_special_tokens = settings.get("split_special_tokens", False)
     padding = Padding(
@@ -204,7 +223,7 @@ def open_encoder(
     inputs = settings.get("model_input_names") or ("token_type_ids",)
     mask = _content(settings.get("mask_token"))
     segments, spaced = "token_type_ids" in inputs, needs_spaces(tokenizer, settings)
-    return TextEncoder(tokenizer, padding, limit, segments, mask, spaced)
+    return TextEncoder(tokenizer, padding, limit, segments, mask, spaced, side)
 
 
 def as_rows(texts: str | Iterable[Any], text_pairs: str | Iterable[Any] | None) -> list[Row]:
