@@ -18,12 +18,15 @@ from glp_export.encoder.training import (
     forward,
     kind_of,
     run_trainer,
+    scale_of,
 )
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from glp_export.encoder.target_scale import TargetScale
 
 
 HIGHEST_RATE = 5e-4
@@ -78,15 +81,19 @@ def distill(
         learning_rate=_learning_rate(settings.learning_rate, distillation.rate),
         warmup_ratio=distillation.warmup_ratio,
     )
+    answers = np.asarray(teacher_logits, dtype=np.float32)
+    scale = scale_of(student, examples, answers)
+    distiller = _distiller_class(distillation, hidden_states, scale)
     return run_trainer(
-        regulated(_distiller_class(distillation, hidden_states), regulariser or Regulariser()),
+        regulated(distiller, regulariser or Regulariser()),
         student,
         examples,
         tokenizer,
         faster,
         progress,
-        np.asarray(teacher_logits, dtype=np.float32),
+        answers,
         watch,
+        scale,
     )
 
 
@@ -102,7 +109,9 @@ def _learning_rate(fine_tuning: float, rate: float) -> float:
     return max(min(fine_tuning * rate, HIGHEST_RATE), min(fine_tuning, fine_tuning * rate))
 
 
-def _distiller_class(distillation: DistillSettings, hidden: HiddenStates | None) -> Any:
+def _distiller_class(
+    distillation: DistillSettings, hidden: HiddenStates | None, scale: TargetScale | None
+) -> Any:
     from transformers import Trainer
 
     class Distiller(Trainer):
@@ -117,6 +126,8 @@ def _distiller_class(distillation: DistillSettings, hidden: HiddenStates | None)
             if kind.loss is not None:
                 share = distillation.weight
                 loss = share * distance + (1 - share) * kind.loss(outputs, inputs)
+            if scale is not None:
+                loss = loss / scale.variance
             if hidden is not None:
                 loss = loss + hidden.weight * hidden.distance(outputs, inputs)
             return (loss, outputs) if return_outputs else loss

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ def regulated(trainer_class: Any, regulariser: Regulariser) -> Any:
             self.add_callback(Regulate())
 
         def create_optimizer(self, *args: Any) -> Any:
-            return _with_own_rate(super().create_optimizer(*args), regulariser)
+            optimizer, rate = super().create_optimizer(*args), regulariser.rate
+            rate = optimizer.defaults["lr"] if rate is None else rate
+            return with_own_rate(optimizer, regulariser.parameters, rate)
 
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any
@@ -63,14 +65,18 @@ def regulated(trainer_class: Any, regulariser: Regulariser) -> Any:
     return Regulated
 
 
-def _with_own_rate(optimizer: Any, regulariser: Regulariser) -> Any:
-    """Move a regulariser's parameters to a group of their own, before there is any schedule."""
-    own = {id(parameter) for parameter in regulariser.parameters}
-    rate = optimizer.defaults["lr"] if regulariser.rate is None else regulariser.rate
+def with_own_rate(optimizer: Any, parameters: Iterable[nn.Parameter], rate: float) -> Any:
+    """Move parameters to a group without decay, before the optimizer has any schedule.
+
+    Args:
+        optimizer: with all of them, or without.
+        parameters: none leave it as it is.
+        rate: their learning rate at its highest.
+    """
+    moved = list(parameters)
+    own = {id(parameter) for parameter in moved}
     for group in optimizer.param_groups:
         group["params"] = [one for one in group["params"] if id(one) not in own]
-    if own:
-        optimizer.add_param_group(
-            {"params": list(regulariser.parameters), "lr": rate, "weight_decay": 0.0}
-        )
+    if moved:
+        optimizer.add_param_group({"params": moved, "lr": rate, "weight_decay": 0.0})
     return optimizer

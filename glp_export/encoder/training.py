@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from glp_export.core.errors import ModelError
 from glp_export.encoder.regulariser import Regulariser, regulated
 from glp_export.encoder.schedule import Looks, Schedule
+from glp_export.encoder.target_scale import TargetScale
 from glp_export.encoder.transformers_compat import training_arguments
 from glp_export.tasks import KINDS, TaskKind, kind_of_config
 from glp_export.tasks.arrow_columns import numbers
@@ -107,14 +108,28 @@ def finetune(
         watch: ends the training by dev; None for the epochs of `settings`.
         regulariser: moves the training besides.
     """
-    from transformers import Trainer
-
     loss = kind_of(model).loss
     if loss is None:
         return model.eval()
-    trainer = Trainer if loss is own_loss else _loss_trainer(loss)
+    scale = scale_of(model, examples)
+    trainer = _loss_trainer(loss, scale)
     trainer = trainer if regulariser is None else regulated(trainer, regulariser)
-    return run_trainer(trainer, model, examples, tokenizer, settings, progress, watch=watch)
+    return run_trainer(
+        trainer, model, examples, tokenizer, settings, progress, watch=watch, scale=scale
+    )
+
+
+def scale_of(
+    model: PreTrainedModel, examples: Dataset, predictions: NDArray[np.float32] | None = None
+) -> TargetScale | None:
+    """The scale of what a regression is trained on; None for other kinds of task.
+
+    Args:
+        predictions: a teacher's, that are imitated; else labels are learned.
+    """
+    if not kind_of(model).scaled:
+        return None
+    return TargetScale.of(numbers(examples, "labels") if predictions is None else predictions)
 
 
 def kind_of(model: PreTrainedModel) -> TaskKind:
@@ -147,6 +162,7 @@ def run_trainer(
     progress: Progress | None = None,
     predictions: NDArray[np.float32] | None = None,
     watch: Watch | None = None,
+    scale: TargetScale | None = None,
 ) -> PreTrainedModel:
     """Train with a Trainer or a subclass of it, batches grouped by length and padded alone.
 
@@ -155,7 +171,11 @@ def run_trainer(
     Args:
         predictions: of a teacher to every example; they come with the batch as `TEACHER`.
         watch: ends the training by dev; None for the epochs of `settings`.
+        scale: of a regression's targets.
     """
+    if scale is not None:
+        scale.begin(model)
+        trainer_class = scale.trainer(trainer_class)
     rows = training_rows(model, examples, tokenizer, numbered=predictions is not None)
 
     def train(settings: TrainSettings, callbacks: list[Any], updates: int = -1) -> Any:
@@ -389,8 +409,13 @@ def training_rows(
         return rows.add_column(_ROW, np.arange(len(rows)))
 
 
-def _loss_trainer(loss_of: Callable[[Any, Mapping[str, Any]], Any]) -> Any:
+def _loss_trainer(
+    loss_of: Callable[[Any, Mapping[str, Any]], Any], scale: TargetScale | None
+) -> Any:
     from transformers import Trainer
+
+    if loss_of is own_loss and scale is None:
+        return Trainer
 
     class LossTrainer(Trainer):
         def compute_loss(
@@ -398,6 +423,7 @@ def _loss_trainer(loss_of: Callable[[Any, Mapping[str, Any]], Any]) -> Any:
         ) -> Any:
             outputs = forward(model, inputs)
             loss = loss_of(outputs, inputs)
+            loss = loss if scale is None else loss / scale.variance
             return (loss, outputs) if return_outputs else loss
 
     return LossTrainer

@@ -130,6 +130,25 @@ def test_a_criterion_that_trains_ships_what_it_trained_and_does_so_again(
     assert plan.cost.trainings == 1
     assert Plan.load(shipped / "glp" / "plan.json").digest == plan.digest
     assert run(["verify", str(shipped), "--threads", "1", "-q"]) == 0
+    # A plan finds what its criterion trained in the cache; without it, it begins elsewhere.
+    given = [
+        "-m",
+        str(encoder),
+        "--dataset",
+        str(data),
+        *TRAINING,
+        *MEASURING,
+        *ONE_SHAPE[:4],
+        "-q",
+    ]
+    given += ["--plan", str(shipped / "glp" / "plan.json"), "--distilled", "none"]
+    for name, kept in (("again", cache), ("elsewhere", ("--cache", "none"))):
+        assert run(["prune-and-export", *given, *kept, "-o", str(tmp_path / name)]) == 0
+    weights = {
+        name: (tmp_path / name / "model.safetensors").read_bytes()
+        for name in ("shipped", "again", "elsewhere")
+    }
+    assert weights["again"] == weights["shipped"] != weights["elsewhere"]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 The head of a classifier reads the first token's hidden state. Of the last layer's other tokens only
 keys and values matter, so its queries, attention output and feed-forward block are computed for the
-first token alone: the numbers are the same, and most of a layer's work is saved.
+first token alone: the numbers are the same, and most of a layer's work is saved. What is left of
+keys and values `absorption.py` takes out.
 
 Found by asking backwards from the graph's outputs which part of every tensor is needed: all of it,
 or its first entry along one axis. A node whose operator treats the entries of that axis apart needs
@@ -52,7 +53,7 @@ ALL = -1
 Needs = Mapping[str, int]
 
 
-def first_token_only(model: ModelProto, shapes: Shapes) -> bool:
+def first_token_only(model: ModelProto, shapes: Shapes) -> Needs:
     """Compute only what is needed of a graph whose head reads one token, in place.
 
     Args:
@@ -60,7 +61,8 @@ def first_token_only(model: ModelProto, shapes: Shapes) -> bool:
         shapes: of its tensors.
 
     Returns:
-        Whether the graph was changed: not if its head reads all tokens.
+        Tensors of which less is computed now, with the axis of which the first entry is left: none
+        if the head reads all tokens, and the graph is as it was.
     """
     view = GraphView(model)
     needs = _needs(view, shapes)
@@ -79,7 +81,8 @@ def first_token_only(model: ModelProto, shapes: Shapes) -> bool:
         nodes.append(node)
     if slices:
         replace_nodes(model, nodes)
-    return bool(slices)
+        return {name: axis for name, axis in needs.items() if axis != ALL}
+    return {}
 
 
 def _needs(view: GraphView, shapes: Shapes) -> Needs:

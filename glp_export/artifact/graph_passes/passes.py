@@ -13,14 +13,17 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from glp_export.artifact.graph_passes.constant_shapes import fix_shapes, infer_shapes
-from glp_export.artifact.graph_passes.first_token import first_token_only
+from glp_export.artifact.graph_passes.absorption import absorb_projections
+from glp_export.artifact.graph_passes.constant_shapes import Shapes, fix_shapes, infer_shapes
+from glp_export.artifact.graph_passes.first_token import Needs, first_token_only
 from glp_export.artifact.graph_passes.graph import GraphView, replace_nodes
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
 logger = logging.getLogger(__name__)
+
+FIRST_QUERY = "first-query"
 
 
 def as_exported(model: ModelProto) -> None:
@@ -35,14 +38,34 @@ def lean(model: ModelProto) -> None:
 
 
 def first_token(model: ModelProto) -> None:
-    """`lean`, and the last layer only for the token that the head reads, if it reads only one."""
+    """`lean`, and the last layer only for the token that the head reads, if it reads only one.
+
+    Its attention has one query, which needs no keys and values of the others.
+    """
+    shapes, cut = _last_layer_cut(model)
+    if cut:
+        absorb_projections(model, shapes, cut)
+    _keep_sums(model)
+
+
+def first_query(model: ModelProto) -> None:
+    """`first_token` with the last layer's keys and values, whose products can be integers."""
+    _last_layer_cut(model)
+    _keep_sums(model)
+
+
+def _last_layer_cut(model: ModelProto) -> tuple[Shapes, Needs]:
+    """Fix shapes and compute the last layer for what is read of it; shapes before that, the cut."""
     shapes = infer_shapes(model)
     fix_shapes(model, shapes)
     if not shapes:
         logger.info("the graph's shapes cannot be told: every layer is computed whole")
-    elif not first_token_only(model, infer_shapes(model)):
+        return shapes, {}
+    shapes = infer_shapes(model)
+    cut = first_token_only(model, shapes)
+    if not cut:
         logger.info("the head does not read the first token alone: every layer is computed whole")
-    _keep_sums(model)
+    return shapes, cut
 
 
 def reads_first_token(model: ModelProto) -> bool:
@@ -53,13 +76,14 @@ def reads_first_token(model: ModelProto) -> bool:
     if not shapes:
         return False
     fix_shapes(copied, shapes)
-    return first_token_only(copied, infer_shapes(copied))
+    return bool(first_token_only(copied, infer_shapes(copied)))
 
 
 PASSES: dict[str, Callable[[ModelProto], None]] = {
     "plain": as_exported,
     "lean": lean,
     "first-token": first_token,
+    FIRST_QUERY: first_query,
 }
 """What changes a graph, in place, by the name of the form that it then has."""
 

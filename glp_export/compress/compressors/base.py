@@ -142,6 +142,9 @@ class CompressionEvaluator(Protocol):
             make: fills the directory that it is given.
         """
 
+    def kept_before(self, kind: str, facts: Mapping[str, Any]) -> Path | None:
+        """The same directory where the cache has it; None else."""
+
     @property
     def facts(self) -> Mapping[str, Any]:
         """The fields of a plan that no search changes."""

@@ -7,7 +7,7 @@ its nodes, and a graph that was rewritten has the names of the one that it was m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -155,12 +155,15 @@ class _Block:
         output: of the output projection.
         softmax: between the two products.
         context: the product of probabilities and values.
+        absorbed: keys or values are taken from the layer's input (`graph_passes.absorption`): its
+            products are small, have weights of three dimensions, and stay in float.
     """
 
     inputs: frozenset[int]
     output: int
     softmax: NodeProto
     context: NodeProto
+    absorbed: bool
 
 
 def _attention_products(
@@ -173,6 +176,8 @@ def _attention_products(
     numbers = {node.output[0]: number for number, node in enumerate(weighted)}
     found = []
     for layer, block in enumerate(blocks):
+        if block.absorbed:
+            continue
         shape = weight_shape(view, weighted[block.output]) or (0, 0)
         scores = [
             node
@@ -195,17 +200,19 @@ def _attention_blocks(view: GraphView, weighted: list[NodeProto]) -> list[_Block
     for softmax in view.nodes:
         if softmax.op_type != "Softmax":
             continue
-        context = next(_ahead(view, softmax.output[0], {"MatMul"}), None)
+        context = next(_ahead(view, softmax.output[0], lambda node: node.op_type == "MatMul"), None)
         if context is None or context.output[0] in numbers:
             continue
-        inputs = frozenset(_behind(view, context, numbers))
-        output = next(
-            (n for node in _ahead(view, context.output[0], {"MatMul", "Gemm"})
-             if (n := numbers.get(node.output[0])) is not None),
-            None,
-        )  # fmt: skip
+        # Where keys and values are taken from the layer's input itself, what made that stands
+        # behind it too, and behind the query.
+        behind = {number: weighted[number] for number in _behind(view, context, numbers)}
+        before = {one for node in behind.values() for one in _behind(view, node, numbers)}
+        inputs = frozenset(behind.keys() - before)
+        outputs = _ahead(view, context.output[0], lambda node: node.output[0] in numbers)
+        output = next((numbers[node.output[0]] for node in outputs), None)
         if inputs and output is not None:
-            blocks.append(_Block(inputs, output, softmax, context))
+            absorbed = len(inputs) < len(behind)
+            blocks.append(_Block(inputs, output, softmax, context, absorbed))
     return blocks
 
 
@@ -229,12 +236,12 @@ def _nodes_behind(view: GraphView, node: NodeProto, numbers: dict[str, int]) -> 
             waiting.extend(view.producers[name].input)
 
 
-def _ahead(view: GraphView, name: str, operators: set[str]) -> Iterator[NodeProto]:
-    """The nearest nodes of some kinds that read a tensor, or what is made of it."""
+def _ahead(view: GraphView, name: str, wanted: Callable[[NodeProto], bool]) -> Iterator[NodeProto]:
+    """The nearest nodes of some kind that read a tensor, or what is made of it."""
     waiting, seen = [name], set()
     while waiting:
         for node in view.consumers[waiting.pop(0)]:
-            if node.op_type in operators:
+            if wanted(node):
                 yield node
             elif node.op_type != "Shape" and id(node) not in seen:
                 seen.add(id(node))

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from glp_export.artifact.graph_passes.passes import FIRST_QUERY
+
+FULL = "full"
+
 
 @dataclass(frozen=True)
 class Int8Recipe:
@@ -30,9 +34,17 @@ class Int8Recipe:
     form: str = "first-token"
     keep_float: frozenset[str] = frozenset()
 
+    @property
+    def graph_pass(self) -> str:
+        """The key of `PASSES` for its form and scope.
+
+        Full int8 keeps the last layer's keys and values, whose products are integers: what stands
+        for them in the first-token form has weights of three dimensions and stays in float.
+        """
+        return FIRST_QUERY if (self.scope, self.form) == (FULL, "first-token") else self.form
+
 
 DYNAMIC = "dynamic"
-FULL = "full"
 RECIPES: dict[str, Int8Recipe] = {
     DYNAMIC: Int8Recipe(),
     "minmax": Int8Recipe(mode="static", calibration="minmax"),

@@ -157,6 +157,7 @@ class TaskKind:
             and the collated batch: one row or several for each.
         prepare: sets a tokenizer up for this kind's input.
         named: whether its outputs are labels that have names.
+        scaled: whether the answers are numbers as large as the labels, learned by squared error.
         shift_axis: the axis of the answers along which a common shift changes nothing.
         width: of the answers, where it is not one for each label.
         fits_head: whether the head is made for the task's labels; else the checkpoint's own is
@@ -215,6 +216,7 @@ class TaskKind:
     features: Callable[[Any, Mapping[str, Any]], Any] = sentence_features
     prepare: Callable[[PreTrainedTokenizerBase], None] = lambda tokenizer: None
     named: bool = True
+    scaled: bool = False
     shift_axis: int | None = None
     width: int | None = None
     fits_head: bool = True

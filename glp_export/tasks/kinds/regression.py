@@ -155,4 +155,5 @@ REGRESSION = TaskKind(
     imitation=imitate_scores,
     refit=refit_numbers,
     named=False,
+    scaled=True,
 )

@@ -254,9 +254,16 @@ class RunEvaluator:
 
     def kept(self, kind: str, facts: Mapping[str, Any], make: Callable[[Path], None]) -> Path:
         """A directory of the cache, by all that its content depends on."""
-        context = self._context
-        whole = training_facts(context) | {"distillation": asdict(context.distillation)}
-        return self._cache.get_or_make(kind, whole | dict(facts), make)
+        return self._cache.get_or_make(kind, self._facts | dict(facts), make)
+
+    def kept_before(self, kind: str, facts: Mapping[str, Any]) -> Path | None:
+        """The same, only where it is there."""
+        return self._cache.find(kind, self._facts | dict(facts))
+
+    @property
+    def _facts(self) -> dict[str, Any]:
+        distillation = {"distillation": asdict(self._context.distillation)}
+        return dict(training_facts(self._context)) | distillation
 
     def calibrator(self, samples: int) -> Calibrator:
         """So many training rows."""

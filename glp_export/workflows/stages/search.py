@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -11,6 +12,7 @@ from glp_export.compress.compressors import COMPRESSORS
 from glp_export.compress.compressors.base import Follower, Found
 from glp_export.compress.compressors.layers.compressor import found_by
 from glp_export.compress.compressors.layers.search import read_plan
+from glp_export.compress.compressors.structure.ranked import trained_before
 from glp_export.compress.plan import Plan
 from glp_export.config.targets import Targets
 from glp_export.core.errors import UsageError
@@ -48,7 +50,10 @@ def choose_plans(context: RunContext, work: Path, progress: Progress) -> list[Fo
     evaluator = RunEvaluator(context, work, progress)
     budget = budget_of(context, kept_tail(work))
     if context.config.compress.plan:
-        found = found_by(named_plan(context), budget, evaluator)
+        found = [
+            replace(one, start=trained_before(one.plan, evaluator))
+            for one in found_by(named_plan(context), budget, evaluator)
+        ]
     else:
         found = _search(context, compressors_of(context), budget, evaluator)
         for one in found:

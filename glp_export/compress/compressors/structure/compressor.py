@@ -314,7 +314,8 @@ def _plan(
 ) -> Plan:
     options, evaluator, ranking = chosen.options, chosen.evaluator, chosen.ranked.ranking
     gone = removed_layers(selection)
-    unused = () if CRITERIA[options.criterion].train else ("criterion_epochs", "block")
+    unused = {"latency_table", "criterion_epochs", "block"}
+    settings = options.model_dump(mode="json", exclude=unused) | dict(chosen.ranked.settings)
     edits = (RemoveLayers(layers=gone),) if gone else ()
     base: ModelShape = evaluator.facts["base_shape"]
     left = edits[0].shape(base) if edits else base
@@ -326,7 +327,7 @@ def _plan(
         edits=(*edits, *width_edits(kept_units(selection, ranking), left)),
         steps=steps,
         cost=cost,
-        settings=options.model_dump(mode="json", exclude={"latency_table", *unused}),
+        settings=settings,
         latency_table=table.id,
         predicted_speedup=round(table.speedup(selected_shape(selection, table.base)), 3),
     )

@@ -9,12 +9,14 @@ from __future__ import annotations
 import copy
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from glp_export.compress.compressors.base import CompressionEvaluator
 from glp_export.compress.compressors.structure.options import StructureOptions
+from glp_export.compress.criteria import CRITERIA
 from glp_export.compress.criteria.base import (
     Calibration,
     Counts,
@@ -26,7 +28,7 @@ from glp_export.compress.criteria.base import (
     Training,
 )
 from glp_export.compress.criteria.projections import find_projections
-from glp_export.compress.plan import Cost
+from glp_export.compress.plan import Cost, Plan
 from glp_export.compress.sensitivity import Sensitivities, measure_sensitivities
 from glp_export.core.errors import DataError
 
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
     from glp_export.compress.latency_table import LatencyTable
 
 WEIGHTS, RANKING = "model.safetensors", "ranking.json"
+
+KEPT = "criterion"
+"""The kind of a trained model's entry in the cache."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class Ranked:
         sensitivities: what each sublayer and layer is worth.
         start: where the model is kept; None for the teacher.
         cost: of its training.
+        settings: of a plan, by which `trained_before` finds the model again.
     """
 
     model: PreTrainedModel
@@ -55,6 +61,7 @@ class Ranked:
     sensitivities: Sensitivities
     start: Path | None = None
     cost: Cost = field(default_factory=Cost)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def looked_at(
@@ -87,12 +94,11 @@ def trained_for(
     """
     wanted = milliseconds / table.predict(table.base)
     title, known = f"train for {criterion.name}", True
-    facts = {
-        "criterion": criterion.name,
-        "epochs": options.criterion_epochs,
+    settings = {
+        "criterion_epochs": options.criterion_epochs,
         "block": options.block,
-        "latency_table": table.id,
-        "wanted": round(wanted, 6),
+        "training_table": table.id,
+        "time_left": round(wanted, 6),
     }
 
     def make(directory: Path) -> None:
@@ -112,7 +118,7 @@ def trained_for(
             trained = criterion.train(training)
             save_trained(trained, directory, seconds=round(time.perf_counter() - begin, 1))
 
-    start = evaluator.kept("criterion", facts, make)
+    start = evaluator.kept(KEPT, _facts(criterion.name, settings), make)
     if known:
         evaluator.progress.skip(title, "in the cache")
     trained, seconds = load_trained(start, evaluator.teacher)
@@ -125,7 +131,21 @@ def trained_for(
         seconds=seconds,
     )
     worth = _worth(trained.model, trained.ranking, evaluator)
-    return Ranked(trained.model, trained.ranking, worth, start, cost)
+    return Ranked(trained.model, trained.ranking, worth, start, cost, settings)
+
+
+def trained_before(plan: Plan, evaluator: CompressionEvaluator) -> Path | None:
+    """The weights that a plan's criterion trained, where the cache still has them."""
+    criterion = CRITERIA.get(plan.strategy)
+    if criterion is None or criterion.train is None or plan.layers_only:
+        return None
+    return evaluator.kept_before(KEPT, _facts(plan.strategy, plan.settings))
+
+
+def _facts(criterion: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What trained weights depend on, beside the model, the data and how it is trained."""
+    names = ("criterion_epochs", "block", "training_table", "time_left")
+    return {"criterion": criterion, **{name: settings.get(name) for name in names}}
 
 
 def save_trained(trained: Trained, directory: Path, *, seconds: float) -> None:
