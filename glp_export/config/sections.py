@@ -279,6 +279,10 @@ class AuxiliaryOptions(Options):
             raise ValueError("--transfer auto stands alone")
         if self.auxiliary is None and self.transfer != ("auto",):
             raise ValueError("--transfer goes with --auxiliary")
+        for name in ("auxiliary_weight", "max_auxiliary_samples"):
+            default = type(self).model_fields[name].default
+            if self.auxiliary is None and getattr(self, name) != default:
+                raise ValueError(f"--{name.replace('_', '-')} goes with --auxiliary")
         return self
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.core.errors import ModelError
+from glp_export.serve.long_pairs import Tokens, shortened
 from glp_export.tasks.kinds.learning import own_loss, sentence_features
 from glp_export.tasks.metrics import Metric
 from glp_export.tasks.own_metric import is_own, own_metric
@@ -297,10 +298,28 @@ def encode_text(
 
     Of a pair the longer text is cut first.
     """
-    encoding = tokenizer(
-        batch["text"], batch.get("text_pair"), truncation=True, max_length=max_length, padding=False
-    )
+    first, second = batch["text"], batch.get("text_pair")
+    if second is not None:
+        pairs = [
+            _shortened(*pair, tokenizer, max_length) for pair in zip(first, second, strict=True)
+        ]
+        first, second = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    encoding = tokenizer(first, second, truncation=True, max_length=max_length, padding=False)
     return {**encoding, "length": [len(ids) for ids in encoding["input_ids"]]}
+
+
+def _shortened(
+    first: str, second: str, tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> tuple[str, str]:
+    """A pair without what is cut off of both texts anyway."""
+
+    def tokens(text: str) -> Tokens:
+        found = tokenizer(
+            text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+        )
+        return Tokens(found["input_ids"], found["offset_mapping"])
+
+    return shortened(first, second, max_length, tokens, tokenizer.truncation_side)
 
 
 def require_fast(tokenizer: PreTrainedTokenizerBase) -> None:

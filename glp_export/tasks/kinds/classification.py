@@ -35,6 +35,7 @@ ENOUGH_ROWS_TO_TELL = 50
 MOST_LABELS_PER_ROW = 0.5
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
+UNNAMED = "LABEL_"
 
 
 @dataclass(frozen=True)
@@ -104,10 +105,11 @@ def label_name(
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Numbers by value, anything else as strings."""
+    """Numbers by value, and what transformers calls them, `LABEL_10`; anything else as strings."""
     ordered = sorted(names)
-    if all(NUMBER.fullmatch(name) for name in ordered):
-        ordered.sort(key=float)
+    numbers = [name.removeprefix(UNNAMED) for name in ordered]
+    if all(map(NUMBER.fullmatch, numbers)):
+        ordered.sort(key=lambda name: float(name.removeprefix(UNNAMED)))
     return tuple(ordered)
 
 

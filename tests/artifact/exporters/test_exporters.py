@@ -110,6 +110,14 @@ def test_graphs_are_alike(family: str, exporter: str, tmp_path: Path) -> None:
     assert any(head in tensor.name for tensor in model.graph.initializer)
 
 
+def test_a_bert_with_one_kind_of_segment_reads_none(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(tmp_path / "checkpoint", num_labels=2, type_vocab_size=1)
+    path = tmp_path / "model.onnx"
+    export_onnx(checkpoint, path, export_task=EXPORT_TASK)
+    inputs = [value.name for value in read_graph(path).graph.input]
+    assert inputs == ["input_ids", "attention_mask"]
+
+
 @pytest.mark.parametrize("task", HEADS)
 def test_tasks_of_the_exporter_torch(task: str, tmp_path: Path) -> None:
     import transformers
