@@ -3,9 +3,36 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from tables import say
+
+
+def measure_cells(
+    arguments: Namespace,
+    measured: Callable[[Namespace, dict[str, Any]], Iterator[tuple[str, Any]]],
+    write_page: Callable[[Namespace, dict[str, Any]], None],
+) -> None:
+    """Measure what is not in `arguments.work` yet, and write the page after each cell.
+
+    Args:
+        measured: gives the cells that are not kept yet by name: dataclasses, in words as strings.
+    """
+    logging.disable(logging.WARNING)
+    path = arguments.work / "results.json"
+    kept = read_kept(path)
+    for key, cell in measured(arguments, kept):
+        kept[key] = asdict(cell)
+        write_whole(path, kept)
+        say(f"{key}: {cell}")
+        write_page(arguments, kept)
+    write_page(arguments, kept)
 
 
 def read_kept(path: Path) -> dict[str, Any]:

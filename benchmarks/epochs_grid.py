@@ -16,17 +16,16 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import logging
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cells import read_kept, shown_command, write_whole
+from cells import measure_cells, shown_command
 from numpy.typing import NDArray
-from tables import PACKAGES, markdown, say
+from tables import PACKAGES, markdown
 
 from glp_export.config.files import resolve
 from glp_export.core import machine
@@ -73,22 +72,19 @@ class Cell:
     difference: list[float]
     seconds: float
 
+    def __str__(self) -> str:
+        return f"dev {self.dev:.4f}, test {self.test:.4f}, {self.seconds:.0f} s"
+
 
 def main() -> None:
     """Parse, measure what is not there yet, and write the table after each cell."""
-    arguments = parse()
-    logging.disable(logging.WARNING)
-    path = arguments.work / "results.json"
-    kept = read_kept(path)
+    measure_cells(parse(), _measured, write_page)
+
+
+def _measured(arguments: argparse.Namespace, kept: dict[str, Any]) -> Iterator[tuple[str, Cell]]:
     for seed in arguments.seeds:
         for data in arguments.data:
-            for key, cell in Group(arguments, data, seed, kept).run():
-                kept[key] = asdict(cell)
-                write_whole(path, kept)
-                said = f"dev {cell.dev:.4f}, test {cell.test:.4f}, {cell.seconds:.0f} s"
-                say(f"{key}: {said}")
-                write_page(arguments, kept)
-    write_page(arguments, kept)
+            yield from Group(arguments, data, seed, kept).run()
 
 
 def parse() -> argparse.Namespace:

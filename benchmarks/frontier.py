@@ -58,7 +58,8 @@ from glp_export.tasks import (
 from glp_export.workflows.context import RunContext, load_seeded, make_context
 from glp_export.workflows.stages.compression import RunEvaluator
 from glp_export.workflows.stages.export import Exported, export_contender
-from glp_export.workflows.stages.training import Trained, train_contenders
+from glp_export.workflows.stages.trained import Trained
+from glp_export.workflows.stages.training import train_contenders
 
 LOOKS = 8
 """At dev in a recovery of so many `--updates`."""

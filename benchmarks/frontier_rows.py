@@ -23,7 +23,7 @@ from glp_export.compress.search_space import kept_units, selected_shape
 from glp_export.compress.selection import Selection
 from glp_export.core.shape import Kept, KeptLayer, LayerShape, ModelShape
 from glp_export.workflows.stages.compression import RunEvaluator
-from glp_export.workflows.stages.training import alternate_student
+from glp_export.workflows.stages.recovery_start import alternate_student
 
 UNPRUNED = "unpruned"
 LAYERS, STUDENT = "layers (fast-greedy)", "layers (alternate student)"

@@ -16,19 +16,18 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import logging
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 import numpy as np
-from cells import read_kept, shown_command, write_whole
+from cells import measure_cells, shown_command
 from numpy.typing import NDArray
-from tables import PACKAGES, markdown, say
+from tables import PACKAGES, markdown
 
 from glp_export.config.files import resolve
 from glp_export.core import machine
@@ -90,21 +89,14 @@ class Cell:
     auxiliary: list[str]
     seconds: float
 
+    def __str__(self) -> str:
+        values = ", ".join(f"{name} {value:.4f}" for name, value in self.values.items())
+        return f"{values}, {self.seconds:.0f} s"
+
 
 def main() -> None:
     """Parse, measure what is not there yet, and write the table after each cell."""
-    arguments = parse()
-    logging.disable(logging.WARNING)
-    path = arguments.work / "results.json"
-    kept = read_kept(path)
-    for key, target, rows, seed, arm in _wanted(arguments):
-        if key not in kept:
-            cell = measure(arguments, target, rows, seed, arm)
-            kept[key] = asdict(cell)
-            write_whole(path, kept)
-            said = ", ".join(f"{name} {value:.4f}" for name, value in cell.values.items())
-            say(f"{key}: {said}, {cell.seconds:.0f} s")
-        write_page(arguments, kept)
+    measure_cells(parse(), _measured, write_page)
 
 
 def parse() -> argparse.Namespace:
@@ -129,13 +121,15 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _wanted(arguments: argparse.Namespace) -> Iterator[tuple[str, Path, int, int, str]]:
+def _measured(arguments: argparse.Namespace, kept: dict[str, Any]) -> Iterator[tuple[str, Cell]]:
     """The cells in the order of work: a run that is stopped has whole comparisons."""
     for seed in arguments.seeds:
         for target in arguments.target:
             for rows in arguments.rows:
                 for arm in sorted(arguments.arms, key=list(ARMS).index):
-                    yield f"{target.name}|{rows}|{seed}|{arm}", target, rows, seed, arm
+                    key = f"{target.name}|{rows}|{seed}|{arm}"
+                    if key not in kept:
+                        yield key, measure(arguments, target, rows, seed, arm)
 
 
 def measure(arguments: argparse.Namespace, target: Path, rows: int, seed: int, arm: str) -> Cell:

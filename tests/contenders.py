@@ -14,6 +14,7 @@ from glp_export.bench import Contender, onnx_contender, pytorch_contender, timin
 from glp_export.bench.runtimes import RUNTIMES
 from glp_export.core.machine import CPU
 from tests.tiny import make_checkpoint
+from tests.workers import made_once
 
 ROLES = (("unpruned", "bert", 4), ("pruned", "bert", 2), ("distilled", "distilbert", 2))
 
@@ -21,17 +22,19 @@ ROLES = (("unpruned", "bert", 4), ("pruned", "bert", 2), ("distilled", "distilbe
 @pytest.fixture(scope="session")
 def tiny_contenders(tmp_path_factory: pytest.TempPathFactory) -> list[Contender]:
     """Unpruned, pruned and distilled, each in PyTorch and in ONNX Runtime."""
-    from glp_export.artifact import export_onnx
+    from glp_export.artifact import describe, export_onnx
 
-    root = tmp_path_factory.mktemp("contenders")
-    made = []
-    for role, family, layers in ROLES:
-        checkpoint = make_checkpoint(root / role, family, layers, num_labels=3)
-        file = export_onnx(
-            checkpoint, root / role / "onnx" / "model.onnx", export_task="text-classification"
-        )
-        made.append(pytorch_contender(role, checkpoint, "cpu", 1))
-        made.append(onnx_contender(role, file, checkpoint, CPU, 1))
+    def make(root: Path) -> None:
+        for role, family, layers in ROLES:
+            checkpoint = make_checkpoint(root / role, family, layers, num_labels=3)
+            path = checkpoint / "onnx" / "model.onnx"
+            export_onnx(checkpoint, path, export_task="text-classification")
+
+    made, root = [], made_once(tmp_path_factory, "contenders", make)
+    for role, *_ in ROLES:
+        file = describe(root / role / "onnx" / "model.onnx")
+        made.append(pytorch_contender(role, root / role, "cpu", 1))
+        made.append(onnx_contender(role, file, root / role, CPU, 1))
     return made
 
 

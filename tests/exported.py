@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +14,7 @@ import pytest
 from glp_export.artifact import OnnxFile, describe, export_onnx
 from glp_export.artifact.onnx_file import read_graph, write_graph
 from tests.tiny import make_checkpoint, make_tokenizer, rows
+from tests.workers import made_once
 
 THREADS = 1  # idle sessions spin, and machines that run tests are often busy
 MAX_LENGTH = 64
@@ -51,12 +53,15 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Exported]:
 
     @cache
     def make(family: str, num_labels: int = 2, **extra: Any) -> Exported:
-        directory = tmp_path_factory.mktemp(family)
-        checkpoint = make_checkpoint(
-            directory / "checkpoint", family, num_labels=num_labels, **SPREAD, **extra
-        )
-        path = directory / "onnx" / "model.onnx"
-        return Exported(checkpoint, export_onnx(checkpoint, path, export_task=EXPORT_TASK))
+        def exported(directory: Path) -> None:
+            checkpoint = make_checkpoint(
+                directory / "checkpoint", family, num_labels=num_labels, **SPREAD, **extra
+            )
+            export_onnx(checkpoint, directory / "onnx" / "model.onnx", export_task=EXPORT_TASK)
+
+        name = "-".join(map(str, ("exported", family, num_labels, *sorted(extra.items()))))
+        directory = made_once(tmp_path_factory, re.sub(r"[^\w-]+", "_", name), exported)
+        return Exported(directory / "checkpoint", describe(directory / "onnx" / "model.onnx"))
 
     return make
 

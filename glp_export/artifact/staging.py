@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from glp_export.cache.entry import flush
 from glp_export.core.errors import OutputError
 
 logger = logging.getLogger(__name__)
@@ -339,11 +340,7 @@ def _settle(output: Path) -> None:
 def _flush(directory: Path) -> None:
     """Write everything through to the disk: a rename must not outlive a power cut without it."""
     for path in [*directory.rglob("*"), directory]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        flush(path)
 
 
 def _free_megabytes(path: Path) -> int:

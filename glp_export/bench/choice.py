@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from glp_export.bench.contenders import onnx_contender
-from glp_export.bench.race import means_of, race
+from glp_export.bench.elimination import means_of, measure_by_elimination
 from glp_export.bench.shapes import Workload
 from glp_export.bench.statistics import Ratio, paired_ratio
 from glp_export.bench.timing import Progress, Samples, Timing, measure
@@ -79,8 +79,8 @@ def fastest(
     A fused graph needs ONNX Runtime's own operators and is at times slower than the plain export
     (microsoft/onnxruntime #29655, #33873), so it has to earn its place: it wins only if its
     speedup over the plain file, the geometric mean over the shapes, excludes 1. The confidence is
-    divided among the candidates (Bonferroni): many ties must not make a winner by chance. How
-    they take turns, and which of them and which shapes are given up early, says `race`.
+    divided among the candidates (Bonferroni): many ties must not make a winner by chance.
+    `measure_by_elimination` gives up early what is surely slower.
 
     Args:
         candidates: files of the same model, one of them with `optimisation == "none"`.
@@ -111,7 +111,7 @@ def fastest(
     ]
     alpha = (1 - confidence) / (len(candidates) - 1)
     place = candidates.index(plain[0])
-    runs = race(
+    runs = measure_by_elimination(
         contenders,
         contenders[place],
         workloads,

@@ -25,11 +25,6 @@ class Ratio:
     high: float
     pairs: int
 
-    @property
-    def excludes_one(self) -> bool:
-        """Whether the two differ beyond chance."""
-        return self.low > 1 or self.high < 1
-
 
 @dataclass(frozen=True)
 class Summary:

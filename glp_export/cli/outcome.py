@@ -126,17 +126,25 @@ def as_a_process() -> Iterator[None]:
     signal.signal(signal.SIGTERM, _stop)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # nohup and & ignore it
         signal.signal(signal.SIGINT, _stop)
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure:
-            reconfigure(errors="replace")
-    stdout, sys.stdout = sys.stdout, _Tolerant(sys.stdout)
+    own = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (_Tolerant(_reconfigured(stream)) for stream in own)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         sys.stdout.flush()
-        sys.stdout = stdout
+        sys.stderr.flush()
+        sys.stdout, sys.stderr = own
+
+
+def _reconfigured(stream: TextIO | None) -> TextIO:
+    """A stream that replaces letters; one that was closed before the start (`>&-`) loses all."""
+    if stream is None:
+        return open(os.devnull, "w", encoding="utf-8")
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure:
+        reconfigure(errors="replace")
+    return stream
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
@@ -179,7 +187,7 @@ class _Tolerant:
         try:
             yield
         except OSError as error:
-            if error.errno != errno.EPIPE:
+            if error.errno != errno.EPIPE and self is sys.stdout:
                 print(f"stdout cannot be written: {error.strerror}", file=sys.stderr)
             nothing = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nothing, self._stream.fileno())

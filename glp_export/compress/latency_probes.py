@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.bench.timing import Timing, Turns, warm_up
-from glp_export.compress.latency_table import Conditions, LatencyTable, WholeModel, fit_table
+from glp_export.compress.latency_fit import fit_table
+from glp_export.compress.latency_table import Conditions, LatencyTable, WholeModel
 from glp_export.core.errors import UsageError
 from glp_export.core.shape import Kept, LayerShape, ModelShape
 

@@ -20,7 +20,7 @@ from glp_export.compress.edits import (
     tokens_after,
 )
 from glp_export.compress.plan_v1 import PlanV1
-from glp_export.compress.steps import Candidate, Cost, Step
+from glp_export.compress.steps import Candidate, Cost, Step, digest_of_choices
 from glp_export.core import numbers
 from glp_export.core.errors import DataError, UsageError, quoted, reason_of
 from glp_export.core.factors import Preset
@@ -187,13 +187,7 @@ class Plan(Record):
         Two runs that chose alike from the same scores have the same digest. Fields that hold their
         default are left out, so that a field that is added later changes no old plan.
         """
-        decided = self.model_dump(
-            mode="json", exclude={"versions": True, "cost": {"seconds"}}, exclude_defaults=True
-        )
-        for step in decided.get("steps", ()):
-            for candidate in step["candidates"]:
-                candidate.pop("seconds", None)
-        return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()
+        return digest_of_choices(self)
 
     def apply(self, model: PreTrainedModel) -> PreTrainedModel:
         """The compact model that the edits make of a live unpruned one, which stays as it is.

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Any
 
 from pydantic import Field
 
-from glp_export.compress.steps import Cost, Step
+from glp_export.compress.steps import Cost, Step, digest_of_choices
 from glp_export.core.records import Record
 from glp_export.core.shape import MAX_LAYERS
 
@@ -36,13 +34,7 @@ class PlanV1(Record):
     @property
     def digest(self) -> str:
         """SHA-256 of all but times and versions, by the rule of schema 1."""
-        decided = self.model_dump(
-            mode="json", exclude={"versions": True, "cost": {"seconds"}}, exclude_defaults=True
-        )
-        for step in decided.get("steps", ()):
-            for candidate in step["candidates"]:
-                candidate.pop("seconds", None)
-        return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()
+        return digest_of_choices(self)
 
     @property
     def fields(self) -> dict[str, Any]:

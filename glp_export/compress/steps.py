@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 from glp_export.compress.search.trial import Trial
 from glp_export.core.records import Record
 
@@ -60,3 +63,14 @@ class Cost(Record):
     sample_layers: int = 0
     scored_sample_layers: int = 0
     seconds: float = 0.0
+
+
+def digest_of_choices(plan: Record) -> str:
+    """SHA-256 of a plan of any schema, without times and versions, 64 hexadecimal digits."""
+    decided = plan.model_dump(
+        mode="json", exclude={"versions": True, "cost": {"seconds"}}, exclude_defaults=True
+    )
+    for step in decided.get("steps", ()):
+        for candidate in step["candidates"]:
+            candidate.pop("seconds", None)
+    return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()

@@ -227,6 +227,14 @@ class TrainingOptions(Options):
         ("none",), "Trackers of the final trainings, by Trainer's names: mlflow, wandb, …, or none."
     )
 
+    def weight_of_hidden_states(self, *, changed: bool) -> float:
+        """What was asked for, or what suits models that were changed inside their layers or not.
+
+        Beside as many whole layers hidden states teach nothing that the answers do not
+        (docs/method/structure.md).
+        """
+        return float(changed) if self.hidden_weight is None else self.hidden_weight
+
     @property
     def reporters(self) -> tuple[str, ...]:
         """The trackers that trainings are reported to."""
@@ -271,6 +279,10 @@ class AuxiliaryOptions(Options):
             raise ValueError("--transfer auto stands alone")
         if self.auxiliary is None and self.transfer != ("auto",):
             raise ValueError("--transfer goes with --auxiliary")
+        for name in ("auxiliary_weight", "max_auxiliary_samples"):
+            default = type(self).model_fields[name].default
+            if self.auxiliary is None and getattr(self, name) != default:
+                raise ValueError(f"--{name.replace('_', '-')} goes with --auxiliary")
         return self
 
 

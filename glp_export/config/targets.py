@@ -1,16 +1,13 @@
-"""Targets instead of a number of layers: what is asked for, and whether it was reached."""
+"""Targets instead of a number of layers: how they are written, and what falls short of them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from glp_export.core.errors import LatencyError, UsageError
-
-if TYPE_CHECKING:
-    from glp_export.bench.benchmark_file import BenchmarkFile, Row
+from glp_export.core.errors import UsageError
 
 _NUMBER = r"(?P<number>\d{1,12}(?:\.\d{0,12})?|\.\d{1,12})"
 _AT_SHAPE = r"(?:@(?P<batch>\d{1,9})x(?P<length>\d{1,9}))?"
@@ -188,19 +185,6 @@ class SizeBudget:
 
 
 @dataclass(frozen=True)
-class OpenedFile:
-    """The ONNX file of an artifact that `load` opens.
-
-    Attributes:
-        name: below `onnx/`.
-        megabytes: it, its sidecar and tokenizer.json, in 10^6 bytes.
-    """
-
-    name: str
-    megabytes: float
-
-
-@dataclass(frozen=True)
 class DepthLatency:
     """How fast a depth is at one shape.
 
@@ -332,65 +316,6 @@ class Targets:
         ]
 
 
-def check_shipped(
-    targets: Targets, benchmark: BenchmarkFile, opened: OpenedFile | None = None
-) -> None:
-    """Hold the shipped files, as they were measured in the end, to the targets of time and size.
-
-    One of the pruned ONNX files has to meet them all, by the measured value: the margin for noise
-    was taken when the depth was chosen. The size is that of the file which `load` opens.
-
-    Args:
-        targets: of one model.
-        benchmark: of it alone.
-        opened: the file that `load` opens.
-
-    Raises:
-        LatencyError: none does.
-    """
-    most = targets.size
-    if most is not None and (opened is None or opened.megabytes > most.megabytes):
-        raise LatencyError(
-            "what would ship is too large: "
-            + (f"{opened.name} takes {opened.megabytes:.2f} MB" if opened else "no file"),
-            where=str(most),
-            fix="add --precision int8, vocabulary or layers to what goes, or ask for more",
-        )
-    if not targets.fast_enough_asked:
-        return
-    reached = files_reached(targets, benchmark)
-    nearest = nearest_file(targets, reached)
-    missed = targets.misses(reached[nearest] if nearest else [], surely=False)
-    if not missed:
-        return
-    raise LatencyError(
-        f"what would ship is not fast enough: {nearest or 'no file'}: {'; '.join(missed)}",
-        where=targets.asked_of_time,
-        fix="measure on an idle machine with more --bench-rounds, or ask for less",
-    )
-
-
-def files_reached(
-    targets: Targets, benchmark: BenchmarkFile, contender: str = "pruned"
-) -> dict[str, list[DepthLatency]]:
-    """What each ONNX file of a contender reaches at the targets' shapes, by its name."""
-    files: dict[str, list[Row]] = {}
-    for row in benchmark.rows:
-        if row.contender == contender and row.runtime == "onnxruntime":
-            files.setdefault(row.variant, []).append(row)
-    return {variant: _latencies(targets, rows) for variant, rows in files.items()}
-
-
-def nearest_file(targets: Targets, reached: Mapping[str, Sequence[DepthLatency]]) -> str | None:
-    """The file that misses fewest targets, the fastest of those; None of none."""
-
-    def distance(name: str) -> tuple[int, float]:
-        missed = targets.misses(reached[name], surely=False)
-        return len(missed), sum(row.p50_ms for row in reached[name])
-
-    return min(reached, key=distance, default=None)
-
-
 def _read(flag: str, text: str, pattern: str, *, example: str) -> tuple[float, Shape, str]:
     """The number, the shape and the unit, if there is one, in what a flag was given."""
     found = re.fullmatch(pattern + _AT_SHAPE, text.strip(), re.ASCII)
@@ -428,30 +353,3 @@ def _miss(
     if target.percentile != MEDIAN:
         words = f"{reached.milliseconds:.3g} ms (p{target.percentile})"
     return f"{words} at {at}, {target.milliseconds:g} ms was asked for"
-
-
-def _latencies(targets: Targets, rows: Sequence[Row]) -> list[DepthLatency]:
-    """The rows of benchmark.json that targets are about."""
-    by_shape = {row.shape: row for row in rows}
-    found = []
-    for shape in targets.shapes:
-        row = by_shape.get(shape.name)
-        speedup = row.speedup.vs_onnxruntime_fp32_unpruned if row else None
-        if row and speedup:
-            found.append(
-                DepthLatency(
-                    row.layers,
-                    shape,
-                    row.p50_ms,
-                    None,
-                    speedup.value,
-                    speedup.low,
-                    speedup.high,
-                    tails=tuple(
-                        Tail(percentile, milliseconds)
-                        for percentile in PERCENTILES[1:]
-                        if (milliseconds := getattr(row, f"p{percentile}_ms")) is not None
-                    ),
-                )
-            )
-    return found

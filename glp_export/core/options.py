@@ -14,6 +14,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    ValidationInfo,
     field_validator,
 )
 from pydantic.fields import FieldInfo
@@ -39,6 +40,20 @@ class Options(BaseModel):
     )
 
     panel: ClassVar[str] = ""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_filled(cls, value: Any, field: ValidationInfo) -> Any:
+        """Refuse nothing where something is meant, as a variable of a shell that is not set.
+
+        A token is left: who has none gives an empty one, and reads what is public.
+        """
+        values = value if isinstance(value, list | tuple) else (value,)
+        if any(isinstance(one, str) and not one.strip() for one in values):
+            if field.field_name == "token":
+                return None
+            raise ValueError("is empty; leave it out, or give a value")
+        return value
 
     @field_validator("*", mode="after")
     @classmethod

@@ -35,6 +35,7 @@ from glp_export.tasks import KINDS, Task
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+MASK = "attention_mask"
 CUSTOMARY_LENGTH = 512
 """Tokens of the longest input where neither tokenizer nor model knows a limit."""
 
@@ -249,6 +250,8 @@ def match_inputs(
         tokenizer.init_kwargs["model_max_length"] = limit
     taken = inspect.signature(model.forward).parameters
     names = [name for name in tokenizer.model_input_names if name in taken]
+    if MASK in taken and MASK not in names:  # without it, padding would be read as text
+        names.append(MASK)
     if tables.segments > 1 and SEGMENTS not in names:
         names.append(SEGMENTS)
     if tables.segments == 1 and SEGMENTS in names:

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glp_export.core.errors import ModelError
 from glp_export.core.shape import Kept, KeptLayer, LayerShape
-from glp_export.encoder.families import auto_class_for
 from glp_export.encoder.layer_stack import find_layer_list
 from glp_export.encoder.sublayers import (
     Sublayers,
@@ -24,7 +22,6 @@ from glp_export.encoder.sublayers import (
     require_sublayers,
     shape_of,
 )
-from glp_export.encoder.transformers_compat import quiet_weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -115,78 +112,6 @@ def expand(model: PreTrainedModel, kept: Kept, *, attention: str | None = None) 
             state[name].index_copy_(dim, index.to(tensor.device), small[name])
     dense.load_state_dict(state)
     return dense.train(model.training)
-
-
-def load_compact(directory: Path, auto_class: str, kept: Kept, **options: Any) -> PreTrainedModel:
-    """The compact module of a dense checkpoint, in fp32, eval, on the CPU.
-
-    Args:
-        directory: what `save_pretrained` wrote of an expanded model.
-        auto_class: class of transformers, "AutoModelForSequenceClassification".
-        kept: its record.
-        options: those of `from_pretrained`.
-
-    Raises:
-        ModelError: it cannot be loaded, or something that the record says is gone is not zero.
-    """
-    import torch
-    import transformers
-
-    try:
-        with quiet_weights():
-            config = transformers.AutoConfig.from_pretrained(directory, local_files_only=True)
-            loader = getattr(transformers, auto_class_for(auto_class, config))
-            dense = loader.from_pretrained(
-                directory,
-                dtype=torch.float32,
-                local_files_only=True,
-                use_safetensors=True,
-                **options,
-            )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ModelError(
-            f"the checkpoint cannot be loaded as {auto_class}: {error}", where=str(directory)
-        ) from error
-    if not kept.fits(shape_of(dense)) or not _covers(kept, kept_of(dense)):
-        raise ModelError(
-            "the checkpoint has heads or neurons that its record says are gone",
-            where=str(directory),
-            fix="the two do not belong together: write the artifact again",
-        )
-    return compact(dense.eval(), kept)
-
-
-def kept_of(model: PreTrainedModel) -> Kept:
-    """The heads and neurons whose output columns are not all zero.
-
-    Raises:
-        ModelError: where the heads and neurons of this model are is not known.
-    """
-    row = require_sublayers(model)
-    layers = []
-    for layer in layers_of(model):
-        shape = layer_shape(layer, row)
-        heads = _used(layer, row.attention_output, shape.heads)
-        layers.append((heads, _used(layer, row.feed_forward_output, shape.neurons)))
-    return Kept.of(layers)
-
-
-def _covers(kept: Kept, other: Kept) -> bool:
-    """Whether `kept` has all that `other` has."""
-    return all(
-        set(theirs.heads) <= set(ours.heads) and set(theirs.neurons) <= set(ours.neurons)
-        for ours, theirs in zip(kept.layers, other.layers, strict=True)
-    )
-
-
-def _used(layer: nn.Module, output: str, units: int) -> list[int]:
-    import torch
-
-    if not units:
-        return []
-    weight: Any = layer.get_submodule(output).weight
-    used = weight.detach().reshape(len(weight), units, -1).abs().amax(dim=(0, 2)) > 0
-    return torch.nonzero(used).flatten().tolist()
 
 
 def _places(model: PreTrainedModel, row: Sublayers, kept: Kept) -> Places:

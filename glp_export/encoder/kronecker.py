@@ -11,8 +11,8 @@ import copy
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from glp_export.core.errors import ModelError, UsageError
-from glp_export.core.factors import PRESETS, Factors, Preset
+from glp_export.core.errors import ModelError
+from glp_export.core.factors import Factors, Preset
 from glp_export.encoder.layer_stack import find_layer_stack
 from glp_export.encoder.sublayers import WIDTHS
 
@@ -24,19 +24,6 @@ if TYPE_CHECKING:
 
 _READ_WEIGHTS = frozenset({"t5", "mt5", "umt5"})
 """Families that look at the weight of a linear layer when they run."""
-
-
-def preset_of(name: str) -> Preset:
-    """The preset of a name.
-
-    Raises:
-        UsageError: there is none.
-    """
-    if name not in PRESETS:
-        raise UsageError(
-            f"there are no Kronecker factors called {name}", fix=f"use one of {', '.join(PRESETS)}"
-        )
-    return PRESETS[name]
 
 
 def factorize(model: PreTrainedModel, preset: Preset, *, fit: bool = True) -> PreTrainedModel:

@@ -15,11 +15,17 @@ SWITCHES: dict[str, Any] = {
 }
 """Named outputs, those that are asked for alone, and layers that compute a text in one piece."""
 
+_PLAIN_ATTENTION = ("None", "eager", "sdpa")
 _KEPT = "glp_switches"
 
 
 def switched(config: Any) -> Any:
-    """Set the switches of a configuration; what they were travels with it."""
+    """Set the switches of a configuration; what they were travels with it.
+
+    Kernels of attention that a GPU or a package is needed for are not asked for either.
+    """
+    if str(getattr(config, "_attn_implementation", None)) not in _PLAIN_ATTENTION:
+        config._attn_implementation = None
     before = {
         name: getattr(config, name)
         for name, value in SWITCHES.items()

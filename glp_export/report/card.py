@@ -22,6 +22,7 @@ from glp_export.report.measurements import (
     RUNTIMES,
     Measurement,
     all_measurements,
+    ratio_words,
     recommended,
     shape_title,
     shapes,
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 
     from glp_export.artifact.parity_report import ParityReport
     from glp_export.artifact.vocabulary_record import VocabularyRecord
-    from glp_export.bench.benchmark_file import BenchmarkFile, Interval, MetricRow
+    from glp_export.bench.benchmark_file import BenchmarkFile, MetricRow
     from glp_export.compress.latency_table import LatencyTable
     from glp_export.compress.plan import Plan
     from glp_export.precision.record import PrecisionEntry
@@ -356,8 +357,8 @@ def _latencies(benchmark: BenchmarkFile) -> Table:
             (
                 shape_title(shape),
                 *medians,
-                _ratio(row.speedup.vs_pytorch_unpruned if row else None),
-                _ratio(row.speedup.vs_onnxruntime_unpruned if row else None),
+                ratio_words(row.speedup.vs_pytorch_unpruned if row else None),
+                ratio_words(row.speedup.vs_onnxruntime_unpruned if row else None),
                 _fastest(benchmark, shape),
             )
         )
@@ -386,12 +387,6 @@ def _fastest(benchmark: BenchmarkFile, shape: str) -> str:
 def _title(measurement: Measurement) -> str:
     kind = f" {measurement.kind}" if measurement.kind else ""
     return f"{measurement.any.contender}, {RUNTIMES[measurement.any.runtime]}{kind}"
-
-
-def _ratio(interval: Interval | None) -> str:
-    if interval is None:
-        return numbers.MISSING
-    return f"{numbers.ratio(interval.value)} ({numbers.ratio_span(interval.low, interval.high)})"
 
 
 def card_metadata(plan: Plan, benchmark: BenchmarkFile, facts: CardFacts) -> str:

@@ -13,7 +13,12 @@ from glp_export.core import numbers
 from glp_export.core.tables import Fitting, titled_table, without
 from glp_export.core.text import capital
 from glp_export.report.machine_table import machine_line
-from glp_export.report.measurements import layers_of_point, shape_title
+from glp_export.report.measurements import (
+    layers_of_point,
+    shape_title,
+    speedup_of,
+    words_of_shape,
+)
 from glp_export.report.rendering import render
 from glp_export.report.table import device_words
 from glp_export.report.tables import Code, Table, columns
@@ -22,7 +27,6 @@ from glp_export.report.warnings import SMALL_TEST_SET, metric_name, short_metric
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
-    from glp_export.bench.benchmark_file import Interval
     from glp_export.bench.frontier import Frontier, FrontierPoint
 
 _MARK = "●"
@@ -55,7 +59,7 @@ def write_sweep_readme(
         targets=targets,
         metric=metric_name(frontier.metric),
         shape=shape_title(frontier.shape),
-        shape_words=_shape_words(frontier),
+        shape_words=words_of_shape(frontier),
         device=_device(frontier),
         machine=machine_line(frontier.machine),
         by_layers=all(layers_of_point(point).isdigit() for point in frontier.points),
@@ -122,7 +126,7 @@ def _table(frontier: Frontier) -> RichTable:
             f"{numbers.metric(point.value)}\n{span}",
             numbers.megabytes(point.bytes),
             numbers.milliseconds(point.p50_ms),
-            "\n".join(_speedup(point.speedup)),
+            speedup_of(point.speedup).lines,
             f"{_MARK} {verdict(point)}" if point.on_frontier else verdict(point),
             style="bold" if point.on_frontier else "dim" if point.on_frontier is None else "",
         )
@@ -140,7 +144,7 @@ def _row(point: FrontierPoint) -> tuple[str, ...]:
         numbers.signed_with_span(less.value, less.low, less.high) if less else numbers.MISSING,
         numbers.megabytes(point.bytes),
         numbers.milliseconds(point.p50_ms),
-        _in_a_line(point),
+        str(speedup_of(point.speedup)),
         verdict(point),
     )
 
@@ -150,23 +154,9 @@ def _pick(frontier: Frontier, point: FrontierPoint) -> str:
     span = numbers.span(point.low, point.high)
     return (
         f"`{point.directory}/`: {metric_name(frontier.metric)} {numbers.metric(point.value)} "
-        f"({span}), {numbers.milliseconds(point.p50_ms)} ms, {_in_a_line(point)}, "
+        f"({span}), {numbers.milliseconds(point.p50_ms)} ms, {speedup_of(point.speedup)}, "
         f"{numbers.megabytes(point.bytes)} MB"
     )
-
-
-def _in_a_line(point: FrontierPoint) -> str:
-    value, *span = _speedup(point.speedup)
-    return f"{value} ({span[0]})" if span else value
-
-
-def _speedup(interval: Interval | None) -> tuple[str, ...]:
-    """A speedup and, if it has one, its interval."""
-    if interval is None:
-        return (numbers.MISSING,)
-    if interval.low == interval.high == 1:
-        return ("1",)  # the unpruned model itself
-    return numbers.ratio(interval.value), numbers.ratio_span(interval.low, interval.high)
 
 
 def _model(point: FrontierPoint) -> str:
@@ -199,7 +189,7 @@ def _legend(frontier: Frontier) -> str:
         "better in both and no interval overlaps. Not distinguishable: an interval does. "
         "Distilled models stand beside. "
         f"{metric_name(frontier.metric)} on {frontier.samples} test examples; "
-        f"{shape_title(frontier.shape)}: {_shape_words(frontier)}; over ORT: speedup over the "
+        f"{shape_title(frontier.shape)}: {words_of_shape(frontier)}; over ORT: speedup over the "
         "unpruned fp32 model there. Ranges are 95 % intervals."
     )
 
@@ -211,13 +201,6 @@ def _notes(frontier: Frontier) -> list[str]:
             0, f"small test set: {frontier.samples} examples, see how wide the intervals are"
         )
     return notes
-
-
-def _shape_words(frontier: Frontier) -> str:
-    length = frontier.sequence_length
-    if frontier.shape.endswith("task"):
-        return f"batch {frontier.batch_size}, the task's own lengths (mean {length} tokens)"
-    return f"batch {frontier.batch_size}, {length} tokens"
 
 
 def _device(frontier: Frontier) -> str:

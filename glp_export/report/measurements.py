@@ -6,18 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from glp_export.core.numbers import layers_in_words
+from glp_export.core.numbers import MISSING, layers_in_words, ratio, ratio_span
 from glp_export.serve.openvino_session import PRECISION_HINT
 
 if TYPE_CHECKING:
     from glp_export.bench.benchmark_file import (
         BenchmarkFile,
         DifferenceRow,
+        Interval,
         MetricRow,
         OfModel,
         Row,
     )
-    from glp_export.bench.frontier import FrontierPoint
+    from glp_export.bench.frontier import Frontier, FrontierPoint
     from glp_export.compress.plan import Plan
 
 CONTENDERS = ("unpruned", "distilled", "pruned")
@@ -150,8 +151,12 @@ def shape_title(name: str) -> str:
 
 def shape_words(benchmark: BenchmarkFile, name: str) -> str:
     """A shape in words, with the mean length where the task's own lengths were taken."""
-    row = next(row for row in benchmark.rows if row.shape == name)
-    if name.endswith(TASK_LENGTHS):
+    return words_of_shape(next(row for row in benchmark.rows if row.shape == name))
+
+
+def words_of_shape(row: Row | Frontier) -> str:
+    """The same of a row's shape, or of a frontier's."""
+    if row.shape.endswith(TASK_LENGTHS):
         return f"batch {row.batch_size}, the task's own lengths (mean {row.sequence_length} tokens)"
     return f"batch {row.batch_size}, {row.sequence_length} tokens"
 
@@ -167,6 +172,63 @@ def metric_of(
         ):
             return row
     return None
+
+
+def difference_of(
+    benchmark: BenchmarkFile, less: str, precision: str, plan_id: str | None = None
+) -> DifferenceRow | None:
+    """The metric of the pruned model less that of another one; the first of any plan."""
+    for row in benchmark.differences:
+        if (row.less, row.precision) == (less, precision) and plan_id in (None, row.plan_id):
+            return row
+    return None
+
+
+@dataclass(frozen=True)
+class Speedup:
+    """A speedup as it is written.
+
+    Attributes:
+        side: `faster`, `slower` or `unclear`, by its interval; `base` for the baseline itself,
+            `none` for what was not measured.
+        value: `2.31×`.
+        span: its interval; empty for the baseline.
+    """
+
+    side: str
+    value: str
+    span: str
+
+    def __str__(self) -> str:
+        return f"{self.value} ({self.span})" if self.span else self.value
+
+    @property
+    def lines(self) -> str:
+        """The interval below the value, for a narrow column."""
+        return f"{self.value}\n{self.span}".strip()
+
+
+def speedup_of(interval: Interval | None) -> Speedup:
+    """What an interval says of a speedup."""
+    if interval is None:
+        return Speedup("none", MISSING, "")
+    if interval.low == interval.high == 1:
+        return Speedup("base", "1", "")
+    side = "faster" if interval.low > 1 else "slower" if interval.high < 1 else "unclear"
+    return Speedup(side, ratio(interval.value), ratio_span(interval.low, interval.high))
+
+
+def ratio_words(interval: Interval | None) -> str:
+    """A speedup with its interval, `2.31× (2.24–2.38)`; a dash for none."""
+    if interval is None:
+        return MISSING
+    return f"{ratio(interval.value)} ({ratio_span(interval.low, interval.high)})"
+
+
+def recommended_row(benchmark: BenchmarkFile) -> Row | None:
+    """The row of the recommended file at the headline shape."""
+    best = recommended(benchmark)
+    return best.rows[headline_shape(benchmark)] if best else None
 
 
 def recommended(benchmark: BenchmarkFile) -> Measurement | None:

@@ -14,6 +14,7 @@ from glp_export.core.text import capital
 from glp_export.report.measurements import (
     CONTENDERS,
     all_measurements,
+    difference_of,
     layers_cell,
     model_name,
     precise_name,
@@ -219,16 +220,8 @@ def _difference(benchmark: BenchmarkFile, metric: MetricRow) -> str:
     """How far the pruned fp32 model is from another one in fp32."""
     if metric.precision != "fp32":
         return ""
-    found = difference_from(benchmark, metric.contender)
-    return found or numbers.MISSING
-
-
-def difference_from(benchmark: BenchmarkFile, contender: str) -> str:
-    """The metric of the pruned model in fp32 less another's, with its interval; "" if unknown."""
-    for row in benchmark.differences:
-        if (row.less, row.precision) == (contender, "fp32"):
-            return numbers.signed_with_span(row.value, row.low, row.high)
-    return ""
+    row = difference_of(benchmark, metric.contender, "fp32")
+    return numbers.signed_with_span(row.value, row.low, row.high) if row else numbers.MISSING
 
 
 def changed_words(row: DifferenceRow) -> str:

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 
 from glp_export.core import numbers
 from glp_export.report.measurements import (
-    headline_shape,
+    difference_of,
     metric_of,
     model_label,
+    ratio_words,
     recommended,
+    recommended_row,
     shape_words,
 )
 from glp_export.report.warnings import metric_name
 
 if TYPE_CHECKING:
-    from glp_export.bench.benchmark_file import BenchmarkFile, DifferenceRow, Interval, Row
+    from glp_export.bench.benchmark_file import BenchmarkFile, DifferenceRow
 
 
 def summary_lines(benchmark: BenchmarkFile) -> list[str]:
@@ -38,7 +40,7 @@ def summary_lines(benchmark: BenchmarkFile) -> list[str]:
 
 def cost_sentence(benchmark: BenchmarkFile) -> str:
     """What pruning lost of the metric, by the file that is recommended; empty if not scored."""
-    row = _file(benchmark)
+    row = recommended_row(benchmark)
     precision = row.precision if row else "fp32"
     pruned = metric_of(benchmark, "pruned", precision) or metric_of(benchmark, "pruned", "fp32")
     unpruned = metric_of(benchmark, "unpruned", "fp32")
@@ -48,7 +50,7 @@ def cost_sentence(benchmark: BenchmarkFile) -> str:
         f"cost: {metric_name(benchmark.metric)} {numbers.metric(pruned.value)}, unpruned "
         f"{numbers.metric(unpruned.value)}"
     )
-    difference = _difference(benchmark, pruned.precision)
+    difference = difference_of(benchmark, "unpruned", pruned.precision)
     if difference is None:
         spans = f"{numbers.span(pruned.low, pruned.high)} and "
         spans += numbers.span(unpruned.low, unpruned.high)
@@ -59,12 +61,12 @@ def cost_sentence(benchmark: BenchmarkFile) -> str:
 
 def gain_sentence(benchmark: BenchmarkFile) -> str:
     """How much faster and smaller the recommended file is; empty if nothing was timed."""
-    row = _file(benchmark)
+    row = recommended_row(benchmark)
     if row is None:
         return ""
     lower = "" if row.precision == "fp32" else f" in {row.precision}"
     over = [
-        f"{_ratio(interval)} as fast as unpruned {runtime}"
+        f"{ratio_words(interval)} as fast as unpruned {runtime}"
         for interval, runtime in (
             (row.speedup.vs_onnxruntime_unpruned, f"ONNX Runtime{lower}"),
             (row.speedup.vs_pytorch_unpruned, "PyTorch"),
@@ -80,24 +82,7 @@ def gain_sentence(benchmark: BenchmarkFile) -> str:
     return f"gain: {'; '.join((timed, *over, sizes))} ({row.variant})"
 
 
-def _file(benchmark: BenchmarkFile) -> Row | None:
-    """The recommended file at the headline shape."""
-    best = recommended(benchmark)
-    return best.rows[headline_shape(benchmark)] if best else None
-
-
-def _difference(benchmark: BenchmarkFile, precision: str) -> DifferenceRow | None:
-    for row in benchmark.differences:
-        if (row.precision, row.less) == (precision, "unpruned"):
-            return row
-    return None
-
-
 def _meaning(difference: DifferenceRow) -> str:
     if difference.high < 0:
         return "a significant loss"
     return "significantly better" if difference.low > 0 else "no significant difference"
-
-
-def _ratio(interval: Interval) -> str:
-    return f"{numbers.ratio(interval.value)} ({numbers.ratio_span(interval.low, interval.high)})"

@@ -21,6 +21,7 @@ from glp_export.report.measurements import (
     shape_title,
     shape_words,
     shapes,
+    speedup_of,
     whole_layers,
 )
 from glp_export.report.warnings import benchmark_warnings, metric_name, short_metric
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from glp_export.bench.benchmark_file import BenchmarkFile, Interval
 
+_STYLES = {"base": "dim", "faster": "green", "slower": "red"}
 _DEVICES = {"CPUExecutionProvider": "CPU", "CUDAExecutionProvider": "GPU"}
 
 
@@ -162,13 +164,8 @@ def _score(benchmark: BenchmarkFile, measurement: Measurement) -> str:
 
 
 def _speedup(interval: Interval | None) -> Text:
-    if interval is None:
-        return Text(numbers.MISSING)
-    if interval.low == interval.high == 1:
-        return Text("1", style="dim")  # the baseline itself
-    style = "green" if interval.low > 1 else "red" if interval.high < 1 else ""
-    text = f"{numbers.ratio(interval.value)}\n{numbers.ratio_span(interval.low, interval.high)}"
-    return Text(text, style=style)
+    found = speedup_of(interval)
+    return Text(found.lines, _STYLES.get(found.side, ""))
 
 
 def _legend(benchmark: BenchmarkFile) -> str:

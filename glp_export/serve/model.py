@@ -401,9 +401,9 @@ def _listed(root: Path) -> list[str]:
 def _read_config(root: Path) -> dict[str, Any]:
     try:
         return dict(json.loads((root / CONFIG).read_text(encoding="utf-8")))
-    except ValueError as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ModelError(
-            f"the model's configuration cannot be read: {error}",
+            f"the model's configuration cannot be read: {error!s:.200}",
             where=str(root / CONFIG),
             fix="copy the file again",
         ) from error

@@ -157,9 +157,9 @@ def read_settings(root: Path) -> Settings:
                 fix="serve it with the glp-export that made it, or make it again",
             )
         return _settings(content)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(
-            f"the serving settings cannot be read: {error!r}",
+            f"the serving settings cannot be read: {error!r:.200}",
             where=str(path),
             fix="copy the file again, or make the artifact again",
         ) from error

@@ -7,7 +7,7 @@ with truncation and padding set from `tokenizer_config.json`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import ItemsView, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.core.errors import DataError, ModelError, reason_of
+from glp_export.serve.long_pairs import Tokens, shortened
 from glp_export.serve.spans import Windows
 from glp_export.serve.word_places import PlacedWords, needs_spaces, placed, placed_in_text
 
@@ -47,6 +48,7 @@ class TextEncoder:
         segments: whether it makes `token_type_ids`; they are zeros otherwise.
         mask_token: what hides a token; None where nothing says it.
         spaced_words: whether words have to stand in a text, with spaces between them.
+        truncation_side: where a row that is too long is cut off.
     """
 
     tokenizer: Tokenizer
@@ -55,6 +57,7 @@ class TextEncoder:
     segments: bool
     mask_token: str | None = None
     spaced_words: bool = False
+    truncation_side: str = "right"
 
     def encode_words(self, rows: Sequence[str | Sequence[str]]) -> list[PlacedWords]:
         """Tokens of each text or list of words, with the number of the word of each token.
@@ -121,6 +124,7 @@ class TextEncoder:
             DataError: a text that is not Unicode, or becomes no token at all.
         """
         try:
+            rows = [self._shortened(row) for row in rows]
             if len(rows) == 1:  # without the pool of threads that a batch is handed to
                 (row,) = rows
                 encoded = [self.tokenizer.encode(*((row,) if isinstance(row, str) else row))]
@@ -136,6 +140,21 @@ class TextEncoder:
                     fix="leave such texts out",
                 )
         return encoded
+
+    def _shortened(self, row: Row) -> Row:
+        """A pair without what is cut off of both texts anyway; any other row as it is."""
+        if isinstance(row, str) or self.max_length is None:
+            return row
+        return shortened(*row, self.max_length, self._all_tokens, self.truncation_side)
+
+    def _all_tokens(self, text: str) -> Tokens:
+        """The tokens of a text alone, those that are cut off as well."""
+        found = self.tokenizer.encode(text, add_special_tokens=False)
+        parts = sorted([found, *found.overflowing], key=lambda part: part.offsets[:1])
+        return Tokens(
+            [token for part in parts for token in part.ids],
+            [place for part in parts for place in part.offsets],
+        )
 
     def pad(self, encoded: Sequence[Encoding]) -> dict[str, NDArray[np.int64]]:
         """Rows padded together to the longest: arrays `(rows, length) int64`."""
@@ -191,8 +210,8 @@ def open_encoder(
     limit = _limit(config, max_length, settings.get("model_max_length"))
     tokenizer.no_padding()
     tokenizer.no_truncation()
+    side = settings.get("truncation_side", "right")
     if limit is not None:
-        side = settings.get("truncation_side", "right")
         tokenizer.enable_truncation(limit, strategy="longest_first", direction=side)
     tokenizer.encode_special_tokens = settings.get("split_special_tokens", False)
     padding = Padding(
@@ -204,7 +223,7 @@ def open_encoder(
     inputs = settings.get("model_input_names") or ("token_type_ids",)
     mask = _content(settings.get("mask_token"))
     segments, spaced = "token_type_ids" in inputs, needs_spaces(tokenizer, settings)
-    return TextEncoder(tokenizer, padding, limit, segments, mask, spaced)
+    return TextEncoder(tokenizer, padding, limit, segments, mask, spaced, side)
 
 
 def as_rows(texts: str | Iterable[Any], text_pairs: str | Iterable[Any] | None) -> list[Row]:
@@ -278,6 +297,8 @@ def listed(texts: Any, name: str = "texts") -> list[Any]:
 
 def _columns(texts: Any) -> list[Any] | None:
     """The names of the columns of a mapping, a frame or a table; None for anything else."""
+    if isinstance(texts, ItemsView):  # names beside columns, and no pairs of texts
+        return [name for name, _ in texts]
     if isinstance(texts, Mapping) or (_called(texts, "keys") and _called(texts, "values")):
         return list(texts.keys())
     for attribute in ("columns", "column_names"):
@@ -307,6 +328,10 @@ def _fix_of(row: Any) -> str:
         names = [name for name in row if isinstance(name, str)][:1]
         named = f"{names[0]!r:.40}" if names else "'text'"
         return f"give the texts alone: model([row[{named}] for row in rows])"
+    if callable(getattr(row, "tolist", None)):  # a row of an array
+        return "give lists of strings: model(texts.tolist())"
+    if callable(getattr(row, "as_py", None)):
+        return "give a list of strings: model(texts.to_pylist())"
     return "give a string, or a tuple of two"
 
 

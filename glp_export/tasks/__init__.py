@@ -9,8 +9,9 @@ from glp_export.tasks.changes import Interval, changed_predictions, class_drops
 from glp_export.tasks.encoding import encode
 from glp_export.tasks.glue import GLUE_TASKS, GlueTask
 from glp_export.tasks.kinds import KINDS, TaskKind, kind_of_config, outputs_of
-from glp_export.tasks.load import load_task_data, positive_id, require_data, require_enough
+from glp_export.tasks.load import load_task_data, require_data, require_enough
 from glp_export.tasks.metrics import METRICS, Metric
+from glp_export.tasks.reading import positive_id
 from glp_export.tasks.scoring import (
     count_examples,
     metric_of,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from glp_export.core.errors import DataError
+from glp_export.tasks.checksum import rows_checksum
 from glp_export.tasks.duplicates import digests
 from glp_export.tasks.encoding import quiet_datasets
 from glp_export.tasks.files import read_alone, read_training_file
@@ -81,7 +80,8 @@ def load_auxiliary(name: str, spec: DataSpec, limit: int, test: Dataset) -> Auxi
     if len(kept) < LEAST_ROWS:
         left = "besides those of the test set" if len(rows) > len(kept) else "in it"
         raise DataError(f"There are too few rows {left}.", where=where, fix=_FIX)
-    return AuxiliaryData(task, kept, name, _checksum(task, kept), len(rows) - len(kept))
+    checksum = rows_checksum({"kind": task.kind, "labels": task.labels}, {"": kept})
+    return AuxiliaryData(task, kept, name, checksum, len(rows) - len(kept))
 
 
 def _bare(spec: DataSpec) -> DataSpec:
@@ -121,11 +121,3 @@ def _unseen(rows: Dataset, test: Dataset) -> list[int]:
                 )
                 found |= np.isin(own, taken)
     return [int(row) for row in np.flatnonzero(~found)]
-
-
-def _checksum(task: Task, rows: Dataset) -> str:
-    facts = {"kind": task.kind, "labels": task.labels}
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    for batch in rows.iter(batch_size=1000):
-        digest.update(json.dumps(batch, sort_keys=True).encode())
-    return digest.hexdigest()

@@ -95,15 +95,17 @@ def find_columns(
 
 
 def _require_named(split: RawSplit, text: Sequence[str], label: str | None) -> None:
+    there = split.rows.column_names
     for name in (*text, *([label] if label else ())):
-        if name not in split.rows.column_names:
-            raise _fault(split, f"There is no column '{name}'")
+        if name not in there:
+            like = next((f"; there is '{one}'" for one in there if _key(one) == _key(name)), "")
+            raise _fault(split, f"There is no column '{name}'{like}")
 
 
 def _infer_label(split: RawSplit, text: Sequence[str]) -> str:
     rows = split.rows
     names: list[str] = [name for name in rows.column_names if name not in text]
-    by_name = {name.lower(): name for name in reversed(names)}
+    by_name = {_key(name): name for name in reversed(names)}
     usual = [by_name[name] for name in LABEL_NAMES if name in by_name]
     if usual:
         return usual[0]
@@ -124,7 +126,28 @@ def _infer_text(split: RawSplit, label: str) -> list[str]:
     if not 1 <= len(names) <= 2:
         many = "More than two columns hold text" if names else "No column holds text"
         raise _fault(split, many)
+    _refuse_doubtful(split, names, label)
     return in_pair_order(names)
+
+
+def _refuse_doubtful(split: RawSplit, names: Sequence[str], label: str) -> None:
+    """Refuse a pair of texts of which one may be a second label, or the other text once more.
+
+    Raises:
+        DataError: the two differ in letter case or spaces alone, or one has the name of a label.
+    """
+    if len(names) != 2:
+        return
+    if _key(names[0]) == _key(names[1]):
+        raise _fault(split, f"Columns '{names[0]}' and '{names[1]}' have one name but for its case")
+    second = next((name for name in names if _key(name) in LABEL_NAMES), None)
+    if second is not None:
+        raise _fault(split, f"Column '{second}' may be a label too, beside '{label}', or a text")
+
+
+def _key(name: str) -> str:
+    """A name without the spaces and the letter case that writers differ in."""
+    return name.strip().lower()
 
 
 def in_pair_order(names: Sequence[str]) -> list[str]:

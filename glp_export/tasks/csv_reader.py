@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars (|)", ",": "commas"}
+_SEPARATOR_LINE = re.compile(r"sep=(.)")
 _BLOCK, _LONGEST_ROW = 2**19, 2**31 - 1
 """Bytes of the file in memory together: at first, and at most, where a row is longer."""
 _QUOTE = b'"'
@@ -85,6 +87,16 @@ def _header(path: Path, delimiter: str) -> list[str]:
         header = next((row for row in csv.reader(file, delimiter=delimiter) if row), [])
     if len(set(header)) < len(header):
         raise broken(path, "the header", "names a column twice")
+    line = delimiter.join(header)
+    if found := _SEPARATOR_LINE.fullmatch(line):
+        anew = (
+            "" if found[1] == delimiter else f", and write {_SEPARATORS[delimiter]} between values"
+        )
+        raise DataError(
+            f"The first line is for spreadsheets alone: '{line}' is no header.",
+            where=f"{path}, line 1",
+            fix=f"remove that line{anew}",
+        )
     if len(header) == 1:
         _require_separator(path, header[0], delimiter)
     return header

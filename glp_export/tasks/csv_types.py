@@ -44,7 +44,7 @@ class ColumnType:
         self._filled = False
         self._text = text
         self._ways = {} if text else dict(_CANONICAL)
-        self._fixed: str | None = None
+        self._sure = False
         self._items: set[type] | None = set()
 
     def see(self, cells: pa.ChunkedArray) -> None:
@@ -62,6 +62,8 @@ class ColumnType:
         if self._ways and _any(filled, _NEGATIVE_ZERO):
             self._ways = {}
         self._ways = {way: form for way, form in self._ways.items() if _all(filled, form)}
+        if self._ways and not self._sure:
+            self._sure = not _all(filled, f"^(?:{_UNSURE})$")
         if self._items is not None:
             self._see_lists(filled)
 
@@ -72,7 +74,7 @@ class ColumnType:
 
         if not self._filled:
             return None
-        if self._ways:
+        if self._ways and self._sure:
             return pa.int64() if "whole" in self._ways else pa.float64()
         if self._items is None or len(self._items) > 1:
             return None

@@ -82,7 +82,8 @@ def _training_file(directory: Path) -> Path:
         DataError: there is none, or there are two.
     """
     train = _find(directory, "train")
-    if train is None and any((directory / name).is_file() for name in _SAVED):
+    places = (directory, directory / "train")
+    if train is None and any((at / name).is_file() for at in places for name in _SAVED):
         raise DataError(
             "The directory is what `save_to_disk` of datasets wrote, in a form of its own.",
             where=str(directory),

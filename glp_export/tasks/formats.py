@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from glp_export.core.text import plain
 from glp_export.tasks.chunked_table import PIECE_BYTES, PIECE_ROWS, ChunkedTable, pieces
 from glp_export.tasks.csv_reader import read_csv, read_tsv
 from glp_export.tasks.file_open import GZIP, broken, name_and_ending, open_bytes, open_text
+from glp_export.tasks.json_values import NotJsonError, decode
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -109,10 +109,15 @@ def _json_lines(path: Path, lines: Iterable[bytes]) -> Iterator[tuple[dict[str, 
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
-        except ValueError as error:
-            fault = getattr(error, "msg", "not UTF-8 text")
-            raise broken(path, f"row {number}", f"is not JSON ({fault})") from error
+            record = decode(line)
+        except NotJsonError as error:
+            raise broken(path, f"row {number}", error.fault) from error
+        if isinstance(record, list):
+            raise DataError(
+                f"The file is broken: row {number} is a JSON array, not an object.",
+                where=f"{path}, row {number}",
+                fix="write one object a line; a file that is one array has a name ending in .json",
+            )
         if not isinstance(record, dict):
             raise broken(path, f"row {number}", "is not a JSON object")
         yield record, len(line)
@@ -123,11 +128,12 @@ def _read_json(path: Path) -> Dataset:
     with open_bytes(path) as file:
         content = file.read()
     try:
-        document = json.loads(content) if content.strip() else []
-    except json.JSONDecodeError as error:
-        if not content.lstrip().startswith(b"["):
+        document = decode(content) if content.strip() else []
+    except NotJsonError as error:
+        if error.syntax and not content.lstrip().startswith(b"["):
             return _read_jsonl(path)
-        raise broken(path, f"line {error.lineno}", f"is not JSON ({error.msg})") from error
+        place = f"line {error.line}" if error.syntax else "its content"
+        raise broken(path, place, error.fault) from error
     if isinstance(document, dict):
         _refuse_columns(path, document)
         document = document.get("data", [document])
@@ -300,7 +306,7 @@ def _plain(table: pa.Table) -> pa.Table:
     column that `datasets` has no type for, as a month or a union, is nothing that a task reads.
     """
     for field in table.schema:
-        kinds = (_plain_type(field.type), _bytes_of(field.type))
+        kinds = (_plain_type(field.type), _bytes_of(field.type), _number_of(field.type))
         for kind in kinds:
             cast = None if kind == field.type else _cast(table, field.name, kind)
             if cast is not None:
@@ -327,6 +333,15 @@ def _bytes_of(kind: pa.DataType) -> pa.DataType:
     import pyarrow as pa
 
     return pa.binary() if pa.types.is_fixed_size_binary(kind) else kind
+
+
+def _number_of(kind: pa.DataType) -> pa.DataType:
+    """What decimals, as databases write them, are as plain numbers."""
+    import pyarrow as pa
+
+    if not pa.types.is_decimal(kind):
+        return kind
+    return pa.float64() if kind.scale > 0 else pa.int64()
 
 
 def _is_known(kind: pa.DataType) -> bool:

@@ -63,7 +63,7 @@ from glp_export.workflows.stages.benchmark import time_contenders
 from glp_export.workflows.stages.export import Exported, export_contender
 from glp_export.workflows.stages.precision import add_precisions
 from glp_export.workflows.stages.runtimes import add_runtimes
-from glp_export.workflows.stages.training import Trained
+from glp_export.workflows.stages.trained import Trained
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

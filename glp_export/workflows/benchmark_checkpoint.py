@@ -41,7 +41,7 @@ from glp_export.workflows.stages.benchmark import time_contenders
 from glp_export.workflows.stages.export import Exported, export_contender
 from glp_export.workflows.stages.precision import add_precisions
 from glp_export.workflows.stages.runtimes import add_runtimes
-from glp_export.workflows.stages.training import Trained
+from glp_export.workflows.stages.trained import Trained
 
 QUICK: Mapping[str, Any] = {"bench_seconds": 2.0, "skip_memory": True}
 """An answer in about a minute, where nobody says otherwise."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +29,7 @@ from glp_export.serve import load
 from glp_export.tasks import KINDS, same_task, truth_of
 from glp_export.tasks.changes import LABELLED, wilson
 from glp_export.tasks.scoring import BOOTSTRAP, judged, metric_of, resample
+from glp_export.workflows.stages.export import readable
 
 SECONDS = 2.0
 """Of each shape, where nobody says otherwise."""
@@ -182,7 +183,10 @@ def compare(
     if any(settings.get(name) for name in DATA_SETTINGS):
         with progress.stage("score both"):
             scores = _scores(sides, settings, provider, threads)
-    latencies, notes = _latencies(sides, config, progress)
+    lengths = config.benchmark.seq_lens
+    if settings.get("seq_lens") is None:  # what was asked for is timed as it is, or refused
+        lengths = tuple(readable([side.contender for side in sides], lengths))
+    latencies, notes = _latencies(sides, config, lengths, progress)
     if scores is None:
         notes = [*notes, "accuracy was not compared: give data with labels, --dataset say"]
     first, second = (_file(side) for side in sides)
@@ -218,12 +222,12 @@ def _file(side: _Side) -> ComparedFile:
 
 
 def _latencies(
-    sides: list[_Side], config: RunConfig, progress: Progress
+    sides: list[_Side], config: RunConfig, lengths: Sequence[int], progress: Progress
 ) -> tuple[list[ComparedLatency], list[str]]:
     """Both at every shape, in interleaved rounds, and what disturbed them."""
     contenders = [side.contender for side in sides]
     options = config.benchmark
-    workloads = shape_grid(contenders, options.batch_sizes, options.seq_lens)
+    workloads = shape_grid(contenders, options.batch_sizes, lengths)
     timing = Timing.lasting(options.bench_seconds, options.bench_rounds, config.training.seed)
     with progress.stage("time both") as meter, progress.paused():
         monitor = SharingMonitor()

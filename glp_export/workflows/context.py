@@ -21,6 +21,7 @@ from glp_export.config.sections import (
     MachineOptions,
     ModelOptions,
     PrecisionOptions,
+    TrainingOptions,
 )
 from glp_export.config.targets import Targets
 from glp_export.core.machine import provider_for, resolve_device, usable_cores
@@ -242,23 +243,11 @@ def make_context(config: RunConfig) -> RunContext:
     """
     require_choices(config)
     training = config.training
-    source = model_source(config.model, str(config.model.model))
-    spec = data_spec(config.data, config.model, training.seed)
-    require_model(source)
-    if training.named_rival:
-        require_model(model_source(config.model, training.named_rival))
-    require_data(spec)
-
-    from datasets import concatenate_datasets  # takes seconds, as torch does below
-
+    source, spec = _named(config)
     device, precisions = on_device(config.machine, config.precision)
     require_reporters(training.reporters)
     tokenizer = load_tokenizer(source)
-    own = None if training.teacher == "finetune" else own_task(source, config.data.kind)
-    data = load_task_data(spec, own)
-    require_enough(data, training.batch_size)
-    data = replace(data, task=infer_kind(data.task, source))
-    require_labels(training.recover, data)
+    data = _task_data(config, source, spec)
     model, own_head = load_seeded(
         source, data, training.seed, doubtful=training.teacher != "finetune"
     )
@@ -294,19 +283,14 @@ def make_context(config: RunConfig) -> RunContext:
         cuts=most_cuts(config, stack),
         fit=_first(fit, config.compress.max_search_samples),
         select=select,
-        train=fit if schedule else concatenate_datasets([fit, select]),
+        train=fit if schedule else _joined(fit, select),
         test=test,
         unlabeled=read_unlabeled(config.data.unlabeled, data.task)
         if config.data.unlabeled
         else None,
         final=final,
         candidate=replace(final, epochs=config.compress.search_epochs or final.epochs),
-        distillation=DistillSettings(
-            training.temperature,
-            # Labels that are the teacher's own say nothing that its answers do not.
-            training.distill_weight if data.labelled else 1.0,
-            training.distill_rate,
-        ),
+        distillation=_distillation(training, data),
         model_checksum=checksum(source),
         base_shape=shape_of(model),
         exporter=exporter,
@@ -314,6 +298,48 @@ def make_context(config: RunConfig) -> RunContext:
         as_is=as_is,
         auxiliary=auxiliary,
     )
+
+
+def _named(config: RunConfig) -> tuple[ModelSource, DataSpec]:
+    """The model and the data that a run names, which are there; libraries take seconds to import.
+
+    Raises:
+        DataError, ModelError, UsageError: one is not, or flags contradict each other.
+    """
+    source = model_source(config.model, str(config.model.model))
+    spec = data_spec(config.data, config.model, config.training.seed)
+    require_model(source)
+    if config.training.named_rival:
+        require_model(model_source(config.model, config.training.named_rival))
+    require_data(spec)
+    return source, spec
+
+
+def _task_data(config: RunConfig, source: ModelSource, spec: DataSpec) -> TaskData:
+    """The data of a run, with enough rows and the labels that its training needs.
+
+    Raises:
+        DataError, UsageError: it cannot be read or used.
+    """
+    training = config.training
+    own = None if training.teacher == "finetune" else own_task(source, config.data.kind)
+    data = load_task_data(spec, own)
+    require_enough(data, training.batch_size)
+    data = replace(data, task=infer_kind(data.task, source))
+    require_labels(training.recover, data)
+    return data
+
+
+def _distillation(training: TrainingOptions, data: TaskData) -> DistillSettings:
+    """How a student imitates; labels that are the teacher's own add nothing to its answers."""
+    weight = training.distill_weight if data.labelled else 1.0
+    return DistillSettings(training.temperature, weight, training.distill_rate)
+
+
+def _joined(*parts: Dataset) -> Dataset:
+    from datasets import concatenate_datasets
+
+    return concatenate_datasets(list(parts))
 
 
 def on_device(machine: MachineOptions, precision: PrecisionOptions) -> tuple[str, Wanted]:

@@ -17,7 +17,6 @@ from glp_export.workflows.context import RunContext
 from glp_export.workflows.stages.compression import compressors_of, search_cost_of
 from glp_export.workflows.stages.precision import require_texts_of_run
 from glp_export.workflows.stages.search import named_plan, require_search
-from glp_export.workflows.stages.training import HIDDEN_WEIGHT
 from glp_export.workflows.stages.transfer import transfer_examples
 
 if TYPE_CHECKING:
@@ -263,10 +262,8 @@ def _imitated_layers(context: RunContext, students: int) -> int:
     """
     training = context.config.training
     factored = not context.config.compress.plan and "kronecker" in compressors_of(context)
-    narrowed = bool(context.config.targets.speedups) or factored
-    usual = HIDDEN_WEIGHT if narrowed else 0.0
-    weight = usual if training.hidden_weight is None else training.hidden_weight
-    if training.recover != "distill" or not weight:
+    changed = bool(context.config.targets.speedups) or factored
+    if training.recover != "distill" or not training.weight_of_hidden_states(changed=changed):
         return 0
     return round(students * context.stack.num_layers / 3)
 

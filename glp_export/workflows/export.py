@@ -64,7 +64,7 @@ from glp_export.workflows.stages.export import (
 from glp_export.workflows.stages.export_card import ExportedFile, write_export_card
 from glp_export.workflows.stages.gate_files import store_inputs
 from glp_export.workflows.stages.precision import add_precisions, encoded_texts, require_texts
-from glp_export.workflows.stages.training import Trained
+from glp_export.workflows.stages.trained import Trained
 from glp_export.workflows.stages.writing import write_extra_files, write_serving
 
 _SECONDS = 1.0

@@ -17,10 +17,10 @@ from glp_export.bench.contenders import longest_input
 from glp_export.bench.target_outcome import TargetOutcome
 from glp_export.compress.latency_table import kept_table
 from glp_export.compress.plan import Plan
-from glp_export.config.outcomes import outcomes
+from glp_export.config.outcomes import check_shipped, outcomes
 from glp_export.config.run_config import RunConfig
 from glp_export.config.sections import OutputOptions
-from glp_export.config.targets import Targets, check_shipped
+from glp_export.config.targets import Targets
 from glp_export.core.errors import UsageError
 from glp_export.core.notebook import lines_html
 from glp_export.core.progress import Progress
@@ -56,7 +56,8 @@ from glp_export.workflows.stages.search import (
     targets_of,
 )
 from glp_export.workflows.stages.size import opened_file
-from glp_export.workflows.stages.training import Trained, train_contenders
+from glp_export.workflows.stages.trained import Trained
+from glp_export.workflows.stages.training import train_contenders
 from glp_export.workflows.stages.transfer import with_transfer
 from glp_export.workflows.stages.writing import SweepVariant, variants_of_sweep, write_output
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from glp_export.artifact import ArtifactLayout
-from glp_export.artifact.serving import Measured, ServingSettings, serving_settings
+from glp_export.artifact.serving import ServingSettings, serving_settings
 from glp_export.core.errors import DataError
 from glp_export.serve.settings import read_settings
 from tests.exported import Exported
@@ -117,21 +117,11 @@ def test_the_fastest_file_comes_first_and_says_why(
 def test_the_order_is_that_of_the_model_card() -> None:
     from glp_export.artifact.serving import _in_order
     from glp_export.report.measurements import recommended
+    from glp_export.workflows.stages.size import measured_rows
     from tests.report.helpers import make_benchmark
 
     benchmark = make_benchmark()
-    rows = [
-        Measured(
-            row.provider,
-            row.variant,
-            row.shape,
-            row.batch_size,
-            row.sequence_length,
-            row.p50_ms,
-        )
-        for row in benchmark.rows
-        if (row.contender, row.runtime) == ("pruned", "onnxruntime")
-    ]
+    rows = measured_rows(benchmark)
     best = recommended(benchmark)
     assert best is not None
     assert _in_order(rows)[0].name == best.any.variant

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -87,6 +88,23 @@ def test_a_full_disk_on_stdout_is_told_and_changes_nothing():
         )
     assert done.returncode == 0
     assert "stdout cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize(
+    ("asked", "streams", "code"),
+    [
+        ("--version", ">&-", 0),
+        ("verify nowhere", "2>/dev/full", 7),
+        ("verify nowhere", "2>&-", 7),
+        ("--version", ">&- 2>&- <&-", 0),
+    ],
+)
+def test_streams_that_are_closed_or_full_change_no_exit_code(asked, streams, code):
+    line = f"{shlex.join(COMMAND)} {asked} {streams}"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
 
 

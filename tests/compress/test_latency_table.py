@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from glp_export.bench.timing import Timing
+from glp_export.compress.latency_fit import corrected, corrected_by_choices, fit_table
 from glp_export.compress.latency_probes import (
     ProbeMaker,
     measure_table,
@@ -17,8 +18,6 @@ from glp_export.compress.latency_table import (
     Conditions,
     LatencyTable,
     WholeModel,
-    corrected_by_choices,
-    fit_table,
 )
 from glp_export.core.errors import DataError, UsageError
 from glp_export.core.shape import LayerShape, ModelShape
@@ -107,12 +106,12 @@ def test_whole_models_correct_a_table() -> None:
         for own in (BASE, shape(*[(4, 512)] * 6), shape(*[(2, 256)] * 6))
     ]
     assert max(table.errors(measured)) > 0.1
-    corrected = table.corrected(measured)
-    assert corrected.worst_error == max(corrected.errors(measured)) < 0.05
-    assert corrected.id != table.id
-    assert corrected.measured[-3:] == tuple(measured)
+    better = corrected(table, measured)
+    assert better.worst_error == max(better.errors(measured)) < 0.05
+    assert better.id != table.id
+    assert better.measured[-3:] == tuple(measured)
     with pytest.raises(UsageError):
-        table.corrected(measured[1:])
+        corrected(table, measured[1:])
 
 
 def test_a_table_is_corrected_until_what_it_chooses_is_as_fast_as_it_says() -> None:

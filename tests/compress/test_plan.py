@@ -9,7 +9,6 @@ from pydantic import ValidationError
 from glp_export.compress.compressors.layers.layer_file import (
     read_layer_file,
     read_log,
-    write_layer_file,
 )
 from glp_export.compress.compressors.layers.search import read_plan
 from glp_export.compress.edits import (
@@ -167,7 +166,8 @@ def test_a_layer_file_that_cannot_be_read_says_what_would_do(content, tmp_path):
 
 
 def test_the_authors_layer_file_is_a_plan_for_this_model(tmp_path):
-    path = write_layer_file((0, 7, 5), tmp_path / "bert_rte_greedy.txt")
+    path = tmp_path / "bert_rte_greedy.txt"
+    path.write_text("0\n7\n5\n")
     assert read_layer_file(path) == (0, 7, 5)
     read = read_plan(str(path), 12, FACTS)
     assert read.order == (0, 7, 5)
@@ -175,7 +175,8 @@ def test_the_authors_layer_file_is_a_plan_for_this_model(tmp_path):
 
 
 def test_a_plan_of_a_deeper_model_is_refused(tmp_path):
-    path = write_layer_file((0, 11), tmp_path / "orders.txt")
+    path = tmp_path / "orders.txt"
+    path.write_text("0\n11\n")
     with pytest.raises(UsageError, match="this one has 6"):
         read_plan(str(path), 6, {**FACTS, "num_layers": 6})
 

@@ -132,11 +132,23 @@ def test_a_misspelt_key_is_answered_with_the_right_one(tmp_path):
         ({"batch_sizes": "many"}, "--batch-sizes"),
         ({"optimize": "O9"}, "--optimize"),
         ({"dev_fraction": 1.0}, "--dev-fraction"),
+        ({"plan": ""}, "--plan: is empty"),
+        ({"compress": " "}, "--compress: is empty"),
+        ({"report_to": ""}, "--report-to: is empty"),
+        ({"report_to": ["mlflow", ""]}, "--report-to: is empty"),
+        ({"cache": ""}, "--cache: is empty"),
+        ({"auxiliary": [""]}, "--auxiliary: is empty"),
+        ({"max_auxiliary_samples": 10}, "goes with --auxiliary"),
+        ({"auxiliary_weight": 0.1}, "goes with --auxiliary"),
     ],
 )
 def test_values_that_make_no_sense(settings, message):
     with pytest.raises(UsageError, match=message):
         resolve(settings)
+
+
+def test_an_empty_token_is_none():
+    assert resolve({"token": ""}).model.token is None
 
 
 @pytest.mark.parametrize("text", ["[1, 2]", "a: [", "\x00"])

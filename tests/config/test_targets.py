@@ -8,17 +8,15 @@ from typing import Any
 import pytest
 
 from glp_export.bench.benchmark_file import BenchmarkFile, Interval, Row
-from glp_export.config.outcomes import outcomes
+from glp_export.config.outcomes import OpenedFile, check_shipped, outcomes
 from glp_export.config.targets import (
     DepthLatency,
     LatencyBudget,
-    OpenedFile,
     Shape,
     SizeBudget,
     SpeedupTarget,
     Tail,
     Targets,
-    check_shipped,
 )
 from glp_export.core.errors import LatencyError, UsageError
 from tests.report.helpers import make_benchmark

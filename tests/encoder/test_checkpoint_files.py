@@ -225,3 +225,18 @@ def test_segments_that_the_model_lacks_are_left_out(tmp_path: Path) -> None:
     pair = tokenizer("the cat", "is good", return_tensors="pt")
     assert "token_type_ids" not in pair
     assert model(**pair).logits.shape == (1, 2)
+
+
+def test_a_mask_is_made_also_where_the_tokenizer_names_none(checkpoint: Path) -> None:
+    """Padding would be read as text; one text alone has none, and answers right without."""
+    tokenizer = make_tokenizer()
+    tokenizer.model_input_names = ["input_ids"]
+    match_inputs(tokenizer, load(checkpoint))
+    assert tokenizer(["the cat", "the"], padding=True)["attention_mask"][1][-1] == 0
+
+
+def test_attention_kernels_that_are_not_here_are_not_asked_for(checkpoint: Path) -> None:
+    path = checkpoint / "config.json"
+    said = json.loads(path.read_text())
+    path.write_text(json.dumps({**said, "_attn_implementation": "flash_attention_2"}))
+    assert load(checkpoint).config._attn_implementation in ("sdpa", "eager")

@@ -9,16 +9,13 @@ import torch
 import transformers
 from torch import nn
 
-from glp_export.core.errors import ModelError, UsageError
+from glp_export.core.errors import ModelError
+from glp_export.core.factors import PRESETS, Factors, Preset
 from glp_export.encoder.kronecker import (
-    PRESETS,
-    Factors,
-    Preset,
     count_parameters,
     factorize,
     multiply_out,
     parameters_after,
-    preset_of,
 )
 from glp_export.encoder.kronecker_parts import (
     KroneckerEmbedding,
@@ -253,8 +250,6 @@ def test_factors_that_do_not_divide_are_told_of_before_anything_is_computed():
         parameters_after(model_of(), Preset(Factors((2, 2)), Factors((2, 2)), 7))
     with pytest.raises(ModelError, match="terms"):
         factorize(model_of(), Preset(Factors((2, 2), 5), Factors((2, 2)), 8))
-    with pytest.raises(UsageError, match="x9"):
-        preset_of("x9")
 
 
 def test_models_that_cannot_have_factors_say_why():

@@ -10,8 +10,9 @@ import transformers
 from transformers import AutoTokenizer
 
 from glp_export.core.errors import ModelError, UsageError
+from glp_export.core.factors import PRESETS
 from glp_export.encoder.embedding_rows import needed_ids, trim_embeddings
-from glp_export.encoder.kronecker import PRESETS, factorize, multiply_out
+from glp_export.encoder.kronecker import factorize, multiply_out
 from glp_export.encoder.piece_models import piece_model
 from glp_export.encoder.transformers_compat import save_tokenizer
 from glp_export.encoder.vocabulary import (

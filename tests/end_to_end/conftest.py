@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ MEASURING = (
     "--offline", "--skip-memory", "--runtime", "onnxruntime", "--precision", "fp32",
 )  # fmt: skip
 ONE_SHAPE = ("--seq-lens", "16", "--batch-sizes", "1", "--optimize", "none")
+BRIEFLY = ("--seq-lens", "8", "--batch-sizes", "1", "--bench-seconds", "0.1")
+"""Flags of an export that is timed for the sake of its words alone."""
 ALL_SHAPES = ("--seq-lens", "8", "16", "--batch-sizes", "1", "4")
 
 SMALL = (*TRAINING, *ONE_SHAPE, *MEASURING)
@@ -83,7 +86,10 @@ def gated_artifact(artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="session")
 def served(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trained classifier whose labels stand in another order and letter case than the data's."""
-    place = tmp_path_factory.mktemp("served")
+    return made_once(tmp_path_factory, "served", partial(_make_served, data)) / "model"
+
+
+def _make_served(data: Path, place: Path) -> None:
     source = ModelSource(str(make_checkpoint(place / "bare", layers=3, initializer_range=0.1)))
     tokenizer, loaded = load_tokenizer(source), load_task_data(DataSpec(dataset=str(data)))
     torch.manual_seed(0)
@@ -98,4 +104,3 @@ def served(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.config.finetuning_task = None
     model.save_pretrained(place / "model")
     tokenizer.save_pretrained(place / "model")
-    return place / "model"

@@ -8,6 +8,7 @@ import pytest
 import glp_export
 from glp_export.bench import BenchmarkFile
 from glp_export.cli.app import run
+from tests.end_to_end.conftest import BRIEFLY
 from tests.tiny import make_checkpoint
 
 
@@ -35,7 +36,7 @@ def test_benchmark_rebuilds_the_unpruned_model(artifact, capsys):
 
 def test_export_of_any_classifier(classifier, tmp_path, capsys):
     output = tmp_path / "out"
-    assert run(["export", str(classifier), "-o", str(output), "--seq-lens", "8", "-q"]) == 0
+    assert run(["export", str(classifier), "-o", str(output), *BRIEFLY, "-q"]) == 0
     told = capsys.readouterr()
     assert told.out.strip().endswith(str(output))
     for word in ("model.onnx", "MB", "difference", "ms at 1x8"):
@@ -46,7 +47,7 @@ def test_export_of_any_classifier(classifier, tmp_path, capsys):
 
 def test_export_as_json(classifier, tmp_path, capsys):
     output = tmp_path / "out"
-    flags = ["--seq-lens", "8", "--optimize", "none", "--json"]
+    flags = [*BRIEFLY, "--optimize", "none", "--json"]
     assert run(["export", str(classifier), "-o", str(output), *flags]) == 0
     content = json.loads(capsys.readouterr().out)
     assert content["output"] == str(output)
@@ -63,7 +64,7 @@ def test_export_of_an_encoder_without_a_head(encoder, tmp_path, capsys):
     told = capsys.readouterr().err
     assert "no head" in told
     assert "--kind sentence-embeddings" in told
-    flags = ["--kind", "sentence-embeddings", "--seq-lens", "8", "--optimize", "none"]
+    flags = ["--kind", "sentence-embeddings", *BRIEFLY, "--optimize", "none"]
     assert run(["export", str(encoder), "-o", str(output), *flags, "-q"]) == 0
     assert glp_export.load(output)(["the cat", "fish"]).shape == (2, 32)
 
@@ -77,7 +78,7 @@ def test_export_of_a_sentence_transformers_model(encoder, tmp_path, capsys):
     (model / "modules.json").write_text(json.dumps(modules))
     (model / "1_Pooling").mkdir()
     (model / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}')
-    assert run(["export", str(model), "-o", str(output), "--seq-lens", "8", "-q"]) == 0
+    assert run(["export", str(model), "-o", str(output), *BRIEFLY, "--optimize", "none", "-q"]) == 0
     assert json.loads((output / "ort_config.json").read_text())["serving"]["kind"].endswith("cls")
     assert glp_export.load(output)(["the cat", "fish"]).shape == (2, 32)
 

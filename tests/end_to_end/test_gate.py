@@ -17,6 +17,7 @@ from glp_export.cli.app import run
 from glp_export.core.progress import Progress
 from glp_export.gate.budget import Budget
 from glp_export.gate.session import GateSession, GateSettings
+from tests.end_to_end.conftest import BRIEFLY
 from tests.tiny import make_checkpoint, make_tokenizer, rows, write_jsonl
 
 IMPOSSIBLE = '[cpu.fp32]\nkeep = ["speedup_vs_unpruned >= 50 at 1x16"]\n'
@@ -280,7 +281,7 @@ def test_a_reference_whose_labels_stand_in_another_order(data, tmp_path, gate):
         own.config.label2id = {words[label]: place for place, label in enumerate(order)}
         own.save_pretrained(tmp_path / name)
         make_tokenizer().save_pretrained(tmp_path / name)
-        out = ("-o", str(tmp_path / f"{name}-out"), "--seq-lens", "8", "-q")
+        out = ("-o", str(tmp_path / f"{name}-out"), *BRIEFLY, "--optimize", "none", "-q")
         assert run(["export", str(tmp_path / name), *out]) == 0
     (tmp_path / "budget.toml").write_text('[cpu.fp32]\nkeep = ["changed_predictions <= 0 %"]\n')
     asked = ("--budget", tmp_path / "budget.toml", "--dataset", data)
@@ -301,7 +302,7 @@ def test_a_reference_that_nothing_is_asked_of(gated_artifact, artifact, tmp_path
 def test_a_reference_of_another_task(gated_artifact, tmp_path, gate):
     three = make_checkpoint(tmp_path / "three", num_labels=3)
     other = tmp_path / "other"
-    assert run(["export", str(three), "-o", str(other), "--seq-lens", "8", "-q"]) == 0
+    assert run(["export", str(three), "-o", str(other), *BRIEFLY, "--optimize", "none", "-q"]) == 0
     code, _, said = gate(gated_artifact, "--against", other)
     assert (code, "another task" in said) == (2, True)
 

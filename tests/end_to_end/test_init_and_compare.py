@@ -101,6 +101,17 @@ def test_labels_in_another_order_are_the_same_labels(artifact, served, data, tmp
     assert "size: A" in told
 
 
+def test_lengths_that_neither_reads_are_left_out_unless_they_are_asked_for(artifact, capsys):
+    place = BRIEF.index("--seq-lens")
+    customary = (*BRIEF[:place], *BRIEF[place + 2 :])
+    asked = ["compare", str(artifact), str(artifact), *customary, "--json"]
+    assert run(asked) == 0
+    shapes = [one["shape"] for one in json.loads(capsys.readouterr().out)["latencies"]]
+    assert shapes
+    assert "1x128" not in shapes
+    assert run([*asked, "--seq-lens", "128"]) == 2
+
+
 def test_artifacts_of_other_labels_are_not_scored(artifact, tmp_path, capsys):
     for part in ("train", "validation"):
         other = [{**row, "label": f"x{row['label']}"} for row in rows(20)]

@@ -12,7 +12,7 @@ from glp_export.workflows.artifact_jobs import _config, _pruned
 from glp_export.workflows.final_training import learning_rate_for
 from glp_export.workflows.stages.benchmark import score_contender, time_contenders
 from glp_export.workflows.stages.export import Exported
-from glp_export.workflows.stages.training import Trained
+from glp_export.workflows.stages.trained import Trained
 
 
 def test_further_test_sets_are_scored_beside_the_first(artifact, data):

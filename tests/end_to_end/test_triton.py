@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from glp_export.artifact import ArtifactLayout
 from glp_export.cli.app import run
+from tests.end_to_end.conftest import BRIEFLY
 
 
 def test_a_checkpoint_is_exported_with_a_repository(classifier, tmp_path, capsys):
     output = tmp_path / "my classifier"
-    command = ["export", str(classifier), "-o", str(output), "--optimize", "none", "--triton", "-q"]
-    assert run(command) == 0
+    command = ["export", str(classifier), "-o", str(output), *BRIEFLY, "--optimize", "none"]
+    assert run([*command, "--triton", "-q"]) == 0
     model = output / "triton" / "my_classifier"
     assert 'name: "my_classifier"' in (model / "config.pbtxt").read_text()
     assert (model / "1" / "served.onnx").is_file()

@@ -16,7 +16,7 @@ from glp_export.precision.selection import Wanted
 from glp_export.workflows.context import make_context
 from glp_export.workflows.stages.export import _first_right, check, export_contender
 from glp_export.workflows.stages.precision import add_precisions, calibration_data_of
-from glp_export.workflows.stages.training import Trained
+from glp_export.workflows.stages.trained import Trained
 from tests.tiny import make_checkpoint
 
 

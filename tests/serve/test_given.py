@@ -46,6 +46,7 @@ def tables() -> list[Any]:
         dataset,
         dataset.to_iterable_dataset(),
         DatasetDict({"train": dataset}),
+        {"text": "the cat"}.items(),
         {},
     ]
 
@@ -100,6 +101,13 @@ def test_rows_that_are_mappings_are_told_of():
     with pytest.raises(DataError, match="no text") as caught:
         as_rows([{"text": "a"}], None)
     assert "row['text'] for row" in (caught.value.fix or "")
+
+
+@pytest.mark.parametrize("given", [np.array([["a", "b"]]), pa.array(["a"])])
+def test_rows_of_an_array_say_which_call_works(given):
+    with pytest.raises(DataError, match="no text") as caught:
+        as_rows(given, None)
+    assert "list" in (caught.value.fix or "")
 
 
 def test_another_number_of_partners_says_what_to_do():

@@ -226,8 +226,9 @@ def test_a_batch_of_no_tokens(artifact: Make) -> None:
         glp_export.load(artifact("bert"), batch_tokens=0)
 
 
-def test_a_configuration_that_is_no_json(copy: Path) -> None:
-    (copy / "config.json").write_text("{")
+@pytest.mark.parametrize("text", ["{", "[1]", "[" * 5000 + "]" * 5000])
+def test_a_configuration_that_is_no_json(copy: Path, text: str) -> None:
+    (copy / "config.json").write_text(text)
     with pytest.raises(ModelError, match="configuration"):
         glp_export.load(copy, verify=False)
 

@@ -52,7 +52,7 @@ def test_broken_settings_are_refused(tmp_path: Path, changes: dict[str, Any], wo
     assert SETTINGS in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{"])
+@pytest.mark.parametrize("text", ["", "[]", "{", "[" * 5000 + "]" * 5000])
 def test_no_json(tmp_path: Path, text: str) -> None:
     (tmp_path / SETTINGS).write_text(text)
     with pytest.raises(ModelError, match="cannot be read"):

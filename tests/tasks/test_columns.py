@@ -31,6 +31,7 @@ NUMBERS = [1, 2, 1, 2]
         ({"utterance": WORDS, "Intent": CLASSES}, (("utterance",), "Intent")),
         ({"target": CLASSES, "label": NUMBERS, "t": WORDS}, (("t",), "label")),
         ({"text": WORDS, "stars": NUMBERS}, (("text",), "stars")),
+        ({" text": WORDS, " label": CLASSES}, ((" text",), " label")),
         ({"idx": [0, 1, 2, 3], "text": WORDS, "stars": NUMBERS}, (("text",), "stars")),
         ({"doc_id": WORDS, "text": WORDS, "label": NUMBERS}, (("text",), "label")),
         ({"pairID": WORDS, "a": WORDS, "b": WORDS, "label": NUMBERS}, (("a", "b"), "label")),
@@ -89,6 +90,14 @@ def test_what_the_user_names_is_taken() -> None:
             "More than two columns hold text",
         ),
         ({"tokens": [["a"]] * 4, "label": NUMBERS}, None, None, "No column holds text"),
+        ({"text": WORDS, "label": CLASSES}, None, "Label ", "there is 'label'"),
+        ({"text": WORDS, "Text": WORDS, "label": NUMBERS}, None, None, "one name"),
+        (
+            {"text": WORDS, "label": NUMBERS, "category": ["x", "x", "y", "y"]},
+            None,
+            None,
+            "'category' may be a label too",
+        ),
     ],
 )
 def test_a_failure_lists_the_columns_that_are_there(

@@ -78,9 +78,10 @@ def test_a_directory_without_a_training_file_says_what_it_holds(tmp_path: Path) 
     assert ".jsonl" in str(error.fix)
 
 
-def test_a_directory_that_datasets_saved_is_named(tmp_path: Path) -> None:
-    (tmp_path / "dataset_dict.json").write_text("{}")
+@pytest.mark.parametrize("place", ["dataset_dict.json", "train/state.json"])
+def test_a_directory_that_datasets_saved_is_named(tmp_path: Path, place: str) -> None:
     (tmp_path / "train").mkdir()
+    (tmp_path / place).write_text("{}")
     with pytest.raises(DataError, match="save_to_disk") as raised:
         load_task_data(DataSpec(dataset=str(tmp_path)))
     assert "to_parquet" in str(raised.value)

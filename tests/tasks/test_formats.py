@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,47 @@ def test_a_broken_file_is_refused_with_the_place(
     assert str(path) in str(caught.value.where)
     assert place in str(caught.value.where)
     assert caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        ('{"text": "a", "label": "bad", "label": "good"}\n', "'label' twice"),
+        ('{"text": "a", "of": {"x": 1, "x": 1}}\n', "'x' twice"),
+        ('{"text": ' + "[" * 5000 + "]" * 5000 + "}\n", "deep"),
+        ('{"text": "a", "label": ' + "9" * 5000 + "}\n", "digits"),
+    ],
+)
+def test_json_that_is_read_in_more_than_one_way_or_not_at_all(
+    tmp_path: Path, content: str, word: str
+) -> None:
+    for name, written in (("rows.jsonl", content), ("rows.json", f"[{content.strip()}]")):
+        (tmp_path / name).write_text(written)
+        with pytest.raises(DataError, match=word) as raised:
+            read_rows(tmp_path / name)
+        assert len(str(raised.value)) < 400
+
+
+def test_an_array_in_lines_says_which_ending_it_has(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('[{"text": "a"}]')
+    with pytest.raises(DataError) as raised:
+        read_rows(tmp_path / "rows.jsonl")
+    assert ".json" in str(raised.value.fix)
+
+
+def test_decimals_of_a_database_are_numbers(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    whole, parts = [Decimal(1), None, Decimal(3)], [Decimal("0.25"), Decimal("1.00"), None]
+    table = {
+        "whole": pa.array(whole, pa.decimal128(20, 0)),
+        "part": pa.array(parts, pa.decimal128(38, 18)),
+    }
+    pq.write_table(pa.table(table), tmp_path / "x.parquet")
+    rows = read_rows(tmp_path / "x.parquet")
+    assert rows["whole"][:] == [1, None, 3]
+    assert rows["part"][:] == [0.25, 1.0, None]
 
 
 def many(count: int) -> list[dict[str, Any]]:

@@ -51,6 +51,8 @@ def column(path: Path, cells: list[str]) -> list[Any]:
         (["1e400", "2e500"], None),
         (["1e+400", "2e+500"], None),
         (["1E3", "2E2"], None),
+        (["nan", "inf"], None),
+        (["nan", "nan"], None),
         (["+1", "2"], None),
         ([".5", "1.5"], None),
         (["1_000", "2"], None),
@@ -376,6 +378,15 @@ def test_another_separator_is_named(tmp_path: Path, name: str, mark: str, named:
         read_rows(path)
     assert str(path) in str(caught.value.where)
     assert caught.value.fix
+
+
+@pytest.mark.parametrize("mark", [",", ";"])
+def test_a_line_for_spreadsheets_is_named(tmp_path: Path, mark: str) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(f"sep={mark}\ntext{mark}label\na{mark}1\n")
+    with pytest.raises(DataError, match="sep=") as caught:
+        read_rows(path)
+    assert "remove" in str(caught.value.fix)
 
 
 def test_numbers_in_quotation_marks_are_classes_and_it_is_said(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from glp_export.cache.store import Cache
-from glp_export.compress.latency_table import LatencyTable, WholeModel, fit_table
+from glp_export.compress.latency_fit import fit_table
+from glp_export.compress.latency_table import LatencyTable, WholeModel
 from glp_export.core import machine
 from glp_export.core.progress import Progress
 from glp_export.workflows import latency_table

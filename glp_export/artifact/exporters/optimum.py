@@ -14,6 +14,8 @@ from glp_export.core.quiet import quiet
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+_SEGMENTS = "token_type_ids"
+
 
 def available() -> bool:
     """Whether optimum-onnx is installed beside a transformers that it can work with."""
@@ -66,7 +68,7 @@ def export(model: PreTrainedModel, output: Path, *, export_task: str, opset: int
                 task=export_task,
                 library_name="transformers",
             )
-            described = make(model.config, task=export_task)
+            described = _without_lone_segments(make(model.config, task=export_task))
             with writing(output):
                 onnx.export(model, described, output, opset=opset or described.DEFAULT_ONNX_OPSET)
         except (ValueError, KeyError, RuntimeError) as error:  # torch.onnx raises RuntimeErrors
@@ -79,6 +81,19 @@ def export(model: PreTrainedModel, output: Path, *, export_task: str, opset: int
                 fix="See https://huggingface.co/docs/optimum-onnx/onnx/overview for the "
                 "architectures that it knows.",
             ) from error
+
+
+def _without_lone_segments(described: Any) -> Any:
+    """Leave `token_type_ids` away where a model has one kind of segment, as its tokenizer does.
+
+    Optimum traces BERT with segments 0 and 1, whatever the size of the table.
+    """
+    if getattr(described._config, "type_vocab_size", 2) != 1 or _SEGMENTS not in described.inputs:
+        return described
+    kept = {name: axes for name, axes in described.inputs.items() if name != _SEGMENTS}
+    own = type(described)
+    described.__class__ = type(own.__name__, (own,), {"inputs": property(lambda self: kept)})
+    return described
 
 
 EXPORTER = Exporter(

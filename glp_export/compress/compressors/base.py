@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -52,6 +52,14 @@ class Found:
     plan: Plan
     start: Path | None = None
     drop: float = 0.0
+
+    def followed(self, plan: Plan, compressor: str, settings: Mapping[str, Any]) -> Found:
+        """The same with a plan that another compressor made of this one, and its settings."""
+        update = {
+            "compressors": (*self.plan.compressors, compressor),
+            "settings": {**self.plan.settings, **settings},
+        }
+        return replace(self, plan=plan.model_copy(update=update))
 
 
 @dataclass(frozen=True)
@@ -271,3 +279,34 @@ class Follower(Compressor, Protocol):
         Raises:
             LatencyError: a budget is out of reach; the message has the best that is not.
         """
+
+
+class UntrainedFollower:
+    """What followers have in common that train nothing: alone, they follow a plan without edits."""
+
+    name: str
+
+    def cost(
+        self, options: Any, budget: Budget, base: ModelShape, removable: Sequence[int]
+    ) -> SearchCost:
+        """Nothing is trained before the final training."""
+        return SearchCost(strategy=self.name)
+
+    def search(self, options: Any, budget: Budget, evaluator: CompressionEvaluator) -> list[Found]:
+        """The one plan that leaves all layers there.
+
+        Raises:
+            GlpError: as `follow`.
+        """
+        plan = Plan(**evaluator.facts, compressors=(), strategy=self.name)
+        return [self.follow(Found(plan), options, budget, evaluator)]
+
+    def follow(
+        self, found: Found, options: Any, budget: Budget, evaluator: CompressionEvaluator
+    ) -> Found:
+        """As `Follower.follow`."""
+        raise NotImplementedError
+
+    def start(self, plan: Plan, model: PreTrainedModel, calibrator: Calibrator) -> PreTrainedModel:
+        """The model that the plan alone makes."""
+        return plan.apply(model)

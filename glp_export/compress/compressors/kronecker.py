@@ -6,21 +6,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from glp_export.compress.budget import Budget
-from glp_export.compress.compressors.base import Calibrator, CompressionEvaluator, Found
+from glp_export.compress.compressors.base import CompressionEvaluator, Found, UntrainedFollower
 from glp_export.compress.edits import KroneckerFactors
 from glp_export.compress.plan import Plan
-from glp_export.compress.search_cost import SearchCost
 from glp_export.core.errors import LatencyError, ModelError
 from glp_export.core.factors import PRESETS, Factors, Preset
 from glp_export.core.options import Options, option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from pydantic import BaseModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-    from glp_export.core.shape import ModelShape
 
 USUAL = "x8"
 """The factors where nothing is asked for: the paper's middle ones."""
@@ -52,7 +49,7 @@ class KroneckerOptions(Options):
 
 
 @dataclass(frozen=True)
-class KroneckerCompressor:
+class KroneckerCompressor(UntrainedFollower):
     """The row of the Kronecker compressor."""
 
     name: str = "kronecker"
@@ -69,28 +66,6 @@ class KroneckerCompressor:
 
         parameters_after(model, ANY)
 
-    def cost(
-        self,
-        options: KroneckerOptions,
-        budget: Budget,
-        base: ModelShape,
-        removable: Sequence[int],
-    ) -> SearchCost:
-        """Nothing is trained before the final training."""
-        return SearchCost(strategy=self.name)
-
-    def search(
-        self, options: KroneckerOptions, budget: Budget, evaluator: CompressionEvaluator
-    ) -> list[Found]:
-        """The one plan that leaves all layers there, of factors.
-
-        Raises:
-            LatencyError: the smallest factors take more than the size that is asked for.
-            ModelError: the factors do not divide the model's matrices.
-        """
-        plan = Plan(**evaluator.facts, compressors=(), strategy=self.name)
-        return [self.follow(Found(plan), options, budget, evaluator)]
-
     def follow(
         self,
         found: Found,
@@ -101,23 +76,14 @@ class KroneckerCompressor:
         """Add factors to the layers that another compressor left.
 
         Raises:
-            LatencyError, ModelError: as `search`.
+            LatencyError: the smallest factors take more than the size that is asked for.
+            ModelError: the factors do not divide the model's matrices.
         """
         with evaluator.progress.stage("choose factors") as meter:
             name, plan = self._chosen(found.plan, options, budget, evaluator)
             meter.advance(f"{name}: {_parameters_words(plan, evaluator)}")
         settings = {**options.model_dump(mode="json", exclude_none=True), "kronecker_ratio": name}
-        plan = plan.model_copy(
-            update={
-                "compressors": (*found.plan.compressors, self.name),
-                "settings": {**found.plan.settings, **settings},
-            }
-        )
-        return Found(plan, found.start, found.drop)
-
-    def start(self, plan: Plan, model: PreTrainedModel, calibrator: Calibrator) -> PreTrainedModel:
-        """The model of the factors nearest to the weights."""
-        return plan.apply(model)
+        return found.followed(plan, self.name, settings)
 
     def _chosen(
         self,

@@ -6,20 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from glp_export.compress.budget import Budget
-from glp_export.compress.compressors.base import Calibrator, CompressionEvaluator, Found
+from glp_export.compress.compressors.base import CompressionEvaluator, Found, UntrainedFollower
 from glp_export.compress.edits import Edit, KroneckerFactors, TrimVocabulary
 from glp_export.compress.plan import Plan
-from glp_export.compress.search_cost import SearchCost
 from glp_export.core.errors import LatencyError, ModelError, UsageError
 from glp_export.core.options import Options, option
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pydantic import BaseModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-    from glp_export.core.shape import ModelShape
 
 SHARE = 4
 """One token in so many stays where no number is asked for and the texts do not use more: the most
@@ -44,7 +39,7 @@ class VocabularyOptions(Options):
 
 
 @dataclass(frozen=True)
-class VocabularyCompressor:
+class VocabularyCompressor(UntrainedFollower):
     """The row of the vocabulary compressor."""
 
     name: str = "vocabulary"
@@ -68,28 +63,6 @@ class VocabularyCompressor:
                 fix="leave vocabulary out for a language-model head",
             )
         kept_token_ids(tokenizer, (), also=needed & set(tokenizer.get_vocab().values()))
-
-    def cost(
-        self,
-        options: VocabularyOptions,
-        budget: Budget,
-        base: ModelShape,
-        removable: Sequence[int],
-    ) -> SearchCost:
-        """Nothing is trained."""
-        return SearchCost(strategy=self.name)
-
-    def search(
-        self, options: VocabularyOptions, budget: Budget, evaluator: CompressionEvaluator
-    ) -> list[Found]:
-        """The one plan that leaves all layers as they are.
-
-        Raises:
-            ModelError: the tokenizer cannot be trimmed.
-            UsageError: an answer for every token is asked for.
-        """
-        plan = Plan(**evaluator.facts, compressors=(), strategy=self.name)
-        return [self.follow(Found(plan), options, budget, evaluator)]
 
     def follow(
         self,
@@ -121,20 +94,8 @@ class VocabularyCompressor:
             plan = trimmed(found.plan, evaluator, size)
             tokens = plan.kept_tokens or ()
             meter.advance(f"{len(tokens)} of {len(tokenizer)}, {len(used)} in use")
-        plan = plan.model_copy(
-            update={
-                "compressors": (*found.plan.compressors, self.name),
-                "settings": {
-                    **found.plan.settings,
-                    **options.model_dump(mode="json", exclude_none=True),
-                },
-            }
-        )
-        return Found(plan, found.start, found.drop)
-
-    def start(self, plan: Plan, model: PreTrainedModel, calibrator: Calibrator) -> PreTrainedModel:
-        """The model with the rows of the plan's tokens alone."""
-        return plan.apply(model)
+        settings = options.model_dump(mode="json", exclude_none=True)
+        return found.followed(plan, self.name, settings)
 
 
 def trimmed(plan: Plan, evaluator: CompressionEvaluator, size: int | None = None) -> Plan:

@@ -15,7 +15,7 @@ from glp_export.report.html.plots.structure import structure
 from glp_export.report.html.verdict import Verdict, verdict
 from glp_export.report.html.warnings import report_warnings
 from glp_export.report.machine_table import machine_line
-from glp_export.report.measurements import headline_shape, recommended, shape_words
+from glp_export.report.measurements import headline_shape, recommended_row, shape_words
 from glp_export.report.pruning import Layer, stack
 from glp_export.report.rendering import render_page
 from glp_export.report.tables import Table, columns
@@ -109,8 +109,7 @@ def _table(entries: Sequence[Entry]) -> Table:
     rows = []
     for entry in entries:
         benchmark, found = entry.report_data.benchmark, entry.verdict
-        best = recommended(benchmark)
-        row = best.rows[headline_shape(benchmark)] if best else None
+        row = recommended_row(benchmark)
         faster, right, ship = found.tiles
         rows.append(
             (

@@ -24,6 +24,7 @@ WIDE, NARROW = 860, 350
 _DOTS = 72  # an SVG of matplotlib has 72 units an inch: one is one pixel here
 _SALT = "glp-export"
 _ROLE = "role-"
+_AXIS_LABEL = f"{_ROLE}axis-label"
 
 
 @dataclass(frozen=True)
@@ -103,12 +104,58 @@ Draw = Callable[[Canvas], None]
 
 def x_label(axes: Axes, text: str) -> None:
     """Write an axis label below the axis, flush right."""
-    _label(axes, text, (1, 0), (0, -26), "right", "top")
+    note(axes, text, (1, 0), (0, -26), "right top", xycoords="axes fraction", gid=_AXIS_LABEL)
 
 
-def y_label(axes: Axes, text: str, offset: float = 12) -> None:
+def y_label(axes: Axes, text: str) -> None:
     """Write an axis label above the axis, to be read without tilting the head."""
-    _label(axes, text, (0, 1), (0, offset), "left", "bottom")
+    note(axes, text, (0, 1), (0, 12), "left bottom", xycoords="axes fraction", gid=_AXIS_LABEL)
+
+
+def note(
+    axes: Axes,
+    text: str,
+    place: tuple[float, float],
+    offset: tuple[float, float],
+    side: str,
+    colour: str = "muted",
+    **options: Any,
+) -> None:
+    """Write a few words beside a place, even outside the axes.
+
+    Args:
+        axes: to write in.
+        text: the words.
+        place: in the units of the axes, or as `xycoords` says.
+        offset: of the text from it, in pixels.
+        side: of the text that lies there: `left bottom`.
+        colour: its name.
+        options: matplotlib's.
+    """
+    ha, va = side.split()
+    axes.annotate(
+        text, place, xytext=offset, textcoords="offset points", ha=ha, va=va, fontsize=12,
+        color=placeholder(colour), annotation_clip=False, **options,
+    )  # fmt: skip
+
+
+def dot(
+    axes: Axes,
+    place: tuple[float, float],
+    marker: str,
+    colour: str,
+    *,
+    hollow: bool = False,
+    size: float = 9,
+    edge: float = 1.8,
+    **options: Any,
+) -> None:
+    """Set one marker; a hollow one has the page behind it."""
+    axes.plot(
+        [place[0]], [place[1]], marker=marker, markersize=size, markeredgewidth=edge,
+        markerfacecolor=placeholder("card" if hollow else colour),
+        markeredgecolor=placeholder(colour), **options,
+    )  # fmt: skip
 
 
 def drawn(draw: Draw, heights: tuple[float, float], words: Words) -> Plot:
@@ -124,29 +171,6 @@ def drawn(draw: Draw, heights: tuple[float, float], words: Words) -> Plot:
         words,
         wide=_svg("wide", words, draw, (WIDE, wide)),
         narrow=_svg("narrow", words, draw, (NARROW, narrow)),
-    )
-
-
-def _label(
-    axes: Axes,
-    text: str,
-    corner: tuple[float, float],
-    offset: tuple[float, float],
-    ha: str,
-    va: str,
-) -> None:
-    axes.annotate(
-        text,
-        xy=corner,
-        xycoords="axes fraction",
-        xytext=offset,
-        textcoords="offset points",
-        ha=ha,
-        va=va,
-        color=placeholder("muted"),
-        fontsize=12,
-        annotation_clip=False,
-        gid=f"{_ROLE}axis-label",
     )
 
 

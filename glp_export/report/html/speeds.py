@@ -10,36 +10,19 @@ from glp_export.core import numbers
 from glp_export.report.measurements import (
     RUNTIMES,
     Measurement,
+    Speedup,
     all_measurements,
     model_name,
     providers,
     shape_title,
     shape_words,
     shapes,
+    speedup_of,
 )
 from glp_export.report.table import device_name
 
 if TYPE_CHECKING:
-    from glp_export.bench.benchmark_file import BenchmarkFile, Interval, Row
-
-_SIDES = {"faster": "▲", "slower": "▼", "unclear": "≈"}
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """A speedup in a cell.
-
-    Attributes:
-        side: `faster`, `slower` or `unclear`, by its interval; `base` for the baseline itself.
-        sign: that as a glyph.
-        value: `2.31×`.
-        span: its interval.
-    """
-
-    side: str
-    sign: str
-    value: str
-    span: str
+    from glp_export.bench.benchmark_file import BenchmarkFile, Row
 
 
 @dataclass(frozen=True)
@@ -48,8 +31,8 @@ class SpeedCell:
 
     latency: str
     throughput: str
-    over_onnxruntime: Ratio | None
-    over_pytorch: Ratio | None
+    over_onnxruntime: Speedup
+    over_pytorch: Speedup
     fastest: bool
 
 
@@ -124,21 +107,11 @@ def _cell(row: Row | None, winners: AbstractSet[tuple[str, str, str, str]]) -> S
     return SpeedCell(
         latency=numbers.milliseconds(row.p50_ms),
         throughput=_throughput(row.sequences_per_second),
-        over_onnxruntime=_ratio(row.speedup.vs_onnxruntime_unpruned),
-        over_pytorch=_ratio(row.speedup.vs_pytorch_unpruned),
+        over_onnxruntime=speedup_of(row.speedup.vs_onnxruntime_unpruned),
+        over_pytorch=speedup_of(row.speedup.vs_pytorch_unpruned),
         fastest=row.contender == "pruned"
         and (row.plan_id, row.shape, row.runtime, row.variant) in winners,
     )
-
-
-def _ratio(interval: Interval | None) -> Ratio | None:
-    if interval is None:
-        return None
-    if interval.low == interval.high == 1:
-        return Ratio("base", "", "1", "")
-    side = "faster" if interval.low > 1 else "slower" if interval.high < 1 else "unclear"
-    span = numbers.ratio_span(interval.low, interval.high)
-    return Ratio(side, _SIDES[side], numbers.ratio(interval.value), span)
 
 
 def _throughput(value: float) -> str:

@@ -14,10 +14,12 @@ from glp_export.core import numbers
 from glp_export.core.text import capital
 from glp_export.report.frontier import alike
 from glp_export.report.measurements import (
+    difference_of,
     headline_shape,
     metric_of,
     model_label,
-    recommended,
+    ratio_words,
+    recommended_row,
     shape_words,
 )
 from glp_export.report.warnings import metric_name
@@ -109,8 +111,7 @@ def _row(report_data: ReportData) -> Row | None:
     """
     benchmark, shape = report_data.benchmark, headline_shape(report_data.benchmark)
     if report_data.frontier is None:
-        best = recommended(benchmark)
-        return best.rows[shape] if best else None
+        return recommended_row(benchmark)
     ours = [point for point in report_data.frontier.points if point.directory]
     point = alike(report_data.frontier) or max(ours, key=lambda one: (one.value, -one.p50_ms))
     wanted = ("pruned", point.plan_id, point.precision, point.variant, shape)
@@ -128,9 +129,9 @@ def _difference(benchmark: BenchmarkFile, row: Row) -> tuple[DifferenceRow | Non
     A benchmark without paired differences has the two intervals alone; taken as independent they
     add up in squares (Newcombe 1998, method 10), which is wider than pairing would be.
     """
-    for one in benchmark.differences:
-        if (one.plan_id, one.precision, one.less) == (row.plan_id, row.precision, "unpruned"):
-            return one, True
+    found = difference_of(benchmark, "unpruned", row.precision, row.plan_id)
+    if found is not None:
+        return found, True
     ours = metric_of(benchmark, "pruned", row.precision, row.plan_id)
     theirs = metric_of(benchmark, "unpruned", "fp32")
     if ours is None or theirs is None:
@@ -164,7 +165,7 @@ def _faster(row: Row | None) -> Tile:
         (row.speedup.vs_pytorch_unpruned, "PyTorch in fp32"),
     ):
         if other is not None:
-            lines.append(f"{_with_span(other)} that of the unpruned model in {name}")
+            lines.append(f"{ratio_words(other)} that of the unpruned model in {name}")
     lines.append(f"{numbers.milliseconds(row.p50_ms)} ms a batch, in the median")
     span = f"95 % interval {numbers.ratio_span(interval.low, interval.high)}"
     return Tile(question, answer, word, numbers.ratio(interval.value), span, tuple(lines))
@@ -279,10 +280,6 @@ def _about(report_data: ReportData, row: Row | None) -> str:
     )
     where = f"{model_label(report_data.benchmark, row)}, {row.variant}"
     return f"Said of {where}, {why}; timed at {shape}."
-
-
-def _with_span(interval: Interval) -> str:
-    return f"{numbers.ratio(interval.value)} ({numbers.ratio_span(interval.low, interval.high)})"
 
 
 def _counted(warnings: int) -> str:

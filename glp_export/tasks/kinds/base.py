@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.core.errors import ModelError
+from glp_export.serve.long_pairs import Tokens, shortened
 from glp_export.tasks.kinds.learning import own_loss, sentence_features
 from glp_export.tasks.metrics import Metric
 from glp_export.tasks.own_metric import is_own, own_metric
@@ -261,6 +262,30 @@ def standardise(
     return scaler.transform(seen), scaler.transform(new)
 
 
+def cross_entropy(
+    classes: Iterable[Any], log_probabilities: NDArray[Any], wanted: NDArray[Any]
+) -> list[float]:
+    """The loss of every row; a class that is not known costs what the least likely one does.
+
+    Args:
+        classes: those that the fitted rows had, by column.
+        log_probabilities: (rows, classes).
+        wanted: the classes that are right, (rows,).
+    """
+    column = {label: index for index, label in enumerate(classes)}
+    return [
+        -(row[column[label]] if label in column else row.min())
+        for row, label in zip(log_probabilities, wanted, strict=True)
+    ]
+
+
+def value_type(dtype: str) -> Any:
+    """The type of a column of values."""
+    from datasets import Value
+
+    return Value(dtype)
+
+
 def is_missing(value: Any) -> bool:
     """Whether a cell is empty: JSON's null, a NaN, or nothing between two separators."""
     return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
@@ -273,10 +298,28 @@ def encode_text(
 
     Of a pair the longer text is cut first.
     """
-    encoding = tokenizer(
-        batch["text"], batch.get("text_pair"), truncation=True, max_length=max_length, padding=False
-    )
+    first, second = batch["text"], batch.get("text_pair")
+    if second is not None:
+        pairs = [
+            _shortened(*pair, tokenizer, max_length) for pair in zip(first, second, strict=True)
+        ]
+        first, second = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    encoding = tokenizer(first, second, truncation=True, max_length=max_length, padding=False)
     return {**encoding, "length": [len(ids) for ids in encoding["input_ids"]]}
+
+
+def _shortened(
+    first: str, second: str, tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> tuple[str, str]:
+    """A pair without what is cut off of both texts anyway."""
+
+    def tokens(text: str) -> Tokens:
+        found = tokenizer(
+            text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+        )
+        return Tokens(found["input_ids"], found["offset_mapping"])
+
+    return shortened(first, second, max_length, tokens, tokenizer.truncation_side)
 
 
 def require_fast(tokenizer: PreTrainedTokenizerBase) -> None:

@@ -17,9 +17,11 @@ from glp_export.tasks.kinds.base import (
     Choices,
     LabelColumn,
     TaskKind,
+    cross_entropy,
     encode_text,
     is_missing,
     standardise,
+    value_type,
 )
 from glp_export.tasks.kinds.learning import imitate_logits
 from glp_export.tasks.metrics import CLASS_METRICS
@@ -33,6 +35,7 @@ ENOUGH_ROWS_TO_TELL = 50
 MOST_LABELS_PER_ROW = 0.5
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
+UNNAMED = "LABEL_"
 
 
 @dataclass(frozen=True)
@@ -102,10 +105,11 @@ def label_name(
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Numbers by value, anything else as strings."""
+    """Numbers by value, and what transformers calls them, `LABEL_10`; anything else as strings."""
     ordered = sorted(names)
-    if all(NUMBER.fullmatch(name) for name in ordered):
-        ordered.sort(key=float)
+    numbers = [name.removeprefix(UNNAMED) for name in ordered]
+    if all(map(NUMBER.fullmatch, numbers)):
+        ordered.sort(key=lambda name: float(name.removeprefix(UNNAMED)))
     return tuple(ordered)
 
 
@@ -163,12 +167,6 @@ def _choices(answers: NDArray[Any], mask: NDArray[Any]) -> Choices:
     return Choices(answers, np.arange(len(answers)))
 
 
-def _label_feature() -> Any:
-    from datasets import Value
-
-    return Value("int64")
-
-
 def _refit(
     seen: NDArray[Any], known: NDArray[Any], new: NDArray[Any], wanted: NDArray[Any]
 ) -> NDArray[np.float32]:
@@ -179,13 +177,7 @@ def _refit(
     with warnings.catch_warnings():  # many classes are no sign of a regression here
         warnings.filterwarnings("ignore", "The number of unique classes")
         head = LogisticRegression(C=0.01, max_iter=300).fit(seen, known)
-    log_probabilities = head.predict_log_proba(new)
-    column = {label: index for index, label in enumerate(head.classes_)}
-    # A class that the fitted rows lack cannot be foreseen: it costs what the least likely does.
-    losses = [
-        -(row[column[label]] if label in column else row.min())
-        for row, label in zip(log_probabilities, wanted, strict=True)
-    ]
+    losses = cross_entropy(head.classes_, head.predict_log_proba(new), wanted)
     return np.asarray(losses, dtype=np.float32)
 
 
@@ -198,7 +190,7 @@ TEXT_CLASSIFICATION = TaskKind(
     problem_type="single_label_classification",
     metrics=CLASS_METRICS,
     default_metric="accuracy",
-    label_feature=_label_feature,
+    label_feature=lambda: value_type("int64"),
     recognises=lambda column: True,
     reader=read_classes,
     strata=lambda targets: targets,

@@ -25,6 +25,7 @@ from glp_export.tasks.kinds.base import (
     Outputs,
     TaskKind,
     standardise,
+    value_type,
 )
 from glp_export.tasks.kinds.filling_metrics import FILLING_METRICS, NAME
 from glp_export.tasks.kinds.units import labelled_tokens, of_tokens
@@ -255,12 +256,6 @@ def _code(token: int) -> NDArray[np.float32]:
     return np.random.default_rng(token).standard_normal(_SKETCH, dtype=np.float32) / _SKETCH**0.5
 
 
-def _label_feature() -> Any:
-    from datasets import Value
-
-    return Value("int64")
-
-
 MASKED_LANGUAGE_MODEL = TaskKind(
     name=NAME,
     auto_class="AutoModelForMaskedLM",
@@ -270,7 +265,7 @@ MASKED_LANGUAGE_MODEL = TaskKind(
     problem_type=None,
     metrics=FILLING_METRICS,
     default_metric="accuracy",
-    label_feature=_label_feature,
+    label_feature=lambda: value_type("int64"),
     columns=_find_text,
     needs="one column of text",
     recognises=lambda column: False,

@@ -18,6 +18,7 @@ from glp_export.tasks.kinds.base import (
     encode_text,
     is_missing,
     standardise,
+    value_type,
 )
 from glp_export.tasks.kinds.learning import imitate_scores
 from glp_export.tasks.metrics import NUMBER_METRICS
@@ -119,12 +120,6 @@ def _judge(answers: NDArray[Any], truth: Any) -> tuple[NDArray[np.float64], NDAr
     return _predictions(answers), np.asarray(truth)
 
 
-def _label_feature() -> Any:
-    from datasets import Value
-
-    return Value("float64")
-
-
 def refit_numbers(
     seen: NDArray[Any], known: NDArray[Any], new: NDArray[Any], wanted: NDArray[Any]
 ) -> NDArray[np.float32]:
@@ -145,7 +140,7 @@ REGRESSION = TaskKind(
     problem_type="regression",
     metrics=NUMBER_METRICS,
     default_metric="spearman",
-    label_feature=_label_feature,
+    label_feature=lambda: value_type("float64"),
     recognises=has_fractions,
     reader=read_numbers,
     strata=tenths,

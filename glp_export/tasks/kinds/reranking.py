@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.core.errors import DataError
-from glp_export.tasks.kinds.base import LabelColumn, TaskKind, encode_text
+from glp_export.tasks.kinds.base import LabelColumn, TaskKind, encode_text, value_type
 from glp_export.tasks.kinds.learning import imitate_scores
 from glp_export.tasks.kinds.ranking_metrics import RANKING_METRICS
 from glp_export.tasks.kinds.regression import NumberReader, read_numbers, refit_numbers
@@ -158,12 +158,6 @@ def _require_lists(split: Any, text: Sequence[str], label: str) -> None:
     )
 
 
-def _label_feature() -> Any:
-    from datasets import Value
-
-    return Value("float64")
-
-
 RERANKING = TaskKind(
     name=NAME,
     auto_class="AutoModelForSequenceClassification",
@@ -173,7 +167,7 @@ RERANKING = TaskKind(
     problem_type="regression",
     metrics=RANKING_METRICS,
     default_metric="ndcg_at_10",
-    label_feature=_label_feature,
+    label_feature=lambda: value_type("float64"),
     recognises=lambda column: False,
     reader=_read_relevances,
     strata=_strata,

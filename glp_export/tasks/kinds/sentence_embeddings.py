@@ -23,6 +23,7 @@ from glp_export.tasks.kinds.base import (
     TaskKind,
     encode_text,
     standardise,
+    value_type,
 )
 from glp_export.tasks.kinds.regression import read_numbers, tenths
 from glp_export.tasks.kinds.sentence_transformers import write_files
@@ -55,12 +56,6 @@ class Pairs:
 
     def __len__(self) -> int:
         return self.rows
-
-
-def _label_feature() -> Any:
-    from datasets import Value
-
-    return Value("float64")
 
 
 def _encode(
@@ -169,7 +164,7 @@ _MEAN = TaskKind(
     problem_type=None,
     metrics=tuple(replace(metric, kind=NAMES[MEAN]) for metric in reversed(NUMBER_METRICS)),
     default_metric="spearman",
-    label_feature=_label_feature,
+    label_feature=lambda: value_type("float64"),
     recognises=lambda column: False,
     reader=read_numbers,
     strata=tenths,

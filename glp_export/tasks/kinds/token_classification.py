@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.tasks.kinds.base import NO_LABEL, TaskKind, require_fast, standardise
+from glp_export.tasks.kinds.base import NO_LABEL, TaskKind, cross_entropy, require_fast, standardise
 from glp_export.tasks.kinds.lists import list_of
 from glp_export.tasks.kinds.tag_metrics import TAG_METRICS
 from glp_export.tasks.kinds.tags import find_word_columns, read_tags
@@ -157,18 +157,9 @@ def _refit(
     before, after = standardise(np.concatenate(seen)[fitted], np.concatenate(new)[judged])
     head = LogisticRegression(C=0.01, max_iter=300).fit(before, labels[fitted])
     odds = head.predict_log_proba(after)
-    column = {label: index for index, label in enumerate(head.classes_)}
-    # A tag that the fitted words lack cannot be foreseen: it costs what the least likely does.
-    losses = [
-        -(row[column[label]] if label in column else row.min())
-        for row, label in zip(odds, truths[judged], strict=True)
-    ]
+    losses = cross_entropy(head.classes_, odds, truths[judged])
     sums = np.bincount(owners[judged], weights=losses, minlength=len(wanted))
     return np.asarray(sums * len(wanted) / len(judged), dtype=np.float32)
-
-
-def _label_feature() -> Any:
-    return list_of("int64")
 
 
 TOKEN_CLASSIFICATION = TaskKind(
@@ -180,7 +171,7 @@ TOKEN_CLASSIFICATION = TaskKind(
     problem_type=None,
     metrics=TAG_METRICS,
     default_metric="seqeval_f1",
-    label_feature=_label_feature,
+    label_feature=lambda: list_of("int64"),
     columns=find_word_columns,
     needs="a column of word lists and one of as many tags",
     recognises=lambda column: False,

@@ -52,7 +52,7 @@ from glp_export.workflows.stages.export import (
     timing_of,
 )
 from glp_export.workflows.stages.timing_progress import watch
-from glp_export.workflows.stages.training import Trained
+from glp_export.workflows.stages.trained import Trained
 
 if TYPE_CHECKING:
     from datasets import Dataset

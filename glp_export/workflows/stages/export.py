@@ -37,7 +37,7 @@ from glp_export.precision.record import PrecisionEntry
 from glp_export.serve.runtimes import ONNX_RUNTIME
 from glp_export.workflows.context import ExecutionContext
 from glp_export.workflows.stages.timing_progress import watch
-from glp_export.workflows.stages.training import Trained
+from glp_export.workflows.stages.trained import Trained
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -153,8 +153,8 @@ def describe_choice(chosen: OnnxFile, asked: str = AUTO) -> str:
 def fixed_shapes(contenders: Sequence[Contender], execution: ExecutionContext) -> list[Workload]:
     """The grid of batch sizes and lengths, and what targets are measured on beside it."""
     longest = shared_length(contenders)
-    lengths = [length for length in execution.benchmark.seq_lens if length <= longest]
-    workloads = shape_grid(contenders, execution.benchmark.batch_sizes, lengths or [longest])
+    lengths = readable(contenders, execution.benchmark.seq_lens)
+    workloads = shape_grid(contenders, execution.benchmark.batch_sizes, lengths)
     named = {workload.shape.name for workload in workloads}
     for shape in execution.targets.shapes:
         if shape.name not in named and shape.sequence_length <= longest:
@@ -177,6 +177,12 @@ def as_pytorch(execution: ExecutionContext, trained: Trained, way: str = EAGER) 
 def timing_of(seconds: float, execution: ExecutionContext) -> Timing:
     """At least so many seconds a shape, and the rounds that the run asks for."""
     return Timing.lasting(seconds, execution.benchmark.bench_rounds, execution.seed)
+
+
+def readable(contenders: Sequence[Contender], lengths: Sequence[int]) -> list[int]:
+    """The lengths that every contender reads; where there is none, the longest that all do."""
+    longest = shared_length(contenders)
+    return [length for length in lengths if length <= longest] or [longest]
 
 
 def shared_length(contenders: Sequence[Contender]) -> int:

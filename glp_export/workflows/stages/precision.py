@@ -24,7 +24,7 @@ from glp_export.precision.record import PrecisionEntry
 from glp_export.tasks import Task, blank_labels, encode, read_unlabeled, with_labels
 from glp_export.workflows.context import ExecutionContext, RunContext
 from glp_export.workflows.stages.export import Exported, check, choice_workloads, timing_of
-from glp_export.workflows.stages.training import Trained
+from glp_export.workflows.stages.trained import Trained
 
 if TYPE_CHECKING:
     from datasets import Dataset

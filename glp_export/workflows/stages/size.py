@@ -11,7 +11,8 @@ from glp_export.artifact import ArtifactLayout, Measured, OnnxFile, export_onnx
 from glp_export.artifact.serving import preferred
 from glp_export.bench import BenchmarkFile
 from glp_export.compress.plan import Plan
-from glp_export.config.targets import OpenedFile, Targets
+from glp_export.config.outcomes import OpenedFile
+from glp_export.config.targets import Targets
 from glp_export.core.errors import GlpError
 from glp_export.encoder.vocabulary import trim_tokenizer
 from glp_export.precision.int8 import quantise
@@ -20,6 +21,8 @@ from glp_export.workflows.context import RunContext
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from glp_export.bench.benchmark_file import Row
 
 INT8 = "int8"
 
@@ -75,17 +78,23 @@ def _bytes_of(tokenizer: PreTrainedTokenizerBase) -> int:
     return len(tokenizer.backend_tokenizer.to_str(pretty=True).encode())
 
 
+def measured_of(row: Row) -> Measured:
+    """What a row of a benchmark says of a file."""
+    return Measured(
+        row.provider,
+        row.variant,
+        row.shape,
+        row.batch_size,
+        row.sequence_length,
+        row.p50_ms,
+        row.runtime,
+    )
+
+
 def measured_rows(benchmark: BenchmarkFile) -> list[Measured]:
     """The rows of the pruned model's ONNX files."""
     return [
-        Measured(
-            row.provider,
-            row.variant,
-            row.shape,
-            row.batch_size,
-            row.sequence_length,
-            row.p50_ms,
-        )
+        measured_of(row)
         for row in benchmark.rows
         if (row.contender, row.runtime) == ("pruned", "onnxruntime")
     ]

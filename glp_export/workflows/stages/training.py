@@ -6,19 +6,15 @@ Each keeps what it made in the run's work directory and takes it from there when
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from glp_export.bench import ContenderName
 from glp_export.cache.store import Cache
-from glp_export.compress.compressors import COMPRESSORS
 from glp_export.compress.compressors.base import Found
-from glp_export.compress.compressors.layers.strategies import Problem, order_by_rule
 from glp_export.compress.compressors.structure.ranked import with_weights
-from glp_export.compress.criteria import CRITERIA
 from glp_export.compress.plan import Plan
 from glp_export.config.sections import NO_RIVAL
 from glp_export.core.errors import UsageError
@@ -39,82 +35,30 @@ from glp_export.encoder import (
     save_checkpoint,
 )
 from glp_export.encoder.compaction import compact
-from glp_export.encoder.embedding_rows import trim_embeddings
 from glp_export.encoder.hidden_states import gives_states_of
 from glp_export.encoder.kronecker import factorize
 from glp_export.encoder.structure import Structure, read_structure
-from glp_export.encoder.vocabulary import trim_tokenizer, write_vocabulary_files
+from glp_export.encoder.vocabulary import write_vocabulary_files
 from glp_export.tasks import blank_labels, encode, labels_of, with_labels
 from glp_export.workflows.auxiliary import joint_of
 from glp_export.workflows.context import RunContext, load_seeded, model_source
-from glp_export.workflows.stages.calibration import calibrator_of
 from glp_export.workflows.stages.evaluator import open_cache, train_teacher, training_facts
 from glp_export.workflows.stages.factor_training import train_factors
+from glp_export.workflows.stages.recovery_start import (
+    alternate_student,
+    needs_no_recovery,
+    start_of,
+    starts_plainly,
+    tokenizer_of,
+)
+from glp_export.workflows.stages.trained import Trained
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-HIDDEN_WEIGHT = 1.0
-"""Of hidden states, where every layer has lost a part of its own: beside as many whole layers they
-teach nothing that the answers do not (docs/method/structure.md)."""
-
 UNPRUNED = "unpruned"
 _BASELINE = "fine-tune the unpruned"
-
-CALIBRATION_SAMPLES = 512
-"""Training texts that a plan is refitted on which does not say how many it was made with."""
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A contender after its final training.
-
-    Attributes:
-        contender: `unpruned`, `pruned` or `distilled`.
-        origin: the model that it comes from, for people.
-        test: the test set, encoded by its own tokenizer.
-        other_tests: further test sets, likewise, by name.
-    """
-
-    contender: ContenderName
-    origin: str
-    checkpoint: Path
-    tokenizer: PreTrainedTokenizerBase
-    test: Dataset
-    other_tests: Mapping[str, Dataset] = field(default_factory=dict)
-
-    @cached_property
-    def structure(self) -> Structure | None:
-        """What its checkpoint says of its heads and neurons; None without a record."""
-        return read_structure(self.checkpoint)
-
-    @cached_property
-    def layers(self) -> int:
-        """How many it has; read from its checkpoint."""
-        from transformers import AutoConfig
-
-        config = AutoConfig.from_pretrained(self.checkpoint, local_files_only=True)
-        return int(config.num_hidden_layers)
-
-    @property
-    def named(self) -> dict[str, Any]:
-        """What tells it from other models in the rows of benchmark.json."""
-        if self.structure is None:
-            return {"layers": self.layers}
-        return {
-            "layers": self.layers,
-            "plan_id": self.structure.plan_id,
-            "rival_of": self.structure.rival_of,
-            "model_shape": self.structure.model_shape,
-        }
-
-    @property
-    def label(self) -> str:
-        """What tells it from the others: `pruned, 6 layers`."""
-        shape = self.structure and self.structure.model_shape
-        model = shape.label() if shape else layers_in_words(self.layers)
-        return f"{self.contender}, {model}"
 
 
 def train_contenders(
@@ -264,10 +208,8 @@ class _StudentTraining:
 
     def _hidden_states(self, plan: Plan, student: PreTrainedModel) -> HiddenStates | None:
         """What a plan's layers imitate, if anything."""
-        weight = self.context.config.training.hidden_weight
-        if weight is None:
-            changed = plan.inside_layers or plan.factors is not None
-            weight = HIDDEN_WEIGHT if changed else 0.0
+        changed = plan.inside_layers or plan.factors is not None
+        weight = self.context.config.training.weight_of_hidden_states(changed=changed)
         if not weight:
             return None
         if not all(map(gives_states_of, (self.unpruned, student), (plan.num_layers, plan.depth))):
@@ -281,22 +223,6 @@ class _StudentTraining:
             embeddings=plan.factors is not None and plan.factors.embedding is not None,
             tokens=plan.kept_tokens,
         )
-
-
-def needs_no_recovery(plan: Plan, recovery: Recovery) -> bool:
-    """Whether a plan leaves all layers of the teacher, so that its model answers as that does."""
-    return recovery.inherits and not plan.whole_vocabulary.edits
-
-
-def tokenizer_of(context: RunContext, plan: Plan) -> PreTrainedTokenizerBase:
-    """The tokenizer of the model that a plan makes: the run's own, or one of the kept tokens.
-
-    Raises:
-        ModelError: it cannot be trimmed so.
-    """
-    if plan.kept_tokens is None:
-        return context.tokenizer
-    return trim_tokenizer(context.tokenizer, plan.kept_tokens)
 
 
 def _pruned(students: _StudentTraining, found: Found) -> Trained:
@@ -474,48 +400,6 @@ def _train(
         if plan and plan.kept_tokens is not None:
             write_vocabulary_files(tokenizer or context.tokenizer, unfinished)
         return unfinished.rename(directory)
-
-
-def start_of(context: RunContext, plan: Plan, ancestor: PreTrainedModel) -> PreTrainedModel:
-    """The compact model where recovery begins.
-
-    What a compressor refits is fitted anew to the ancestor: the search looked at another one.
-    """
-    left = plan.whole_vocabulary
-    factored = plan.factors is not None  # nearest to the rows of the tokens that stay
-    if left.layers_only or factored or left.compressors[0] not in COMPRESSORS:
-        return plan.apply(ancestor)
-    samples = int(plan.settings.get("calibration_samples", CALIBRATION_SAMPLES))
-    calibrator = calibrator_of(context, ancestor, samples)
-    start = COMPRESSORS[left.compressors[0]].load().start(left, ancestor, calibrator)
-    return start if plan.kept_tokens is None else trim_embeddings(start, plan.kept_tokens)
-
-
-def starts_plainly(plan: Plan) -> bool:
-    """Whether a plan was made with trained weights that it does not hold."""
-    criterion = CRITERIA.get(plan.strategy)
-    return criterion is not None and criterion.train is not None and not plan.layers_only
-
-
-def alternate_student(plan: Plan, removable: tuple[int, ...]) -> Plan:
-    """The plan of the student that stands beside a pruned model: every other layer goes.
-
-    It has as many layers as the pruned model, or as many as take about its time where more than
-    whole layers went.
-    """
-    cuts = len(plan.order)
-    if plan.inside_layers:
-        speedup = plan.predicted_speedup or 1.0
-        cuts = min(plan.num_layers - max(1, round(plan.num_layers / speedup)), len(removable))
-    return Plan.of_layers(
-        order_by_rule("alternate", Problem(removable, cuts)),
-        **{name: getattr(plan, name) for name in _BASE},
-        strategy="alternate",
-    )
-
-
-_BASE = ("base_model", "revision", "checksum", "num_layers", "base_shape", "task", "metric")
-"""Fields of a plan that say which model it is for."""
 
 
 def _record(context: RunContext, checkpoint: Path, plan: Plan, rival_of: str | None) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from glp_export.artifact import (
     ArtifactLayout,
-    Measured,
     serving_settings,
     triton_name,
     write_triton,
@@ -42,8 +41,8 @@ from glp_export.workflows.stages.base_card import told_by_card
 from glp_export.workflows.stages.benchmark import Scored
 from glp_export.workflows.stages.export import Exported
 from glp_export.workflows.stages.gate_files import write_gate_files
-from glp_export.workflows.stages.size import too_large
-from glp_export.workflows.stages.training import needs_no_recovery
+from glp_export.workflows.stages.recovery_start import needs_no_recovery
+from glp_export.workflows.stages.size import measured_of, too_large
 
 logger = logging.getLogger(__name__)
 
@@ -149,15 +148,7 @@ def write_serving(
         # A checkpoint that is exported as it is does not say what it was trained on.
         text_pair=len(execution.task.text_columns) == 2 if measured else None,
         measured=[
-            Measured(
-                row.provider,
-                row.variant,
-                row.shape,
-                row.batch_size,
-                row.sequence_length,
-                row.p50_ms,
-                row.runtime,
-            )
+            measured_of(row)
             for row in (measured.rows if measured else ())
             if row.contender == "pruned"
             and row.runtime in SERVED_RUNTIMES

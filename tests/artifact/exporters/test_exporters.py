@@ -79,6 +79,7 @@ def test_command_says_which_and_keeps_it_in_run_yaml(
     classifier: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flags = ["--optimize", "none", "--precision", "fp32", "--device", "cpu", "--threads", "1"]
+    flags += ["--seq-lens", "8", "--batch-sizes", "1", "--bench-seconds", "0.1"]
     output = tmp_path / "out"
     asked = ["export", str(classifier), "-o", str(output), "--exporter", "torch", *flags]
     assert run(asked) == 0
@@ -107,6 +108,14 @@ def test_graphs_are_alike(family: str, exporter: str, tmp_path: Path) -> None:
     assert file.fusions == {"LayerNormalization": 9}
     head = "out_proj" if family == "roberta" else "classifier"
     assert any(head in tensor.name for tensor in model.graph.initializer)
+
+
+def test_a_bert_with_one_kind_of_segment_reads_none(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(tmp_path / "checkpoint", num_labels=2, type_vocab_size=1)
+    path = tmp_path / "model.onnx"
+    export_onnx(checkpoint, path, export_task=EXPORT_TASK)
+    inputs = [value.name for value in read_graph(path).graph.input]
+    assert inputs == ["input_ids", "attention_mask"]
 
 
 @pytest.mark.parametrize("task", HEADS)

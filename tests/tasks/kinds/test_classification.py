@@ -26,6 +26,7 @@ def column(values: list[Any], names: tuple[str, ...] | None = None) -> LabelColu
         ([-1, 1, 0], ("-1", "0", "1")),
         ([True, False], ("False", "True")),
         (["10", "9", "x"], ("10", "9", "x")),
+        (["LABEL_10", "LABEL_9", "LABEL_0"], ("LABEL_0", "LABEL_9", "LABEL_10")),
     ],
 )
 def test_labels_are_in_the_order_of_numbers_or_of_the_alphabet(

@@ -51,14 +51,14 @@ def test_lists_of_words_beside_lists_of_tags_are_recognised(loaded: TaskData) ->
 def test_ids_keep_the_names_that_are_declared_for_them() -> None:
     from datasets import ClassLabel, Dataset, Features, Sequence, Value
 
-    from glp_export.tasks.load import _label_column
     from glp_export.tasks.raw import RawSplit
+    from glp_export.tasks.reading import label_column
 
     features = Features(
         {"tokens": Sequence(Value("string")), "tags": Sequence(ClassLabel(names=["O", "B-x"]))}
     )
     rows = Dataset.from_dict({"tokens": [["a", "b"]], "tags": [[0, 1]]}, features=features)
-    assert _label_column(RawSplit(rows, "hub"), "tags").names == ("O", "B-x")
+    assert label_column(RawSplit(rows, "hub"), "tags").names == ("O", "B-x")
 
 
 def test_the_first_piece_of_a_word_is_labelled_and_no_other(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ A layer file has one layer a line, in the order of removal. A log has one line a
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
 from pathlib import Path
 
 from glp_export.core.errors import DataError, quoted, reason_of
@@ -33,12 +32,6 @@ def read_layer_file(path: Path) -> tuple[int, ...]:
     if not order:
         raise DataError("the layer file is empty", where=str(path), fix="give one with layers")
     return tuple(order)
-
-
-def write_layer_file(order: Sequence[int], path: Path) -> Path:
-    """Write an order of removal as the authors' code reads it."""
-    path.write_text("".join(f"{layer}\n" for layer in order))
-    return path
 
 
 def read_log(path: Path) -> list[dict[int, float]]:

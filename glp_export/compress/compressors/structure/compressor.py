@@ -29,7 +29,8 @@ from glp_export.compress.compressors.structure.ranked import Ranked, looked_at, 
 from glp_export.compress.criteria import CRITERIA
 from glp_export.compress.criteria.base import Criterion
 from glp_export.compress.edits import RemoveLayers, width_edits
-from glp_export.compress.latency_table import LatencyTable, corrected_by_choices
+from glp_export.compress.latency_fit import corrected_by_choices
+from glp_export.compress.latency_table import LatencyTable
 from glp_export.compress.plan import Cost, Plan
 from glp_export.compress.pruned_model import build_pruned, refit_kept
 from glp_export.compress.search_cost import SearchCost, TrialGroup

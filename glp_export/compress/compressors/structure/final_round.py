@@ -87,28 +87,50 @@ def decide(
     trained = []
     with evaluator.progress.stage("final round", len(finalists)) as meter:
         for finalist in finalists:
-            begin = time.perf_counter()
-            model = build(finalist)
-            # Refitted weights may be nearer to the teacher than a short training leaves them, and
-            # recovery keeps its best: each is judged by the better of the two looks.
-            losses, score, seen = *evaluator.train_briefly(model, 0), 0
-            trained_losses, trained_score = evaluator.train_briefly(model, examples)
-            if trained_losses.mean() < losses.mean():
-                losses, score, seen = trained_losses, trained_score, examples
-            candidate = Candidate(
-                removed=removed_layers(finalist.selection),
-                score=score,
-                examples=seen,
-                loss=float(losses.mean()),
-                seconds=round(time.perf_counter() - begin, 1),
-                label=finalist.label,
-            )
-            trained.append(_Trained(finalist, losses, candidate))
-            meter.advance(f"{finalist.label}: loss {candidate.loss:.4f}")
+            trained.append(_train(finalist, examples, evaluator, build))
+            meter.advance(f"{finalist.label}: loss {trained[-1].candidate.loss:.4f}")
             ranked = sorted(trained, key=lambda one: float(one.losses.mean()))
             meter.show(_standings(ranked, len(finalists), evaluator.task.metric))
+    cost = Cost(
+        trainings=len(trained),
+        sample_layers=examples
+        * sum(sum(layer is not None for layer in one.finalist.selection.layers) for one in trained),
+        seconds=round(sum(one.candidate.seconds for one in trained), 1),
+    )
+    return ranked[0].finalist, (_step(ranked),), cost
+
+
+def _train(
+    finalist: Finalist,
+    examples: int,
+    evaluator: CompressionEvaluator,
+    build: Callable[[Finalist], PreTrainedModel],
+) -> _Trained:
+    """A finalist before or after its short training, whichever is nearer to the teacher.
+
+    Refitted weights may be nearer than a short training leaves them, and recovery keeps its best.
+    """
+    begin = time.perf_counter()
+    model = build(finalist)
+    losses, score, seen = *evaluator.train_briefly(model, 0), 0
+    trained_losses, trained_score = evaluator.train_briefly(model, examples)
+    if trained_losses.mean() < losses.mean():
+        losses, score, seen = trained_losses, trained_score, examples
+    candidate = Candidate(
+        removed=removed_layers(finalist.selection),
+        score=score,
+        examples=seen,
+        loss=float(losses.mean()),
+        seconds=round(time.perf_counter() - begin, 1),
+        label=finalist.label,
+    )
+    return _Trained(finalist, losses, candidate)
+
+
+def _step(ranked: Sequence[_Trained]) -> Step:
+    """How the winner was compared with the next best."""
     first, second = ranked[:2]
-    step = Step(
+    return Step(
         kind="final-round",
         removed=first.candidate.removed,
         score=first.candidate.score,
@@ -117,10 +139,3 @@ def decide(
         lead=float(second.losses.mean() - first.losses.mean()),
         probability=probability_smaller(first.losses, second.losses),
     )
-    cost = Cost(
-        trainings=len(trained),
-        sample_layers=examples
-        * sum(sum(layer is not None for layer in one.finalist.selection.layers) for one in trained),
-        seconds=round(sum(one.candidate.seconds for one in trained), 1),
-    )
-    return first.finalist, (step,), cost

@@ -9,6 +9,8 @@ from pydantic import field_validator
 
 from glp_export.core.options import Options, option
 
+CALIBRATION_SAMPLES = 512
+
 
 class StructureOptions(Options):
     """How heads, neurons and sublayers are chosen."""
@@ -21,7 +23,7 @@ class StructureOptions(Options):
         "training: pdp, group-lasso, movement.",
     )
     calibration_samples: int = option(
-        512, "Training texts that heads and neurons are ranked on.", ge=8
+        CALIBRATION_SAMPLES, "Training texts that heads and neurons are ranked on.", ge=8
     )
     criterion_epochs: float = option(
         6.0, "Passes over the training rows of a criterion that trains.", gt=0

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.core import numbers
-from glp_export.report.html.picture import Canvas, Mark, Plot, Words, drawn, x_label
-from glp_export.report.html.plots.rows import half_row, heights, row_axes
+from glp_export.report.html.picture import Canvas, Mark, Plot, Words, dot, drawn, note, x_label
+from glp_export.report.html.plots.rows import BESIDE_ROW, half_row, heights, row_axes
 from glp_export.report.html.speeds import measurement_words
 from glp_export.report.html.theme import CONTENDER_COLOURS, placeholder
 from glp_export.report.measurements import (
@@ -57,11 +57,9 @@ def distributions(benchmark: BenchmarkFile, samples: SamplesFile | None) -> Plot
             Mark("◇", "ink", "p99"),
         ),
     )
-
-    def draw(canvas: Canvas) -> None:
-        _draw(canvas, benchmark, chosen, shape, runs)
-
-    return drawn(draw, heights(len(chosen)), words)
+    return drawn(
+        lambda canvas: _draw(canvas, benchmark, chosen, shape, runs), heights(len(chosen)), words
+    )
 
 
 def _chosen(benchmark: BenchmarkFile, shape: str) -> list[Measurement]:
@@ -118,18 +116,8 @@ def _draw(
         _violin(axes, number, row, own, half_row(canvas))
         _marks(axes, number, row, half_row(canvas))
         if not canvas.narrow:
-            axes.annotate(
-                f"{numbers.milliseconds(row.p50_ms)} ms",
-                (1, number),
-                xycoords=("axes fraction", "data"),
-                xytext=(66, 0),
-                textcoords="offset points",
-                ha="right",
-                va="center",
-                color=placeholder("ink"),
-                fontsize=12,
-                annotation_clip=False,
-            )
+            median = f"{numbers.milliseconds(row.p50_ms)} ms"
+            note(axes, median, (1, number), (66, 0), "right center", "ink", xycoords=BESIDE_ROW)
     lows = [_low(row, runs.get(_key(row))) for row in rows]
     _scale(axes, 0.8 * min(lows), 1.08 * max(row.p99_ms for row in rows), 5 if canvas.narrow else 9)
     x_label(axes, "latency of a batch (ms, logarithmic)")
@@ -178,14 +166,13 @@ def _violin(axes: Axes, number: int, row: Row, runs: Runs | None, tall: float) -
 
 
 def _marks(axes: Axes, number: int, row: Row, tall: float) -> None:
-    colour = placeholder(CONTENDER_COLOURS[row.contender])
     axes.vlines(
         row.p50_ms, number - tall, number + tall, color=placeholder("ink"), linewidth=2, zorder=4
     )
-    for value, face in ((row.p90_ms, colour), (row.p99_ms, placeholder("card"))):
-        axes.plot(
-            [value], [number], marker="D", markersize=6, markerfacecolor=face,
-            markeredgecolor=colour, markeredgewidth=1.5, zorder=3, clip_on=False,
+    for value, hollow in ((row.p90_ms, False), (row.p99_ms, True)):
+        dot(
+            axes, (value, number), "D", CONTENDER_COLOURS[row.contender], hollow=hollow, size=6,
+            edge=1.5, zorder=3, clip_on=False,
         )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from glp_export.core import numbers
-from glp_export.report.html.picture import Canvas, Plot, Words, drawn, x_label
+from glp_export.report.html.picture import Canvas, Plot, Words, dot, drawn, x_label
 from glp_export.report.html.plots.rows import heights, row_axes
 from glp_export.report.html.theme import placeholder
 from glp_export.report.tables import Table, columns
@@ -62,11 +62,8 @@ def forest(words: Words, branches: Sequence[Branch], line: float, unit: str) -> 
         line: the value that says "no difference".
         unit: of the values.
     """
-
-    def draw(canvas: Canvas) -> None:
-        _draw(canvas, branches, line, unit)
-
-    return drawn(draw, heights(len(branches)), words)
+    count = len(branches)
+    return drawn(lambda canvas: _draw(canvas, branches, line, unit), heights(count), words)
 
 
 def _draw(canvas: Canvas, branches: Sequence[Branch], line: float, unit: str) -> None:
@@ -80,11 +77,8 @@ def _draw(canvas: Canvas, branches: Sequence[Branch], line: float, unit: str) ->
         ends += [branch.low, branch.high]
         colour = placeholder(branch.colour)
         axes.hlines(row, branch.low, branch.high, color=colour, linewidth=2, zorder=2)
-        axes.plot(
-            [branch.value], [row], marker=branch.marker, markersize=9, markeredgewidth=1.8,
-            markerfacecolor=placeholder("card") if branch.hollow else colour,
-            markeredgecolor=colour, zorder=3,
-        )  # fmt: skip
+        place = branch.value, row
+        dot(axes, place, branch.marker, branch.colour, hollow=branch.hollow, zorder=3)
     room = 0.08 * (max(ends) - min(ends) or 1)
     axes.set_xlim(min(ends) - room, max(ends) + room)
     axes.locator_params(axis="x", nbins=4 if canvas.narrow else 8)

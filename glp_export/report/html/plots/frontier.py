@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 from glp_export.core import numbers
 from glp_export.core.text import capital
 from glp_export.report.frontier import models_table
-from glp_export.report.html.picture import Canvas, Mark, Plot, Words, drawn, x_label, y_label
+from glp_export.report.html.picture import (
+    Canvas,
+    Mark,
+    Plot,
+    Words,
+    dot,
+    drawn,
+    note,
+    x_label,
+    y_label,
+)
 from glp_export.report.html.theme import CONTENDER_COLOURS, CONTENDER_MARKS, placeholder
 from glp_export.report.measurements import CONTENDERS, layers_of_point, shape_title
 from glp_export.report.warnings import metric_name
@@ -36,11 +46,7 @@ def accuracy_against_latency(frontier: Frontier | None) -> Plot | None:
         table=models_table(frontier),
         legend=_legend(frontier),
     )
-
-    def draw(canvas: Canvas) -> None:
-        _draw(canvas, frontier, metric)
-
-    return drawn(draw, (430, 360), words)
+    return drawn(lambda canvas: _draw(canvas, frontier, metric), (430, 360), words)
 
 
 def _draw(canvas: Canvas, frontier: Frontier, metric: str) -> None:
@@ -76,27 +82,18 @@ def _point(axes: Axes, point: FrontierPoint, name: str) -> None:
     left, right = _ends(point)
     axes.hlines(point.value, left, right, color=colour, linewidth=1.3, zorder=2)
     axes.vlines(point.p50_ms, point.low, point.high, color=colour, linewidth=1.3, zorder=2)
-    axes.plot(
-        [point.p50_ms],
-        [point.value],
-        marker=CONTENDER_MARKS[point.contender][0],
-        markersize=9,
-        markerfacecolor=colour if point.precision == "fp32" else placeholder("card"),
-        markeredgecolor=colour,
-        markeredgewidth=1.8,
-        zorder=3,
-    )
+    hollow, marker = point.precision != "fp32", CONTENDER_MARKS[point.contender][0]
+    place = point.p50_ms, point.value
+    dot(axes, place, marker, CONTENDER_COLOURS[point.contender], hollow=hollow, zorder=3)
     # Files of one model in two precisions often lie on top of each other, their names must not.
-    left_of = point.precision != "fp32"
     below = point.contender == "distilled"
-    axes.annotate(
+    note(
+        axes,
         name,
-        (point.p50_ms, point.value),
-        xytext=(-7 if left_of else 7, -16 if below else 7),
-        textcoords="offset points",
-        ha="right" if left_of else "left",
-        color=colour,
-        fontsize=12,
+        place,
+        (-7 if hollow else 7, -16 if below else 7),
+        "right baseline" if hollow else "left baseline",
+        CONTENDER_COLOURS[point.contender],
         fontweight="bold" if point.on_frontier and point.contender == "pruned" else "normal",
         zorder=4,
     )

@@ -63,12 +63,8 @@ def heat_map(plan: Plan) -> Plot | None:
         table=table,
         legend=_legend(plan),
     )
-
-    def draw(canvas: Canvas) -> None:
-        _draw(canvas, plan, steps)
-
-    tall = _TOP + _BOTTOM
-    return drawn(draw, (tall + _ROW * len(steps), tall + _ROW * plan.num_layers), words)
+    wide, narrow = (_TOP + _BOTTOM + _ROW * count for count in (len(steps), plan.num_layers))
+    return drawn(lambda canvas: _draw(canvas, plan, steps), (wide, narrow), words)
 
 
 def _draw(canvas: Canvas, plan: Plan, steps: Sequence[Compared]) -> None:

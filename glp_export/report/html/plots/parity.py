@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from glp_export.core import numbers
-from glp_export.report.html.picture import Canvas, Mark, Plot, Words, drawn, x_label
+from glp_export.report.html.picture import Canvas, Mark, Plot, Words, dot, drawn, x_label
 from glp_export.report.html.plots.rows import half_row, heights, row_axes
 from glp_export.report.html.theme import placeholder
 from glp_export.report.model_tables import parity_rows
@@ -41,11 +41,7 @@ def parity(report_data: ReportData) -> Plot | None:
             Mark("|", "ink", "tolerance"),
         ),
     )
-
-    def draw(canvas: Canvas) -> None:
-        _draw(canvas, files)
-
-    return drawn(draw, heights(len(files)), words)
+    return drawn(lambda canvas: _draw(canvas, files), heights(len(files)), words)
 
 
 def _draw(canvas: Canvas, files: Sequence[NamedFile]) -> None:
@@ -56,22 +52,19 @@ def _draw(canvas: Canvas, files: Sequence[NamedFile]) -> None:
     low, high = (min(seen), max(seen)) if seen else (1e-7, 1e-3)
     floor = 10.0 ** np.floor(np.log10(low) - 0.3)
     axes.set_xlim(floor, 10.0 ** np.ceil(np.log10(high) + 0.3))
-    accent, card = placeholder("accent"), placeholder("card")
     for number, (_, file) in enumerate(files):
         mean, largest, probe, tolerance = _values(file)
         if mean is not None and largest is not None:
             ends = max(mean, floor), max(largest, floor)
-            axes.hlines(number, *ends, color=accent, linewidth=1.3)
-        for value, mark, face, edge in (
-            (mean, "o", card, accent),
-            (probe, "^", placeholder("distilled"), placeholder("distilled")),
-            (largest, "o", accent, accent),
+            axes.hlines(number, *ends, color=placeholder("accent"), linewidth=1.3)
+        for value, marker, colour, hollow in (
+            (mean, "o", "accent", True),
+            (probe, "^", "distilled", False),
+            (largest, "o", "accent", False),
         ):
             if value is not None:
-                axes.plot(
-                    [max(value, floor)], [number], marker=mark, markersize=8, markeredgewidth=1.6,
-                    markerfacecolor=face, markeredgecolor=edge, clip_on=False,
-                )  # fmt: skip
+                place = max(value, floor), number
+                dot(axes, place, marker, colour, hollow=hollow, size=8, edge=1.6, clip_on=False)
         if tolerance is not None:
             tall = half_row(canvas)
             axes.vlines(

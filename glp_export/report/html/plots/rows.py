@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from glp_export.report.html.picture import Canvas
-from glp_export.report.html.theme import placeholder
+from glp_export.report.html.picture import Canvas, note
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TOP, BOTTOM = 12, 48
 _WIDE_ROW, _NARROW_ROW = 36, 56
+BESIDE_ROW = "axes fraction", "data"
+"""Units of a place that is told by a share of the width and a row."""
 
 
 def heights(count: int) -> tuple[float, float]:
@@ -37,18 +38,7 @@ def row_axes(canvas: Canvas, names: Sequence[tuple[str, str]], right: float = 16
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.grid(visible=True, axis="x")
+    offset, side = ((0, 13), "left bottom") if canvas.narrow else ((-16, 0), "right center")
     for row, (name, colour) in enumerate(names):
-        axes.annotate(
-            name,
-            (0, row),
-            xycoords=("axes fraction", "data"),
-            xytext=(0, 13) if canvas.narrow else (-16, 0),
-            textcoords="offset points",
-            ha="left" if canvas.narrow else "right",
-            va="bottom" if canvas.narrow else "center",
-            color=placeholder(colour),
-            fontsize=12,
-            annotation_clip=False,
-            zorder=5,
-        )
+        note(axes, name, (0, row), offset, side, colour, xycoords=BESIDE_ROW, zorder=5)
     return axes

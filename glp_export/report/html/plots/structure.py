@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from glp_export.core import numbers
-from glp_export.report.html.picture import Canvas, Mark, Plot, Words, drawn, x_label, y_label
+from glp_export.report.html.picture import Canvas, Mark, Plot, Words, dot, drawn, x_label, y_label
 from glp_export.report.html.theme import placeholder
 from glp_export.report.structure import (
     LayerLeft,
@@ -48,12 +48,8 @@ def structure(plan: Plan, number: int) -> Plot:
         table=layers_table(plan),
         legend=(Mark("■", "accent", "stays"), Mark("□", "muted", "removed")),
     )
-
-    def draw(canvas: Canvas) -> None:
-        _draw(canvas, layers)
-
     tall = _TOP + _BOTTOM + _ROW * len(layers)
-    return drawn(draw, (tall, tall), words)
+    return drawn(lambda canvas: _draw(canvas, layers), (tall, tall), words)
 
 
 def predictions(benchmark: BenchmarkFile, variant: SweepVariant, number: int) -> Plot | None:
@@ -84,11 +80,7 @@ def predictions(benchmark: BenchmarkFile, variant: SweepVariant, number: int) ->
             Mark("○", "muted", "whole models of the table"),
         ),
     )
-
-    def draw(canvas: Canvas) -> None:
-        _scatter(canvas, shipped, probes)
-
-    return drawn(draw, (360, 320), words)
+    return drawn(lambda canvas: _scatter(canvas, shipped, probes), (360, 320), words)
 
 
 def _draw(canvas: Canvas, layers: Sequence[LayerLeft]) -> None:
@@ -147,24 +139,21 @@ def _text(axes: Axes, left: float, row: int, text: str) -> None:
 def _scatter(canvas: Canvas, shipped: Predicted, probes: Sequence[Predicted]) -> None:
     axes = canvas.axes(left=46, top=34, right=30, bottom=48)
     axes.grid(visible=True)
-    accent, muted = placeholder("accent"), placeholder("muted")
     seen = [shipped.predicted, *(shipped.span or ())]
     for one in probes:
         measured = one.measured or one.predicted
         seen += [one.predicted, measured]
-        axes.plot(
-            [one.predicted], [measured], marker="o", markersize=8, markeredgewidth=1.6,
-            markerfacecolor=placeholder("card"), markeredgecolor=muted, zorder=2,
-        )  # fmt: skip
+        place = one.predicted, measured
+        dot(axes, place, "o", "muted", hollow=True, size=8, edge=1.6, zorder=2)
     if shipped.measured is not None:
         seen.append(shipped.measured)
-        axes.vlines(shipped.predicted, *(shipped.span or (shipped.measured,) * 2), color=accent)
-        axes.plot(
-            [shipped.predicted], [shipped.measured], marker="o", markersize=9,
-            markerfacecolor=accent, markeredgecolor=accent, zorder=3,
-        )  # fmt: skip
+        ends = shipped.span or (shipped.measured,) * 2
+        axes.vlines(shipped.predicted, *ends, color=placeholder("accent"))
+        dot(axes, (shipped.predicted, shipped.measured), "o", "accent", edge=1, zorder=3)
     low, high = min(0.9, 0.95 * min(seen)), 1.05 * max(seen)
-    axes.plot([low, high], [low, high], color=muted, linewidth=1, linestyle="-", zorder=1)
+    axes.plot(
+        [low, high], [low, high], color=placeholder("muted"), linewidth=1, linestyle="-", zorder=1
+    )
     axes.set(xlim=(low, high), ylim=(low, high))
     axes.locator_params(nbins=5 if canvas.narrow else 8)
     x_label(axes, "predicted speedup over the unpruned model (×)")

@@ -1,4 +1,7 @@
-"""Measuring only as long as it takes to say who is not slower: for a choice, not for a report."""
+"""Successive elimination: files are timed only as long as they may still be the fastest.
+
+For a choice, not for a report.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ _FIRST_LOOK = 3
 """Rounds before anyone can drop out: an interval needs three."""
 
 
-def race(
+def measure_by_elimination(
     contenders: Sequence[Contender],
     reference: Contender,
     workloads: Sequence[Workload],

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from glp_export.bench import Contender, Shape, Timing, Workload
-from glp_export.bench.race import race
+from glp_export.bench.elimination import measure_by_elimination
 from tests.contenders import Clock, Latency, fake_contender
 
 Install = Callable[[Latency], None]
@@ -26,7 +26,7 @@ def workloads() -> list[Workload]:
 
 def run(given: list[Workload], required: tuple[str, ...] = ()) -> list[dict[str, int]]:
     """For each contender its rounds by shape."""
-    found = race(
+    found = measure_by_elimination(
         [PLAIN, SLOW, FAST],
         PLAIN,
         given,
@@ -46,7 +46,7 @@ def test_the_slower_one_drops_out_once_its_interval_says_so(
     assert slow == {"1x4": 3, "8x4": 3}
 
 
-def test_who_is_alone_with_the_plain_file_lost_to_ends_the_race(
+def test_who_is_alone_with_the_plain_file_lost_to_ends_the_timing(
     clock: Clock, fake_runtime: Install
 ) -> None:
     fake_runtime(lambda who, _: MS[who] if who is PLAIN else 12.0)

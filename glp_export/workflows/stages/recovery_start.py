@@ -1,0 +1,77 @@
+"""Where the recovery of a plan's model begins: its weights, its tokenizer, and its rival's plan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glp_export.compress.compressors import COMPRESSORS
+from glp_export.compress.compressors.layers.strategies import Problem, order_by_rule
+from glp_export.compress.compressors.structure.options import CALIBRATION_SAMPLES
+from glp_export.compress.criteria import CRITERIA
+from glp_export.compress.plan import Plan
+from glp_export.encoder import Recovery
+from glp_export.encoder.embedding_rows import trim_embeddings
+from glp_export.encoder.vocabulary import trim_tokenizer
+from glp_export.workflows.context import RunContext
+from glp_export.workflows.stages.calibration import calibrator_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def tokenizer_of(context: RunContext, plan: Plan) -> PreTrainedTokenizerBase:
+    """The tokenizer of the model that a plan makes: the run's own, or one of the kept tokens.
+
+    Raises:
+        ModelError: it cannot be trimmed so.
+    """
+    if plan.kept_tokens is None:
+        return context.tokenizer
+    return trim_tokenizer(context.tokenizer, plan.kept_tokens)
+
+
+def needs_no_recovery(plan: Plan, recovery: Recovery) -> bool:
+    """Whether a plan leaves all layers of the teacher, so that its model answers as that does."""
+    return recovery.inherits and not plan.whole_vocabulary.edits
+
+
+def start_of(context: RunContext, plan: Plan, ancestor: PreTrainedModel) -> PreTrainedModel:
+    """The compact model where recovery begins.
+
+    What a compressor refits is fitted anew to the ancestor: the search looked at another one.
+    """
+    left = plan.whole_vocabulary
+    factored = plan.factors is not None  # nearest to the rows of the tokens that stay
+    if left.layers_only or factored or left.compressors[0] not in COMPRESSORS:
+        return plan.apply(ancestor)
+    samples = int(plan.settings.get("calibration_samples", CALIBRATION_SAMPLES))
+    calibrator = calibrator_of(context, ancestor, samples)
+    start = COMPRESSORS[left.compressors[0]].load().start(left, ancestor, calibrator)
+    return start if plan.kept_tokens is None else trim_embeddings(start, plan.kept_tokens)
+
+
+def starts_plainly(plan: Plan) -> bool:
+    """Whether a plan was made with trained weights that it does not hold."""
+    criterion = CRITERIA.get(plan.strategy)
+    return criterion is not None and criterion.train is not None and not plan.layers_only
+
+
+def alternate_student(plan: Plan, removable: tuple[int, ...]) -> Plan:
+    """The plan of the student that stands beside a pruned model: every other layer goes.
+
+    It has as many layers as the pruned model, or as many as take about its time where more than
+    whole layers went.
+    """
+    cuts = len(plan.order)
+    if plan.inside_layers:
+        speedup = plan.predicted_speedup or 1.0
+        cuts = min(plan.num_layers - max(1, round(plan.num_layers / speedup)), len(removable))
+    return Plan.of_layers(
+        order_by_rule("alternate", Problem(removable, cuts)),
+        **{name: getattr(plan, name) for name in _BASE},
+        strategy="alternate",
+    )
+
+
+_BASE = ("base_model", "revision", "checksum", "num_layers", "base_shape", "task", "metric")
+"""Fields of a plan that say which model it is for."""
