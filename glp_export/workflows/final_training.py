@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from glp_export.config.sections import TrainingOptions
 from glp_export.encoder import RATES, Schedule, TrainSettings, schedule_for
-from glp_export.tasks import TaskData
+from glp_export.encoder.schedule import CLASSES_OF_A_NUMBER
+from glp_export.tasks import KINDS, TaskData
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -20,7 +21,9 @@ def schedule_of(
         return None
     base = learning_rate_for(model.config.hidden_size)
     rates = (options.learning_rate,) if options.learning_rate else tuple(r * base for r in RATES)
-    return schedule_for(len(data.fit), options.batch_size, len(data.task.labels), rates)
+    kind = KINDS[data.task.kind]
+    classes = CLASSES_OF_A_NUMBER if kind.scaled else len(data.task.labels)
+    return schedule_for(len(data.fit), options.batch_size, classes, rates)
 
 
 def train_settings(
