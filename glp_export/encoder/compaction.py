@@ -67,6 +67,31 @@ def compact(model: PreTrainedModel, kept: Kept) -> PreTrainedModel:
     return small
 
 
+def require_zeros(model: PreTrainedModel, kept: Kept) -> None:
+    """Check that the units of a dense model that a record says are gone have no output.
+
+    Trained on as a dense model they get weights again, and cutting them would change it.
+
+    Raises:
+        ModelError: one of them has.
+    """
+    row = require_sublayers(model)
+    for number, (layer, keep) in enumerate(zip(layers_of(model), kept.layers, strict=True)):
+        shape = layer_shape(layer, row)
+        for output, units, stay, what in (
+            (row.attention_output, shape.heads, keep.heads, "heads"),
+            (row.feed_forward_output, shape.neurons, keep.neurons, "neurons"),
+        ):
+            gone = sorted(set(range(units)) - set(stay))
+            weight: Any = layer.get_submodule(output).weight if gone else None
+            if gone and weight.detach().reshape(len(weight), units, -1)[:, gone].any():
+                raise ModelError(
+                    f"layer {number} has {what} that the record of the checkpoint says are gone",
+                    fix="the two do not belong together: copy the whole directory again; or remove "
+                    "glp/structure.json of a dense model that was trained on and is no longer small",
+                )
+
+
 def expand(model: PreTrainedModel, kept: Kept, *, attention: str | None = None) -> PreTrainedModel:
     """The dense model that computes what a compact one does, with zeros for what is gone.
 

@@ -15,9 +15,9 @@ from pydantic import Field
 from glp_export.core.factors import Preset
 from glp_export.core.records import Record
 from glp_export.core.shape import Kept, ModelShape
-from glp_export.encoder.compaction import compact
+from glp_export.encoder.compaction import compact, require_zeros
 from glp_export.encoder.kronecker import factorize
-from glp_export.encoder.sublayers import shape_of
+from glp_export.encoder.sublayers import check_kept, shape_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -86,13 +86,18 @@ def compacted(model: PreTrainedModel, directory: Path) -> PreTrainedModel:
 
     Raises:
         DataError: the record is broken.
-        ModelError: it has factors that do not divide the checkpoint's matrices.
+        ModelError: it has factors that do not divide the checkpoint's matrices, or heads and
+            neurons are there that it says are gone.
         UsageError: the record keeps what the checkpoint does not have.
     """
     structure = read_structure(directory)
     if structure is None:
         return model
-    small = model if structure.kept is None else compact(model, structure.kept)
+    small = model
+    if structure.kept is not None:
+        check_kept(model, structure.kept)
+        require_zeros(model, structure.kept)
+        small = compact(model, structure.kept)
     if structure.factors is not None:
         small = factorize(small, structure.factors)  # exact: the matrices are such products
     return small.train(model.training)

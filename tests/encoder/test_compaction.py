@@ -9,7 +9,7 @@ import torch
 
 from glp_export.core.errors import ModelError, UsageError
 from glp_export.core.shape import Kept
-from glp_export.encoder.compaction import compact, expand
+from glp_export.encoder.compaction import compact, expand, require_zeros
 from glp_export.encoder.layer_stack import remove_layers
 from glp_export.encoder.masking import masked, scaled
 from glp_export.encoder.sublayers import (
@@ -172,6 +172,16 @@ def test_a_model_and_the_record_of_another_are_refused():
     kept, other = Kept.of(CUTS["uneven"]), Kept.of(CUTS["no heads last"])
     with pytest.raises(ModelError, match="record"):
         expand(compact(model, kept), other)
+
+
+@pytest.mark.parametrize("family", ["bert", "modernbert", "t5"])
+def test_what_a_record_says_is_gone_has_no_output(family):
+    """A dense model that was trained on has weights there again: cut, it would be another."""
+    model, kept = model_of(family), Kept.of(CUTS["uneven"])
+    _, dense = check(model, kept)
+    require_zeros(dense, kept)
+    with pytest.raises(ModelError, match="record"):
+        require_zeros(model, kept)
 
 
 @pytest.mark.parametrize("family", ["bert", "modernbert", "t5"])
