@@ -87,8 +87,8 @@ def require_zeros(model: PreTrainedModel, kept: Kept) -> None:
             if gone and weight.detach().reshape(len(weight), units, -1)[:, gone].any():
                 raise ModelError(
                     f"layer {number} has {what} that the record of the checkpoint says are gone",
-                    fix="the two do not belong together: copy the whole directory again; or remove "
-                    "glp/structure.json of a dense model that was trained on and is no longer small",
+                    fix="the two do not belong together: copy the whole directory again, or remove "
+                    "glp/structure.json where the model was trained on and is dense again",
                 )
 
 
