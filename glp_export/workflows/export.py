@@ -165,7 +165,7 @@ def _export(checkpoint: Path, config: RunConfig, output: Path, progress: Progres
         mark_kind(layout.config, task)
         trained = Trained("unpruned", str(checkpoint), staging, tokenizer, rows)
         work = layout.work_dir / "onnx"
-        exported = export_contender(execution, trained, layout, work, progress, module=model)
+        exported = export_contender(execution, trained, layout, work, progress)
         exported = add_precisions(execution, exported, layout, work, None, progress, texts=texts)
         layout.glp_dir.mkdir(exist_ok=True)
         layout.parity.write_text(exported.parity.to_json())

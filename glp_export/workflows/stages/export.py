@@ -40,7 +40,7 @@ from glp_export.workflows.stages.timing_progress import watch
 from glp_export.workflows.stages.trained import Trained
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    pass
 
 AUTO, PLAIN = "auto", "none"
 OPTIMISED = "fp32-optimized"
@@ -92,8 +92,6 @@ def export_contender(
     layout: ArtifactLayout,
     work: Path,
     progress: Progress,
-    *,
-    module: PreTrainedModel | None = None,
 ) -> Exported:
     """Export one contender below `layout`, keep its fastest correct file and prove both right.
 
@@ -103,7 +101,6 @@ def export_contender(
         layout: where its files go.
         work: scratch.
         progress: shows what came of it.
-        module: of its checkpoint, where it is loaded already.
 
     Raises:
         ModelError: its architecture cannot be exported, or lacks a fusion that is required.
@@ -111,7 +108,7 @@ def export_contender(
     """
     with progress.stage(f"export {trained.label}") as meter:
         reference = Reference(
-            module or trained.checkpoint, execution.kind.auto_class, threads=execution.threads
+            trained.checkpoint, execution.kind.auto_class, threads=execution.threads
         )
         plain = export_onnx(
             trained.checkpoint,
