@@ -132,7 +132,7 @@ def _projection(view: GraphView, shapes: Shapes, name: str, order: list[int]) ->
             return None
     split = shapes.get(others[0].output[0], ()) if others and others[0].op_type == "Reshape" else ()
     heads = [size for size in split[2:] if isinstance(size, int)]
-    if len(split) != 4 or len(heads) != 2 or split[:2] != shapes[source][:2]:
+    if len(split) != 4 or len(heads) != 2 or split[:2] != shapes.get(source, ())[:2]:
         return None
     found = _split(others[1:], shapes)
     if found is None or found[0] != order:
