@@ -17,8 +17,8 @@ UPDATES_A_CLASS = 15
 """More for every class."""
 
 CLASSES_OF_A_NUMBER = 15
-"""That telling numbers apart is worth: on 1700 pairs of STS-B 400 updates are 2 points better than
-200 on test, and 0.6 on dev."""
+"""That telling numbers apart is worth: on 1700 pairs of STS-B the 425 updates that it leads to are
+2.7 points better than 200 on test, and 2.1 on dev."""
 
 LEAST_PASSES = 3.0
 """The paper's (section 4)."""
