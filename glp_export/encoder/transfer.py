@@ -25,6 +25,7 @@ from glp_export.encoder.training import (
     finetune,
     forward,
     kind_of,
+    scale_of,
     training_rows,
 )
 from glp_export.tasks import KINDS, Task
@@ -116,6 +117,12 @@ class JointTasks(Regulariser):
         own = {id(parameter) for parameter in model.parameters()}
         self._model, self._weight, self._settings = model, weight, settings
         self._heads = [with_head_for(model, one.task, settings.seed) for one in auxiliary]
+        self._scales = [
+            scale_of(head, one.examples) for head, one in zip(self._heads, auxiliary, strict=True)
+        ]
+        for head, scale in zip(self._heads, self._scales, strict=True):
+            if scale is not None:
+                scale.begin(head)
         self.parameters = [
             parameter
             for head in self._heads
@@ -143,7 +150,9 @@ class JointTasks(Regulariser):
         batch = {name: one.to(head.device) for name, one in next(self._batches[number]).items()}
         loss = kind_of(head).loss
         assert loss is not None, "an auxiliary task has labels to learn"
-        found: Tensor = self._weight * loss(forward(head, batch), batch)
+        scale = self._scales[number]
+        weight = self._weight / scale.variance if scale is not None else self._weight
+        found: Tensor = weight * loss(forward(head, batch), batch)
         return found
 
     def after_step(self, done: int, total: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +121,17 @@ def test_a_model_without_layers_shares_those_that_it_has(
     other = with_head_for(model, auxiliary("token-classification", place, tmp_path).task, 0)
     assert len(other.base_model.encoder.layer) == 2
     assert other.base_model.encoder is model.base_model.encoder
+
+
+def test_a_regression_beside_a_training_weighs_the_same_on_any_scale(
+    encoder: Path, place: Any, tmp_path: Path
+) -> None:
+    plain = auxiliary("regression", place, tmp_path)
+    large = plain.examples.map(lambda row: {"labels": 100 * row["labels"] + 40})
+    losses = []
+    for examples in (plain.examples, large):
+        model = fresh(encoder, place[1].task).eval()
+        tasks = JointTasks(model, [replace(plain, examples=examples)], place[0], SHORT, 0.5)
+        losses.append(float(tasks.penalty().detach()))
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+    assert losses[0] < 2  # half the variance of its targets, which is 1, and what a new head adds

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from glp_export.compress.compressors import COMPRESSORS
 from glp_export.compress.compressors.layers.strategies import Problem, order_by_rule
 from glp_export.compress.compressors.structure.options import CALIBRATION_SAMPLES
-from glp_export.compress.criteria import CRITERIA
 from glp_export.compress.plan import Plan
 from glp_export.encoder import Recovery
 from glp_export.encoder.embedding_rows import trim_embeddings
@@ -48,12 +47,6 @@ def start_of(context: RunContext, plan: Plan, ancestor: PreTrainedModel) -> PreT
     calibrator = calibrator_of(context, ancestor, samples)
     start = COMPRESSORS[left.compressors[0]].load().start(left, ancestor, calibrator)
     return start if plan.kept_tokens is None else trim_embeddings(start, plan.kept_tokens)
-
-
-def starts_plainly(plan: Plan) -> bool:
-    """Whether a plan was made with trained weights that it does not hold."""
-    criterion = CRITERIA.get(plan.strategy)
-    return criterion is not None and criterion.train is not None and not plan.layers_only
 
 
 def alternate_student(plan: Plan, removable: tuple[int, ...]) -> Plan:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from glp_export.bench import ContenderName
 from glp_export.cache.store import Cache
 from glp_export.compress.compressors.base import Found
-from glp_export.compress.compressors.structure.ranked import with_weights
+from glp_export.compress.compressors.structure.ranked import needs_trained, with_weights
 from glp_export.compress.plan import Plan
 from glp_export.config.sections import NO_RIVAL
 from glp_export.core.errors import UsageError
@@ -48,7 +48,6 @@ from glp_export.workflows.stages.recovery_start import (
     alternate_student,
     needs_no_recovery,
     start_of,
-    starts_plainly,
     tokenizer_of,
 )
 from glp_export.workflows.stages.trained import Trained
@@ -161,7 +160,7 @@ class _StudentTraining:
             ancestor = self.unpruned if recovery.inherits else self.context.pretrained()
             if start is not None:
                 ancestor = with_weights(ancestor, start)
-            elif starts_plainly(plan):
+            elif needs_trained(plan):
                 self.progress.say(
                     f"the weights that {plan.strategy} trained are not at hand: recovery begins "
                     "with those of the unpruned model"

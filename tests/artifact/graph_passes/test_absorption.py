@@ -8,7 +8,6 @@ import pytest
 from onnx import ModelProto
 
 from glp_export.artifact import export_onnx, open_session
-from glp_export.artifact.graph_passes.graph import GraphView
 from glp_export.artifact.graph_passes.passes import PASSES
 from glp_export.artifact.onnx_file import OnnxFile, read_graph, write_graph
 from glp_export.artifact.session import run_batch
@@ -74,7 +73,3 @@ def test_weights_that_layers_share_stay(tmp_path: Path) -> None:
     file = export_with_biases(tmp_path, "albert")
     model = formed(file)
     assert not absorbed(model)
-    assert (
-        len(GraphView(model).initializers)
-        <= len(GraphView(read_graph(file.path)).initializers) + 40
-    )

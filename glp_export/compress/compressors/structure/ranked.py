@@ -134,10 +134,15 @@ def trained_for(
     return Ranked(trained.model, trained.ranking, worth, start, cost, settings)
 
 
+def needs_trained(plan: Plan) -> bool:
+    """Whether a plan was made with weights that its criterion trained, which it does not hold."""
+    criterion = CRITERIA.get(plan.strategy)
+    return criterion is not None and criterion.train is not None and not plan.layers_only
+
+
 def trained_before(plan: Plan, evaluator: CompressionEvaluator) -> Path | None:
     """The weights that a plan's criterion trained, where the cache still has them."""
-    criterion = CRITERIA.get(plan.strategy)
-    if criterion is None or criterion.train is None or plan.layers_only:
+    if not needs_trained(plan):
         return None
     return evaluator.kept_before(KEPT, _facts(plan.strategy, plan.settings))
 
