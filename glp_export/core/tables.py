@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
-from dataclasses import replace
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -51,14 +49,6 @@ class Fitting:
             if number:
                 yield ""
             yield table
-
-
-def without(table: Table, *heads: str) -> Table:
-    """The same table without the columns of these heads."""
-    kept = (column for column in table.columns if column.header not in heads)
-    narrow = copy(table)
-    narrow.columns = [replace(column, _index=place) for place, column in enumerate(kept)]
-    return narrow
 
 
 def _needed(table: Table, console: Console) -> int:

@@ -10,8 +10,7 @@ from glp_export.report.frontier import frontier_table, write_sweep_readme
 from glp_export.report.inspect_view import artifact_view, plan_view
 from glp_export.report.machine_table import machine_table
 from glp_export.report.model_tables import parity_table
-from glp_export.report.snippets import closing_words
-from glp_export.report.summary import summary_lines
+from glp_export.report.summary import closing_words, summary_lines
 from glp_export.report.table import benchmark_table
 from glp_export.report.warnings import benchmark_warnings
 

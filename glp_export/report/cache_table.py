@@ -12,7 +12,7 @@ from rich.constrain import Constrain
 from rich.text import Text
 
 from glp_export.core import numbers
-from glp_export.report.tables import Table, columns, terminal_table
+from glp_export.report.tables import Table, terminal_table
 
 if TYPE_CHECKING:
     from glp_export.cache.store import Entry
@@ -27,22 +27,21 @@ def cache_table(
 ) -> RenderableType:
     """One row an entry: what it is, which model and task it belongs to, its size and age."""
     now = now or datetime.now(UTC)
-    words = ("model", "task")
-    table = Table(
-        caption=title,
-        columns=columns("kind", *words, "size", "last used", words=words),
-        rows=tuple(
-            (
-                entry.kind,
-                _name(entry.facts, "model") or entry.key[:8],
-                _name(entry.facts, "task") or numbers.MISSING,
-                numbers.file_size(entry.bytes),
-                age((now - entry.last_used).total_seconds()),
-            )
+    table = Table.of(
+        title,
+        (
+            {
+                "kind": entry.kind,
+                "model": _name(entry.facts, "model") or entry.key[:8],
+                "task": _name(entry.facts, "task") or None,
+                "size": numbers.file_size(entry.bytes),
+                "last used": age((now - entry.last_used).total_seconds()),
+            }
             for entry in entries
         ),
+        words=("model", "task"),
     )
-    drawn = terminal_table(table, title, fold=("kind", *words))
+    drawn = terminal_table(table, title, fold=("kind", "model", "task"))
     return Group(Constrain(drawn, WIDTH), Text(f"{total(entries)} in all", style="dim"))
 
 

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from glp_export.core import numbers
-from glp_export.core.tables import Fitting, titled_table, without
+from glp_export.core.tables import Fitting
 from glp_export.core.text import capital
 from glp_export.report.machine_table import machine_line
 from glp_export.report.measurements import (
@@ -20,13 +20,11 @@ from glp_export.report.measurements import (
     words_of_shape,
 )
 from glp_export.report.rendering import render
-from glp_export.report.table import device_words
-from glp_export.report.tables import Code, Table, columns
+from glp_export.report.table import device_words, score_lines
+from glp_export.report.tables import Code, Table, terminal_table
 from glp_export.report.warnings import SMALL_TEST_SET, metric_name, short_metric
 
 if TYPE_CHECKING:
-    from rich.table import Table as RichTable
-
     from glp_export.bench.frontier import Frontier, FrontierPoint
 
 _MARK = "●"
@@ -76,18 +74,30 @@ def write_sweep_readme(
 
 def models_table(frontier: Frontier) -> Table:
     """Every model by its fastest file, for Markdown and HTML."""
-    metric = metric_name(frontier.metric)
-    return Table(
-        caption=f"{capital(metric)} and median latency at {shape_title(frontier.shape)}; speedup "
+    metric, shape = metric_name(frontier.metric), shape_title(frontier.shape)
+    return Table.of(
+        f"{capital(metric)} and median latency at {shape}; speedup "
         "over the unpruned fp32 model in ONNX Runtime; ranges are 95 % intervals.",
-        columns=columns(
-            *("model", "layers", metric, "95 % interval", "less the unpruned model's", "MB"),
-            *(f"p50 ms at {shape_title(frontier.shape)}", "over the unpruned in ONNX Runtime"),
-            "beside the others",
-            words=("beside the others",),
+        (
+            {
+                "model": Code(f"{point.directory}/{_lower(point)}")
+                if point.directory
+                else f"{point.contender}{_lower(point)}",
+                "layers": layers_of_point(point),
+                metric: numbers.metric(point.value),
+                "95 % interval": numbers.span(point.low, point.high),
+                "less the unpruned model's": less
+                and numbers.signed_with_span(less.value, less.low, less.high),
+                "MB": numbers.megabytes(point.bytes),
+                f"p50 ms at {shape}": numbers.milliseconds(point.p50_ms),
+                "over the unpruned in ONNX Runtime": str(speedup_of(point.speedup)),
+                "beside the others": verdict(point),
+            }
+            for point in frontier.points
+            for less in (point.less_unpruned,)
         ),
-        rows=tuple(_row(point) for point in frontier.points),
-        strong=frozenset(n for n, point in enumerate(frontier.points) if point.on_frontier),
+        words=("beside the others",),
+        strong=(n for n, point in enumerate(frontier.points) if point.on_frontier),
     )
 
 
@@ -104,49 +114,36 @@ def verdict(point: FrontierPoint) -> str:
 
 def _tables(frontier: Frontier) -> Fitting:
     """All columns, or without those that a narrow terminal can best do without."""
-    whole = _table(frontier)
-    return Fitting([whole], [without(whole, "MB")], [without(whole, "MB", "over\nORT")])
-
-
-def _table(frontier: Frontier) -> RichTable:
-    table = titled_table(f"{frontier.task} on {_device(frontier)}")
-    table.add_column("model", no_wrap=True)
-    for name in (
-        *("layers", short_metric(frontier.metric), "MB"),
-        *(f"p50 ms\n{shape_title(frontier.shape)}", "over\nORT"),
-    ):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("frontier", max_width=17)
-    for point in frontier.points:
-        digits = 3 if point.low >= 0 else 2  # two minus signs more would not fit
-        span = numbers.span(point.low, point.high, digits)
-        table.add_row(
-            _model(point),
-            str(point.layers),
-            f"{numbers.metric(point.value)}\n{span}",
-            numbers.megabytes(point.bytes),
-            numbers.milliseconds(point.p50_ms),
-            speedup_of(point.speedup).lines,
-            f"{_MARK} {verdict(point)}" if point.on_frontier else verdict(point),
-            style="bold" if point.on_frontier else "dim" if point.on_frontier is None else "",
-        )
-    return table
-
-
-def _row(point: FrontierPoint) -> tuple[str, ...]:
-    less = point.less_unpruned
-    lower = "" if point.precision == "fp32" else f" {point.precision}"
-    return (
-        Code(f"{point.directory}/{lower}") if point.directory else f"{point.contender}{lower}",
-        layers_of_point(point),
-        numbers.metric(point.value),
-        numbers.span(point.low, point.high),
-        numbers.signed_with_span(less.value, less.low, less.high) if less else numbers.MISSING,
-        numbers.megabytes(point.bytes),
-        numbers.milliseconds(point.p50_ms),
-        str(speedup_of(point.speedup)),
-        verdict(point),
+    points = frontier.points
+    table = Table.of(
+        "",
+        (
+            {
+                "model": _model(point),
+                "layers": str(point.layers),
+                short_metric(frontier.metric): score_lines(point),
+                "MB": numbers.megabytes(point.bytes),
+                f"p50 ms\n{shape_title(frontier.shape)}": numbers.milliseconds(point.p50_ms),
+                "over\nORT": speedup_of(point.speedup).lines,
+                "frontier": f"{_MARK} {verdict(point)}" if point.on_frontier else verdict(point),
+            }
+            for point in points
+        ),
+        words=("frontier",),
+        strong=(n for n, point in enumerate(points) if point.on_frontier),
     )
+    beside = [n for n, point in enumerate(points) if point.on_frontier is None]
+    choices = []
+    for hidden in ((), ("MB",), ("MB", "over\nORT")):
+        title = f"{frontier.task} on {_device(frontier)}"
+        drawn = terminal_table(table.without(*hidden), title, fold=("frontier",), faint=beside)
+        drawn.columns[-1].max_width = 17
+        choices.append([drawn])
+    return Fitting(*choices)
+
+
+def _lower(point: FrontierPoint) -> str:
+    return "" if point.precision == "fp32" else f" {point.precision}"
 
 
 def _pick(frontier: Frontier, point: FrontierPoint) -> str:

@@ -12,15 +12,10 @@ from glp_export.core import numbers
 from glp_export.core.tables import facts_table
 from glp_export.report.frontier import frontier_table
 from glp_export.report.model_tables import parity_table
-from glp_export.report.pruning import (
-    candidate_names,
-    cost_words,
-    finalists_table,
-    steps_table,
-)
+from glp_export.report.pruning import candidate_names, cost_words, finalists_table, steps_table
 from glp_export.report.structure import stack_line, structure_picture
 from glp_export.report.table import benchmark_table
-from glp_export.report.tables import Table, columns, terminal_table
+from glp_export.report.tables import Table, terminal_table
 from glp_export.report.warnings import benchmark_warnings, metric_name
 
 if TYPE_CHECKING:
@@ -29,13 +24,18 @@ if TYPE_CHECKING:
 
 def plan_view(plan: Plan) -> RenderableType:
     """A plan: what is left, the facts, and every step's candidates, best first."""
-    parts: list[RenderableType] = [_facts(plan)]
-    if plan.inside_layers:
-        parts += ["", Text(structure_picture(plan))]
-    if steps_table(plan):
-        parts += ["", _steps(plan)]
-    finalists = finalists_table(plan)
-    if finalists:
+    parts: list[RenderableType] = [_short(plan)]
+    if steps := steps_table(plan):
+        rankings = (
+            "  ".join(
+                f"{name}:{numbers.metric(candidate.score)}"
+                for name, candidate in candidate_names(plan, number).items()
+            )
+            for number in range(len(steps.rows))
+        )
+        shown = steps.without("next best", "lead (loss)").beside("candidates", rankings)
+        parts += ["", terminal_table(shown, "steps", fold=("candidates",))]
+    if finalists := finalists_table(plan):
         parts += ["", terminal_table(finalists, "final round", fold=("candidate", "result"))]
     return Group(*parts)
 
@@ -118,26 +118,12 @@ def _facts(plan: Plan) -> RenderableType:
     return table
 
 
-def _steps(plan: Plan) -> RenderableType:
-    """The steps with every candidate and its score, best first."""
-    table = steps_table(plan)
-    if table is None:
-        return Text("")
-    rankings = (
-        "  ".join(
-            f"{name}:{numbers.metric(candidate.score)}"
-            for name, candidate in candidate_names(plan, number).items()
-        )
-        for number in range(len(table.rows))
-    )
-    shown = table.without("next best", "lead (loss)").beside("candidates", rankings)
-    return terminal_table(shown, "steps", fold=("candidates",))
-
-
 def _files(files: list[Path], root: Path) -> RenderableType:
-    rows = tuple(
-        (file.relative_to(root).as_posix(), numbers.file_size(file.stat().st_size))
+    rows = (
+        {
+            "file": file.relative_to(root).as_posix(),
+            "size": numbers.file_size(file.stat().st_size),
+        }
         for file in files
     )
-    table = Table("", columns("file", "size"), rows)
-    return terminal_table(table, root.resolve().name, fold=("file",))
+    return terminal_table(Table.of("", rows), root.resolve().name, fold=("file",))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from glp_export.core.numbers import MISSING, layers_in_words, ratio, ratio_span
+from glp_export.core.numbers import MISSING, layers_in_words, milliseconds, ratio, ratio_span
 from glp_export.serve.openvino_session import PRECISION_HINT
 
 if TYPE_CHECKING:
@@ -65,6 +65,15 @@ class Measurement:
         told = self.any.hints.get(PRECISION_HINT) == "bf16"
         return f"{file} bf16".strip() if told else file
 
+    @property
+    def words(self) -> str:
+        """The runtime, and what was done to the file: `ONNX Runtime, optimized`."""
+        return ", ".join(filter(None, (RUNTIMES[self.any.runtime], self.kind)))
+
+    def median(self, shape: str) -> str | None:
+        """Milliseconds a batch at a shape; None where it was not measured there."""
+        return milliseconds(self.rows[shape].p50_ms) if shape in self.rows else None
+
 
 def all_measurements(benchmark: BenchmarkFile, provider: str) -> list[Measurement]:
     """The series of one provider: unpruned, distilled, pruned; deepest and PyTorch first."""
@@ -79,6 +88,11 @@ def all_measurements(benchmark: BenchmarkFile, provider: str) -> list[Measuremen
 def providers(benchmark: BenchmarkFile) -> list[str]:
     """The execution providers that were measured, in the order of the file."""
     return list(dict.fromkeys(row.provider for row in benchmark.rows))
+
+
+def pruned_ids(rows: Iterable[OfModel]) -> list[str]:
+    """The plans of the pruned models among rows, each once."""
+    return list(dict.fromkeys(row.plan_id for row in rows if row.contender == "pruned"))
 
 
 def model_name(benchmark: BenchmarkFile, row: OfModel) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from math import inf
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -19,16 +22,15 @@ from glp_export.report.measurements import (
     model_name,
     precise_name,
     providers,
+    pruned_ids,
 )
-from glp_export.report.tables import Code, Quoted, Table, columns, terminal_table
+from glp_export.report.tables import Code, Quoted, Table, terminal_table
 from glp_export.report.warnings import metric_name
 
 if TYPE_CHECKING:
-    from glp_export.artifact.parity_report import FileParity, ParityReport, Probe
+    from glp_export.artifact.parity_report import FileParity, ParityReport
     from glp_export.bench.benchmark_file import BenchmarkFile, ClassChange, DifferenceRow, MetricRow
     from glp_export.precision.record import Loss, PrecisionEntry
-
-_KERNELS = "products in integers"
 
 _CLASSES = 5
 """Classes that are shown of each model."""
@@ -46,67 +48,60 @@ def scores_table(benchmark: BenchmarkFile, origins: Mapping[str, str] | None = N
         benchmark.metrics,
         key=lambda row: (CONTENDERS.index(row.contender), -row.layers, row.plan_id),
     )
-    table = Table(
-        caption=f"{capital(metric)} on the test set, by the very files that were timed, with 95 % "
+    table = Table.of(
+        f"{capital(metric)} on the test set, by the very files that were timed, with 95 % "
         "intervals over other such test sets.",
-        columns=columns(
-            *("model", "made from", "layers", "parameters", metric, "95 % interval"),
-            *("pruned less this one", "examples"),
-            words=("made from",),
-        ),
-        rows=tuple(
-            (
-                precise_name(benchmark, row),
-                Quoted((origins or {}).get(row.contender, numbers.MISSING)),
-                layers_cell(benchmark, row),
-                _parameters(benchmark, row),
-                numbers.metric(row.value),
-                numbers.span(row.low, row.high),
-                _difference(benchmark, row),
-                str(row.samples),
-            )
+        (
+            {
+                "model": precise_name(benchmark, row),
+                "made from": Quoted((origins or {}).get(row.contender, numbers.MISSING)),
+                "layers": layers_cell(benchmark, row),
+                "parameters": _parameters(benchmark, row),
+                metric: numbers.metric(row.value),
+                "95 % interval": numbers.span(row.low, row.high),
+                "pruned less this one": _difference(benchmark, row),
+                "examples": str(row.samples),
+            }
             for row in ranked
         ),
-        strong=frozenset(n for n, row in enumerate(ranked) if row.contender == "pruned"),
+        words=("made from",),
+        strong=(n for n, row in enumerate(ranked) if row.contender == "pruned"),
     )
-    several = len({row.plan_id for row in benchmark.metrics if row.contender == "pruned"}) > 1
-    hidden = (*(() if origins else ("made from",)), *(("pruned less this one",) * several))
-    return table.without(*hidden)
+    several = len(pruned_ids(benchmark.metrics)) > 1
+    return table.without(*("made from",) * (not origins), *("pruned less this one",) * several)
 
 
 def files_table(benchmark: BenchmarkFile, *, every_model: bool = False) -> Table:
     """The files of the pruned models, or of every model that was measured, with their sizes."""
-    rows = {
-        (measurement.any.plan_id, measurement.any.contender, measurement.any.variant): measurement
+    files = {
+        (one.any.plan_id, one.any.contender, one.any.variant): one.any
         for provider in reversed(providers(benchmark))
-        for measurement in all_measurements(benchmark, provider)
-        if every_model or measurement.any.contender == "pruned"
+        for one in all_measurements(benchmark, provider)
+        if every_model or one.any.contender == "pruned"
     }
-    shown = [measurement.any for measurement in rows.values()]
-    return Table(
-        caption="The files and their sizes. Memory is the peak of a process that runs the file "
+    return Table.of(
+        "The files and their sizes. Memory is the peak of a process that runs the file "
         "alone at the largest shape.",
-        columns=columns(
-            *("file", "model", "layers", "parameters", "size (MB)", "peak memory (MiB)"),
-            words=("model",),
+        (
+            {
+                "file": Code(row.variant),
+                "model": model_name(benchmark, row),
+                "layers": layers_cell(benchmark, row),
+                "parameters": numbers.count(row.parameters),
+                "size (MB)": numbers.megabytes(row.bytes),
+                "peak memory (MiB)": None
+                if row.peak_memory_mb is None
+                else f"{row.peak_memory_mb:.0f}",
+            }
+            for row in files.values()
         ),
-        rows=tuple(
-            (
-                Code(row.variant),
-                model_name(benchmark, row),
-                layers_cell(benchmark, row),
-                numbers.count(row.parameters),
-                numbers.megabytes(row.bytes),
-                numbers.MISSING if row.peak_memory_mb is None else f"{row.peak_memory_mb:.0f}",
-            )
-            for row in shown
-        ),
+        words=("model",),
     )
 
 
 def precisions_table(
     entries: Iterable[tuple[str, PrecisionEntry]], metric: str, *, several: bool = False
-) -> Table | None:
+) -> Table:
     """One row a precision that was to be made: the file, how it was made and what it costs.
 
     Args:
@@ -115,190 +110,158 @@ def precisions_table(
         several: whether there are several models, so that their labels stand in the table.
     """
     listed = list(entries)
-    rows = tuple(
-        (
-            label,
-            Code(entry.file) if entry.file else f"no {entry.precision} file",
-            Quoted(entry.recipe or entry.reason or numbers.MISSING),
-            "; ".join(count.short for count in entry.kernels) or numbers.MISSING,
-            _kept(entry),
-            _loss(entry.on_select),
-            _loss(entry.on_test),
-        )
-        for label, entry in listed
-    )
-    if not rows:
-        return None
-    table = Table(
-        caption=f"Files of lower precision and what each costs of {metric_name(metric)} beside "
+    kernels = "products in integers"
+    table = Table.of(
+        f"Files of lower precision and what each costs of {metric_name(metric)} beside "
         "fp32, with paired 95 % intervals. dev chose what stays in float; test is what counts.",
-        columns=columns(
-            *("model", "file", "how it was made", _KERNELS, "what stayed in float"),
-            *("on dev", "on test"),
-            words=("file", "how it was made", _KERNELS, "what stayed in float"),
+        (
+            {
+                "model": label,
+                "file": Code(entry.file) if entry.file else f"no {entry.precision} file",
+                "how it was made": Quoted(entry.recipe or entry.reason or numbers.MISSING),
+                kernels: "; ".join(count.short for count in entry.kernels) or None,
+                "what stayed in float": f"{', '.join(entry.kept_in_float)} "
+                f"({100 * entry.share_in_float:.0f} % of the multiply-adds)"
+                if entry.kept_in_float
+                else None,
+                "on dev": _loss(entry.on_select),
+                "on test": _loss(entry.on_test),
+            }
+            for label, entry in listed
         ),
-        rows=rows,
+        words=("file", "how it was made", kernels, "what stayed in float"),
     )
     counted = any(entry.kernels for _, entry in listed)
-    return table.without(*(() if several else ("model",)), *(() if counted else (_KERNELS,)))
+    return table.without(*("model",) * (not several), *(kernels,) * (not counted))
 
 
 def parity_rows(files: Iterable[tuple[str, FileParity]]) -> Table:
     """One row a file: how far its logits are from PyTorch's, and whether that passes."""
-    return Table(
-        caption="Differences of logits from the PyTorch model; tolerance is absolute plus a share "
+    return Table.of(
+        "Differences of logits from the PyTorch model; tolerance is absolute plus a share "
         "of the logit.",
-        columns=columns(
-            *("file", "examples", "largest |Δ|", "mean |Δ|", "worst shape", "tolerance"),
-            *("same label", "labels that flip", "verdict"),
-            words=("verdict",),
-        ),
-        rows=tuple(
-            (
-                Code(name),
-                str(file.samples),
-                numbers.tiny(file.max_abs),
-                numbers.tiny(file.mean_abs),
-                worst_shape(file),
-                _tolerance(file),
-                agreement(file),
-                str(len(file.disagreements)),
-                "passed" if file.passed else "failed: " + "; ".join(file.failures),
-            )
+        (
+            {
+                "file": Code(name),
+                "examples": str(file.samples),
+                "largest |Δ|": numbers.tiny(file.max_abs),
+                "mean |Δ|": numbers.tiny(file.mean_abs),
+                "worst shape": _worst_shape(file),
+                "tolerance": "by the metric"
+                if file.atol is None
+                else f"{file.atol:g} + {file.rtol or 0:g} · abs(logit)",
+                "same label": _agreement(file),
+                "labels that flip": str(len(file.disagreements)),
+                "verdict": "passed" if file.passed else "failed: " + "; ".join(file.failures),
+            }
             for name, file in files
         ),
+        words=("verdict",),
     )
 
 
 def parity_table(report: ParityReport) -> RenderableType:
     """The same on a terminal, with what failed below it."""
     whole = parity_rows((file.label, file) for file in report.files)
-    short = tuple(
-        (*row[:-1], "passed" if file.passed else "failed")
-        for row, file in zip(whole.rows, report.files, strict=True)
+    short = replace(whole, rows=tuple((*row[:-1], row[-1].partition(":")[0]) for row in whole.rows))
+    hidden = ("tolerance", "labels that flip")
+    choices = (
+        [terminal_table(short.without(*some), "parity with PyTorch", fold=("worst shape",))]
+        for some in (hidden, (*hidden, "mean |Δ|", "examples"))
     )
-    table = Table(whole.caption, whole.columns, short).without("tolerance", "labels that flip")
-    narrow = table.without("mean |Δ|", "examples")
-    title = "parity with PyTorch"
     failures = [
         Text(f"✗ {file.label}: {failure}", style="red")
         for file in report.files
         for failure in file.failures
     ]
-    folding = ("worst shape",)
-    wide = terminal_table(table, title, fold=folding)
-    return Group(Fitting([wide], [terminal_table(narrow, title, fold=folding)]), *failures)
+    return Group(Fitting(*choices), *failures)
 
 
-def worst_shape(file: FileParity) -> str:
-    """The probe that differs most, `3.1e-07 at 3×17`; a dash without probes."""
-    probe = max(file.probes, key=_difference_of, default=None)
-    if probe is None:
-        return numbers.MISSING
-    return f"{numbers.tiny(probe.max_abs)} at {probe.batch_size}×{probe.sequence_length}"
+def _worst_shape(file: FileParity) -> str | None:
+    """The probe that differs most, `3.1e-07 at 3×17`; one that could not be computed is worst."""
+    differing = [(inf if one.max_abs is None else one.max_abs, one) for one in file.probes]
+    _, probe = max(differing, key=itemgetter(0), default=(0, None))
+    return probe and f"{numbers.tiny(probe.max_abs)} at {probe.batch_size}×{probe.sequence_length}"
 
 
-def agreement(file: FileParity) -> str:
-    """Share of rows with the same label; a dash for regression."""
+def _agreement(file: FileParity) -> str | None:
+    """Share of rows with the same label; None for regression."""
     if file.label_agreement is None:
-        return numbers.MISSING
+        return None
     # 99.96 % is not 100 %: the rounding must not hide a flip.
     share = 100 * file.label_agreement
     return "100 %" if share == 100 else f"{min(share, 99.99):.2f} %"
 
 
-def _parameters(benchmark: BenchmarkFile, metric: MetricRow) -> str:
+def _parameters(benchmark: BenchmarkFile, metric: MetricRow) -> str | None:
     counts = {
         row.parameters
         for row in benchmark.rows
         if (row.contender, row.plan_id) == (metric.contender, metric.plan_id)
     }
-    return " / ".join(numbers.count(count) for count in sorted(counts)) or numbers.MISSING
+    return " / ".join(map(numbers.count, sorted(counts))) or None
 
 
-def _difference(benchmark: BenchmarkFile, metric: MetricRow) -> str:
+def _difference(benchmark: BenchmarkFile, metric: MetricRow) -> str | None:
     """How far the pruned fp32 model is from another one in fp32."""
     if metric.precision != "fp32":
         return ""
     row = difference_of(benchmark, metric.contender, "fp32")
-    return numbers.signed_with_span(row.value, row.low, row.high) if row else numbers.MISSING
+    return row and numbers.signed_with_span(row.value, row.low, row.high)
 
 
-def changed_words(row: DifferenceRow) -> str:
+def changed_words(row: DifferenceRow) -> str | None:
     """The share of test rows that are predicted otherwise: `4.2 % (2.7–6.4)`."""
-    if row.changed is None:
-        return numbers.MISSING
-    return numbers.share_with_span(row.changed.value, row.changed.low, row.changed.high)
+    found = row.changed
+    return found and numbers.share_with_span(found.value, found.low, found.high)
 
 
-def _kept(entry: PrecisionEntry) -> str:
-    if not entry.kept_in_float:
-        return numbers.MISSING
-    share = f"{100 * entry.share_in_float:.0f} % of the multiply-adds"
-    return f"{', '.join(entry.kept_in_float)} ({share})"
-
-
-def _loss(loss: Loss | None) -> str:
+def _loss(loss: Loss | None) -> str | None:
     """What a precision costs, written as the change of the metric."""
-    if loss is None:
-        return numbers.MISSING
-    return numbers.signed_with_span(-loss.drop, -loss.high, -loss.low)
+    return loss and numbers.signed_with_span(-loss.drop, -loss.high, -loss.low)
 
 
-def _tolerance(file: FileParity) -> str:
-    if file.atol is None:
-        return "by the metric"
-    return f"{file.atol:g} + {file.rtol or 0:g} · abs(logit)"
-
-
-def _difference_of(probe: Probe) -> float:
-    """A difference that could not be computed is worse than any."""
-    return float("inf") if probe.max_abs is None else probe.max_abs
+def _losers(benchmark: BenchmarkFile, most: int) -> list[tuple[DifferenceRow, ClassChange]]:
+    """The classes whose recall fell most in fp32, so many of each pruned model."""
+    return [
+        (row, one)
+        for row in benchmark.differences
+        if row.less == "unpruned" and row.precision == "fp32"
+        for one in row.classes[:most]
+        if one.change < 0
+    ]
 
 
 def class_drop_words(benchmark: BenchmarkFile) -> str:
     """The class that lost most in fp32; empty where none did."""
-    for row in benchmark.differences:
-        if row.less == "unpruned" and row.precision == "fp32" and row.classes:
-            most = row.classes[0]
-            if most.change < 0:
-                return f"{most.label}, {_change(most)} from {most.before:.3f} on {most.rows} rows"
+    for _, one in _losers(benchmark, 1):
+        return f"{one.label}, {_change(one)} from {one.before:.3f} on {one.rows} rows"
     return ""
 
 
-def classes_table(benchmark: BenchmarkFile) -> Table | None:
-    """One row a class whose recall fell, of each pruned model in fp32; None where none did."""
-    several = len({row.plan_id for row in benchmark.differences}) > 1
-    rows = tuple(
-        (
-            precise_name(benchmark, row),
-            Quoted(one.label),
-            str(one.rows),
-            numbers.metric(one.before),
-            _change(one),
-        )
-        for row in benchmark.differences
-        if row.less == "unpruned" and row.precision == "fp32"
-        for one in row.classes[:_CLASSES]
-        if one.change < 0
-    )
-    if not rows:
-        return None
-    table = Table(
-        caption=f"Recall beside the unpruned model's, of the classes that lost most, at most "
+def classes_table(benchmark: BenchmarkFile) -> Table:
+    """One row a class whose recall fell, of each pruned model in fp32."""
+    table = Table.of(
+        f"Recall beside the unpruned model's, of the classes that lost most, at most "
         f"{_CLASSES} a model, with paired 95 % intervals.",
-        columns=columns(
-            *("model", "class", "test rows", "recall of the unpruned model", "change"),
-            words=("model", "class"),
+        (
+            {
+                "model": precise_name(benchmark, row),
+                "class": Quoted(one.label),
+                "test rows": str(one.rows),
+                "recall of the unpruned model": numbers.metric(one.before),
+                "change": _change(one),
+            }
+            for row, one in _losers(benchmark, _CLASSES)
         ),
-        rows=rows,
+        words=("class",),
     )
-    return table if several else table.without("model")
+    return table if len(pruned_ids(benchmark.differences)) > 1 else table.without("model")
 
 
 def calibration_words(benchmark: BenchmarkFile) -> list[str]:
     """The calibration error of every model in fp32."""
-    several = len({row.plan_id for row in benchmark.metrics if row.contender == "pruned"}) > 1
+    several = len(pruned_ids(benchmark.metrics)) > 1
     return [
         f"{precise_name(benchmark, row) if several else row.contender} "
         f"{numbers.share_with_span(found.value, found.low, found.high)}"

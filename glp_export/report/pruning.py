@@ -9,7 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from glp_export.core import numbers
-from glp_export.report.tables import Quoted, Table, columns
+from glp_export.report.tables import Quoted, Table
 from glp_export.report.warnings import metric_name
 
 if TYPE_CHECKING:
@@ -124,15 +124,10 @@ def layers_name(layers: set[int]) -> str:
     return "+".join(map(str, sorted(layers)))
 
 
-def score_words(step: Step) -> str:
-    """The winner's score, or a dash for a step that a rule prescribed."""
-    return numbers.MISSING if step.score is None else numbers.metric(step.score)
-
-
-def probability_words(step: Step) -> str:
-    """The probability that the winner is the best: `0.87`; a dash for a choice by score."""
+def _probability(step: Step) -> str | None:
+    """That the winner is the best: `0.87`; None for a choice by score."""
     if step.probability is None:
-        return numbers.MISSING
+        return None
     return f"{min(step.probability, 0.99):.2f}"  # never rounded up to a certainty
 
 
@@ -144,98 +139,83 @@ def cost_words(plan: Plan) -> str:
     return words + (f", {numbers.duration(plan.cost.seconds)}" if plan.cost.seconds else "")
 
 
-def steps_table(plan: Plan) -> Table | None:
+def steps_table(plan: Plan) -> Table:
     """What was removed in each step, what came second, and how probably it is the best."""
-    steps = layer_steps(plan)
-    if not steps:
-        return None
     rows = []
-    for number, step in enumerate(steps):
+    for number, step in enumerate(layer_steps(plan)):
         chosen = layers_name(set(step.removed))
-        others = [item for item in candidate_names(plan, number).items() if item[0] != chosen]
+        others = (item for item in candidate_names(plan, number).items() if item[0] != chosen)
+        name, second = next(others, ("", None))
         rows.append(
-            (
-                str(number + 1),
-                chosen,
-                score_words(step),
-                _runner_up(*others[0]) if others else numbers.MISSING,
-                numbers.MISSING if step.lead is None else f"{step.lead:.4f}",
-                probability_words(step),
-                str(step.sample_size),
-            )
+            {
+                "step": str(number + 1),
+                "layer removed": chosen,
+                f"{metric_name(plan.metric)} without it": None
+                if step.score is None
+                else numbers.metric(step.score),
+                "next best": second
+                and f"{numbers.metric(second.score)} (layer{'s' * ('+' in name)} {name})",
+                "lead (loss)": _loss(step.lead),
+                "probability that it is the best": _probability(step),
+                "examples": str(step.sample_size),
+            }
         )
-    return Table(
-        caption="Each step of the search. Lead: by how much the loss of the layer removed was "
+    return Table.of(
+        "Each step of the search. Lead: by how much the loss of the layer removed was "
         "smaller than the next one's. Probability: that it is, on other examples of this kind.",
-        columns=columns(
-            *("step", "layer removed", f"{metric_name(plan.metric)} without it", "next best"),
-            *("lead (loss)", "probability that it is the best", "examples"),
-        ),
-        rows=tuple(rows),
+        rows,
     )
 
 
-def candidates_table(plan: Plan) -> Table | None:
+def candidates_table(plan: Plan) -> Table:
     """Every candidate of every step, as it was tried."""
-    rows = [
-        (
-            str(number),
-            ", ".join(map(str, candidate.removed)),
-            numbers.MISSING if candidate.examples is None else str(candidate.examples),
-            numbers.metric(candidate.score),
-            _loss(candidate),
-            "removed" if set(step.removed) <= set(candidate.removed) else "",
-        )
-        for number, step in enumerate(layer_steps(plan), 1)
-        for candidate in step.candidates
-    ]
-    if not rows:
-        return None
     metric = metric_name(plan.metric)
-    return Table(
-        caption="Every candidate: the layers that it lacks, how many examples it was trained on "
+    return Table.of(
+        "Every candidate: the layers that it lacks, how many examples it was trained on "
         f"(– is the whole training), its {metric} and loss on dev.",
-        columns=columns(
-            *("step", "without layers", "trained on", metric, "loss", ""),
-            words=("without layers", ""),
+        (
+            {
+                "step": str(number),
+                "without layers": ", ".join(map(str, candidate.removed)),
+                "trained on": candidate.examples and str(candidate.examples),
+                metric: numbers.metric(candidate.score),
+                "loss": _loss(candidate.loss),
+                "": "removed" if set(step.removed) <= set(candidate.removed) else "",
+            }
+            for number, step in enumerate(layer_steps(plan), 1)
+            for candidate in step.candidates
         ),
-        rows=tuple(rows),
+        words=("without layers", ""),
     )
 
 
-def finalists_table(plan: Plan) -> Table | None:
+def finalists_table(plan: Plan) -> Table:
     """The final round: whole models after a short training each, the best first."""
     finals = [step for step in plan.steps if step.kind == FINAL_ROUND]
-    rows = [
+    return Table.of(
+        "The final round: models of about equal latency after the same short training. "
+        f"The smallest loss on {finals[-1].sample_size if finals else 0} examples of dev is taken; "
+        "the probability is that it is smaller than the next one's on other examples.",
         (
-            Quoted(one.label or layers_name(set(one.removed)) or numbers.MISSING),
-            _loss(one),
-            numbers.metric(one.score),
-            numbers.MISSING if one.examples is None else str(one.examples),
-            f"taken, probability {probability_words(step)}" if place == 0 else "",
-        )
-        for step in finals
-        for place, one in enumerate(step.candidates)
-    ]
-    if not rows:
-        return None
-    metric = metric_name(plan.metric)
-    return Table(
-        caption="The final round: models of about equal latency after the same short training. "
-        f"The smallest loss on {finals[-1].sample_size} examples of dev is taken; the probability "
-        "is that it is smaller than the next one's on other examples.",
-        columns=columns("candidate", "loss", metric, "trained on", "result", words=("result",)),
-        rows=tuple(rows),
-        strong=frozenset((0,)),
+            {
+                "candidate": Quoted(one.label or layers_name(set(one.removed)) or numbers.MISSING),
+                "loss": _loss(one.loss),
+                metric_name(plan.metric): numbers.metric(one.score),
+                "trained on": one.examples and str(one.examples),
+                "result": f"taken, probability {_probability(step) or numbers.MISSING}"
+                if place == 0
+                else "",
+            }
+            for step in finals
+            for place, one in enumerate(step.candidates)
+        ),
+        words=("result",),
+        strong=(0,),
     )
 
 
-def _runner_up(name: str, candidate: Candidate) -> str:
-    return f"{numbers.metric(candidate.score)} (layer{'s' * ('+' in name)} {name})"
-
-
-def _loss(candidate: Candidate) -> str:
-    return numbers.MISSING if candidate.loss is None else f"{candidate.loss:.4f}"
+def _loss(value: float | None) -> str | None:
+    return None if value is None else f"{value:.4f}"
 
 
 def _beyond(removed: set[int], earlier: set[int]) -> set[int]:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from glp_export.core import numbers
 from glp_export.report.measurements import measured_ids, shape_title
-from glp_export.report.tables import Quoted, Table, columns
+from glp_export.report.tables import Quoted, Table
 
 if TYPE_CHECKING:
     from glp_export.bench.benchmark_file import BenchmarkFile, Interval
@@ -93,20 +93,16 @@ def structure_picture(plan: Plan) -> str:
 
 def layers_table(plan: Plan) -> Table:
     """The heads and neurons that stay, as numbers."""
-    rows = [
-        (str(layer.number), "removed", "removed")
-        if layer.removed
-        else (
-            str(layer.number),
-            f"{len(layer.heads)} of {layer.of_heads}",
-            f"{layer.neurons} of {layer.of_neurons}",
-        )
-        for layer in layers_left(plan)
-    ]
-    return Table(
-        caption="What stays of each layer of the unpruned model, from the input to the head.",
-        columns=columns("layer", "heads", "neurons"),
-        rows=tuple(rows),
+    return Table.of(
+        "What stays of each layer of the unpruned model, from the input to the head.",
+        (
+            {
+                "layer": str(one.number),
+                "heads": "removed" if one.removed else f"{len(one.heads)} of {one.of_heads}",
+                "neurons": "removed" if one.removed else f"{one.neurons} of {one.of_neurons}",
+            }
+            for one in layers_left(plan)
+        ),
     )
 
 
@@ -199,11 +195,9 @@ def condition_facts(table: LatencyTable) -> dict[str, str]:
 
 def conditions_table(table: LatencyTable) -> Table:
     """The same as a table."""
-    return Table(
-        caption="What the latency table holds for.",
-        columns=columns("latency table", "value", words=("value",)),
-        rows=tuple((name, Quoted(value)) for name, value in condition_facts(table).items()),
-    )
+    facts = condition_facts(table).items()
+    rows = ({"latency table": name, "value": Quoted(value)} for name, value in facts)
+    return Table.of("What the latency table holds for.", rows, words=("value",))
 
 
 def _form(form: str) -> str:

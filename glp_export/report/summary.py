@@ -5,6 +5,8 @@ The terminal, the model card and the report begin with them.
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glp_export.core import numbers
@@ -21,6 +23,10 @@ from glp_export.report.warnings import metric_name
 
 if TYPE_CHECKING:
     from glp_export.bench.benchmark_file import BenchmarkFile, DifferenceRow
+    from glp_export.bench.frontier import Frontier
+
+REPORT = "glp/report.html"
+"""Where an artifact's report lies below it."""
 
 
 def summary_lines(benchmark: BenchmarkFile) -> list[str]:
@@ -86,3 +92,23 @@ def _meaning(difference: DifferenceRow) -> str:
     if difference.high < 0:
         return "a significant loss"
     return "significantly better" if difference.low > 0 else "no significant difference"
+
+
+def closing_words(output: Path, frontier: Frontier | None = None) -> str:
+    """Where a run's artifacts and their report are and how to use one, for the end of its output.
+
+    Args:
+        output: the run's.
+        frontier: of several depths; the shallowest that nothing beats is the example.
+    """
+    if frontier is None:
+        return f"artifact: {output}\nlook:     {output / REPORT}\nuse it:   {_opening(output)}"
+    sweep_variants = [point for point in frontier.points if point.directory and point.on_frontier]
+    example = min(sweep_variants, key=lambda point: point.layers).directory
+    opening = _opening(output / str(example))
+    return f"artifacts: {output}\nlook:      {output / REPORT}\nuse one:   {opening}"
+
+
+def _opening(artifact: Path) -> str:
+    path = json.dumps(str(artifact), ensure_ascii=False)
+    return f"model = glp_export.load({path}), as in {artifact / 'README.md'}"

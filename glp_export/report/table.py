@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from glp_export.core import numbers
-from glp_export.core.tables import Fitting, titled_table, without
+from glp_export.core.tables import Fitting
 from glp_export.report.measurements import (
     SHORT_RUNTIMES,
     Measurement,
@@ -24,16 +24,18 @@ from glp_export.report.measurements import (
     speedup_of,
     whole_layers,
 )
+from glp_export.report.tables import Bad, Faint, Good, Table, terminal_table
 from glp_export.report.warnings import benchmark_warnings, metric_name, short_metric
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.table import Table
+    from rich.table import Table as RichTable
 
-    from glp_export.bench.benchmark_file import BenchmarkFile, Interval
+    from glp_export.bench.benchmark_file import BenchmarkFile, Interval, MetricRow
+    from glp_export.bench.frontier import FrontierPoint
 
-_STYLES = {"base": "dim", "faster": "green", "slower": "red"}
+_TONES: dict[str, type[str]] = {"base": Faint, "faster": Good, "slower": Bad}
 _DEVICES = {"CPUExecutionProvider": "CPU", "CUDAExecutionProvider": "GPU"}
 
 
@@ -53,82 +55,68 @@ def benchmark_table(benchmark: BenchmarkFile) -> RenderableType:
 
 def _main_tables(benchmark: BenchmarkFile, provider: str) -> Fitting:
     """All columns, or without those that a narrow terminal can best do without."""
-    whole = _main_table(benchmark, provider)
-    return Fitting([whole], [without(whole, "layers", "MB")])
-
-
-def _main_table(benchmark: BenchmarkFile, provider: str) -> Table:
     shape = headline_shape(benchmark)
-    table = titled_table(f"{benchmark.task} on {device_name(benchmark, provider)}")
-    table.add_column("model", no_wrap=True)
-    table.add_column("runtime", overflow="fold")
-    for name in (
-        *("layers", short_metric(benchmark.metric), "MB", f"p50 ms\n{shape_title(shape)}"),
-        *("over\nPyTorch", "over\nORT"),
-    ):
-        table.add_column(name, justify="right", no_wrap=True)
-    previous = ""
-    for measurement in all_measurements(benchmark, provider):
-        row, name = (
-            measurement.rows.get(shape, measurement.any),
-            model_name(benchmark, measurement.any),
+    series = all_measurements(benchmark, provider)
+    table = Table.of(
+        "",
+        (
+            {
+                "model": model_name(benchmark, one.any),
+                "runtime": _runtime(one, "\n"),
+                "layers": str(one.any.layers),
+                short_metric(benchmark.metric): _score(benchmark, one),
+                "MB": numbers.megabytes(one.any.bytes),
+                f"p50 ms\n{shape_title(shape)}": one.median(shape),
+                "over\nPyTorch": _speedup(row.vs_pytorch_unpruned),
+                "over\nORT": _speedup(row.vs_onnxruntime_unpruned),
+            }
+            for one in series
+            for row in (one.rows.get(shape, one.any).speedup,)
+        ),
+        words=("runtime",),
+        strong=_own(series),
+    )
+    title = f"{benchmark.task} on {device_name(benchmark, provider)}"
+    return Fitting(
+        *(
+            [terminal_table(table.without(*hidden), title, fold=("runtime",), sections=True)]
+            for hidden in ((), ("layers", "MB"))
         )
-        if previous and name != previous:
-            table.add_section()
-        table.add_row(
-            name if name != previous else "",
-            _runtime(measurement),
-            str(row.layers),
-            _score(benchmark, measurement),
-            numbers.megabytes(row.bytes),
-            numbers.milliseconds(row.p50_ms) if row.shape == shape else numbers.MISSING,
-            _speedup(row.speedup.vs_pytorch_unpruned),
-            _speedup(row.speedup.vs_onnxruntime_unpruned),
-            style="bold" if measurement.any.contender == "pruned" else "",
-        )
-        previous = name
-    return table
+    )
 
 
 def _latency_tables(benchmark: BenchmarkFile, provider: str) -> Fitting:
     """One table of all shapes, or several of a few each."""
     names = shapes(benchmark)
-    title = "median ms a batch, by batch × length"
-    choices = [
-        [
-            _latency_table(benchmark, provider, names[at : at + size], "" if at else title)
-            for at in range(0, len(names), size)
-        ]
-        for size in dict.fromkeys((len(names), -(-len(names) // 2), 2))
-    ]
-    return Fitting(*choices)
+    series = all_measurements(benchmark, provider)
 
-
-def _latency_table(
-    benchmark: BenchmarkFile, provider: str, names: Sequence[str], title: str
-) -> Table:
-    table = titled_table(title)
-    table.add_column("model", no_wrap=True)
-    table.add_column("runtime")
-    for name in names:
-        table.add_column(shape_title(name), justify="right", no_wrap=True)
-    previous = ""
-    for measurement in all_measurements(benchmark, provider):
-        name = model_name(benchmark, measurement.any)
-        cells = [
-            numbers.milliseconds(measurement.rows[shape].p50_ms)
-            if shape in measurement.rows
-            else numbers.MISSING
-            for shape in names
-        ]
-        table.add_row(
-            name if name != previous else "",
-            _runtime(measurement, one_line=True),
-            *cells,
-            style="bold" if measurement.any.contender == "pruned" else "",
+    def drawn(some: Sequence[str], title: str) -> RichTable:
+        table = Table.of(
+            "",
+            (
+                {
+                    "model": model_name(benchmark, one.any),
+                    "runtime": _runtime(one, " "),
+                    **{shape_title(name): one.median(name) for name in some},
+                }
+                for one in series
+            ),
+            words=("runtime",),
+            strong=_own(series),
         )
-        previous = name
-    return table
+        return terminal_table(table, title, fold=("runtime",), grouped=True)
+
+    title = "median ms a batch, by batch × length"
+    return Fitting(
+        *(
+            [drawn(names[at : at + size], "" if at else title) for at in range(0, len(names), size)]
+            for size in dict.fromkeys((len(names), -(-len(names) // 2), 2))
+        )
+    )
+
+
+def _own(series: Sequence[Measurement]) -> list[int]:
+    return [number for number, one in enumerate(series) if one.any.contender == "pruned"]
 
 
 def device_name(benchmark: BenchmarkFile, provider: str) -> str:
@@ -145,27 +133,26 @@ def device_words(provider: str, threads: list[int], gpu: str | None) -> str:
     return f"{_DEVICES.get(provider, provider)} ({counted} thread{'s' * (threads != [1])})"
 
 
-def _runtime(measurement: Measurement, *, one_line: bool = False) -> str:
+def _runtime(measurement: Measurement, joint: str) -> str:
     """`ORT optimized`: the runtime, and what was done to the file."""
-    joint = " " if one_line else "\n"
-    return joint.join(
-        part for part in (SHORT_RUNTIMES[measurement.any.runtime], measurement.kind) if part
-    )
+    return joint.join(filter(None, (SHORT_RUNTIMES[measurement.any.runtime], measurement.kind)))
 
 
-def _score(benchmark: BenchmarkFile, measurement: Measurement) -> str:
-    row = metric_of(
-        benchmark, measurement.any.contender, measurement.any.precision, measurement.any.plan_id
-    )
-    if row is None:
-        return numbers.MISSING
+def _score(benchmark: BenchmarkFile, measurement: Measurement) -> str | None:
+    own = measurement.any
+    row = metric_of(benchmark, own.contender, own.precision, own.plan_id)
+    return row and score_lines(row)
+
+
+def score_lines(row: MetricRow | FrontierPoint) -> str:
+    """A score and below it its interval, for a narrow column."""
     digits = 3 if row.low >= 0 else 2  # two minus signs more would not fit
     return f"{numbers.metric(row.value)}\n{numbers.span(row.low, row.high, digits)}"
 
 
-def _speedup(interval: Interval | None) -> Text:
+def _speedup(interval: Interval | None) -> str:
     found = speedup_of(interval)
-    return Text(found.lines, _STYLES.get(found.side, ""))
+    return _TONES.get(found.side, str)(found.lines)
 
 
 def _legend(benchmark: BenchmarkFile) -> str:

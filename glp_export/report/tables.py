@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from glp_export.core.numbers import MISSING
 from glp_export.core.tables import titled_table
 from glp_export.core.text import markdown, plain
 
@@ -30,6 +31,27 @@ class Code(str):
     __slots__ = ()
 
 
+class Good(str):
+    """A cell that is green on a terminal."""
+
+    __slots__ = ()
+
+
+class Bad(str):
+    """A cell that is red on a terminal."""
+
+    __slots__ = ()
+
+
+class Faint(str):
+    """A cell that is dim on a terminal."""
+
+    __slots__ = ()
+
+
+_STYLES: dict[type, str] = {Good: "green", Bad: "red", Faint: "dim"}
+
+
 @dataclass(frozen=True)
 class Column:
     """The head of a column; numbers stand flush right."""
@@ -40,7 +62,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; the first cell of a row is its header.
+    """A table; the first cell of a row is its header. One without rows is false.
 
     Attributes:
         caption: what it shows, with the units.
@@ -53,6 +75,36 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
     strong: frozenset[int] = frozenset()
+
+    @classmethod
+    def of(
+        cls,
+        caption: str,
+        rows: Iterable[Mapping[str, str | None]],
+        *,
+        words: Collection[str] = (),
+        strong: Iterable[int] = (),
+    ) -> Table:
+        """A table of cells by the titles of their columns, which all rows share; None is a dash.
+
+        Columns hold numbers, but for the first and those that are named as words.
+        """
+        listed = list(rows)
+        titles = tuple(listed[0]) if listed else ()
+        return cls(
+            caption,
+            tuple(
+                Column(title, number > 0 and title not in words)
+                for number, title in enumerate(titles)
+            ),
+            tuple(
+                tuple(MISSING if cell is None else cell for cell in row.values()) for row in listed
+            ),
+            frozenset(strong),
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.rows)
 
     def beside(self, title: str, cells: Iterable[str]) -> Table:
         """The same table with one column of words more."""
@@ -69,18 +121,8 @@ class Table:
         )
 
 
-def columns(*titles: str, words: tuple[str, ...] = ()) -> tuple[Column, ...]:
-    """Columns of numbers, but for the first and those that are named as words."""
-    return tuple(
-        Column(title, numeric=number > 0 and title not in words)
-        for number, title in enumerate(titles)
-    )
-
-
-def markdown_table(table: Table | None) -> str:
-    """The table in GitHub's Markdown, without its caption; empty for none."""
-    if table is None:
-        return ""
+def markdown_table(table: Table) -> str:
+    """The table in GitHub's Markdown, without its caption."""
     heads = [column.title.replace("|", "\\|") for column in table.columns]
     rules = ["---:" if column.numeric else "---" for column in table.columns]
     lines = [f"| {' | '.join(heads)} |", f"|{'|'.join(rules)}|"]
@@ -96,18 +138,45 @@ def code(text: str) -> str:
     return f"`{plain(text, _LONG).replace('`', chr(39))}`" if text else ""
 
 
-def terminal_table(table: Table, title: str, *, fold: tuple[str, ...] = ()) -> RichTable:
-    """The table on a terminal: heads in two lines, no cell cut but in columns that may fold."""
+def terminal_table(
+    table: Table,
+    title: str,
+    *,
+    fold: Collection[str] = (),
+    faint: Collection[int] = (),
+    grouped: bool = False,
+    sections: bool = False,
+) -> RichTable:
+    """The table on a terminal: heads in two lines, no cell cut but in columns that may fold.
+
+    Args:
+        table: what is drawn; its caption is not.
+        title: above it.
+        fold: titles of columns that may fold.
+        faint: numbers of rows that are dim.
+        grouped: write the head of rows once, where several that follow one another have the same.
+        sections: likewise, and set them apart.
+    """
     drawn = titled_table(title)
     for column in table.columns:
+        lines = [line for part in column.title.split("\n") for line in wrap(part, 8)]
         drawn.add_column(
-            "\n".join(wrap(column.title, 8)) if column.numeric else column.title,
+            "\n".join(lines) if column.numeric else column.title,
             justify="right" if column.numeric else "left",
             no_wrap=column.title not in fold,
             overflow="fold",
         )
-    for number, row in enumerate(table.rows):
-        drawn.add_row(*map(Text, row), style="bold" if number in table.strong else "")
+    previous = ""
+    for number, (head, *cells) in enumerate(table.rows):
+        again = head == previous and (grouped or sections)
+        if sections and previous and not again:
+            drawn.add_section()
+        texts = (
+            Text(cell, _STYLES.get(type(cell), "")) for cell in ("" if again else head, *cells)
+        )
+        style = "bold" if number in table.strong else "dim" if number in faint else ""
+        drawn.add_row(*texts, style=style)
+        previous = head
     return drawn
 
 

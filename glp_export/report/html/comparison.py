@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from glp_export.compress.compressors import sources_of
 from glp_export.core import numbers
-from glp_export.report.card import base_name
 from glp_export.report.html.picture import Plot, Words
 from glp_export.report.html.plots.forest import Branch, branch_table, forest, listed
 from glp_export.report.html.plots.structure import structure
 from glp_export.report.html.verdict import Verdict, verdict
 from glp_export.report.html.warnings import report_warnings
+from glp_export.report.hub_metadata import base_name
 from glp_export.report.machine_table import machine_line
 from glp_export.report.measurements import headline_shape, recommended_row, shape_words
 from glp_export.report.pruning import Layer, stack
 from glp_export.report.rendering import render_page
-from glp_export.report.tables import Table, columns
+from glp_export.report.tables import Table
 from glp_export.report.warnings import metric_name
 
 if TYPE_CHECKING:
@@ -106,32 +106,25 @@ def _samples(report_data: ReportData) -> int:
 
 
 def _table(entries: Sequence[Entry]) -> Table:
-    rows = []
-    for entry in entries:
-        benchmark, found = entry.report_data.benchmark, entry.verdict
-        row = recommended_row(benchmark)
-        faster, right, ship = found.tiles
-        rows.append(
-            (
-                entry.name,
-                _left(entry.report_data.plan),
-                f"{faster.word}: {faster.figure}",
-                f"{right.word}: {right.figure}",
-                ship.word,
-                "passed" if found.parity_passed else "failed",
-                str(len(entry.warnings)),
-                numbers.milliseconds(row.p50_ms) if row else numbers.MISSING,
-                numbers.megabytes(row.bytes) if row else numbers.MISSING,
-            )
-        )
-    return Table(
-        caption="Each artifact by its fastest file, beside its own unpruned model.",
-        columns=columns(
-            *("artifact", "layers", "is it faster?", "is it still right?", "may I ship it?"),
-            *("parity", "warnings", "p50 (ms)", "size (MB)"),
-            words=("is it faster?", "is it still right?", "may I ship it?", "parity"),
+    return Table.of(
+        "Each artifact by its fastest file, beside its own unpruned model.",
+        (
+            {
+                "artifact": one.name,
+                "layers": _left(one.report_data.plan),
+                "is it faster?": f"{faster.word}: {faster.figure}",
+                "is it still right?": f"{right.word}: {right.figure}",
+                "may I ship it?": ship.word,
+                "parity": "passed" if one.verdict.parity_passed else "failed",
+                "warnings": str(len(one.warnings)),
+                "p50 (ms)": row and numbers.milliseconds(row.p50_ms),
+                "size (MB)": row and numbers.megabytes(row.bytes),
+            }
+            for one in entries
+            for row in (recommended_row(one.report_data.benchmark),)
+            for faster, right, ship in (one.verdict.tiles,)
         ),
-        rows=tuple(rows),
+        words=("is it faster?", "is it still right?", "may I ship it?", "parity"),
     )
 
 
@@ -202,15 +195,10 @@ def _facts(report_data: ReportData) -> dict[str, str]:
     }
 
 
-def _differing(entries: Sequence[Entry], facts: Sequence[Mapping[str, str]]) -> Table | None:
+def _differing(entries: Sequence[Entry], facts: Sequence[Mapping[str, str]]) -> Table:
     names = [name for name in facts[0] if len({fact[name] for fact in facts}) > 1]
-    if not names:
-        return None
-    return Table(
-        caption="What they do not have in common.",
-        columns=columns("artifact", *names, words=tuple(names)),
-        rows=tuple(
-            (entry.name, *(fact[name] for name in names))
-            for entry, fact in zip(entries, facts, strict=True)
-        ),
+    rows = (
+        {"artifact": entry.name, **{name: fact[name] for name in names}}
+        for entry, fact in zip(entries, facts, strict=True)
     )
+    return Table.of("What they do not have in common.", rows if names else (), words=names)

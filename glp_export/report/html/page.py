@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from glp_export.compress.compressors import sources_of
-from glp_export.report.card import base_name
 from glp_export.report.html import plots
 from glp_export.report.html.speeds import speed_tables
 from glp_export.report.html.verdict import verdict
 from glp_export.report.html.warnings import report_warnings
+from glp_export.report.hub_metadata import base_name
 from glp_export.report.machine_table import machine_facts
 from glp_export.report.model_tables import (
     calibration_words,
@@ -78,9 +78,7 @@ def page(report_data: ReportData) -> str:
             if (plot := plots.predictions(report_data.benchmark, one, number)) is not None
         ],
         finalists=[
-            table
-            for one in report_data.sweep_variants
-            if (table := finalists_table(one.plan)) is not None
+            table for one in report_data.sweep_variants if (table := finalists_table(one.plan))
         ],
         steps=steps_table(report_data.plan),
         candidates=candidates_table(report_data.plan),

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 from glp_export.core import numbers
 from glp_export.report.measurements import (
-    RUNTIMES,
-    Measurement,
     Speedup,
     all_measurements,
     model_name,
@@ -63,11 +61,6 @@ def speed_tables(benchmark: BenchmarkFile) -> list[SpeedTable]:
     return [_table(benchmark, provider) for provider in providers(benchmark)]
 
 
-def measurement_words(measurement: Measurement) -> str:
-    """The runtime of a series, and what was done to its file: `ONNX Runtime, optimized`."""
-    return ", ".join(part for part in (RUNTIMES[measurement.any.runtime], measurement.kind) if part)
-
-
 def _table(benchmark: BenchmarkFile, provider: str) -> SpeedTable:
     names = [
         name
@@ -85,7 +78,7 @@ def _table(benchmark: BenchmarkFile, provider: str) -> SpeedTable:
         rows.append(
             SpeedRow(
                 model=model,
-                runtime=measurement_words(measurement),
+                runtime=measurement.words,
                 megabytes=numbers.megabytes(measurement.any.bytes),
                 own=measurement.any.contender == "pruned",
                 starts=model != previous,

@@ -11,7 +11,7 @@ from glp_export.report.html.plots.forest import Branch, forest, listed
 from glp_export.report.html.theme import CONTENDER_COLOURS, CONTENDER_MARKS
 from glp_export.report.measurements import layers_cell, model_label
 from glp_export.report.model_tables import changed_words
-from glp_export.report.tables import Table, columns
+from glp_export.report.tables import Table
 from glp_export.report.warnings import metric_name
 
 if TYPE_CHECKING:
@@ -66,23 +66,21 @@ def _says(row: DifferenceRow) -> str:
 
 
 def _table(benchmark: BenchmarkFile, metric: str) -> Table:
-    return Table(
-        caption=f"{capital(metric)} of the pruned model less that of the other in fp32, with its "
+    return Table.of(
+        f"{capital(metric)} of the pruned model less that of the other in fp32, with its "
         "paired 95 % interval.",
-        columns=columns(
-            *("layers", "precision", "less", "difference", "from", "to", "the pruned model is"),
-            "changed predictions",
-            words=("precision", "less", "the pruned model is"),
-        ),
-        rows=tuple(
-            (
-                layers_cell(benchmark, row),
-                row.precision,
-                row.less,
-                *map(numbers.signed, (row.value, row.low, row.high)),
-                _says(row),
-                changed_words(row),
-            )
+        (
+            {
+                "layers": layers_cell(benchmark, row),
+                "precision": row.precision,
+                "less": row.less,
+                "difference": numbers.signed(row.value),
+                "from": numbers.signed(row.low),
+                "to": numbers.signed(row.high),
+                "the pruned model is": _says(row),
+                "changed predictions": changed_words(row),
+            }
             for row in benchmark.differences
         ),
+        words=("precision", "less", "the pruned model is"),
     )

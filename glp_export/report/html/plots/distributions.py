@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from glp_export.core import numbers
 from glp_export.report.html.picture import Canvas, Mark, Plot, Words, dot, drawn, note, x_label
 from glp_export.report.html.plots.rows import BESIDE_ROW, half_row, heights, row_axes
-from glp_export.report.html.speeds import measurement_words
 from glp_export.report.html.theme import CONTENDER_COLOURS, placeholder
 from glp_export.report.measurements import (
     Measurement,
@@ -22,7 +21,7 @@ from glp_export.report.measurements import (
     shape_words,
     shapes,
 )
-from glp_export.report.tables import Table, columns
+from glp_export.report.tables import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -181,7 +180,7 @@ def _low(row: Row, runs: Runs | None) -> float:
 
 
 def _name(benchmark: BenchmarkFile, measurement: Measurement) -> str:
-    return f"{model_name(benchmark, measurement.any)}, {measurement_words(measurement)}"
+    return f"{model_name(benchmark, measurement.any)}, {measurement.words}"
 
 
 def _said(benchmark: BenchmarkFile, row: Row, measurement: Measurement) -> str:
@@ -211,24 +210,21 @@ def _caption(
 
 
 def _table(benchmark: BenchmarkFile) -> Table:
-    rows = []
-    for measurement in all_measurements(benchmark, benchmark.baseline.provider):
-        for shape in (name for name in shapes(benchmark) if name in measurement.rows):
-            row = measurement.rows[shape]
-            rows.append(
-                (
-                    _name(benchmark, measurement),
-                    shape_title(shape),
-                    *map(numbers.milliseconds, (row.p50_ms, row.p90_ms, row.p99_ms, row.mean_ms)),
-                    f"{row.p99_ms / row.p50_ms:.2f}",
-                    str(row.samples),
-                )
-            )
-    return Table(
-        caption="Latency of a batch in milliseconds, at every shape (batch × tokens).",
-        columns=columns(
-            *("model", "shape", "p50 (ms)", "p90 (ms)", "p99 (ms)", "mean (ms)"),
-            *("p99 over p50", "runs"),
+    return Table.of(
+        "Latency of a batch in milliseconds, at every shape (batch × tokens).",
+        (
+            {
+                "model": _name(benchmark, one),
+                "shape": shape_title(shape),
+                "p50 (ms)": numbers.milliseconds(row.p50_ms),
+                "p90 (ms)": numbers.milliseconds(row.p90_ms),
+                "p99 (ms)": numbers.milliseconds(row.p99_ms),
+                "mean (ms)": numbers.milliseconds(row.mean_ms),
+                "p99 over p50": f"{row.p99_ms / row.p50_ms:.2f}",
+                "runs": str(row.samples),
+            }
+            for one in all_measurements(benchmark, benchmark.baseline.provider)
+            for shape in shapes(benchmark)
+            if (row := one.rows.get(shape))
         ),
-        rows=tuple(rows),
     )

@@ -9,7 +9,7 @@ from glp_export.core import numbers
 from glp_export.report.html.picture import Canvas, Plot, Words, dot, drawn, x_label
 from glp_export.report.html.plots.rows import heights, row_axes
 from glp_export.report.html.theme import placeholder
-from glp_export.report.tables import Table, columns
+from glp_export.report.tables import Table
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,9 @@ def listed(branches: Sequence[Branch], unit: str = "") -> str:
 
 def branch_table(caption: str, what: str, branches: Sequence[Branch], digits: int) -> Table:
     """All of them as a table."""
-    return Table(
-        caption=caption,
-        columns=columns("artifact", what, "from", "to"),
-        rows=tuple((branch.name, *branch.cells(digits)) for branch in branches),
-    )
+    heads = "artifact", what, "from", "to"
+    cells = ((branch.name, *branch.cells(digits)) for branch in branches)
+    return Table.of(caption, (dict(zip(heads, row, strict=True)) for row in cells))
 
 
 def forest(words: Words, branches: Sequence[Branch], line: float, unit: str) -> Plot:

@@ -53,7 +53,7 @@ def heat_map(plan: Plan) -> Plot | None:
     """Every single layer that a step tried, None where none was compared with another."""
     steps = compared(plan)
     table = candidates_table(plan)
-    if table is None or not any(step.tried for step in steps):
+    if not any(step.tried for step in steps):
         return None
     words = Words(
         name="candidates",

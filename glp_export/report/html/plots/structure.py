@@ -19,7 +19,7 @@ from glp_export.report.structure import (
     probe_predictions,
     shipped_prediction,
 )
-from glp_export.report.tables import Table, columns
+from glp_export.report.tables import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -170,21 +170,20 @@ def _said(layer: LayerLeft) -> str:
 
 
 def _table(models: Sequence[Predicted]) -> Table:
-    return Table(
-        caption="Speedup over the unpruned model; the first row is the model that ships, the "
+    return Table.of(
+        "Speedup over the unpruned model; the first row is the model that ships, the "
         "others are those that the latency table was fitted to.",
-        columns=columns("model", "predicted (×)", "measured (×)", "95 % interval", "error"),
-        rows=tuple(
-            (
-                one.name,
-                numbers.ratio(one.predicted),
-                numbers.MISSING if one.measured is None else numbers.ratio(one.measured),
-                numbers.ratio_span(*one.span) if one.span else numbers.MISSING,
-                numbers.MISSING
+        (
+            {
+                "model": one.name,
+                "predicted (×)": numbers.ratio(one.predicted),
+                "measured (×)": one.measured and numbers.ratio(one.measured),
+                "95 % interval": one.span and numbers.ratio_span(*one.span),
+                "error": None
                 if one.error is None
                 else f"{100 * one.error:+.1f} %".replace("-", "−"),
-            )
+            }
             for one in models
         ),
-        strong=frozenset((0,)),
+        strong=(0,),
     )
