@@ -5,38 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from glp_export.bench.winners import fastest_runtime
 from glp_export.compress.compressors import sources_of
 from glp_export.core import numbers
 from glp_export.core.text import capital, markdown
-from glp_export.report import structure
+from glp_export.report import model_tables, pruning, structure
 from glp_export.report.hub_metadata import base_name, card_metadata
 from glp_export.report.machine_table import machine_line
 from glp_export.report.measurements import (
     RUNTIMES,
+    Measurement,
     all_measurements,
-    ratio_words,
+    device_name,
     recommended,
     shape_title,
     shapes,
 )
-from glp_export.report.model_tables import (
-    calibration_words,
-    changed_words,
-    class_drop_words,
-    files_table,
-    parity_rows,
-    precisions_table,
-    scores_table,
-)
-from glp_export.report.pruning import cost_words, finalists_table, steps_table
 from glp_export.report.rendering import render
 from glp_export.report.summary import summary_lines
-from glp_export.report.table import device_name
 from glp_export.report.tables import Column, Quoted, Table
-from glp_export.report.warnings import benchmark_warnings, metric_name
+from glp_export.report.warnings import benchmark_warnings
+from glp_export.report.words import metric_name, ratio_words
 from glp_export.serve.runtimes import ONNX_RUNTIME
 from glp_export.serve.runtimes import RUNTIMES as SERVED
 from glp_export.tasks import KINDS
@@ -163,13 +154,16 @@ def write_card(
 
 def card_text(plan: Plan, benchmark: BenchmarkFile, parity: ParityReport, facts: CardFacts) -> str:
     """The card as Markdown with its YAML front matter."""
-    entries = [("", entry) for entry in facts.precisions]
+    best = recommended(benchmark)
+    runtime = fastest_runtime(benchmark, benchmark.baseline.provider)
+    shipped = structure.shipped_prediction(plan, benchmark, facts.latency_table)
     return render(
         "card.md.jinja",
         facts=facts,
         kind=KINDS[facts.kind],
         unchanged=facts.recover == UNCHANGED,
         plan=plan,
+        base=base_name(plan),
         sources=sources_of([plan]),
         metadata=card_metadata(plan, benchmark, facts),
         labels=numbers.few(facts.labels),
@@ -178,64 +172,26 @@ def card_text(plan: Plan, benchmark: BenchmarkFile, parity: ParityReport, facts:
             *benchmark_warnings(benchmark, every_difference=True),
         ],
         transfer=[markdown(capital(line), 1000) for line in facts.transfer],
-        parity=parity_rows((file.label, file) for file in parity.files),
-        precisions=precisions_table(entries, benchmark.metric),
-        optimised=len(parity.in_onnxruntime) > 1,
-        **_pruning(plan, benchmark, facts),
-        **_measured(benchmark, facts),
-    )
-
-
-def _pruning(plan: Plan, benchmark: BenchmarkFile, facts: CardFacts) -> dict[str, Any]:
-    base = base_name(plan)
-    left = f"{plan.depth} of {plan.num_layers} layers" if plan.layers_only else plan.label
-    table = facts.latency_table
-    shipped = structure.shipped_prediction(plan, benchmark, table)
-    return {
-        "title": f"{base.rpartition('/')[2]}, {left}, for {plan.task}",
-        "base": base,
-        "picture": structure.structure_picture(plan)
-        if plan.inside_layers
-        else structure.stack_line(plan).plain,
-        "cost": cost_words(plan),
-        "steps": steps_table(plan),
-        "finalists": finalists_table(plan),
-        "predicted": shipped and structure.prediction_words(shipped),
-        "conditions": table and structure.conditions_table(table),
-    }
-
-
-def _measured(benchmark: BenchmarkFile, facts: CardFacts) -> dict[str, Any]:
-    best = recommended(benchmark)
-    provider = best.any.provider if best else benchmark.baseline.provider
-    versions = benchmark.machine.versions
-    runtime = fastest_runtime(benchmark, benchmark.baseline.provider)
-    return {
-        "metric": metric_name(benchmark.metric),
-        "summary": summary_lines(benchmark),
-        "scores": scores_table(benchmark, facts.origins or {"": ""}),
-        "other_scores": _other_scores(benchmark, facts),
-        "samples": " or ".join(str(n) for n in sorted({row.samples for row in benchmark.metrics})),
-        "changed": [
-            f"{changed_words(row)} in {row.precision}"
-            for row in benchmark.differences
-            if row.less == "unpruned" and row.changed is not None
-        ],
-        "class_drop": class_drop_words(benchmark),
-        "calibration": calibration_words(benchmark),
-        "latencies": _latencies(benchmark),
-        "files": files_table(benchmark, every_model=True),
-        "device": device_name(benchmark, provider),
-        "provider": provider,
-        "runtime": None if runtime == ONNX_RUNTIME else SERVED[runtime],
-        "file": best.any.variant if best else "model.onnx",
-        "machine": machine_line(benchmark.machine),
-        "versions": ", ".join(
-            f"{name} {versions[name]}"
-            for name in ("onnxruntime", "onnxruntime-gpu", "openvino", "torch", "transformers")
-            if name in versions
+        benchmark=benchmark,
+        tables=model_tables,
+        pruning=pruning,
+        structure=structure,
+        predicted=shipped and structure.prediction_words(shipped),
+        summary=summary_lines(benchmark),
+        metric=metric_name(benchmark.metric),
+        precisions=model_tables.precisions_table(
+            [("", entry) for entry in facts.precisions], benchmark.metric
         ),
-    }
+        parity=model_tables.parity_rows((file.label, file) for file in parity.files),
+        optimised=len(parity.in_onnxruntime) > 1,
+        other_scores=_other_scores(benchmark, facts),
+        latencies=_latencies(benchmark, best),
+        file=best.any.variant if best else "model.onnx",
+        provider=benchmark.baseline.provider,
+        device=device_name(benchmark, benchmark.baseline.provider),
+        machine=machine_line(benchmark.machine),
+        runtime=None if runtime == ONNX_RUNTIME else SERVED[runtime],
+    )
 
 
 def _other_scores(benchmark: BenchmarkFile, facts: CardFacts) -> Table:
@@ -256,9 +212,8 @@ def _other_scores(benchmark: BenchmarkFile, facts: CardFacts) -> Table:
     )
 
 
-def _latencies(benchmark: BenchmarkFile) -> Table:
+def _latencies(benchmark: BenchmarkFile, best: Measurement | None) -> Table:
     """One row a shape: every series' median, and the recommended file's speedups."""
-    best = recommended(benchmark)
     series = all_measurements(benchmark, benchmark.baseline.provider)
     rows = []
     for shape in shapes(benchmark):
@@ -267,8 +222,8 @@ def _latencies(benchmark: BenchmarkFile) -> Table:
             (
                 shape_title(shape),
                 *(one.median(shape) or numbers.MISSING for one in series),
-                ratio_words(found and found.vs_pytorch_unpruned),
-                ratio_words(found and found.vs_onnxruntime_unpruned),
+                ratio_words(found.vs_pytorch_unpruned if found else None),
+                ratio_words(found.vs_onnxruntime_unpruned if found else None),
                 _fastest(benchmark, shape),
             )
         )

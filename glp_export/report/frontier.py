@@ -14,15 +14,17 @@ from glp_export.core.tables import Fitting
 from glp_export.core.text import capital
 from glp_export.report.machine_table import machine_line
 from glp_export.report.measurements import (
+    device_words,
     layers_of_point,
     shape_title,
-    speedup_of,
+    whole_layers_left,
     words_of_shape,
 )
 from glp_export.report.rendering import render
-from glp_export.report.table import device_words, score_lines
+from glp_export.report.table import score_lines
 from glp_export.report.tables import Code, Table, terminal_table
-from glp_export.report.warnings import SMALL_TEST_SET, metric_name, short_metric
+from glp_export.report.warnings import SMALL_TEST_SET
+from glp_export.report.words import below_fp32, metric_name, short_metric, speedup_of
 
 if TYPE_CHECKING:
     from glp_export.bench.frontier import Frontier, FrontierPoint
@@ -56,13 +58,15 @@ def write_sweep_readme(
         frontier=frontier,
         targets=targets,
         metric=metric_name(frontier.metric),
+        numbers=numbers,
+        speedup_of=speedup_of,
         shape=shape_title(frontier.shape),
         shape_words=words_of_shape(frontier),
         device=_device(frontier),
         machine=machine_line(frontier.machine),
-        by_layers=all(layers_of_point(point).isdigit() for point in frontier.points),
+        by_layers=all(map(whole_layers_left, frontier.points)),
         models=models_table(frontier),
-        best=[_pick(frontier, point) for point in frontier.best if point.directory],
+        best=[point for point in frontier.best if point.directory],
         first=next(point.directory for point in frontier.points if point.directory),
         alike=alike(frontier),
         compared=any(point.less_unpruned for point in frontier.points),
@@ -80,14 +84,17 @@ def models_table(frontier: Frontier) -> Table:
         "over the unpruned fp32 model in ONNX Runtime; ranges are 95 % intervals.",
         (
             {
-                "model": Code(f"{point.directory}/{_lower(point)}")
+                "model": Code(f"{point.directory}/{below_fp32(point.precision)}")
                 if point.directory
-                else f"{point.contender}{_lower(point)}",
+                else f"{point.contender}{below_fp32(point.precision)}",
                 "layers": layers_of_point(point),
                 metric: numbers.metric(point.value),
                 "95 % interval": numbers.span(point.low, point.high),
-                "less the unpruned model's": less
-                and numbers.signed_with_span(less.value, less.low, less.high),
+                "less the unpruned model's": numbers.signed_with_span(
+                    less.value, less.low, less.high
+                )
+                if less
+                else None,
                 "MB": numbers.megabytes(point.bytes),
                 f"p50 ms at {shape}": numbers.milliseconds(point.p50_ms),
                 "over the unpruned in ONNX Runtime": str(speedup_of(point.speedup)),
@@ -142,25 +149,13 @@ def _tables(frontier: Frontier) -> Fitting:
     return Fitting(*choices)
 
 
-def _lower(point: FrontierPoint) -> str:
-    return "" if point.precision == "fp32" else f" {point.precision}"
-
-
-def _pick(frontier: Frontier, point: FrontierPoint) -> str:
-    """What to know of a model on the frontier, in a line."""
-    span = numbers.span(point.low, point.high)
-    return (
-        f"`{point.directory}/`: {metric_name(frontier.metric)} {numbers.metric(point.value)} "
-        f"({span}), {numbers.milliseconds(point.p50_ms)} ms, {speedup_of(point.speedup)}, "
-        f"{numbers.megabytes(point.bytes)} MB"
-    )
-
-
 def _model(point: FrontierPoint) -> str:
-    whole = layers_of_point(point).isdigit()
-    own = () if whole else (str(point.directory or point.plan_id[:8]),)
-    lower = () if point.precision == "fp32" else (point.precision,)
-    return "\n".join((point.contender, *own, *lower))
+    own = "" if whole_layers_left(point) else _short(point)
+    return "\n".join(filter(None, (point.contender, own, below_fp32(point.precision, ""))))
+
+
+def _short(point: FrontierPoint) -> str:
+    return point.directory or point.plan_id[:8]
 
 
 def alike(frontier: Frontier) -> FrontierPoint | None:
@@ -174,30 +169,25 @@ def alike(frontier: Frontier) -> FrontierPoint | None:
 
 
 def _legend(frontier: Frontier) -> str:
+    metric = metric_name(frontier.metric)
     inside = {
-        str(point.directory or point.plan_id[:8]): point.label
-        for point in frontier.points
-        if not layers_of_point(point).isdigit()
+        _short(point): point.label for point in frontier.points if not whole_layers_left(point)
     }
     left = "".join(f"{name}: {label}. " for name, label in inside.items())
     return (
         f"{left}{_MARK} on the frontier: no other model is as good in "
-        f"{metric_name(frontier.metric)} and latency and better in one. Beaten by a model: it is "
+        f"{metric} and latency and better in one. Beaten by a model: it is "
         "better in both and no interval overlaps. Not distinguishable: an interval does. "
-        "Distilled models stand beside. "
-        f"{metric_name(frontier.metric)} on {frontier.samples} test examples; "
+        f"Distilled models stand beside. {metric} on {frontier.samples} test examples; "
         f"{shape_title(frontier.shape)}: {words_of_shape(frontier)}; over ORT: speedup over the "
         "unpruned fp32 model there. Ranges are 95 % intervals."
     )
 
 
 def _notes(frontier: Frontier) -> list[str]:
-    notes = [f"the machine: {note}" for note in frontier.machine.notes]
-    if frontier.samples < SMALL_TEST_SET:
-        notes.insert(
-            0, f"small test set: {frontier.samples} examples, see how wide the intervals are"
-        )
-    return notes
+    small = f"small test set: {frontier.samples} examples, see how wide the intervals are"
+    machine = [f"the machine: {note}" for note in frontier.machine.notes]
+    return [small, *machine] if frontier.samples < SMALL_TEST_SET else machine
 
 
 def _device(frontier: Frontier) -> str:

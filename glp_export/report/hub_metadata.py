@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from glp_export.core.text import capital
 from glp_export.encoder.model_source import EMBEDDED
-from glp_export.report.warnings import metric_name
+from glp_export.report.words import metric_name
 from glp_export.tasks import KINDS
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from glp_export.report.pruning import candidate_names, cost_words, finalists_tab
 from glp_export.report.structure import stack_line, structure_picture
 from glp_export.report.table import benchmark_table
 from glp_export.report.tables import Table, terminal_table
-from glp_export.report.warnings import benchmark_warnings, metric_name
+from glp_export.report.warnings import benchmark_warnings
+from glp_export.report.words import metric_name
 
 if TYPE_CHECKING:
     from glp_export.compress.plan import Plan

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from glp_export.core import numbers
 from glp_export.core.tables import titled_table
-from glp_export.report.warnings import metric_name, short_metric
+from glp_export.report.words import metric_name, short_metric
 
 if TYPE_CHECKING:
     from rich.table import Table

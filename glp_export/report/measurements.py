@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from glp_export.core.numbers import MISSING, layers_in_words, milliseconds, ratio, ratio_span
+from glp_export.core.numbers import layers_in_words, milliseconds
+from glp_export.report.words import below_fp32
 from glp_export.serve.openvino_session import PRECISION_HINT
 
 if TYPE_CHECKING:
     from glp_export.bench.benchmark_file import (
         BenchmarkFile,
         DifferenceRow,
-        Interval,
         MetricRow,
         OfModel,
         Row,
@@ -115,8 +115,7 @@ def measured_ids(benchmark: BenchmarkFile, plan: Plan) -> frozenset[str]:
 
 def precise_name(benchmark: BenchmarkFile, row: MetricRow | DifferenceRow) -> str:
     """The model's name, with a precision below fp32."""
-    name = model_name(benchmark, row)
-    return name if row.precision == "fp32" else f"{name} {row.precision}"
+    return model_name(benchmark, row) + below_fp32(row.precision)
 
 
 def model_label(benchmark: BenchmarkFile, row: OfModel) -> str:
@@ -136,13 +135,36 @@ def layers_cell(benchmark: BenchmarkFile, row: OfModel) -> str:
 
 def layers_of_point(point: FrontierPoint) -> str:
     """The same of a point of a frontier."""
-    whole = point.label in ("", layers_in_words(point.layers))
-    return str(point.layers) if whole else point.label
+    return str(point.layers) if whole_layers_left(point) else point.label
 
 
-def shapes(benchmark: BenchmarkFile) -> list[str]:
-    """The names of all shapes: the fixed ones by batch and length, then the task's own lengths."""
-    first = {row.shape: row for row in reversed(benchmark.rows)}
+def whole_layers_left(point: FrontierPoint) -> bool:
+    """Whether the model of a point is the unpruned one without some whole layers."""
+    return point.label in ("", layers_in_words(point.layers))
+
+
+def device_name(benchmark: BenchmarkFile, provider: str) -> str:
+    """`CPU (2 threads)`, or the GPU's name."""
+    threads = sorted({row.threads for row in benchmark.rows if row.provider == provider})
+    return device_words(provider, threads, benchmark.machine.gpu)
+
+
+def device_words(provider: str, threads: list[int], gpu: str | None) -> str:
+    """A provider's device with its threads, or the GPU's name."""
+    if provider == "CUDAExecutionProvider":
+        return gpu or "GPU"
+    name = "CPU" if provider == "CPUExecutionProvider" else provider
+    counted = " or ".join(map(str, threads))
+    return f"{name} ({counted} thread{'s' * (threads != [1])})"
+
+
+def shapes(benchmark: BenchmarkFile, provider: str | None = None) -> list[str]:
+    """The names of all shapes, or of those that a provider was measured on.
+
+    The fixed ones come first by batch and length, then the task's own lengths.
+    """
+    rows = [row for row in benchmark.rows if provider in (None, row.provider)]
+    first = {row.shape: row for row in reversed(rows)}
     return sorted(first, key=lambda name: _size(first[name]))
 
 
@@ -198,45 +220,19 @@ def difference_of(
     return None
 
 
-@dataclass(frozen=True)
-class Speedup:
-    """A speedup as it is written.
-
-    Attributes:
-        side: `faster`, `slower` or `unclear`, by its interval; `base` for the baseline itself,
-            `none` for what was not measured.
-        value: `2.31×`.
-        span: its interval; empty for the baseline.
-    """
-
-    side: str
-    value: str
-    span: str
-
-    def __str__(self) -> str:
-        return f"{self.value} ({self.span})" if self.span else self.value
-
-    @property
-    def lines(self) -> str:
-        """The interval below the value, for a narrow column."""
-        return f"{self.value}\n{self.span}".strip()
+def throughput(row: Row) -> str:
+    """Texts a second with three digits that count: `12.3`, `1,240`."""
+    value = row.sequences_per_second
+    return f"{value:,.0f}" if value >= 100 else milliseconds(value)
 
 
-def speedup_of(interval: Interval | None) -> Speedup:
-    """What an interval says of a speedup."""
-    if interval is None:
-        return Speedup("none", MISSING, "")
-    if interval.low == interval.high == 1:
-        return Speedup("base", "1", "")
-    side = "faster" if interval.low > 1 else "slower" if interval.high < 1 else "unclear"
-    return Speedup(side, ratio(interval.value), ratio_span(interval.low, interval.high))
-
-
-def ratio_words(interval: Interval | None) -> str:
-    """A speedup with its interval, `2.31× (2.24–2.38)`; a dash for none."""
-    if interval is None:
-        return MISSING
-    return f"{ratio(interval.value)} ({ratio_span(interval.low, interval.high)})"
+def is_fastest(benchmark: BenchmarkFile, row: Row) -> bool:
+    """Whether a row is that of the pruned model's fastest file at its shape."""
+    return row.contender == "pruned" and any(
+        (one.provider, one.plan_id, one.shape, one.runtime, one.variant)
+        == (row.provider, row.plan_id, row.shape, row.runtime, row.variant)
+        for one in benchmark.winners
+    )
 
 
 def recommended_row(benchmark: BenchmarkFile) -> Row | None:

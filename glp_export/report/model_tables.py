@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from math import inf
-from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -24,8 +23,8 @@ from glp_export.report.measurements import (
     providers,
     pruned_ids,
 )
-from glp_export.report.tables import Code, Quoted, Table, terminal_table
-from glp_export.report.warnings import metric_name
+from glp_export.report.tables import Code, Quoted, Table, known, terminal_table
+from glp_export.report.words import metric_name
 
 if TYPE_CHECKING:
     from glp_export.artifact.parity_report import FileParity, ParityReport
@@ -89,9 +88,7 @@ def files_table(benchmark: BenchmarkFile, *, every_model: bool = False) -> Table
                 "layers": layers_cell(benchmark, row),
                 "parameters": numbers.count(row.parameters),
                 "size (MB)": numbers.megabytes(row.bytes),
-                "peak memory (MiB)": None
-                if row.peak_memory_mb is None
-                else f"{row.peak_memory_mb:.0f}",
+                "peak memory (MiB)": known(row.peak_memory_mb, "{:.0f}".format),
             }
             for row in files.values()
         ),
@@ -124,8 +121,8 @@ def precisions_table(
                 f"({100 * entry.share_in_float:.0f} % of the multiply-adds)"
                 if entry.kept_in_float
                 else None,
-                "on dev": _loss(entry.on_select),
-                "on test": _loss(entry.on_test),
+                "on dev": known(entry.on_select, _loss),
+                "on test": known(entry.on_test, _loss),
             }
             for label, entry in listed
         ),
@@ -179,9 +176,12 @@ def parity_table(report: ParityReport) -> RenderableType:
 
 def _worst_shape(file: FileParity) -> str | None:
     """The probe that differs most, `3.1e-07 at 3×17`; one that could not be computed is worst."""
-    differing = [(inf if one.max_abs is None else one.max_abs, one) for one in file.probes]
-    _, probe = max(differing, key=itemgetter(0), default=(0, None))
-    return probe and f"{numbers.tiny(probe.max_abs)} at {probe.batch_size}×{probe.sequence_length}"
+    probe = max(
+        file.probes, key=lambda one: inf if one.max_abs is None else one.max_abs, default=None
+    )
+    if probe is None:
+        return None
+    return f"{numbers.tiny(probe.max_abs)} at {probe.batch_size}×{probe.sequence_length}"
 
 
 def _agreement(file: FileParity) -> str | None:
@@ -207,18 +207,18 @@ def _difference(benchmark: BenchmarkFile, metric: MetricRow) -> str | None:
     if metric.precision != "fp32":
         return ""
     row = difference_of(benchmark, metric.contender, "fp32")
-    return row and numbers.signed_with_span(row.value, row.low, row.high)
+    return numbers.signed_with_span(row.value, row.low, row.high) if row else None
 
 
 def changed_words(row: DifferenceRow) -> str | None:
     """The share of test rows that are predicted otherwise: `4.2 % (2.7–6.4)`."""
     found = row.changed
-    return found and numbers.share_with_span(found.value, found.low, found.high)
+    return numbers.share_with_span(found.value, found.low, found.high) if found else None
 
 
-def _loss(loss: Loss | None) -> str | None:
+def _loss(loss: Loss) -> str:
     """What a precision costs, written as the change of the metric."""
-    return loss and numbers.signed_with_span(-loss.drop, -loss.high, -loss.low)
+    return numbers.signed_with_span(-loss.drop, -loss.high, -loss.low)
 
 
 def _losers(benchmark: BenchmarkFile, most: int) -> list[tuple[DifferenceRow, ClassChange]]:

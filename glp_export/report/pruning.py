@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from glp_export.core import numbers
-from glp_export.report.tables import Quoted, Table
-from glp_export.report.warnings import metric_name
+from glp_export.report.tables import Quoted, Table, known
+from glp_export.report.words import metric_name
 
 if TYPE_CHECKING:
     from glp_export.compress.plan import Candidate, Plan, Step
@@ -18,21 +17,9 @@ if TYPE_CHECKING:
 FINAL_ROUND = "final-round"
 """The kind of a step that compares whole models, not single layers."""
 
+_LOSS = "{:.4f}".format
 _ENOUGH = 3
 """Single layers that a step has to have tried, where so many were left."""
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One layer of the base model.
-
-    Attributes:
-        number: from 0 at the input.
-        step: in which it was removed, from 1; None for one that stays.
-    """
-
-    number: int
-    step: int | None
 
 
 @dataclass(frozen=True)
@@ -41,13 +28,11 @@ class Tried:
 
     Attributes:
         score: the metric on dev without it.
-        loss: on dev, where losses were compared.
         behind: how far it is behind the step's best, in what chose: of the loss the share by which
             it is larger, of a score the difference.
     """
 
     score: float
-    loss: float | None
     behind: float
 
 
@@ -60,20 +45,22 @@ class Compared:
         removed: the layers that were removed in it.
         earlier: those that were removed before it.
         tried: by layer; empty where none was compared with another one.
+        by_loss: whether losses chose, not scores.
     """
 
     number: int
     removed: tuple[int, ...]
     earlier: frozenset[int]
     tried: dict[int, Tried]
+    by_loss: bool
 
 
-def stack(plan: Plan) -> list[Layer]:
-    """All layers from the input on."""
+def stack(plan: Plan) -> list[int | None]:
+    """The step in which each layer was removed, from the input on; None for one that stays."""
     steps = {
         layer: number for number, step in enumerate(layer_steps(plan), 1) for layer in step.removed
     } or {layer: number for number, layer in enumerate(plan.order, 1)}
-    return [Layer(number, steps.get(number)) for number in range(plan.num_layers)]
+    return [steps.get(number) for number in range(plan.num_layers)]
 
 
 def layer_steps(plan: Plan) -> tuple[Step, ...]:
@@ -85,18 +72,43 @@ def compared(plan: Plan) -> list[Compared]:
     """The steps with the single layers that each compared."""
     found, earlier = [], frozenset[int]()
     for number, step in enumerate(layer_steps(plan), 1):
-        found.append(
-            Compared(
-                number, step.removed, earlier, _tried(step, earlier, plan.num_layers - len(earlier))
-            )
-        )
+        repeats = _repeats(step, earlier)
+        if len(repeats) < min(_ENOUGH, plan.num_layers - len(earlier)):
+            repeats = {}
+        scores = {layer: fmean(one.score for one in own) for layer, own in repeats.items()}
+        losses = {
+            layer: fmean(one.loss for one in own if one.loss is not None)
+            for layer, own in repeats.items()
+            if all(one.loss is not None for one in own)
+        }
+        by_loss = len(losses) == len(scores) > 0
+        best = min(losses.values()) if by_loss else max(scores.values(), default=0.0)
+        tried = {
+            layer: Tried(score, _behind(losses[layer], best) if by_loss else best - score)
+            for layer, score in scores.items()
+        }
+        found.append(Compared(number, step.removed, earlier, tried, by_loss))
         earlier |= set(step.removed)
     return found
 
 
-def chosen_by_loss(plan: Plan) -> bool:
-    """Whether losses chose, not scores."""
-    return any(one.loss is not None for step in compared(plan) for one in step.tried.values())
+def _repeats(step: Step, earlier: frozenset[int]) -> dict[int, list[Candidate]]:
+    """The single layers that were tried in a step, all by the training that most of them had.
+
+    Whole orders that are compared may happen to differ in one layer; a few of them do not compare
+    the layers that were left.
+    """
+    sizes: dict[int | None, dict[int, list[Candidate]]] = {}
+    for one in step.candidates:
+        more = set(one.removed) - earlier
+        if earlier <= set(one.removed) and len(more) == 1:
+            sizes.setdefault(one.examples, {}).setdefault(more.pop(), []).append(one)
+    most = max(sizes, key=lambda n: (sum(map(len, sizes[n].values())), -(n or 0)), default=None)
+    return dict(sorted(sizes.get(most, {}).items()))
+
+
+def _behind(loss: float, least: float) -> float:
+    return loss / least - 1 if least > 0 else loss
 
 
 def candidate_names(plan: Plan, number: int) -> dict[str, Candidate]:
@@ -113,10 +125,11 @@ def candidate_names(plan: Plan, number: int) -> dict[str, Candidate]:
         known = longest.get(candidate.removed)
         if known is None or _inputs(candidate) > _inputs(known):
             longest[candidate.removed] = candidate
-    ranked = sorted(longest.values(), key=_merit, reverse=True)
-    return {
-        layers_name(_beyond(set(candidate.removed), earlier)): candidate for candidate in ranked
-    }
+    named = {}
+    for candidate in sorted(longest.values(), key=_merit, reverse=True):
+        lacks = set(candidate.removed)
+        named[layers_name(lacks - earlier if earlier <= lacks else lacks)] = candidate
+    return named
 
 
 def layers_name(layers: set[int]) -> str:
@@ -150,12 +163,11 @@ def steps_table(plan: Plan) -> Table:
             {
                 "step": str(number + 1),
                 "layer removed": chosen,
-                f"{metric_name(plan.metric)} without it": None
-                if step.score is None
-                else numbers.metric(step.score),
-                "next best": second
-                and f"{numbers.metric(second.score)} (layer{'s' * ('+' in name)} {name})",
-                "lead (loss)": _loss(step.lead),
+                f"{metric_name(plan.metric)} without it": known(step.score, numbers.metric),
+                "next best": f"{numbers.metric(second.score)} (layer{'s' * ('+' in name)} {name})"
+                if second
+                else None,
+                "lead (loss)": known(step.lead, _LOSS),
                 "probability that it is the best": _probability(step),
                 "examples": str(step.sample_size),
             }
@@ -177,9 +189,9 @@ def candidates_table(plan: Plan) -> Table:
             {
                 "step": str(number),
                 "without layers": ", ".join(map(str, candidate.removed)),
-                "trained on": candidate.examples and str(candidate.examples),
+                "trained on": known(candidate.examples, str),
                 metric: numbers.metric(candidate.score),
-                "loss": _loss(candidate.loss),
+                "loss": known(candidate.loss, _LOSS),
                 "": "removed" if set(step.removed) <= set(candidate.removed) else "",
             }
             for number, step in enumerate(layer_steps(plan), 1)
@@ -199,9 +211,9 @@ def finalists_table(plan: Plan) -> Table:
         (
             {
                 "candidate": Quoted(one.label or layers_name(set(one.removed)) or numbers.MISSING),
-                "loss": _loss(one.loss),
+                "loss": known(one.loss, _LOSS),
                 metric_name(plan.metric): numbers.metric(one.score),
-                "trained on": one.examples and str(one.examples),
+                "trained on": known(one.examples, str),
                 "result": f"taken, probability {_probability(step) or numbers.MISSING}"
                 if place == 0
                 else "",
@@ -214,67 +226,11 @@ def finalists_table(plan: Plan) -> Table:
     )
 
 
-def _loss(value: float | None) -> str | None:
-    return None if value is None else f"{value:.4f}"
-
-
-def _beyond(removed: set[int], earlier: set[int]) -> set[int]:
-    return removed - earlier if earlier <= removed else removed
-
-
 def _inputs(candidate: Candidate) -> float:
     return inf if candidate.examples is None else candidate.examples
 
 
 def _merit(candidate: Candidate) -> tuple[float, float, tuple[int, ...]]:
-    by_loss = 0.0 if candidate.loss is None else -candidate.loss
-    inputs = 0.0 if candidate.loss is None else _inputs(candidate)
-    score = round(candidate.score, 3) if candidate.loss is None else by_loss
-    return inputs, score, candidate.removed
-
-
-def _tried(step: Step, earlier: frozenset[int], left: int) -> dict[int, Tried]:
-    """The single layers that were tried in a step, all by the training that most of them had.
-
-    Whole orders that are compared may happen to differ in one layer; a few of them do not compare
-    the layers that were left.
-    """
-    single = [one for one in step.candidates if _layer(one, earlier) is not None]
-    if not single:
-        return {}
-    sizes = Counter(one.examples for one in single)
-    inputs = max(sizes, key=lambda each: (sizes[each], -(each or 0)))
-    by_layer: dict[int, list[Candidate]] = {}
-    for one in single:
-        layer = _layer(one, earlier)
-        if one.examples == inputs and layer is not None:
-            by_layer.setdefault(layer, []).append(one)
-    if len(by_layer) < min(_ENOUGH, left):
-        return {}
-    means = {layer: _means(repeats) for layer, repeats in sorted(by_layer.items())}
-    by_loss = all(loss is not None for _, loss in means.values())
-    least = min((loss for _, loss in means.values() if loss is not None), default=0.0)
-    most = max(score for score, _ in means.values())
-    return {
-        layer: Tried(score, loss, _behind(score, most, loss if by_loss else None, least))
-        for layer, (score, loss) in means.items()
-    }
-
-
-def _layer(candidate: Candidate, earlier: frozenset[int]) -> int | None:
-    """The one layer that a candidate lacks beyond those that went before, if it is one."""
-    more = set(candidate.removed) - earlier
-    return more.pop() if earlier <= set(candidate.removed) and len(more) == 1 else None
-
-
-def _means(repeats: Sequence[Candidate]) -> tuple[float, float | None]:
-    """Score and loss over the seeds."""
-    losses = [one.loss for one in repeats if one.loss is not None]
-    score = sum(one.score for one in repeats) / len(repeats)
-    return score, sum(losses) / len(losses) if len(losses) == len(repeats) else None
-
-
-def _behind(score: float, most: float, loss: float | None, least: float) -> float:
-    if loss is None:
-        return most - score
-    return loss / least - 1 if least > 0 else loss
+    if candidate.loss is None:
+        return 0.0, round(candidate.score, 3), candidate.removed
+    return _inputs(candidate), -candidate.loss, candidate.removed

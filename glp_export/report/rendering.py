@@ -10,13 +10,11 @@ from glp_export.core.text import markdown
 from glp_export.report.tables import code, markdown_table
 
 _HERE = Path(__file__).parent
-TEMPLATES = _HERE / "templates"
-HTML_TEMPLATES = _HERE / "html" / "templates"
 
 
 def render(name: str, **values: Any) -> str:
     """Markdown from a template with these values; `table`, `code` and `text` are its filters."""
-    environment = _environment(TEMPLATES, keep_trailing_newline=True)
+    environment = _environment("templates", keep_trailing_newline=True)
     environment.filters["table"] = markdown_table
     environment.filters["code"] = lambda text: code(text) or numbers.MISSING
     environment.filters["text"] = markdown
@@ -27,18 +25,17 @@ def render_page(name: str, **values: Any) -> str:
     """A whole HTML page from a template; whatever comes from data is escaped."""
     from glp_export.report.html.theme import variables
 
-    environment = _environment(HTML_TEMPLATES, autoescape=True)
-    style = environment.get_template("style.css.jinja").render(
-        light=variables(0), dark=variables(1)
-    )
-    return str(environment.get_template(name).render(style=style, **values))
+    environment = _environment("html/templates", autoescape=True)
+    schemes = {"light": variables(0), "dark": variables(1)}
+    style = environment.get_template("style.css.jinja").render(**schemes)
+    return str(environment.get_template(name).render(style=style, numbers=numbers, **values))
 
 
-def _environment(templates: Path, **options: Any) -> Any:
+def _environment(templates: str, **options: Any) -> Any:
     import jinja2
 
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(templates),
+        loader=jinja2.FileSystemLoader(_HERE / templates),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

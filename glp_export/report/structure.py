@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +13,7 @@ from glp_export.report.measurements import measured_ids, shape_title
 from glp_export.report.tables import Quoted, Table
 
 if TYPE_CHECKING:
-    from glp_export.bench.benchmark_file import BenchmarkFile, Interval
+    from glp_export.bench.benchmark_file import BenchmarkFile
     from glp_export.compress.latency_table import LatencyTable
     from glp_export.compress.plan import Plan
 
@@ -139,7 +138,7 @@ class Predicted:
 def shipped_prediction(
     plan: Plan, benchmark: BenchmarkFile, table: LatencyTable | None
 ) -> Predicted | None:
-    """The pruned model itself; None for a plan that no table chose.
+    """The pruned model itself by its fastest file; None for a plan that no table chose.
 
     Args:
         plan: of the model.
@@ -148,10 +147,22 @@ def shipped_prediction(
     """
     if plan.predicted_speedup is None:
         return None
-    speedup = _measured(benchmark, table, measured_ids(benchmark, plan)) if table else None
+    found = Predicted(plan.label, plan.predicted_speedup, None)
+    if table is None:
+        return found
+    at, ids = table.conditions, measured_ids(benchmark, plan)
+    wanted = ("pruned", "onnxruntime", at.provider, at.precision, _shape(table))
+    rows = [
+        row
+        for row in benchmark.rows
+        if (row.contender, row.runtime, row.provider, row.precision, row.shape) == wanted
+        and row.plan_id in ids
+    ]
+    best = min(rows, key=lambda row: row.p50_ms, default=None)
+    speedup = best and best.speedup.vs_onnxruntime_unpruned
     if speedup is None:
-        return Predicted(plan.label, plan.predicted_speedup, None)
-    return Predicted(plan.label, plan.predicted_speedup, speedup.value, (speedup.low, speedup.high))
+        return found
+    return replace(found, measured=speedup.value, span=(speedup.low, speedup.high))
 
 
 def probe_predictions(table: LatencyTable) -> list[Predicted]:
@@ -181,12 +192,13 @@ def prediction_words(found: Predicted) -> str:
 def condition_facts(table: LatencyTable) -> dict[str, str]:
     """What a latency table holds for, in words by name."""
     found = table.conditions
+    form = "plain graph" if found.form == "none" else f"{found.form} graph"
     return {
         "device": found.device,
         "runtime": f"ONNX Runtime, {found.provider}",
-        "file": f"{found.precision}, {_form(found.form)}",
+        "file": f"{found.precision}, {form}",
         "threads": str(found.threads),
-        "shape": f"{found.batch_size}×{found.sequence_length} (batch × tokens)",
+        "shape": f"{shape_title(_shape(table))} (batch × tokens)",
         "whole models measured": str(len(table.measured)),
         "largest error of a predicted speedup": f"{100 * table.worst_error:.1f} %",
         "table": table.id[:16],
@@ -200,27 +212,10 @@ def conditions_table(table: LatencyTable) -> Table:
     return Table.of("What the latency table holds for.", rows, words=("value",))
 
 
-def _form(form: str) -> str:
-    return "plain graph" if form == "none" else f"{form} graph"
-
-
-def _measured(
-    benchmark: BenchmarkFile, table: LatencyTable, ids: Collection[str]
-) -> Interval | None:
-    """The measured speedup of the model's fastest file at the table's conditions."""
-    conditions = table.conditions
-    shape = f"{conditions.batch_size}x{conditions.sequence_length}"
-    rows = [
-        row
-        for row in benchmark.rows
-        if (row.contender, row.runtime) == ("pruned", "onnxruntime")
-        and (row.provider, row.precision) == (conditions.provider, conditions.precision)
-        and (row.shape, row.plan_id in ids) == (shape, True)
-    ]
-    best = min(rows, key=lambda row: row.p50_ms, default=None)
-    return best.speedup.vs_onnxruntime_unpruned if best else None
-
-
 def prediction_title(table: LatencyTable) -> str:
     """The table's shape as other tables write it: `1×128`."""
-    return shape_title(f"{table.conditions.batch_size}x{table.conditions.sequence_length}")
+    return shape_title(_shape(table))
+
+
+def _shape(table: LatencyTable) -> str:
+    return f"{table.conditions.batch_size}x{table.conditions.sequence_length}"

@@ -14,15 +14,15 @@ from glp_export.report.measurements import (
     difference_of,
     metric_of,
     model_label,
-    ratio_words,
+    pruned_ids,
     recommended,
     recommended_row,
     shape_words,
 )
-from glp_export.report.warnings import metric_name
+from glp_export.report.words import below_fp32, metric_name, ratio_words, significance
 
 if TYPE_CHECKING:
-    from glp_export.bench.benchmark_file import BenchmarkFile, DifferenceRow
+    from glp_export.bench.benchmark_file import BenchmarkFile
     from glp_export.bench.frontier import Frontier
 
 REPORT = "glp/report.html"
@@ -34,7 +34,7 @@ def summary_lines(benchmark: BenchmarkFile) -> list[str]:
 
     Of several pruned models, two sentences for each, with its name before them.
     """
-    plans = dict.fromkeys(row.plan_id for row in benchmark.rows if row.contender == "pruned")
+    plans = pruned_ids(benchmark.rows)
     lines = [*map(str, benchmark.targets)]
     for plan_id in plans:
         own = benchmark.of_plan(plan_id)
@@ -62,7 +62,9 @@ def cost_sentence(benchmark: BenchmarkFile) -> str:
         spans += numbers.span(unpruned.low, unpruned.high)
         return f"{scores} ({spans}), on {pruned.samples} test examples"
     found = numbers.signed_with_span(difference.value, difference.low, difference.high)
-    return f"{scores}: {found}, {_meaning(difference)} on {pruned.samples} test examples"
+    meanings = "no significant difference", "significantly better", "a significant loss"
+    meaning = meanings[significance(difference)]
+    return f"{scores}: {found}, {meaning} on {pruned.samples} test examples"
 
 
 def gain_sentence(benchmark: BenchmarkFile) -> str:
@@ -70,7 +72,7 @@ def gain_sentence(benchmark: BenchmarkFile) -> str:
     row = recommended_row(benchmark)
     if row is None:
         return ""
-    lower = "" if row.precision == "fp32" else f" in {row.precision}"
+    lower = below_fp32(row.precision, " in ")
     over = [
         f"{ratio_words(interval)} as fast as unpruned {runtime}"
         for interval, runtime in (
@@ -86,12 +88,6 @@ def gain_sentence(benchmark: BenchmarkFile) -> str:
         f"{numbers.megabytes(benchmark.baseline.bytes)} MB"
     )
     return f"gain: {'; '.join((timed, *over, sizes))} ({row.variant})"
-
-
-def _meaning(difference: DifferenceRow) -> str:
-    if difference.high < 0:
-        return "a significant loss"
-    return "significantly better" if difference.low > 0 else "no significant difference"
 
 
 def closing_words(output: Path, frontier: Frontier | None = None) -> str:

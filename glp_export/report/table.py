@@ -13,6 +13,7 @@ from glp_export.report.measurements import (
     SHORT_RUNTIMES,
     Measurement,
     all_measurements,
+    device_name,
     headline_shape,
     metric_of,
     model_label,
@@ -21,11 +22,11 @@ from glp_export.report.measurements import (
     shape_title,
     shape_words,
     shapes,
-    speedup_of,
     whole_layers,
 )
-from glp_export.report.tables import Bad, Faint, Good, Table, terminal_table
-from glp_export.report.warnings import benchmark_warnings, metric_name, short_metric
+from glp_export.report.tables import Bad, Faint, Good, Table, known, terminal_table
+from glp_export.report.warnings import benchmark_warnings
+from glp_export.report.words import metric_name, short_metric, speedup_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from glp_export.bench.frontier import FrontierPoint
 
 _TONES: dict[str, type[str]] = {"base": Faint, "faster": Good, "slower": Bad}
-_DEVICES = {"CPUExecutionProvider": "CPU", "CUDAExecutionProvider": "GPU"}
 
 
 def benchmark_table(benchmark: BenchmarkFile) -> RenderableType:
@@ -119,20 +119,6 @@ def _own(series: Sequence[Measurement]) -> list[int]:
     return [number for number, one in enumerate(series) if one.any.contender == "pruned"]
 
 
-def device_name(benchmark: BenchmarkFile, provider: str) -> str:
-    """`CPU (2 threads)`, or the GPU's name."""
-    threads = sorted({row.threads for row in benchmark.rows if row.provider == provider})
-    return device_words(provider, threads, benchmark.machine.gpu)
-
-
-def device_words(provider: str, threads: list[int], gpu: str | None) -> str:
-    """A provider's device with its threads, or the GPU's name."""
-    if provider == "CUDAExecutionProvider":
-        return gpu or "GPU"
-    counted = " or ".join(map(str, threads))
-    return f"{_DEVICES.get(provider, provider)} ({counted} thread{'s' * (threads != [1])})"
-
-
 def _runtime(measurement: Measurement, joint: str) -> str:
     """`ORT optimized`: the runtime, and what was done to the file."""
     return joint.join(filter(None, (SHORT_RUNTIMES[measurement.any.runtime], measurement.kind)))
@@ -141,7 +127,7 @@ def _runtime(measurement: Measurement, joint: str) -> str:
 def _score(benchmark: BenchmarkFile, measurement: Measurement) -> str | None:
     own = measurement.any
     row = metric_of(benchmark, own.contender, own.precision, own.plan_id)
-    return row and score_lines(row)
+    return known(row, score_lines)
 
 
 def score_lines(row: MetricRow | FrontierPoint) -> str:

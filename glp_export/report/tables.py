@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from textwrap import wrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.text import Text
 
@@ -16,7 +16,14 @@ from glp_export.core.text import markdown, plain
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
+T = TypeVar("T")
+
 _LONG = 2000
+
+
+def known(found: T | None, write: Callable[[T], str]) -> str | None:
+    """The cell of a value that may not be known; None where it is not."""
+    return None if found is None else write(found)
 
 
 class Quoted(str):

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from glp_export.core import numbers
+from glp_export.core.text import capital
+from glp_export.precision.devices import not_in_hardware
 from glp_export.report.measurements import (
-    Measurement,
     all_measurements,
     headline_shape,
     metric_of,
     model_label,
     model_name,
+    pruned_ids,
     shape_title,
 )
-from glp_export.tasks.own_metric import is_own
+from glp_export.report.words import below_fp32, metric_name, significance
 
 if TYPE_CHECKING:
-    from glp_export.bench.benchmark_file import BenchmarkFile, DifferenceRow, MetricRow, Row
+    from glp_export.bench.benchmark_file import BenchmarkFile, DifferenceRow, Row
+    from glp_export.compress.plan import Plan
+    from glp_export.report.html.report_data import ReportData
 
 SMALL_TEST_SET = 1000
 """Examples below which an accuracy of 0.9 is known to no better than ±0.02."""
+SMALL_DEV = 300
+"""Held out examples below which an accuracy of 0.9 is known to no better than ±0.035."""
+CLOSE_CALL = 0.8
+"""Probability below which a step of the search is called close."""
 
 
 def benchmark_warnings(benchmark: BenchmarkFile, *, every_difference: bool = False) -> list[str]:
@@ -48,31 +57,18 @@ def benchmark_warnings(benchmark: BenchmarkFile, *, every_difference: bool = Fal
 def difference_in_words(row: DifferenceRow, metric: str) -> str:
     """What the interval of a difference of scores says, pruned less the other."""
     found = numbers.signed_with_span(row.value, row.low, row.high)
-    model = "pruned model" if row.precision == "fp32" else f"pruned {row.precision} model"
-    start = f"{metric_name(metric)} of the {model} less that of the {row.less}: {found}"
-    if row.low > 0:
-        return f"{start}; the {model} is significantly better"
-    if row.high < 0:
-        return f"{start}; the {model} is significantly worse"
-    return f"{start}; no significant difference on this test set"
-
-
-def metric_name(metric: str) -> str:
-    """A metric's name as a word."""
-    if is_own(metric):  # named as it was asked for
-        return metric
-    return {"f1": "F1"}.get(metric, metric.replace("_", " "))
-
-
-def short_metric(metric: str) -> str:
-    """A metric's name for the head of a narrow column."""
-    metric = metric.rpartition(":")[2]
-    return {"matthews_correlation": "Matthews"}.get(metric, metric_name(metric))
+    model = f"pruned{below_fp32(row.precision)} model"
+    means = (
+        "no significant difference on this test set",
+        f"the {model} is significantly better",
+        f"the {model} is significantly worse",
+    )[significance(row)]
+    return f"{metric_name(metric)} of the {model} less that of the {row.less}: {found}; {means}"
 
 
 def _named(benchmark: BenchmarkFile, row: DifferenceRow, words: str) -> str:
     """The words, of several pruned models with the one that they are about."""
-    several = len({other.plan_id for other in benchmark.rows if other.contender == "pruned"}) > 1
+    several = len(pruned_ids(benchmark.rows)) > 1
     return f"{model_label(benchmark, row)}: {words}" if several else words
 
 
@@ -91,7 +87,7 @@ def _untrained_baseline(benchmark: BenchmarkFile) -> list[str]:
 
 
 def _test_set(benchmark: BenchmarkFile) -> list[str]:
-    row: MetricRow | None = metric_of(benchmark, "pruned", "fp32")
+    row = metric_of(benchmark, "pruned", "fp32")
     if row is None or row.samples >= SMALL_TEST_SET:
         return []
     return [
@@ -160,19 +156,95 @@ def _slow_shapes(benchmark: BenchmarkFile) -> list[str]:
         if doubtful:
             found.append(
                 f"{_file(benchmark, measurement.any)} is not significantly faster than the "
-                f"unpruned model in ONNX Runtime{_own_precision(measurement)} at "
+                f"unpruned model in ONNX Runtime{below_fp32(measurement.any.precision, ' in ')} at "
                 f"{', '.join(doubtful)}"
             )
     return found
-
-
-def _own_precision(measurement: Measurement) -> str:
-    """What the unpruned model has to be compared at, where that is not fp32."""
-    precision = measurement.any.precision
-    return "" if precision == "fp32" else f" in {precision}"
 
 
 def _file(benchmark: BenchmarkFile, row: Row) -> str:
     """A pruned file's name, with its model where there are several."""
     name = model_name(benchmark, row)
     return row.variant if name == "pruned" else f"{name} {row.variant}"
+
+
+def report_warnings(report_data: ReportData) -> list[str]:
+    """All warnings, those that could forbid shipping first."""
+    return [
+        *_parity(report_data),
+        *(f"{capital(line)}." for line in benchmark_warnings(report_data.benchmark)),
+        *_precisions(report_data),
+        *_device(report_data),
+        *_search(report_data.plan),
+    ]
+
+
+def _parity(report_data: ReportData) -> Iterator[str]:
+    for sweep_variant in report_data.sweep_variants:
+        for file in sweep_variant.parity.files:
+            name = report_data.named(sweep_variant, file.label)
+            if not file.passed:
+                yield f"{name} does not compute what the PyTorch model computes: " + "; ".join(
+                    file.failures
+                )
+            if file.disagreements:
+                yield (
+                    f"{name} gives another label than PyTorch for {len(file.disagreements)} of "
+                    f"{file.samples} examples, where both are clear about theirs."
+                )
+
+
+def _precisions(report_data: ReportData) -> Iterator[str]:
+    for sweep_variant in report_data.sweep_variants:
+        for entry in sweep_variant.precisions:
+            name = report_data.named(sweep_variant, entry.precision)
+            if entry.file is None:
+                yield f"No {name} file ships: {entry.reason or 'none was good enough'}."
+            elif (loss := entry.on_test) is not None and loss.low > 0:
+                cost = f"{numbers.metric(loss.drop)} ({numbers.span(loss.low, loss.high)})"
+                yield f"{name} costs {cost} on the test examples, beyond chance."
+
+
+def _device(report_data: ReportData) -> Iterator[str]:
+    """What the device cannot do fast, and a GPU that was there and not used."""
+    machine, rows = report_data.benchmark.machine, report_data.benchmark.rows
+    on_cpu = {row.precision for row in rows if row.provider == "CPUExecutionProvider"}
+    for precision in sorted(on_cpu & {"int8"}):
+        why = not_in_hardware(precision, "cpu", machine.features)
+        if why:
+            yield (
+                f"{precision} was measured on a processor that has no fast {precision}: {why}. "
+                "Measure again where the model will run."
+            )
+    if machine.gpu and not any(row.provider == "CUDAExecutionProvider" for row in rows):
+        yield (
+            f"The machine has a GPU ({machine.gpu}), and everything was measured on its CPU. "
+            "Say --device cuda if the model shall run there."
+        )
+
+
+def _search(plan: Plan) -> Iterator[str]:
+    """Choices of the search that another sample could turn round."""
+    if plan.source:
+        yield (
+            f"The layers were not searched here: {plan.source}. They may have been chosen on the "
+            "test set."
+        )
+        return
+    judged = [step.sample_size for step in plan.steps if step.candidates]
+    if judged and min(judged) < SMALL_DEV:
+        yield (
+            f"Small dev split: candidates were compared on {min(judged)} held out examples, so "
+            "what was taken is partly chance. More training examples or a larger "
+            "--dev-fraction help."
+        )
+    close = [
+        f"step {number} ({100 * step.probability:.0f} %)"
+        for number, step in enumerate(plan.steps, 1)
+        if step.probability is not None and step.probability < CLOSE_CALL
+    ]
+    if close:
+        yield (
+            f"Close calls in the search: {', '.join(close)}. The percentage is the chance that "
+            "what was taken is the best choice; another sample may choose another."
+        )

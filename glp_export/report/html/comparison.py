@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from glp_export.compress.compressors import sources_of
 from glp_export.core import numbers
+from glp_export.report import pruning
 from glp_export.report.html.picture import Plot, Words
-from glp_export.report.html.plots.forest import Branch, branch_table, forest, listed
+from glp_export.report.html.plots.forest import Branch, forest, listed
 from glp_export.report.html.plots.structure import structure
 from glp_export.report.html.verdict import Verdict, verdict
-from glp_export.report.html.warnings import report_warnings
 from glp_export.report.hub_metadata import base_name
 from glp_export.report.machine_table import machine_line
 from glp_export.report.measurements import headline_shape, recommended_row, shape_words
-from glp_export.report.pruning import Layer, stack
 from glp_export.report.rendering import render_page
 from glp_export.report.tables import Table
-from glp_export.report.warnings import metric_name
+from glp_export.report.warnings import report_warnings
+from glp_export.report.words import metric_name
 
 if TYPE_CHECKING:
-    from glp_export.bench.benchmark_file import DifferenceRow, Interval
     from glp_export.compress.plan import Plan
     from glp_export.report.html.report_data import ReportData
 
@@ -33,9 +32,7 @@ class Entry:
 
     report_data: ReportData
     verdict: Verdict
-    warnings: tuple[str, ...]
-    stack: tuple[Layer, ...]
-    structure: Plot | None
+    warnings: list[str]
 
     @property
     def name(self) -> str:
@@ -49,33 +46,35 @@ def comparison_page(all_report_data: Sequence[ReportData]) -> str:
     Args:
         all_report_data: at least one; their names tell them apart.
     """
-    parts = [part for whole in all_report_data for part in whole.parts()]
-    entries = [_entry(part, number) for number, part in enumerate(parts)]
+    entries = [
+        Entry(part, verdict(part, len(warnings)), warnings)
+        for whole in all_report_data
+        for part in whole.parts()
+        for warnings in (report_warnings(part),)
+    ]
     facts = [_facts(entry.report_data) for entry in entries]
+    differing = [name for name in facts[0] if len({fact[name] for fact in facts}) > 1]
     return render_page(
         "comparison.html.jinja",
         title=f"{len(entries)} artifacts side by side",
         entries=entries,
+        pruning=pruning,
+        structure=structure,
         sources=sources_of(entry.report_data.plan for entry in entries),
         report_warnings=_apart(entries, len(all_report_data)),
         table=_table(entries),
         speedups=_speedups(entries),
         differences=_differences(entries),
-        differing=_differing(entries, facts),
-        alike={
-            name: facts[0][name] for name in facts[0] if len({fact[name] for fact in facts}) == 1
-        },
-    )
-
-
-def _entry(report_data: ReportData, number: int) -> Entry:
-    warnings, plan = tuple(report_warnings(report_data)), report_data.plan
-    return Entry(
-        report_data,
-        verdict(report_data, len(warnings)),
-        warnings,
-        tuple(stack(plan)),
-        structure(plan, number) if plan.inside_layers else None,
+        differing=differing
+        and Table.of(
+            "What they do not have in common.",
+            (
+                {"artifact": entry.name, **{name: fact[name] for name in differing}}
+                for entry, fact in zip(entries, facts, strict=True)
+            ),
+            words=differing,
+        ),
+        alike={name: value for name, value in facts[0].items() if name not in differing},
     )
 
 
@@ -117,8 +116,8 @@ def _table(entries: Sequence[Entry]) -> Table:
                 "may I ship it?": ship.word,
                 "parity": "passed" if one.verdict.parity_passed else "failed",
                 "warnings": str(len(one.warnings)),
-                "p50 (ms)": row and numbers.milliseconds(row.p50_ms),
-                "size (MB)": row and numbers.megabytes(row.bytes),
+                "p50 (ms)": numbers.milliseconds(row.p50_ms) if row else None,
+                "size (MB)": numbers.megabytes(row.bytes) if row else None,
             }
             for one in entries
             for row in (recommended_row(one.report_data.benchmark),)
@@ -137,14 +136,14 @@ def _speedups(entries: Sequence[Entry]) -> Plot:
         shape_words(entry.report_data.benchmark, headline_shape(entry.report_data.benchmark))
         for entry in entries
     }
-    branches = _branches((entry.name, entry.verdict.speedup) for entry in entries)
+    branches = [Branch(entry.name, entry.verdict.speedup) for entry in entries]
     words = Words(
         name="speedups",
         title="Speedup over the unpruned model",
         description="Right of the line is faster. " + listed(branches, "×"),
         caption="Each artifact's fastest file beside its own unpruned model, in one run, at the "
         f"same precision. Bars are 95 % intervals. At {'; '.join(sorted(shapes))}.",
-        table=branch_table("Speedup, with its 95 % interval.", "speedup (×)", branches, 2),
+        table=_intervals("Speedup", " (×)", branches, 2),
     )
     return forest(words, branches, 1.0, "speedup over unpruned in ONNX Runtime (×)")
 
@@ -152,25 +151,23 @@ def _speedups(entries: Sequence[Entry]) -> Plot:
 def _differences(entries: Sequence[Entry]) -> Plot:
     metrics = {metric_name(entry.report_data.benchmark.metric) for entry in entries}
     metric = " or ".join(sorted(metrics))
-    branches = _branches((entry.name, entry.verdict.difference) for entry in entries)
+    branches = [Branch(entry.name, entry.verdict.difference) for entry in entries]
     words = Words(
         name="differences",
         title=f"What pruning did to {metric}",
         description="Right of the line is better. " + listed(branches),
         caption="The fastest file's score less that of its own unpruned model, on its own test "
         "examples, with 95 % intervals. One that crosses the line leaves open which is better.",
-        table=branch_table("Difference, with its 95 % interval.", "difference", branches, 3),
+        table=_intervals("Difference", "", branches, 3),
     )
     return forest(words, branches, 0.0, f"pruned less unpruned ({metric})")
 
 
-def _branches(found: Iterable[tuple[str, Interval | DifferenceRow | None]]) -> list[Branch]:
-    return [
-        Branch(name, "accent", each.value, each.low, each.high)
-        if each
-        else Branch(name, "accent", None, 0, 0)
-        for name, each in found
-    ]
+def _intervals(what: str, unit: str, branches: Sequence[Branch], digits: int) -> Table:
+    heads = "artifact", f"{what.lower()}{unit}", "from", "to"
+    cells = ((branch.name, *branch.cells(digits)) for branch in branches)
+    rows = (dict(zip(heads, row, strict=True)) for row in cells)
+    return Table.of(f"{what}, with its 95 % interval.", rows)
 
 
 def _facts(report_data: ReportData) -> dict[str, str]:
@@ -193,12 +190,3 @@ def _facts(report_data: ReportData) -> dict[str, str]:
         "PyTorch": versions.get("torch", numbers.MISSING),
         "command": report_data.command or numbers.MISSING,
     }
-
-
-def _differing(entries: Sequence[Entry], facts: Sequence[Mapping[str, str]]) -> Table:
-    names = [name for name in facts[0] if len({fact[name] for fact in facts}) > 1]
-    rows = (
-        {"artifact": entry.name, **{name: fact[name] for name in names}}
-        for entry, fact in zip(entries, facts, strict=True)
-    )
-    return Table.of("What they do not have in common.", rows if names else (), words=names)

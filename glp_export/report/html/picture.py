@@ -158,6 +158,25 @@ def dot(
     )  # fmt: skip
 
 
+def box(
+    axes: Axes,
+    corner: tuple[float, float],
+    size: tuple[float, float],
+    face: str,
+    edge: str,
+    line: float,
+    **options: Any,
+) -> None:
+    """Draw a rectangle from its lower corner on, in the units of the axes."""
+    from matplotlib.patches import Rectangle
+
+    axes.add_patch(
+        Rectangle(
+            corner, *size, facecolor=face, edgecolor=edge, linewidth=line, clip_on=False, **options
+        )
+    )
+
+
 def drawn(draw: Draw, heights: tuple[float, float], words: Words) -> Plot:
     """A plot with its two drawings.
 
@@ -166,12 +185,8 @@ def drawn(draw: Draw, heights: tuple[float, float], words: Words) -> Plot:
         heights: of the wide and of the narrow drawing.
         words: around it.
     """
-    wide, narrow = heights
-    return Plot(
-        words,
-        wide=_svg("wide", words, draw, (WIDE, wide)),
-        narrow=_svg("narrow", words, draw, (NARROW, narrow)),
-    )
+    sizes = {"wide": (WIDE, heights[0]), "narrow": (NARROW, heights[1])}
+    return Plot(words, **{name: _svg(name, words, draw, size) for name, size in sizes.items()})
 
 
 def _svg(css_class: str, words: Words, draw: Draw, size: tuple[float, float]) -> Markup:
@@ -221,16 +236,10 @@ def _style() -> Any:
         "axes.axisbelow": True,
         "grid.color": line,
         "grid.linewidth": 1,
-        "xtick.color": line,
-        "xtick.labelcolor": muted,
-        "ytick.color": line,
-        "ytick.labelcolor": muted,
-        "xtick.major.size": 0,
-        "ytick.major.size": 0,
-        "xtick.minor.size": 0,
-        "ytick.minor.size": 0,
-        "xtick.major.pad": 6,
-        "ytick.major.pad": 6,
+        **{f"{axis}tick.color": line for axis in "xy"},
+        **{f"{axis}tick.labelcolor": muted for axis in "xy"},
+        **{f"{axis}tick.{kind}.size": 0 for axis in "xy" for kind in ("major", "minor")},
+        **{f"{axis}tick.major.pad": 6 for axis in "xy"},
         "lines.linewidth": 1.6,
         "lines.linestyle": "none",  # points stand alone where no line is asked for
         "hatch.linewidth": 1,

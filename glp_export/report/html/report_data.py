@@ -126,20 +126,14 @@ def report_data(root: Path) -> ReportData:
         ModelError: a parity report cannot be read.
     """
     layout = ArtifactLayout(root)
-    plan = Plan.load(layout.plan)
-    frontier = Frontier.load(layout.frontier) if layout.frontier.is_file() else None
     samples = layout.glp_dir / SAMPLES
     return ReportData(
         name=root.resolve().name,
-        plan=plan,
+        plan=Plan.load(layout.plan),
         benchmark=BenchmarkFile.load(layout.benchmark),
-        sweep_variants=tuple(
-            _sweep_variant(layout.sweep_variant(name), name) for name in frontier.directories
-        )
-        if frontier
-        else (_sweep_variant(layout, ""),),
+        sweep_variants=tuple(_sweep_variant(name, own) for name, own in _layouts(layout).items()),
         samples=SamplesFile.load(samples) if samples.is_file() else None,
-        frontier=frontier,
+        frontier=Frontier.load(layout.frontier) if layout.frontier.is_file() else None,
         command=_command(layout.environment),
     )
 
@@ -151,24 +145,26 @@ def read_by(root: Path) -> tuple[list[str], list[str]]:
         DataError: it is a sweep whose frontier cannot be read.
     """
     layout = ArtifactLayout(root)
+    variants = _layouts(layout).values()
     needed = [layout.plan, layout.benchmark]
+    if layout not in variants:
+        needed += [layout.frontier, *(one.plan for one in variants)]
+    needed += [one.parity for one in variants]
     perhaps = [layout.environment, layout.glp_dir / SAMPLES]
-    sweep_variants = [layout]
-    if layout.frontier.is_file():
-        needed.append(layout.frontier)
-        sweep_variants = [
-            layout.sweep_variant(name) for name in Frontier.load(layout.frontier).directories
-        ]
-        needed += [sweep_variant.plan for sweep_variant in sweep_variants]
-    needed += [sweep_variant.parity for sweep_variant in sweep_variants]
-    for sweep_variant in sweep_variants:
-        perhaps += [sweep_variant.precisions, sweep_variant.latency_table]
-        perhaps.append(sweep_variant.root / VOCABULARY)
+    for one in variants:
+        perhaps += [one.precisions, one.latency_table, one.root / VOCABULARY]
     names = [[path.relative_to(root).as_posix() for path in paths] for paths in (needed, perhaps)]
     return names[0], names[1]
 
 
-def _sweep_variant(layout: ArtifactLayout, directory: str) -> SweepVariant:
+def _layouts(layout: ArtifactLayout) -> dict[str, ArtifactLayout]:
+    """Where the models of a sweep lie, by the names of their directories; "" for an artifact."""
+    if not layout.frontier.is_file():
+        return {"": layout}
+    return {name: layout.sweep_variant(name) for name in Frontier.load(layout.frontier).directories}
+
+
+def _sweep_variant(directory: str, layout: ArtifactLayout) -> SweepVariant:
     try:
         parity = ParityReport.from_json(layout.parity.read_text(encoding="utf-8"))
     except OSError as error:
@@ -178,10 +174,14 @@ def _sweep_variant(layout: ArtifactLayout, directory: str) -> SweepVariant:
             fix="copy the whole directory again, or make the artifact again",
         ) from error
     known = layout.precisions.is_file()
-    entries = PrecisionsFile.load(layout.precisions).entries if known else ()
-    table = LatencyTable.load(layout.latency_table) if layout.latency_table.is_file() else None
-    plan, vocabulary = Plan.load(layout.plan), read_vocabulary(layout.root)
-    return SweepVariant(plan, directory, parity, entries, table, vocabulary)
+    return SweepVariant(
+        Plan.load(layout.plan),
+        directory,
+        parity,
+        PrecisionsFile.load(layout.precisions).entries if known else (),
+        LatencyTable.load(layout.latency_table) if layout.latency_table.is_file() else None,
+        read_vocabulary(layout.root),
+    )
 
 
 def _command(environment: Path) -> str:

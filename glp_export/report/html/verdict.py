@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from glp_export.core import numbers
+from glp_export.core.numbers import MISSING
 from glp_export.core.text import capital
 from glp_export.report.frontier import alike
 from glp_export.report.measurements import (
@@ -18,17 +19,18 @@ from glp_export.report.measurements import (
     headline_shape,
     metric_of,
     model_label,
-    ratio_words,
     recommended_row,
     shape_words,
 )
-from glp_export.report.warnings import metric_name
+from glp_export.report.words import below_fp32, metric_name, ratio_words, significance
 
 if TYPE_CHECKING:
     from glp_export.bench.benchmark_file import BenchmarkFile, DifferenceRow, Interval, Row
     from glp_export.report.html.report_data import ReportData
 
 Answer = Literal["yes", "open", "no", "unknown"]
+Answers = tuple[tuple[Answer, str], ...]
+"""What is said where an interval lies around a line, above and below it."""
 
 
 @dataclass(frozen=True)
@@ -87,20 +89,19 @@ def verdict(report_data: ReportData, warnings: int) -> Verdict:
     faster = _faster(row)
     right = _right(benchmark, row, difference, paired)
     passed = all(sweep_variant.parity.passed for sweep_variant in report_data.sweep_variants)
-    noisy = bool(benchmark.machine.notes)
-    ship = _ship(faster.answer, right.answer, passed, noisy, warnings)
+    counted = f"{warnings or 'no'} warning{'s' * (warnings != 1)}"
+    answer, word, line = _ship(faster.answer, right.answer, passed, bool(benchmark.machine.notes))
+    files = "every file computes what PyTorch computes" if passed else "failed, see below"
     sentence = (
-        f"{_speed_words(speedup)}; {_metric_words(benchmark, row, difference)}; "
-        f"parity {'passed' if passed else 'failed'}; {_counted(warnings)}."
+        f"{_speed_words(speedup)}; {_metric_words(metric_name(benchmark.metric), difference)}; "
+        f"parity {'passed' if passed else 'failed'}; {counted}."
     )
-    return Verdict(
-        sentence=capital(sentence),
-        about=_about(report_data, row),
-        tiles=(faster, right, ship),
-        parity_passed=passed,
-        speedup=speedup,
-        difference=difference,
-    )
+    ship = Tile(
+        "May I ship it?", answer, word, counted, "to read first" * bool(warnings),
+        (line, f"parity: {files}"),
+    )  # fmt: skip
+    about = _about(report_data, row)
+    return Verdict(capital(sentence), about, (faster, right, ship), passed, speedup, difference)
 
 
 def _row(report_data: ReportData) -> Row | None:
@@ -151,24 +152,32 @@ def _unpaired(row: Row, value: float, low: float, high: float) -> DifferenceRow:
     )
 
 
+def _unknown(question: str, line: str, word: str = "Not measured", figure: str = MISSING) -> Tile:
+    return Tile(question, "unknown", word, figure, "", (line,))
+
+
 def _faster(row: Row | None) -> Tile:
     question = "Is it faster?"
-    interval = row.speedup.vs_onnxruntime_unpruned if row else None
-    if row is None or interval is None:
-        line = "Nothing was timed beside the unpruned model in ONNX Runtime."
-        return Tile(question, "unknown", "Not measured", numbers.MISSING, "", (line,))
-    answer, word = _side(interval.low - 1, interval.high - 1, "Yes", "Not shown", "No, slower")
-    precision = "" if row.precision == "fp32" else f" in {row.precision}"
-    lines = [f"the speed of the unpruned model in ONNX Runtime{precision}"]
-    for other, name in (
-        (row.speedup.vs_onnxruntime_fp32_unpruned if precision else None, "ONNX Runtime in fp32"),
-        (row.speedup.vs_pytorch_unpruned, "PyTorch in fp32"),
-    ):
-        if other is not None:
-            lines.append(f"{ratio_words(other)} that of the unpruned model in {name}")
-    lines.append(f"{numbers.milliseconds(row.p50_ms)} ms a batch, in the median")
-    span = f"95 % interval {numbers.ratio_span(interval.low, interval.high)}"
-    return Tile(question, answer, word, numbers.ratio(interval.value), span, tuple(lines))
+    found = row.speedup.vs_onnxruntime_unpruned if row else None
+    if row is None or found is None:
+        return _unknown(question, "Nothing was timed beside the unpruned model in ONNX Runtime.")
+    sides: Answers = (("open", "Not shown"), ("yes", "Yes"), ("no", "No, slower"))
+    lower = below_fp32(row.precision, " in ")
+    others = (
+        (row.speedup.vs_onnxruntime_fp32_unpruned if lower else None, "ONNX Runtime"),
+        (row.speedup.vs_pytorch_unpruned, "PyTorch"),
+    )
+    lines = (
+        f"the speed of the unpruned model in ONNX Runtime{lower}",
+        *(
+            f"{ratio_words(other)} that of the unpruned model in {name} in fp32"
+            for other, name in others
+            if other
+        ),
+        f"{numbers.milliseconds(row.p50_ms)} ms a batch, in the median",
+    )
+    span = f"95 % interval {numbers.ratio_span(found.low, found.high)}"
+    return Tile(question, *sides[significance(found, 1)], numbers.ratio(found.value), span, lines)
 
 
 def _right(
@@ -176,111 +185,79 @@ def _right(
 ) -> Tile:
     question, name = "Is it still right?", metric_name(benchmark.metric)
     if row is None or found is None:
-        line = f"The {name} of the two models is not in the benchmark."
-        return Tile(question, "unknown", "Not measured", numbers.MISSING, "", (line,))
+        return _unknown(question, f"The {name} of the two models is not in the benchmark.")
     unpruned = metric_of(benchmark, "unpruned", "fp32")
     if unpruned is not None and unpruned.chance is not None and not unpruned.chance.significant:
         line = f"The unpruned model's {name} is not significantly better than chance."
-        figure = numbers.metric(unpruned.value)
-        return Tile(question, "unknown", "Nothing to compare with", figure, "", (line,))
-    words = "Yes, better", "No difference shown", "No, lower"
-    answer, word = _side(found.low, found.high, *words, zero="yes")
+        return _unknown(question, line, "Nothing to compare with", numbers.metric(unpruned.value))
+    sides: Answers = (("yes", "No difference shown"), ("yes", "Yes, better"), ("no", "No, lower"))
     lines = [f"{name} less that of the unpruned model"]
     if found.low < 0 <= found.high:
         lines.append(f"it may have lost up to {numbers.metric(-found.low)}")
-    samples = 0
-    for contender, plan_id, precision in (
-        ("pruned", row.plan_id, row.precision),
-        ("unpruned", None, "fp32"),
-    ):
-        score = metric_of(benchmark, contender, precision, plan_id)
-        if score is not None:
-            span = numbers.span(score.low, score.high)
-            lines.append(f"{contender}: {numbers.metric(score.value)} ({span})")
-            samples = score.samples
-    lines.append(f"on {samples} test examples" + ("" if paired else ", intervals not paired"))
+    pruned = metric_of(benchmark, "pruned", row.precision, row.plan_id)
+    scores = [score for score in (pruned, unpruned) if score is not None]
+    for score in scores:
+        span = numbers.span(score.low, score.high)
+        lines.append(f"{score.contender}: {numbers.metric(score.value)} ({span})")
+    samples = scores[-1].samples if scores else 0
+    lines.append(f"on {samples} test examples" + ", intervals not paired" * (not paired))
     span = f"95 % interval {numbers.signed(found.low)} to {numbers.signed(found.high)}"
-    return Tile(question, answer, word, numbers.signed(found.value), span, tuple(lines))
+    figure = numbers.signed(found.value)
+    return Tile(question, *sides[significance(found)], figure, span, tuple(lines))
 
 
-def _ship(faster: Answer, right: Answer, passed: bool, noisy: bool, warnings: int) -> Tile:
-    if not passed:
-        answer: Answer = "no"
-        word, line = "No", "A file does not compute what the PyTorch model computes."
-    elif faster == "no":
-        answer, word = "no", "Not for its speed"
-        line = "It is slower than the unpruned model, whatever else it is."
-    elif "unknown" in (faster, right):
-        answer, word = "unknown", "Cannot be said"
-        line = "Something that decides it was not measured, or there is nothing to compare with."
-    elif faster == "open":
-        answer, word = "open", "Not for its speed"
-        line = "It was not shown to be faster than the unpruned model."
-    elif right == "no":
-        answer, word = "open", "Your call"
-        line = "It is faster and it costs accuracy: whether that is worth it is yours to say."
-    elif noisy:
-        answer, word = "open", "Measure again first"
-        line = "Faster, and no loss shown, but the machine was busy while that was measured."
-    else:
-        answer, word = "yes", "Yes, on this evidence"
-        line = "Faster, and no loss that these test examples could show."
-    files = "every file computes what PyTorch computes" if passed else "failed, see below"
-    lines = (line, f"parity: {files}")
-    first = "to read first" if warnings else ""
-    return Tile("May I ship it?", answer, word, _counted(warnings), first, lines)
+def _ship(faster: Answer, right: Answer, passed: bool, noisy: bool) -> tuple[Answer, str, str]:
+    """The answer, its word and its reason: the first that holds."""
+    slow = "Not for its speed"
+    unknown = "Something that decides it was not measured, or there is nothing to compare with."
+    slower = "It is slower than the unpruned model, whatever else it is."
+    costs = "It is faster and it costs accuracy: whether that is worth it is yours to say."
+    busy = "Faster, and no loss shown, but the machine was busy while that was measured."
+    reasons: tuple[tuple[bool, Answer, str, str], ...] = (
+        (not passed, "no", "No", "A file does not compute what the PyTorch model computes."),
+        (faster == "no", "no", slow, slower),
+        ("unknown" in (faster, right), "unknown", "Cannot be said", unknown),
+        (faster == "open", "open", slow, "It was not shown to be faster than the unpruned model."),
+        (right == "no", "open", "Your call", costs),
+        (noisy, "open", "Measure again first", busy),
+    )
+    fine: Answer = "yes"
+    found = (reason[1:] for reason in reasons if reason[0])
+    evidence = "Faster, and no loss that these test examples could show."
+    return next(found, (fine, "Yes, on this evidence", evidence))
 
 
-def _side(
-    low: float, high: float, above: str, between: str, below: str, zero: Answer = "open"
-) -> tuple[Answer, str]:
-    """What an interval says, as it lies above zero, around it or below."""
-    if low > 0:
-        return "yes", above
-    return ("no", below) if high < 0 else (zero, between)
-
-
-def _speed_words(interval: Interval | None) -> str:
-    if interval is None:
+def _speed_words(found: Interval | None) -> str:
+    if found is None:
         return "speed was not compared with the unpruned model"
-    span = f"({numbers.ratio_span(interval.low, interval.high)})"
-    times = f"{interval.value:.2f} times"
-    if interval.low > 1:
-        return f"{times} {span} as fast as the unpruned model"
-    if interval.high < 1:
-        return f"slower than the unpruned model, at {times} {span} its speed"
-    return f"not significantly faster than the unpruned model, at {times} {span} its speed"
+    times = f"{found.value:.2f} times ({numbers.ratio_span(found.low, found.high)})"
+    return (
+        f"not significantly faster than the unpruned model, at {times} its speed",
+        f"{times} as fast as the unpruned model",
+        f"slower than the unpruned model, at {times} its speed",
+    )[significance(found, 1)]
 
 
-def _metric_words(benchmark: BenchmarkFile, row: Row | None, found: DifferenceRow | None) -> str:
-    name = metric_name(benchmark.metric)
-    if row is None or found is None:
+def _metric_words(name: str, found: DifferenceRow | None) -> str:
+    if found is None:
         return f"{name} was not compared"
     ends = f"({numbers.signed(found.low)} to {numbers.signed(found.high)})"
-    if found.low > 0:
-        return f"{name} is higher by {numbers.metric(found.value)} {ends}"
-    if found.high < 0:
-        return f"{name} is lower by {numbers.metric(-found.value)} {ends}"
-    return (
-        f"no difference in {name} that the test examples show, {numbers.signed(found.value)} {ends}"
-    )
+    shown = f"no difference in {name} that the test examples show, {numbers.signed(found.value)}"
+    higher, lower = numbers.metric(found.value), numbers.metric(-found.value)
+    words = shown, f"{name} is higher by {higher}", f"{name} is lower by {lower}"
+    return f"{words[significance(found)]} {ends}"
 
 
 def _about(report_data: ReportData, row: Row | None) -> str:
     if row is None:
         return "No file of the pruned model was timed in ONNX Runtime."
     shape = shape_words(report_data.benchmark, row.shape)
-    if not report_data.is_sweep:
+    if report_data.frontier is None:
         return f"Said of {row.variant}, the fastest file at {shape}."
-    frontier = report_data.frontier
     why = (
         "the fastest that the test examples do not show to be worse than the unpruned model"
-        if frontier and alike(frontier)
+        if alike(report_data.frontier)
         else "the most accurate: every model is significantly worse, or nothing was compared"
     )
     where = f"{model_label(report_data.benchmark, row)}, {row.variant}"
     return f"Said of {where}, {why}; timed at {shape}."
-
-
-def _counted(warnings: int) -> str:
-    return f"{warnings or 'no'} warning{'s' * (warnings != 1)}"

@@ -12,10 +12,13 @@ from glp_export.report.html.theme import CONTENDER_COLOURS, CONTENDER_MARKS
 from glp_export.report.measurements import layers_cell, model_label
 from glp_export.report.model_tables import changed_words
 from glp_export.report.tables import Table
-from glp_export.report.warnings import metric_name
+from glp_export.report.words import below_fp32, metric_name, significance
 
 if TYPE_CHECKING:
-    from glp_export.bench.benchmark_file import BenchmarkFile, DifferenceRow
+    from glp_export.bench.benchmark_file import BenchmarkFile
+
+
+_SAYS = "no significant difference", "better", "worse"
 
 
 def differences(benchmark: BenchmarkFile) -> Plot | None:
@@ -26,12 +29,10 @@ def differences(benchmark: BenchmarkFile) -> Plot | None:
     metric = metric_name(benchmark.metric)
     branches = [
         Branch(
-            name=_name(benchmark, row),
-            colour=CONTENDER_COLOURS[row.less],
-            value=row.value,
-            low=row.low,
-            high=row.high,
-            marker=CONTENDER_MARKS[row.less][0],
+            f"{model_label(benchmark, row)}{below_fp32(row.precision)}, less {row.less}",
+            row,
+            CONTENDER_COLOURS[row.less],
+            CONTENDER_MARKS[row.less][0],
             hollow=row.precision != "fp32",
         )
         for row in rows
@@ -54,17 +55,6 @@ def differences(benchmark: BenchmarkFile) -> Plot | None:
     return forest(words, branches, 0.0, f"pruned less the other ({metric})")
 
 
-def _name(benchmark: BenchmarkFile, row: DifferenceRow) -> str:
-    precision = "" if row.precision == "fp32" else f" {row.precision}"
-    return f"{model_label(benchmark, row)}{precision}, less {row.less}"
-
-
-def _says(row: DifferenceRow) -> str:
-    if row.low > 0:
-        return "better"
-    return "worse" if row.high < 0 else "no significant difference"
-
-
 def _table(benchmark: BenchmarkFile, metric: str) -> Table:
     return Table.of(
         f"{capital(metric)} of the pruned model less that of the other in fp32, with its "
@@ -77,7 +67,9 @@ def _table(benchmark: BenchmarkFile, metric: str) -> Table:
                 "difference": numbers.signed(row.value),
                 "from": numbers.signed(row.low),
                 "to": numbers.signed(row.high),
-                "the pruned model is": _says(row),
+                "the pruned model is": ("no significant difference", "better", "worse")[
+                    significance(row)
+                ],
                 "changed predictions": changed_words(row),
             }
             for row in benchmark.differences

@@ -38,17 +38,41 @@ _MANY = 14
 def distributions(benchmark: BenchmarkFile, samples: SamplesFile | None) -> Plot | None:
     """One row a model at the headline shape; without raw samples, their percentiles alone."""
     shape = headline_shape(benchmark)
-    chosen = _chosen(benchmark, shape)
+    everything = all_measurements(benchmark, benchmark.baseline.provider)
+    chosen = _chosen([one for one in everything if shape in one.rows], shape)
     if not chosen:
         return None
-    runs = _runs(samples)
+    rows = [one.rows[shape] for one in chosen]
+    names = [_name(benchmark, one) for one in chosen]
+    runs = {
+        _key(row): np.asarray([run for block in row.rounds for run in block], dtype=np.float64)
+        for row in (samples.rows if samples else ())
+        if any(row.rounds)
+    }
+    at = shape_words(benchmark, shape)
+    fewest = min(row.samples for row in rows)
+    caption = (
+        "The body is the density of all counted runs up to p99."
+        if runs
+        else "The raw runs were not kept, so only their percentiles are drawn.",
+        f"{at.capitalize()}.",
+        "Of each model the fastest file in ONNX Runtime; the table has all."
+        if len(chosen) < len(everything)
+        else "",
+        f"With {fewest} runs p99 is little more than the slowest that were seen."
+        if fewest < 200
+        else "",
+    )
+    said = (
+        f"{name}: median {numbers.milliseconds(row.p50_ms)}, p90 "
+        f"{numbers.milliseconds(row.p90_ms)}, p99 {numbers.milliseconds(row.p99_ms)}"
+        for name, row in zip(names, rows, strict=True)
+    )
     words = Words(
         name="distributions",
         title=f"How latency spreads at {shape_title(shape)}",
-        description=f"Latency of a batch in milliseconds at {shape_words(benchmark, shape)}. "
-        + "; ".join(_said(benchmark, one.rows[shape], one) for one in chosen)
-        + ".",
-        caption=_caption(benchmark, chosen, shape, bool(runs)),
+        description=f"Latency of a batch in milliseconds at {at}. {'; '.join(said)}.",
+        caption=" ".join(filter(None, caption)),
         table=_table(benchmark),
         legend=(
             Mark("|", "ink", "p50, the median"),
@@ -56,68 +80,51 @@ def distributions(benchmark: BenchmarkFile, samples: SamplesFile | None) -> Plot
             Mark("◇", "ink", "p99"),
         ),
     )
-    return drawn(
-        lambda canvas: _draw(canvas, benchmark, chosen, shape, runs), heights(len(chosen)), words
-    )
+    own = [runs.get(_key(row)) for row in rows]
+    return drawn(lambda canvas: _draw(canvas, names, rows, own), heights(len(rows)), words)
 
 
-def _chosen(benchmark: BenchmarkFile, shape: str) -> list[Measurement]:
-    """The series of the headline; of many, each model's fastest file and PyTorch's unpruned."""
-    all_of_them = [
-        measurement
-        for measurement in all_measurements(benchmark, benchmark.baseline.provider)
-        if shape in measurement.rows
-    ]
-    if len(all_of_them) <= _MANY:
-        return all_of_them
+def _chosen(series: Sequence[Measurement], shape: str) -> Sequence[Measurement]:
+    """All of them; of many, each model's fastest file and PyTorch's unpruned."""
+    if len(series) <= _MANY:
+        return series
     fastest: dict[tuple[object, ...], Measurement] = {}
-    for measurement in all_of_them:
-        row = measurement.any
-        name = (row.contender, row.plan_id, row.rival_of, row.precision, row.runtime)
-        if row.runtime != "onnxruntime" and row.contender != "unpruned":
-            continue
-        known = fastest.get(name)
-        if known is None or measurement.rows[shape].p50_ms < known.rows[shape].p50_ms:
-            fastest[name] = measurement
-    return [measurement for measurement in all_of_them if measurement in fastest.values()]
-
-
-def _runs(samples: SamplesFile | None) -> dict[tuple[object, ...], Runs]:
-    """The counted runs by everything that tells one row from another."""
-    return {
-        _key(row): np.asarray([run for block in row.rounds for run in block], dtype=np.float64)
-        for row in (samples.rows if samples else ())
-        if any(row.rounds)
-    }
+    for one in sorted(series, key=lambda one: one.rows[shape].p50_ms):
+        row = one.any
+        if row.runtime == "onnxruntime" or row.contender == "unpruned":
+            name = (row.contender, row.plan_id, row.rival_of, row.precision, row.runtime)
+            fastest.setdefault(name, one)
+    return [one for one in series if one in fastest.values()]
 
 
 def _key(row: object) -> tuple[object, ...]:
+    """Everything that tells one row from another."""
     names = ("contender", "runtime", "provider", "precision", "variant", "plan_id", "shape")
     return tuple(getattr(row, name) for name in names)
 
 
 def _draw(
-    canvas: Canvas,
-    benchmark: BenchmarkFile,
-    chosen: Sequence[Measurement],
-    shape: str,
-    runs: dict[tuple[object, ...], Runs],
+    canvas: Canvas, names: Sequence[str], rows: Sequence[Row], runs: Sequence[Runs | None]
 ) -> None:
-    rows = [measurement.rows[shape] for measurement in chosen]
-    names = [
-        (_name(benchmark, measurement), CONTENDER_COLOURS[measurement.any.contender])
-        for measurement in chosen
+    heads = [
+        (name, CONTENDER_COLOURS[row.contender]) for name, row in zip(names, rows, strict=True)
     ]
-    axes = row_axes(canvas, names, right=12 if canvas.narrow else 70)
+    axes = row_axes(canvas, heads, right=12 if canvas.narrow else 70)
     axes.set_xscale("log")
-    for number, row in enumerate(rows):
-        own = runs.get(_key(row))
-        _violin(axes, number, row, own, half_row(canvas))
-        _marks(axes, number, row, half_row(canvas))
+    tall, lows = half_row(canvas), []
+    for number, (row, own) in enumerate(zip(rows, runs, strict=True)):
+        _violin(axes, number, row, own, tall)
+        ends = number - tall, number + tall
+        axes.vlines(row.p50_ms, *ends, color=placeholder("ink"), linewidth=2, zorder=4)
+        for value, hollow in ((row.p90_ms, False), (row.p99_ms, True)):
+            dot(
+                axes, (value, number), "D", CONTENDER_COLOURS[row.contender], hollow=hollow,
+                size=6, edge=1.5, zorder=3, clip_on=False,
+            )  # fmt: skip
         if not canvas.narrow:
             median = f"{numbers.milliseconds(row.p50_ms)} ms"
             note(axes, median, (1, number), (66, 0), "right center", "ink", xycoords=BESIDE_ROW)
-    lows = [_low(row, runs.get(_key(row))) for row in rows]
+        lows.append(row.p50_ms if own is None else float(own.min()))
     _scale(axes, 0.8 * min(lows), 1.08 * max(row.p99_ms for row in rows), 5 if canvas.narrow else 9)
     x_label(axes, "latency of a batch (ms, logarithmic)")
 
@@ -153,60 +160,14 @@ def _violin(axes: Axes, number: int, row: Row, runs: Runs | None, tall: float) -
     density = gaussian_kde(logs, bw_method="silverman")(places)
     height = tall * density / density.max()
     axes.fill_between(
-        np.exp(places),
-        number - height,
-        number + height,
-        facecolor=colour,
+        np.exp(places), number - height, number + height, facecolor=colour, linewidth=0, zorder=1,
         alpha=0.28 if row.contender != "pruned" else 0.38,
-        linewidth=0,
-        zorder=1,
-    )
+    )  # fmt: skip
     axes.hlines(number, row.p50_ms, row.p99_ms, color=colour, linewidth=1, zorder=2)
-
-
-def _marks(axes: Axes, number: int, row: Row, tall: float) -> None:
-    axes.vlines(
-        row.p50_ms, number - tall, number + tall, color=placeholder("ink"), linewidth=2, zorder=4
-    )
-    for value, hollow in ((row.p90_ms, False), (row.p99_ms, True)):
-        dot(
-            axes, (value, number), "D", CONTENDER_COLOURS[row.contender], hollow=hollow, size=6,
-            edge=1.5, zorder=3, clip_on=False,
-        )  # fmt: skip
-
-
-def _low(row: Row, runs: Runs | None) -> float:
-    return row.p50_ms if runs is None else float(runs.min())
 
 
 def _name(benchmark: BenchmarkFile, measurement: Measurement) -> str:
     return f"{model_name(benchmark, measurement.any)}, {measurement.words}"
-
-
-def _said(benchmark: BenchmarkFile, row: Row, measurement: Measurement) -> str:
-    return (
-        f"{_name(benchmark, measurement)}: median {numbers.milliseconds(row.p50_ms)}, p90 "
-        f"{numbers.milliseconds(row.p90_ms)}, p99 {numbers.milliseconds(row.p99_ms)}"
-    )
-
-
-def _caption(
-    benchmark: BenchmarkFile, chosen: Sequence[Measurement], shape: str, with_runs: bool
-) -> str:
-    what = (
-        "The body is the density of all counted runs up to p99."
-        if with_runs
-        else "The raw runs were not kept, so only their percentiles are drawn."
-    )
-    left_out = len(all_measurements(benchmark, benchmark.baseline.provider)) - len(chosen)
-    some = " Of each model the fastest file in ONNX Runtime; the table has all." if left_out else ""
-    fewest = min(measurement.rows[shape].samples for measurement in chosen)
-    tail = (
-        f" With {fewest} runs p99 is little more than the slowest that were seen."
-        if fewest < 200
-        else ""
-    )
-    return f"{what} {shape_words(benchmark, shape).capitalize()}.{some}{tail}"
 
 
 def _table(benchmark: BenchmarkFile) -> Table:

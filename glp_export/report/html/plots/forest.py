@@ -4,34 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from glp_export.core import numbers
 from glp_export.report.html.picture import Canvas, Plot, Words, dot, drawn, x_label
 from glp_export.report.html.plots.rows import heights, row_axes
 from glp_export.report.html.theme import placeholder
-from glp_export.report.tables import Table
+
+if TYPE_CHECKING:
+    from glp_export.bench.benchmark_file import DifferenceRow, Interval
 
 
 @dataclass(frozen=True)
 class Branch:
-    """One row: a value with its interval, or nothing where it was not measured."""
+    """One row: a value with its interval, or None where it was not measured."""
 
     name: str
-    colour: str
-    value: float | None
-    low: float
-    high: float
+    found: Interval | DifferenceRow | None
+    colour: str = "accent"
     marker: str = "o"
     hollow: bool = False
 
-    def cells(self, digits: int) -> tuple[str, str, str]:
+    def cells(self, digits: int) -> list[str]:
         """The value and the ends of its interval."""
-        if self.value is None:
-            return (numbers.MISSING,) * 3
-        value, low, high = (
-            f"{each:z.{digits}f}".replace("-", "−") for each in (self.value, self.low, self.high)
-        )
-        return value, low, high
+        if self.found is None:
+            return [numbers.MISSING] * 3
+        ends = self.found.value, self.found.low, self.found.high
+        return [f"{each:z.{digits}f}".replace("-", "−") for each in ends]
 
 
 def listed(branches: Sequence[Branch], unit: str = "") -> str:
@@ -39,16 +38,9 @@ def listed(branches: Sequence[Branch], unit: str = "") -> str:
     found = []
     for branch in branches:
         value, low, high = branch.cells(3)
-        words = "not measured" if branch.value is None else f"{value}{unit} ({low} to {high})"
+        words = f"{value}{unit} ({low} to {high})" if branch.found else "not measured"
         found.append(f"{branch.name}: {words}")
     return "; ".join(found)
-
-
-def branch_table(caption: str, what: str, branches: Sequence[Branch], digits: int) -> Table:
-    """All of them as a table."""
-    heads = "artifact", what, "from", "to"
-    cells = ((branch.name, *branch.cells(digits)) for branch in branches)
-    return Table.of(caption, (dict(zip(heads, row, strict=True)) for row in cells))
 
 
 def forest(words: Words, branches: Sequence[Branch], line: float, unit: str) -> Plot:
@@ -70,13 +62,13 @@ def _draw(canvas: Canvas, branches: Sequence[Branch], line: float, unit: str) ->
     axes.axvline(line, color=placeholder("muted"), linewidth=1.2, linestyle="-", zorder=1)
     ends = [line]
     for row, branch in enumerate(branches):
-        if branch.value is None:
+        found = branch.found
+        if found is None:
             continue
-        ends += [branch.low, branch.high]
+        ends += [found.low, found.high]
         colour = placeholder(branch.colour)
-        axes.hlines(row, branch.low, branch.high, color=colour, linewidth=2, zorder=2)
-        place = branch.value, row
-        dot(axes, place, branch.marker, branch.colour, hollow=branch.hollow, zorder=3)
+        axes.hlines(row, found.low, found.high, color=colour, linewidth=2, zorder=2)
+        dot(axes, (found.value, row), branch.marker, branch.colour, hollow=branch.hollow, zorder=3)
     room = 0.08 * (max(ends) - min(ends) or 1)
     axes.set_xlim(min(ends) - room, max(ends) + room)
     axes.locator_params(axis="x", nbins=4 if canvas.narrow else 8)

@@ -19,8 +19,13 @@ from glp_export.report.html.picture import (
     y_label,
 )
 from glp_export.report.html.theme import CONTENDER_COLOURS, CONTENDER_MARKS, placeholder
-from glp_export.report.measurements import CONTENDERS, layers_of_point, shape_title
-from glp_export.report.warnings import metric_name
+from glp_export.report.measurements import (
+    CONTENDERS,
+    layers_of_point,
+    shape_title,
+    whole_layers_left,
+)
+from glp_export.report.words import metric_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,17 +39,28 @@ def accuracy_against_latency(frontier: Frontier | None) -> Plot | None:
     """Every model in ONNX Runtime by its fastest file; what no other beats is joined by a line."""
     if frontier is None:
         return None
-    metric = metric_name(frontier.metric)
+    metric, points = metric_name(frontier.metric), frontier.points
+    names = "Numbers are layers. " if all(map(whole_layers_left, points)) else ""
+    line = "The dashed line joins what no other model beats. " if len(frontier.best) > 1 else ""
+    lower = sorted({point.precision for point in points} - {"fp32"})
     words = Words(
         name="accuracy-against-latency",
         title=f"{capital(metric)} against latency",
-        description=f"{len(frontier.points)} models by the median latency of a batch in "
-        f"milliseconds and {metric}, with 95 % intervals of both. "
-        + "; ".join(map(_said, frontier.points))
-        + ".",
-        caption=_caption(frontier),
+        description=f"{len(points)} models by the median latency of a batch in "
+        f"milliseconds and {metric}, with 95 % intervals of both. {'; '.join(map(_said, points))}.",
+        caption=f"Further left is faster, further up is better. {names}Bars are 95 % "
+        "intervals: upright of the score, level of the latency relative to the unpruned model in "
+        f"fp32, which was timed beside it and so has none. {line}ONNX Runtime, "
+        f"{frontier.samples} test examples; the upright scale does not start at 0.",
         table=models_table(frontier),
-        legend=_legend(frontier),
+        legend=(
+            *(
+                Mark(CONTENDER_MARKS[name][1], CONTENDER_COLOURS[name], name)
+                for name in CONTENDERS
+                if any(point.contender == name for point in points)
+            ),
+            *(Mark("○", "muted", f"hollow: {' or '.join(lower)}") for _ in lower[:1]),
+        ),
     )
     return drawn(lambda canvas: _draw(canvas, frontier, metric), (430, 360), words)
 
@@ -54,16 +70,12 @@ def _draw(canvas: Canvas, frontier: Frontier, metric: str) -> None:
     axes.grid(visible=True)
     best = sorted(frontier.best, key=lambda point: point.p50_ms)
     axes.plot(
-        [point.p50_ms for point in best],
-        [point.value for point in best],
-        color=placeholder("accent"),
-        linewidth=1,
-        linestyle=(0, (4, 4)),
-        zorder=1,
-    )
+        [point.p50_ms for point in best], [point.value for point in best], zorder=1,
+        color=placeholder("accent"), linewidth=1, linestyle=(0, (4, 4)),
+    )  # fmt: skip
     alone = sum(point.contender == "pruned" for point in frontier.points) == 1
     for point in frontier.points:
-        short = alone and not layers_of_point(point).isdigit()
+        short = alone and not whole_layers_left(point)
         _point(axes, point, point.contender if short else point.name)
     low = min(point.low for point in frontier.points)
     high = max(point.high for point in frontier.points)
@@ -86,17 +98,11 @@ def _point(axes: Axes, point: FrontierPoint, name: str) -> None:
     place = point.p50_ms, point.value
     dot(axes, place, marker, CONTENDER_COLOURS[point.contender], hollow=hollow, zorder=3)
     # Files of one model in two precisions often lie on top of each other, their names must not.
-    below = point.contender == "distilled"
-    note(
-        axes,
-        name,
-        place,
-        (-7 if hollow else 7, -16 if below else 7),
-        "right baseline" if hollow else "left baseline",
-        CONTENDER_COLOURS[point.contender],
-        fontweight="bold" if point.on_frontier and point.contender == "pruned" else "normal",
-        zorder=4,
-    )
+    offset = -7 if hollow else 7, -16 if point.contender == "distilled" else 7
+    side = "right baseline" if hollow else "left baseline"
+    weight = "bold" if point.on_frontier and point.contender == "pruned" else "normal"
+    colour_name = CONTENDER_COLOURS[point.contender]
+    note(axes, name, place, offset, side, colour_name, fontweight=weight, zorder=4)
 
 
 def _ends(point: FrontierPoint) -> tuple[float, float]:
@@ -107,34 +113,8 @@ def _ends(point: FrontierPoint) -> tuple[float, float]:
     return point.p50_ms * found.value / found.high, point.p50_ms * found.value / found.low
 
 
-def _caption(frontier: Frontier) -> str:
-    by_layers = all(layers_of_point(point).isdigit() for point in frontier.points)
-    names = "Numbers are layers. " if by_layers else ""
-    line = "The dashed line joins what no other model beats. " if len(frontier.best) > 1 else ""
-    return (
-        f"Further left is faster, further up is better. {names}Bars are 95 % "
-        "intervals: upright of the score, level of the latency relative to the unpruned model in "
-        f"fp32, which was timed beside it and so has none. {line}ONNX Runtime, "
-        f"{frontier.samples} test examples; the upright scale does not start at 0."
-    )
-
-
-def _legend(frontier: Frontier) -> tuple[Mark, ...]:
-    there = {point.contender for point in frontier.points}
-    lower = sorted({point.precision for point in frontier.points} - {"fp32"})
-    marks = [
-        Mark(CONTENDER_MARKS[name][1], CONTENDER_COLOURS[name], name)
-        for name in CONTENDERS
-        if name in there
-    ]
-    if lower:
-        marks.append(Mark("○", "muted", f"hollow: {' or '.join(lower)}"))
-    return tuple(marks)
-
-
 def _said(point: FrontierPoint) -> str:
-    left = layers_of_point(point)
-    left = f"{left} layers" if left.isdigit() else left
+    left = layers_of_point(point) + " layers" * whole_layers_left(point)
     return (
         f"{point.contender}, {left}: {numbers.milliseconds(point.p50_ms)} ms, "
         f"{numbers.metric(point.value)}"

@@ -6,7 +6,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from glp_export.core import numbers
-from glp_export.report.html.picture import Canvas, Mark, Plot, Words, dot, drawn, x_label, y_label
+from glp_export.report.html.picture import (
+    Canvas,
+    Mark,
+    Plot,
+    Words,
+    box,
+    dot,
+    drawn,
+    x_label,
+    y_label,
+)
 from glp_export.report.html.theme import placeholder
 from glp_export.report.structure import (
     LayerLeft,
@@ -19,7 +29,7 @@ from glp_export.report.structure import (
     probe_predictions,
     shipped_prediction,
 )
-from glp_export.report.tables import Table
+from glp_export.report.tables import Table, known
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -90,50 +100,37 @@ def _draw(canvas: Canvas, layers: Sequence[LayerLeft]) -> None:
     neurons = canvas.axes(left=middle + 20, top=_TOP, right=counts, bottom=_BOTTOM)
     most = max((layer.of_heads for layer in layers), default=1)
     widest = max((layer.of_neurons for layer in layers), default=1)
-    for axes, right in ((heads, most - 0.5), (neurons, float(widest))):
-        axes.set(ylim=(len(layers) - 0.5, -0.5), xlim=(-0.5 if axes is heads else 0, right))
+    for axes, ends in ((heads, (-0.5, most - 0.5)), (neurons, (0, float(widest)))):
+        axes.set(ylim=(len(layers) - 0.5, -0.5), xlim=ends)
         axes.set_yticks([])
         axes.spines[:].set_visible(False)
     heads.set_yticks(range(len(layers)), [str(layer.number) for layer in layers])
     heads.set_xticks([])
     neurons.locator_params(axis="x", nbins=3)
+    accent, muted = placeholder("accent"), placeholder("muted")
+
+    def bar(axes: Axes, left: float, row: int, width: float, kept: bool) -> None:
+        face, edge = (accent, accent) if kept else ("none", muted)
+        box(axes, (left, row - 0.34), (width, 0.68), face, edge, 0.8)
+
+    def write(axes: Axes, left: float, row: int, text: str) -> None:
+        side = {"ha": "left", "va": "center"}
+        axes.text(left, row, text, color=muted, fontsize=12, clip_on=False, **side)
+
     for row, layer in enumerate(layers):
         if layer.removed:
-            _text(heads, -0.4, row, "layer removed")
+            write(heads, -0.4, row, "layer removed")
             continue
         for head in range(layer.of_heads):
-            _box(heads, head - 0.4, row, 0.8, kept=head in layer.heads)
-        _box(neurons, 0, row, layer.of_neurons, kept=False)
+            bar(heads, head - 0.4, row, 0.8, head in layer.heads)
+        bar(neurons, 0, row, layer.of_neurons, False)
         if layer.neurons:
-            _box(neurons, 0, row, layer.neurons, kept=True)
+            bar(neurons, 0, row, layer.neurons, True)
         if not canvas.narrow:
-            _text(neurons, 1.02 * widest, row, f"{layer.neurons} of {layer.of_neurons}")
+            write(neurons, 1.02 * widest, row, f"{layer.neurons} of {layer.of_neurons}")
     y_label(heads, "layer (number)")
     x_label(heads, "heads (one a square)")
     x_label(neurons, "neurons (count)")
-
-
-def _box(axes: Axes, left: float, row: int, width: float, *, kept: bool) -> None:
-    from matplotlib.patches import Rectangle
-
-    axes.add_patch(
-        Rectangle(
-            (left, row - 0.34),
-            width,
-            0.68,
-            facecolor=placeholder("accent") if kept else "none",
-            edgecolor=placeholder("accent" if kept else "muted"),
-            linewidth=0.8,
-            clip_on=False,
-        )
-    )
-
-
-def _text(axes: Axes, left: float, row: int, text: str) -> None:
-    axes.text(
-        left, row, text, color=placeholder("muted"), fontsize=12, ha="left", va="center",
-        clip_on=False,
-    )  # fmt: skip
 
 
 def _scatter(canvas: Canvas, shipped: Predicted, probes: Sequence[Predicted]) -> None:
@@ -151,13 +148,16 @@ def _scatter(canvas: Canvas, shipped: Predicted, probes: Sequence[Predicted]) ->
         axes.vlines(shipped.predicted, *ends, color=placeholder("accent"))
         dot(axes, (shipped.predicted, shipped.measured), "o", "accent", edge=1, zorder=3)
     low, high = min(0.9, 0.95 * min(seen)), 1.05 * max(seen)
-    axes.plot(
-        [low, high], [low, high], color=placeholder("muted"), linewidth=1, linestyle="-", zorder=1
-    )
+    line = {"color": placeholder("muted"), "linewidth": 1, "linestyle": "-", "zorder": 1}
+    axes.plot([low, high], [low, high], **line)
     axes.set(xlim=(low, high), ylim=(low, high))
     axes.locator_params(nbins=5 if canvas.narrow else 8)
     x_label(axes, "predicted speedup over the unpruned model (×)")
     y_label(axes, "measured (×)")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:+.1f} %".replace("-", "−")
 
 
 def _said(layer: LayerLeft) -> str:
@@ -177,11 +177,9 @@ def _table(models: Sequence[Predicted]) -> Table:
             {
                 "model": one.name,
                 "predicted (×)": numbers.ratio(one.predicted),
-                "measured (×)": one.measured and numbers.ratio(one.measured),
-                "95 % interval": one.span and numbers.ratio_span(*one.span),
-                "error": None
-                if one.error is None
-                else f"{100 * one.error:+.1f} %".replace("-", "−"),
+                "measured (×)": known(one.measured, numbers.ratio),
+                "95 % interval": numbers.ratio_span(*one.span) if one.span else None,
+                "error": known(one.error, _percent),
             }
             for one in models
         ),

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from glp_export.bench import BenchmarkFile, DifferenceRow
 from glp_export.report.html import ReportData
-from glp_export.report.html.warnings import report_warnings
+from glp_export.report.warnings import report_warnings
 from tests.report.helpers import MACHINE, less_unpruned, make_benchmark, make_parity, make_plan
 from tests.report.html.helpers import INT8, make_report_data, make_variant
 
