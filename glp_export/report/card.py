@@ -27,7 +27,7 @@ from glp_export.report.rendering import render
 from glp_export.report.summary import summary_lines
 from glp_export.report.tables import Column, Quoted, Table
 from glp_export.report.warnings import benchmark_warnings
-from glp_export.report.words import metric_name, ratio_words
+from glp_export.report.words import metric_name, speedup_of
 from glp_export.serve.runtimes import ONNX_RUNTIME
 from glp_export.serve.runtimes import RUNTIMES as SERVED
 from glp_export.tasks import KINDS
@@ -74,8 +74,6 @@ class CardFacts:
 
     Attributes:
         kind: kind of task, `text-classification` or `regression`.
-        auto_class: the transformers class that loads the weights.
-        ort_class: the optimum class that loads the ONNX file.
         labels: in the order of their ids; () for regression.
         max_length: longest input in tokens.
         data: hub id or path of the data.
@@ -104,8 +102,6 @@ class CardFacts:
     """
 
     kind: str
-    auto_class: str
-    ort_class: str
     labels: tuple[str, ...]
     max_length: int
     data: str
@@ -222,16 +218,13 @@ def _latencies(benchmark: BenchmarkFile, best: Measurement | None) -> Table:
             (
                 shape_title(shape),
                 *(one.median(shape) or numbers.MISSING for one in series),
-                ratio_words(found.vs_pytorch_unpruned if found else None),
-                ratio_words(found.vs_onnxruntime_unpruned if found else None),
+                str(speedup_of(found.vs_pytorch_unpruned if found else None)),
+                str(speedup_of(found.vs_onnxruntime_unpruned if found else None)),
                 _fastest(benchmark, shape),
             )
         )
     titles = (
-        *(
-            " ".join(filter(None, (f"{one.any.contender}, {RUNTIMES[one.any.runtime]}", one.kind)))
-            for one in series
-        ),
+        *(f"{one.any.contender}, {one.called(' ')}" for one in series),
         *("speedup over PyTorch unpruned", "over ONNX Runtime unpruned"),
     )
     return Table(
@@ -251,6 +244,6 @@ def _fastest(benchmark: BenchmarkFile, shape: str) -> str:
         if (winner.provider, winner.shape) == (benchmark.baseline.provider, shape):
             significant = winner.lead is not None and winner.lead.low > 1
             other = winner.runtime in SERVED and winner.runtime != ONNX_RUNTIME
-            where = f" in {RUNTIMES[winner.runtime]}" if other else ""
+            where = f" in {RUNTIMES[winner.runtime][0]}" if other else ""
             return f"`{winner.variant}`{where}{', significantly' if significant else ''}"
     return numbers.MISSING

@@ -23,7 +23,6 @@ from glp_export.report.measurements import (
 from glp_export.report.rendering import render
 from glp_export.report.table import score_lines
 from glp_export.report.tables import Code, Table, terminal_table
-from glp_export.report.warnings import SMALL_TEST_SET
 from glp_export.report.words import below_fp32, metric_name, short_metric, speedup_of
 
 if TYPE_CHECKING:
@@ -32,15 +31,14 @@ if TYPE_CHECKING:
 _MARK = "●"
 
 
-def frontier_table(frontier: Frontier, warnings: Sequence[str] | None = None) -> RenderableType:
+def frontier_table(frontier: Frontier, warnings: Sequence[str] = ()) -> RenderableType:
     """Every model, what beats it, and how to read that; 79 columns suffice.
 
     Args:
         frontier: of a sweep.
-        warnings: of its benchmark; without it those that the frontier itself has cause for.
+        warnings: of its benchmark.
     """
-    notes = _notes(frontier) if warnings is None else warnings
-    lines = [Text(f"! {note}", style="yellow") for note in notes]
+    lines = [Text(f"! {warning}", style="yellow") for warning in warnings]
     return Group(_tables(frontier), "", Text(_legend(frontier), style="dim"), *lines)
 
 
@@ -49,7 +47,7 @@ def write_sweep_readme(
     frontier: Frontier,
     *,
     command: str = "",
-    warnings: Sequence[str] | None = None,
+    warnings: Sequence[str] = (),
     targets: Sequence[str] = (),
 ) -> None:
     """Write the README above a sweep's artifacts: targets, the frontier, how to pick from it."""
@@ -70,7 +68,7 @@ def write_sweep_readme(
         first=next(point.directory for point in frontier.points if point.directory),
         alike=alike(frontier),
         compared=any(point.less_unpruned for point in frontier.points),
-        notes=_notes(frontier) if warnings is None else warnings,
+        notes=warnings,
         command=command,
     )
     path.write_text(text, encoding="utf-8")
@@ -182,12 +180,6 @@ def _legend(frontier: Frontier) -> str:
         f"{shape_title(frontier.shape)}: {words_of_shape(frontier)}; over ORT: speedup over the "
         "unpruned fp32 model there. Ranges are 95 % intervals."
     )
-
-
-def _notes(frontier: Frontier) -> list[str]:
-    small = f"small test set: {frontier.samples} examples, see how wide the intervals are"
-    machine = [f"the machine: {note}" for note in frontier.machine.notes]
-    return [small, *machine] if frontier.samples < SMALL_TEST_SET else machine
 
 
 def _device(frontier: Frontier) -> str:

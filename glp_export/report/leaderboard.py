@@ -36,11 +36,8 @@ def standings_line(standings: Standings) -> str:
     first, *others = standings.candidates
     score = f"{metric_name(standings.metric)} {numbers.metric(first.score)}"
     line = f"{standings.title}: {standings.verb} {first.name} ({score})"
-    return f"{line}; {_runner_up(others[0])}" if others and _compared(others[0]) else line
-
-
-def _compared(second: RankedCandidate) -> bool:
-    return second.behind is not None
+    compared = others and others[0].behind is not None
+    return f"{line}; {_runner_up(others[0])}" if compared else line
 
 
 def _runner_up(second: RankedCandidate) -> str:
@@ -90,11 +87,6 @@ def _cells(one: RankedCandidate, by_loss: bool) -> list[str | Text]:
     cells: list[str | Text] = [name, numbers.metric(one.score), behind]
     if by_loss:
         cells.insert(1, numbers.MISSING if one.loss is None else f"{one.loss:.4f}")
-        cells.append(
-            numbers.MISSING if one.probability is None else _significantly(one.probability)
-        )
+        known = one.probability is not None
+        cells.append(f"{min(one.probability, 0.999):.2f}" if known else numbers.MISSING)
     return cells
-
-
-def _significantly(probability: float) -> str:
-    return f"{min(probability, 0.999):.2f}"

@@ -23,21 +23,14 @@ if TYPE_CHECKING:
 
 CONTENDERS = ("unpruned", "distilled", "pruned")
 RUNTIMES = {
-    "pytorch": "PyTorch",
-    "pytorch-compiled": "PyTorch compiled",
-    "onnxruntime": "ONNX Runtime",
-    "onnxruntime-bound": "ONNX Runtime, bound",
-    "onnxruntime-graphs": "ONNX Runtime, CUDA graphs",
-    "openvino": "OpenVINO",
+    "pytorch": ("PyTorch", "PyTorch"),
+    "pytorch-compiled": ("PyTorch compiled", "compiled"),
+    "onnxruntime": ("ONNX Runtime", "ORT"),
+    "onnxruntime-bound": ("ONNX Runtime, bound", "ORT bound"),
+    "onnxruntime-graphs": ("ONNX Runtime, CUDA graphs", "ORT graphs"),
+    "openvino": ("OpenVINO", "OpenVINO"),
 }
-SHORT_RUNTIMES = {
-    "pytorch": "PyTorch",
-    "pytorch-compiled": "compiled",
-    "onnxruntime": "ORT",
-    "onnxruntime-bound": "ORT bound",
-    "onnxruntime-graphs": "ORT graphs",
-    "openvino": "OpenVINO",
-}
+"""What runtimes are called, in full and in a narrow column."""
 TASK_LENGTHS = "task"
 
 
@@ -65,10 +58,9 @@ class Measurement:
         told = self.any.hints.get(PRECISION_HINT) == "bf16"
         return f"{file} bf16".strip() if told else file
 
-    @property
-    def words(self) -> str:
+    def called(self, joint: str = ", ", *, short: bool = False) -> str:
         """The runtime, and what was done to the file: `ONNX Runtime, optimized`."""
-        return ", ".join(filter(None, (RUNTIMES[self.any.runtime], self.kind)))
+        return joint.join(filter(None, (RUNTIMES[self.any.runtime][short], self.kind)))
 
     def median(self, shape: str) -> str | None:
         """Milliseconds a batch at a shape; None where it was not measured there."""

@@ -19,7 +19,7 @@ from glp_export.report.measurements import (
     recommended_row,
     shape_words,
 )
-from glp_export.report.words import below_fp32, metric_name, ratio_words, significance
+from glp_export.report.words import below_fp32, metric_name, significance, speedup_of
 
 if TYPE_CHECKING:
     from glp_export.bench.benchmark_file import BenchmarkFile
@@ -74,7 +74,7 @@ def gain_sentence(benchmark: BenchmarkFile) -> str:
         return ""
     lower = below_fp32(row.precision, " in ")
     over = [
-        f"{ratio_words(interval)} as fast as unpruned {runtime}"
+        f"{speedup_of(interval)} as fast as unpruned {runtime}"
         for interval, runtime in (
             (row.speedup.vs_onnxruntime_unpruned, f"ONNX Runtime{lower}"),
             (row.speedup.vs_pytorch_unpruned, "PyTorch"),

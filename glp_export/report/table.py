@@ -10,7 +10,6 @@ from rich.text import Text
 from glp_export.core import numbers
 from glp_export.core.tables import Fitting
 from glp_export.report.measurements import (
-    SHORT_RUNTIMES,
     Measurement,
     all_measurements,
     device_name,
@@ -62,7 +61,7 @@ def _main_tables(benchmark: BenchmarkFile, provider: str) -> Fitting:
         (
             {
                 "model": model_name(benchmark, one.any),
-                "runtime": _runtime(one, "\n"),
+                "runtime": one.called("\n", short=True),
                 "layers": str(one.any.layers),
                 short_metric(benchmark.metric): _score(benchmark, one),
                 "MB": numbers.megabytes(one.any.bytes),
@@ -96,7 +95,7 @@ def _latency_tables(benchmark: BenchmarkFile, provider: str) -> Fitting:
             (
                 {
                     "model": model_name(benchmark, one.any),
-                    "runtime": _runtime(one, " "),
+                    "runtime": one.called(" ", short=True),
                     **{shape_title(name): one.median(name) for name in some},
                 }
                 for one in series
@@ -117,11 +116,6 @@ def _latency_tables(benchmark: BenchmarkFile, provider: str) -> Fitting:
 
 def _own(series: Sequence[Measurement]) -> list[int]:
     return [number for number, one in enumerate(series) if one.any.contender == "pruned"]
-
-
-def _runtime(measurement: Measurement, joint: str) -> str:
-    """`ORT optimized`: the runtime, and what was done to the file."""
-    return joint.join(filter(None, (SHORT_RUNTIMES[measurement.any.runtime], measurement.kind)))
 
 
 def _score(benchmark: BenchmarkFile, measurement: Measurement) -> str | None:

@@ -29,31 +29,21 @@ def known(found: T | None, write: Callable[[T], str]) -> str | None:
 class Quoted(str):
     """A cell from data or from a user: Markdown shows its markup and does not obey it."""
 
-    __slots__ = ()
-
 
 class Code(str):
     """A cell that Markdown sets as code, such as the name of a file."""
-
-    __slots__ = ()
 
 
 class Good(str):
     """A cell that is green on a terminal."""
 
-    __slots__ = ()
-
 
 class Bad(str):
     """A cell that is red on a terminal."""
 
-    __slots__ = ()
-
 
 class Faint(str):
     """A cell that is dim on a terminal."""
-
-    __slots__ = ()
 
 
 _STYLES: dict[type, str] = {Good: "green", Bad: "red", Faint: "dim"}

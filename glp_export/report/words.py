@@ -66,12 +66,3 @@ def speedup_of(interval: Interval | None) -> Speedup:
         return Speedup("base", "1", "")
     side = ("unclear", "faster", "slower")[significance(interval, 1)]
     return Speedup(side, ratio(interval.value), ratio_span(interval.low, interval.high))
-
-
-def ratio_words(interval: Interval | None) -> str:
-    """A speedup with its interval, `2.31× (2.24–2.38)`; a dash for none."""
-    return (
-        f"{ratio(interval.value)} ({ratio_span(interval.low, interval.high)})"
-        if interval
-        else MISSING
-    )

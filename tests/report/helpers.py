@@ -313,8 +313,6 @@ def make_parity(**changes: Any) -> ParityReport:
 def make_facts(**changes: Any) -> CardFacts:
     fields: dict[str, Any] = {
         "kind": "text-classification",
-        "auto_class": "AutoModelForSequenceClassification",
-        "ort_class": "ORTModelForSequenceClassification",
         "labels": ("bad", "good"),
         "max_length": 32,
         "data": "data/trec",

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from glp_export.compress.compressors import sources_of
 from glp_export.core import numbers
 from glp_export.report import pruning
-from glp_export.report.html.picture import Plot, Words
-from glp_export.report.html.plots.forest import Branch, forest, listed
+from glp_export.report.html.picture import Plot
+from glp_export.report.html.plots.rows import Branch, forest, heights, listed
 from glp_export.report.html.plots.structure import structure
 from glp_export.report.html.verdict import Verdict, verdict
 from glp_export.report.hub_metadata import base_name
@@ -137,30 +137,33 @@ def _speedups(entries: Sequence[Entry]) -> Plot:
         for entry in entries
     }
     branches = [Branch(entry.name, entry.verdict.speedup) for entry in entries]
-    words = Words(
+    unit = "speedup over unpruned in ONNX Runtime (×)"
+    return Plot(
         name="speedups",
         title="Speedup over the unpruned model",
         description="Right of the line is faster. " + listed(branches, "×"),
         caption="Each artifact's fastest file beside its own unpruned model, in one run, at the "
         f"same precision. Bars are 95 % intervals. At {'; '.join(sorted(shapes))}.",
         table=_intervals("Speedup", " (×)", branches, 2),
+        draw=lambda canvas: forest(canvas, branches, 1.0, unit),
+        heights=heights(len(branches)),
     )
-    return forest(words, branches, 1.0, "speedup over unpruned in ONNX Runtime (×)")
 
 
 def _differences(entries: Sequence[Entry]) -> Plot:
     metrics = {metric_name(entry.report_data.benchmark.metric) for entry in entries}
     metric = " or ".join(sorted(metrics))
     branches = [Branch(entry.name, entry.verdict.difference) for entry in entries]
-    words = Words(
+    return Plot(
         name="differences",
         title=f"What pruning did to {metric}",
         description="Right of the line is better. " + listed(branches),
         caption="The fastest file's score less that of its own unpruned model, on its own test "
         "examples, with 95 % intervals. One that crosses the line leaves open which is better.",
         table=_intervals("Difference", "", branches, 3),
+        draw=lambda canvas: forest(canvas, branches, 0.0, f"pruned less unpruned ({metric})"),
+        heights=heights(len(branches)),
     )
-    return forest(words, branches, 0.0, f"pruned less unpruned ({metric})")
 
 
 def _intervals(what: str, unit: str, branches: Sequence[Branch], digits: int) -> Table:

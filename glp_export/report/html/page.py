@@ -49,7 +49,7 @@ def page(report_data: ReportData) -> str:
             for row in file.disagreements[:_SHOWN]
         ],
         precisions=model_tables.precisions_table(
-            [(one.label, entry) for one in variants for entry in one.precisions],
+            [(one.plan.label, entry) for one in variants for entry in one.precisions],
             report_data.benchmark.metric,
             several=report_data.is_sweep,
         ),
@@ -63,4 +63,4 @@ def _title(report_data: ReportData) -> str:
     if all(one.plan.layers_only for one in report_data.sweep_variants):
         depths = ", ".join(str(one.plan.depth) for one in report_data.sweep_variants)
         return f"{model}: {depths} of {plan.num_layers} layers kept"
-    return f"{model}: " + "; ".join(one.label for one in report_data.sweep_variants)
+    return f"{model}: " + "; ".join(one.plan.label for one in report_data.sweep_variants)

@@ -37,36 +37,6 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Words:
-    """What stands around a plot.
-
-    Attributes:
-        name: of its place in the page.
-        title: above it.
-        description: for who does not see it.
-        caption: how to read it.
-        table: the numbers.
-        legend: what its marks stand for.
-    """
-
-    name: str
-    title: str
-    description: str
-    caption: str
-    table: Table
-    legend: tuple[Mark, ...] = ()
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A plot: what stands around it, and its drawing as SVG, for a wide page and for a phone."""
-
-    words: Words
-    wide: Markup
-    narrow: Markup
-
-
-@dataclass(frozen=True)
 class Canvas:
     """Where a plot is drawn; lengths in pixels.
 
@@ -99,7 +69,35 @@ class Canvas:
         return axes
 
 
-Draw = Callable[[Canvas], None]
+@dataclass(frozen=True, kw_only=True)
+class Plot:
+    """A plot: what stands around it, and what draws it, for a wide page and for a phone.
+
+    Attributes:
+        name: of its place in the page.
+        title: above it.
+        description: for who does not see it.
+        caption: how to read it.
+        table: the numbers.
+        draw: draws on a canvas of either width.
+        heights: of the wide and of the narrow drawing.
+        legend: what its marks stand for.
+    """
+
+    name: str
+    title: str
+    description: str
+    caption: str
+    table: Table
+    draw: Callable[[Canvas], None]
+    heights: tuple[float, float]
+    legend: tuple[Mark, ...] = ()
+
+    @property
+    def drawings(self) -> tuple[Markup, Markup]:
+        """The wide and the narrow one as SVG."""
+        wide, narrow = self.heights
+        return _svg(self, "wide", WIDE, wide), _svg(self, "narrow", NARROW, narrow)
 
 
 def x_label(axes: Axes, text: str) -> None:
@@ -177,19 +175,7 @@ def box(
     )
 
 
-def drawn(draw: Draw, heights: tuple[float, float], words: Words) -> Plot:
-    """A plot with its two drawings.
-
-    Args:
-        draw: draws on a canvas of either width.
-        heights: of the wide and of the narrow drawing.
-        words: around it.
-    """
-    sizes = {"wide": (WIDE, heights[0]), "narrow": (NARROW, heights[1])}
-    return Plot(words, **{name: _svg(name, words, draw, size) for name, size in sizes.items()})
-
-
-def _svg(css_class: str, words: Words, draw: Draw, size: tuple[float, float]) -> Markup:
+def _svg(plot: Plot, css_class: str, width: float, height: float) -> Markup:
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -198,20 +184,19 @@ def _svg(css_class: str, words: Words, draw: Draw, size: tuple[float, float]) ->
         warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
         matplotlib.rcdefaults()  # whatever the user's own settings are
         matplotlib.rcParams.update(_style())
-        width, height = size
         figure = Figure(figsize=(width / _DOTS, height / _DOTS), dpi=_DOTS)
         figure.patch.set_visible(False)
-        draw(Canvas(figure, width, height))
+        plot.draw(Canvas(figure, width, height))
         out = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(out, format="svg", metadata=nothing)
-    name = f"{words.name}-{css_class}"
+    name = f"{plot.name}-{css_class}"
     opening = (
         f'<svg class="{css_class}" viewBox="0 0 {width:g} {height:g}" role="img" '
         f'aria-labelledby="{name}-title {name}-description" xmlns="http://www.w3.org/2000/svg" '
         'xmlns:xlink="http://www.w3.org/1999/xlink">'
-        f'<title id="{name}-title">{escape(words.title)}</title>'
-        f'<desc id="{name}-description">{escape(words.description)}</desc>'
+        f'<title id="{name}-title">{escape(plot.title)}</title>'
+        f'<desc id="{name}-description">{escape(plot.description)}</desc>'
     )
     return Markup(opening + _inside(out.getvalue(), name))
 

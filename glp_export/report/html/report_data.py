@@ -43,11 +43,6 @@ class SweepVariant:
     latency_table: LatencyTable | None = None
     vocabulary: VocabularyRecord | None = None
 
-    @property
-    def label(self) -> str:
-        """For people: `6 layers`."""
-        return self.plan.label
-
 
 @dataclass(frozen=True)
 class ReportData:
@@ -91,7 +86,7 @@ class ReportData:
 
     def named(self, variant: SweepVariant, name: str) -> str:
         """The name of a file or precision, of several models with the one that it belongs to."""
-        return f"{variant.label}, {name}" if self.is_sweep else name
+        return f"{variant.plan.label}, {name}" if self.is_sweep else name
 
     def named_files(self) -> list[tuple[str, FileParity]]:
         """Every file's parity by the file's name."""

@@ -22,7 +22,7 @@ from glp_export.report.measurements import (
     recommended_row,
     shape_words,
 )
-from glp_export.report.words import below_fp32, metric_name, ratio_words, significance
+from glp_export.report.words import below_fp32, metric_name, significance, speedup_of
 
 if TYPE_CHECKING:
     from glp_export.bench.benchmark_file import BenchmarkFile, DifferenceRow, Interval, Row
@@ -170,7 +170,7 @@ def _faster(row: Row | None) -> Tile:
     lines = (
         f"the speed of the unpruned model in ONNX Runtime{lower}",
         *(
-            f"{ratio_words(other)} that of the unpruned model in {name} in fp32"
+            f"{speedup_of(other)} that of the unpruned model in {name} in fp32"
             for other, name in others
             if other
         ),

@@ -286,8 +286,6 @@ def _card_facts(
     kind = KINDS[context.data.task.kind]
     return CardFacts(
         kind=kind.name,
-        auto_class=kind.auto_class,
-        ort_class=kind.ort_class,
         labels=context.data.task.labels,
         max_length=context.max_length,
         data=context.data.source,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from glp_export.core import numbers
 from glp_export.core.text import capital
-from glp_export.report.html.picture import Mark, Plot, Words
-from glp_export.report.html.plots.forest import Branch, forest, listed
+from glp_export.report.html.picture import Mark, Plot
+from glp_export.report.html.plots.rows import Branch, forest, heights, listed
 from glp_export.report.html.theme import CONTENDER_COLOURS, CONTENDER_MARKS
 from glp_export.report.measurements import layers_cell, model_label
 from glp_export.report.model_tables import changed_words
@@ -37,7 +37,7 @@ def differences(benchmark: BenchmarkFile) -> Plot | None:
         )
         for row in rows
     ]
-    words = Words(
+    return Plot(
         name="differences",
         title=f"What pruning did to {metric}",
         description=f"{metric} of the pruned model less that of another one, with 95 % intervals. "
@@ -51,8 +51,9 @@ def differences(benchmark: BenchmarkFile) -> Plot | None:
             for name in ("unpruned", "distilled")
             if any(row.less == name for row in rows)
         ),
+        draw=lambda canvas: forest(canvas, branches, 0.0, f"pruned less the other ({metric})"),
+        heights=heights(len(branches)),
     )
-    return forest(words, branches, 0.0, f"pruned less the other ({metric})")
 
 
 def _table(benchmark: BenchmarkFile, metric: str) -> Table:

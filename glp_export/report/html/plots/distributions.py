@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.core import numbers
-from glp_export.report.html.picture import Canvas, Mark, Plot, Words, dot, drawn, note, x_label
+from glp_export.report.html.picture import Canvas, Mark, Plot, dot, note, x_label
 from glp_export.report.html.plots.rows import BESIDE_ROW, half_row, heights, row_axes
 from glp_export.report.html.theme import CONTENDER_COLOURS, placeholder
 from glp_export.report.measurements import (
@@ -68,7 +68,8 @@ def distributions(benchmark: BenchmarkFile, samples: SamplesFile | None) -> Plot
         f"{numbers.milliseconds(row.p90_ms)}, p99 {numbers.milliseconds(row.p99_ms)}"
         for name, row in zip(names, rows, strict=True)
     )
-    words = Words(
+    own = [runs.get(_key(row)) for row in rows]
+    return Plot(
         name="distributions",
         title=f"How latency spreads at {shape_title(shape)}",
         description=f"Latency of a batch in milliseconds at {at}. {'; '.join(said)}.",
@@ -79,9 +80,9 @@ def distributions(benchmark: BenchmarkFile, samples: SamplesFile | None) -> Plot
             Mark("◆", "ink", "p90"),
             Mark("◇", "ink", "p99"),
         ),
+        draw=lambda canvas: _draw(canvas, names, rows, own),
+        heights=heights(len(rows)),
     )
-    own = [runs.get(_key(row)) for row in rows]
-    return drawn(lambda canvas: _draw(canvas, names, rows, own), heights(len(rows)), words)
 
 
 def _chosen(series: Sequence[Measurement], shape: str) -> Sequence[Measurement]:
@@ -167,7 +168,7 @@ def _violin(axes: Axes, number: int, row: Row, runs: Runs | None, tall: float) -
 
 
 def _name(benchmark: BenchmarkFile, measurement: Measurement) -> str:
-    return f"{model_name(benchmark, measurement.any)}, {measurement.words}"
+    return f"{model_name(benchmark, measurement.any)}, {measurement.called()}"
 
 
 def _table(benchmark: BenchmarkFile) -> Table:

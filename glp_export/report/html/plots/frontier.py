@@ -11,9 +11,7 @@ from glp_export.report.html.picture import (
     Canvas,
     Mark,
     Plot,
-    Words,
     dot,
-    drawn,
     note,
     x_label,
     y_label,
@@ -43,7 +41,7 @@ def accuracy_against_latency(frontier: Frontier | None) -> Plot | None:
     names = "Numbers are layers. " if all(map(whole_layers_left, points)) else ""
     line = "The dashed line joins what no other model beats. " if len(frontier.best) > 1 else ""
     lower = sorted({point.precision for point in points} - {"fp32"})
-    words = Words(
+    return Plot(
         name="accuracy-against-latency",
         title=f"{capital(metric)} against latency",
         description=f"{len(points)} models by the median latency of a batch in "
@@ -61,8 +59,9 @@ def accuracy_against_latency(frontier: Frontier | None) -> Plot | None:
             ),
             *(Mark("○", "muted", f"hollow: {' or '.join(lower)}") for _ in lower[:1]),
         ),
+        draw=lambda canvas: _draw(canvas, frontier, metric),
+        heights=(430, 360),
     )
-    return drawn(lambda canvas: _draw(canvas, frontier, metric), (430, 360), words)
 
 
 def _draw(canvas: Canvas, frontier: Frontier, metric: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from glp_export.report.html.picture import Canvas, Mark, Plot, Words, box, drawn, x_label, y_label
+from glp_export.report.html.picture import Canvas, Mark, Plot, box, x_label, y_label
 from glp_export.report.html.theme import placeholder
 from glp_export.report.pruning import Compared, candidates_table, compared
 from glp_export.report.words import metric_name
@@ -36,7 +36,7 @@ def heat_map(plan: Plan) -> Plot | None:
         else f"by how much {metric} on dev is below that of the step's best candidate"
     )
     shades = [f"to {100 * edge:g} %" if by_loss else f"to {edge:g}" for edge in edges[1:]]
-    words = Words(
+    return Plot(
         name="candidates",
         title="How near the other candidates came",
         description=f"{len(steps)} steps, {plan.num_layers} layers. " + " ".join(map(_said, steps)),
@@ -49,9 +49,9 @@ def heat_map(plan: Plan) -> Plot | None:
             Mark("□", "ink", "removed in this step"),
             Mark("·", "muted", "removed before"),
         ),
+        draw=lambda canvas: _draw(canvas, plan.num_layers, steps, edges),
+        heights=(_TOP + _BOTTOM + _ROW * len(steps), _TOP + _BOTTOM + _ROW * plan.num_layers),
     )
-    wide, narrow = (_TOP + _BOTTOM + _ROW * count for count in (len(steps), plan.num_layers))
-    return drawn(lambda canvas: _draw(canvas, plan.num_layers, steps, edges), (wide, narrow), words)
 
 
 def _draw(canvas: Canvas, count: int, steps: Sequence[Compared], edges: Sequence[float]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from glp_export.core import numbers
-from glp_export.report.html.picture import Canvas, Mark, Plot, Words, dot, drawn, x_label
+from glp_export.report.html.picture import Canvas, Mark, Plot, dot, x_label
 from glp_export.report.html.plots.rows import half_row, heights, row_axes
 from glp_export.report.html.theme import placeholder
 from glp_export.report.model_tables import parity_rows
@@ -25,7 +25,7 @@ def parity(report_data: ReportData) -> Plot | None:
     files = report_data.named_files()
     if not files:
         return None
-    words = Words(
+    return Plot(
         name="parity",
         title="Differences from the PyTorch model",
         description="Largest difference of a logit, by file. " + "; ".join(map(_said, files)) + ".",
@@ -40,8 +40,9 @@ def parity(report_data: ReportData) -> Plot | None:
             Mark("▲", "distilled", "worst odd shape"),
             Mark("|", "ink", "tolerance"),
         ),
+        draw=lambda canvas: _draw(canvas, files),
+        heights=heights(len(files)),
     )
-    return drawn(lambda canvas: _draw(canvas, files), heights(len(files)), words)
 
 
 def _draw(canvas: Canvas, files: Sequence[NamedFile]) -> None:

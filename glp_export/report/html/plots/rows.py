@@ -1,14 +1,19 @@
-"""What plots of one row a model or file have in common: the names beside or above their rows."""
+"""Plots of one row a model or file: the names of the rows, and values with their intervals."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from glp_export.report.html.picture import Canvas, note
+from glp_export.core import numbers
+from glp_export.report.html.picture import Canvas, dot, note, x_label
+from glp_export.report.html.theme import placeholder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from glp_export.bench.benchmark_file import DifferenceRow, Interval
 
 TOP, BOTTOM = 12, 48
 _WIDE_ROW, _NARROW_ROW = 36, 56
@@ -42,3 +47,51 @@ def row_axes(canvas: Canvas, names: Sequence[tuple[str, str]], right: float = 16
     for row, (name, colour) in enumerate(names):
         note(axes, name, (0, row), offset, side, colour, xycoords=BESIDE_ROW, zorder=5)
     return axes
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One row: a value with its interval, or None where it was not measured."""
+
+    name: str
+    found: Interval | DifferenceRow | None
+    colour: str = "accent"
+    marker: str = "o"
+    hollow: bool = False
+
+    def cells(self, digits: int) -> list[str]:
+        """The value and the ends of its interval."""
+        if self.found is None:
+            return [numbers.MISSING] * 3
+        ends = self.found.value, self.found.low, self.found.high
+        return [f"{each:z.{digits}f}".replace("-", "−") for each in ends]
+
+
+def listed(branches: Sequence[Branch], unit: str = "") -> str:
+    """All of them in words, with their intervals."""
+    found = []
+    for branch in branches:
+        value, low, high = branch.cells(3)
+        words = f"{value}{unit} ({low} to {high})" if branch.found else "not measured"
+        found.append(f"{branch.name}: {words}")
+    return "; ".join(found)
+
+
+def forest(canvas: Canvas, branches: Sequence[Branch], line: float, unit: str) -> None:
+    """Draw them one a row, and an upright line at the value that says "no difference"."""
+    axes = row_axes(canvas, [(branch.name, "ink") for branch in branches])
+    axes.axvline(line, color=placeholder("muted"), linewidth=1.2, linestyle="-", zorder=1)
+    ends = [line]
+    for row, branch in enumerate(branches):
+        found = branch.found
+        if found is None:
+            continue
+        ends += [found.low, found.high]
+        colour = placeholder(branch.colour)
+        axes.hlines(row, found.low, found.high, color=colour, linewidth=2, zorder=2)
+        dot(axes, (found.value, row), branch.marker, branch.colour, hollow=branch.hollow, zorder=3)
+    room = 0.08 * (max(ends) - min(ends) or 1)
+    axes.set_xlim(min(ends) - room, max(ends) + room)
+    axes.locator_params(axis="x", nbins=4 if canvas.narrow else 8)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", "−"))
+    x_label(axes, unit)

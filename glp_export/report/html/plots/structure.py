@@ -10,10 +10,8 @@ from glp_export.report.html.picture import (
     Canvas,
     Mark,
     Plot,
-    Words,
     box,
     dot,
-    drawn,
     x_label,
     y_label,
 )
@@ -49,7 +47,7 @@ def structure(plan: Plan, number: int) -> Plot:
         number: of the plot in its page.
     """
     layers = layers_left(plan)
-    words = Words(
+    return Plot(
         name=f"structure-{number}",
         title=f"What is left: {plan.label}",
         description="Heads and neurons of every layer that stay. " + " ".join(map(_said, layers)),
@@ -57,9 +55,9 @@ def structure(plan: Plan, number: int) -> Plot:
         "stays: a square a head at the left, the share of the feed-forward neurons at the right.",
         table=layers_table(plan),
         legend=(Mark("■", "accent", "stays"), Mark("□", "muted", "removed")),
+        draw=lambda canvas: _draw(canvas, layers),
+        heights=(_TOP + _BOTTOM + _ROW * len(layers),) * 2,
     )
-    tall = _TOP + _BOTTOM + _ROW * len(layers)
-    return drawn(lambda canvas: _draw(canvas, layers), (tall, tall), words)
 
 
 def predictions(benchmark: BenchmarkFile, variant: SweepVariant, number: int) -> Plot | None:
@@ -75,7 +73,7 @@ def predictions(benchmark: BenchmarkFile, variant: SweepVariant, number: int) ->
     if table is None or shipped is None:
         return None
     probes = [one for one in probe_predictions(table) if one.measured is not None]
-    words = Words(
+    return Plot(
         name=f"predictions-{number}",
         title=f"Speedup at {prediction_title(table)}, as predicted and as measured",
         description=f"{shipped.name}: {prediction_words(shipped)}. {len(probes)} whole models that "
@@ -89,8 +87,9 @@ def predictions(benchmark: BenchmarkFile, variant: SweepVariant, number: int) ->
             Mark("●", "accent", "the model that ships"),
             Mark("○", "muted", "whole models of the table"),
         ),
+        draw=lambda canvas: _scatter(canvas, shipped, probes),
+        heights=(360, 320),
     )
-    return drawn(lambda canvas: _scatter(canvas, shipped, probes), (360, 320), words)
 
 
 def _draw(canvas: Canvas, layers: Sequence[LayerLeft]) -> None:
