@@ -5,8 +5,8 @@ Functions return what is shown; `progress` alone draws.
 
 from __future__ import annotations
 
-from glp_export.report.card import CardFacts, OtherScore, write_card
-from glp_export.report.frontier import frontier_table, write_sweep_readme
+from glp_export.report.card import CardFacts, OtherScore, card_text
+from glp_export.report.frontier import frontier_table, sweep_text
 from glp_export.report.inspect_view import artifact_view, plan_view
 from glp_export.report.machine_table import machine_table
 from glp_export.report.model_tables import parity_table
@@ -20,12 +20,12 @@ __all__ = [
     "artifact_view",
     "benchmark_table",
     "benchmark_warnings",
+    "card_text",
     "closing_words",
     "frontier_table",
     "machine_table",
     "parity_table",
     "plan_view",
     "summary_lines",
-    "write_card",
-    "write_sweep_readme",
+    "sweep_text",
 ]

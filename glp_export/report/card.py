@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glp_export.bench.winners import fastest_runtime
@@ -128,28 +127,15 @@ class CardFacts:
     transfer: tuple[str, ...] = ()
 
 
-def write_card(
-    path: Path,
-    *,
-    plan: Plan,
-    benchmark: BenchmarkFile,
-    parity: ParityReport,
-    facts: CardFacts,
-) -> None:
-    """Write the model card of an artifact.
+def card_text(plan: Plan, benchmark: BenchmarkFile, parity: ParityReport, facts: CardFacts) -> str:
+    """The card as Markdown with its YAML front matter.
 
     Args:
-        path: `README.md` of the artifact; the code in the card runs from its directory.
         plan: what was removed.
         benchmark: scores and latencies of all models.
         parity: of the pruned model's files.
         facts: everything else.
     """
-    path.write_text(card_text(plan, benchmark, parity, facts), encoding="utf-8")
-
-
-def card_text(plan: Plan, benchmark: BenchmarkFile, parity: ParityReport, facts: CardFacts) -> str:
-    """The card as Markdown with its YAML front matter."""
     best = recommended(benchmark)
     runtime = fastest_runtime(benchmark, benchmark.baseline.provider)
     shipped = structure.shipped_prediction(plan, benchmark, facts.latency_table)

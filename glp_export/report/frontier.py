@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -42,16 +41,15 @@ def frontier_table(frontier: Frontier, warnings: Sequence[str] = ()) -> Renderab
     return Group(_tables(frontier), "", Text(_legend(frontier), style="dim"), *lines)
 
 
-def write_sweep_readme(
-    path: Path,
+def sweep_text(
     frontier: Frontier,
     *,
     command: str = "",
     warnings: Sequence[str] = (),
     targets: Sequence[str] = (),
-) -> None:
-    """Write the README above a sweep's artifacts: targets, the frontier, how to pick from it."""
-    text = render(
+) -> str:
+    """The README above a sweep's artifacts: targets, the frontier, how to pick from it."""
+    return render(
         "sweep.md.jinja",
         frontier=frontier,
         targets=targets,
@@ -71,7 +69,6 @@ def write_sweep_readme(
         notes=warnings,
         command=command,
     )
-    path.write_text(text, encoding="utf-8")
 
 
 def models_table(frontier: Frontier) -> Table:

@@ -15,7 +15,7 @@ from glp_export.report.model_tables import parity_table
 from glp_export.report.pruning import candidate_names, cost_words, finalists_table, steps_table
 from glp_export.report.structure import stack_line, structure_picture
 from glp_export.report.table import benchmark_table
-from glp_export.report.tables import Table, terminal_table
+from glp_export.report.tables import Table, known, terminal_table
 from glp_export.report.warnings import benchmark_warnings
 from glp_export.report.words import metric_name
 
@@ -67,11 +67,9 @@ def artifact_view(root: Path) -> RenderableType:
     parts: list[RenderableType] = [_files(layout.files(), root)]
     if layout.plan.is_file():
         parts += ["", _short(Plan.load(layout.plan))]
-    vocabulary = read_vocabulary(root)
-    if vocabulary is not None:
+    if vocabulary := read_vocabulary(root):
         parts += ["", Text(f"vocabulary: {vocabulary}")]
-    transfer = read_transfer(root)
-    if transfer is not None:
+    if transfer := read_transfer(root):
         parts += ["", *map(Text, transfer.lines)]
     if layout.benchmark.is_file():
         parts += ["", benchmark_table(BenchmarkFile.load(layout.benchmark))]
@@ -94,15 +92,13 @@ def _facts(plan: Plan) -> RenderableType:
     )
     in_order = "" if finalists_table(plan) else ", in this order"
     removed = f"{len(plan.order)} of {plan.num_layers}{in_order}: "
-    predicted = plan.predicted_speedup
+    faster = "{:.2f}× the speed of the unpruned model".format
     facts: dict[str, str | Text | None] = {
         "left": plan.label,
         "layers": None if plan.inside_layers else stack_line(plan),
         "removed": removed + " ".join(map(str, plan.order)) if plan.order else None,
-        "Kronecker factors": None if plan.factors is None else str(plan.factors),
-        "predicted": f"{numbers.ratio(predicted)} the speed of the unpruned model"
-        if predicted is not None
-        else None,
+        "Kronecker factors": known(plan.factors, str),
+        "predicted": known(plan.predicted_speedup, faster),
         "base model": plan.base_model + (f" at {plan.revision}" if plan.revision else ""),
         "task": f"{plan.task}, scored by {metric_name(plan.metric)}",
         "chosen by": plan.strategy + (f", seed {plan.seed}" if plan.seed is not None else ""),

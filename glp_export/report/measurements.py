@@ -110,19 +110,14 @@ def precise_name(benchmark: BenchmarkFile, row: MetricRow | DifferenceRow) -> st
     return model_name(benchmark, row) + below_fp32(row.precision)
 
 
-def model_label(benchmark: BenchmarkFile, row: OfModel) -> str:
-    """What is left of the unpruned model: `6 layers`, with heads and neurons where those went."""
-    return row.label_beside(benchmark.baseline)
-
-
 def whole_layers(benchmark: BenchmarkFile, row: OfModel) -> bool:
     """Whether a model is the unpruned one without some whole layers."""
-    return model_label(benchmark, row) == layers_in_words(row.layers)
+    return row.label_beside(benchmark.baseline) == layers_in_words(row.layers)
 
 
 def layers_cell(benchmark: BenchmarkFile, row: OfModel) -> str:
     """A model in a column of layers: their number, or what is left where more than layers went."""
-    return str(row.layers) if whole_layers(benchmark, row) else model_label(benchmark, row)
+    return str(row.layers) if whole_layers(benchmark, row) else row.label_beside(benchmark.baseline)
 
 
 def layers_of_point(point: FrontierPoint) -> str:

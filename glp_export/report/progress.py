@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -156,20 +156,16 @@ class ConsoleProgress(Progress):
         self._ahead = self._ahead and self._ahead - 1
 
 
-class TitleColumn(ProgressColumn):
-    """The stage's name: what gives way where the terminal is narrow."""
+class WordsColumn(ProgressColumn):
+    """One line of words about a stage; what gives way where the terminal is narrow."""
+
+    def __init__(self, words: Callable[[Task], str], **options: Any) -> None:
+        super().__init__(**options)
+        self._words = words
 
     def render(self, task: Task) -> Text:
-        """One line of it."""
-        return Text(task.description, no_wrap=True, overflow="ellipsis")
-
-
-class TimeColumn(ProgressColumn):
-    """`4 min, about 12 min left`: the time since the stage began, and the time that is left."""
-
-    def render(self, task: Task) -> Text:
-        """In words."""
-        return Text(time_words(task))
+        """The line."""
+        return Text(self._words(task), no_wrap=True, overflow="ellipsis")
 
 
 def time_words(task: Task) -> str:
@@ -194,10 +190,10 @@ class StageBar(RichProgress):
         self._ended = threading.Event()
         one_line = Column(no_wrap=True)
         super().__init__(
-            TitleColumn(),
+            WordsColumn(lambda task: task.description),
             BarColumn(14, table_column=one_line.copy()),
             TextColumn("{task.fields[counted]}", table_column=one_line.copy()),
-            TimeColumn(table_column=one_line.copy()),
+            WordsColumn(time_words, table_column=one_line.copy()),
             console=progress.console,
             refresh_per_second=REDRAWS_A_SECOND,
             speed_estimate_period=float("inf"),  # one unit may take minutes

@@ -151,7 +151,7 @@ def shipped_prediction(
     if table is None:
         return found
     at, ids = table.conditions, measured_ids(benchmark, plan)
-    wanted = ("pruned", "onnxruntime", at.provider, at.precision, _shape(table))
+    wanted = ("pruned", "onnxruntime", at.provider, at.precision, table_shape(table))
     rows = [
         row
         for row in benchmark.rows
@@ -198,7 +198,7 @@ def condition_facts(table: LatencyTable) -> dict[str, str]:
         "runtime": f"ONNX Runtime, {found.provider}",
         "file": f"{found.precision}, {form}",
         "threads": str(found.threads),
-        "shape": f"{shape_title(_shape(table))} (batch × tokens)",
+        "shape": f"{shape_title(table_shape(table))} (batch × tokens)",
         "whole models measured": str(len(table.measured)),
         "largest error of a predicted speedup": f"{100 * table.worst_error:.1f} %",
         "table": table.id[:16],
@@ -212,10 +212,6 @@ def conditions_table(table: LatencyTable) -> Table:
     return Table.of("What the latency table holds for.", rows, words=("value",))
 
 
-def prediction_title(table: LatencyTable) -> str:
-    """The table's shape as other tables write it: `1×128`."""
-    return shape_title(_shape(table))
-
-
-def _shape(table: LatencyTable) -> str:
+def table_shape(table: LatencyTable) -> str:
+    """The name of the shape that a table holds for: `1x128`."""
     return f"{table.conditions.batch_size}x{table.conditions.sequence_length}"

@@ -13,7 +13,6 @@ from glp_export.core import numbers
 from glp_export.report.measurements import (
     difference_of,
     metric_of,
-    model_label,
     pruned_ids,
     recommended,
     recommended_row,
@@ -24,9 +23,6 @@ from glp_export.report.words import below_fp32, metric_name, significance, speed
 if TYPE_CHECKING:
     from glp_export.bench.benchmark_file import BenchmarkFile
     from glp_export.bench.frontier import Frontier
-
-REPORT = "glp/report.html"
-"""Where an artifact's report lies below it."""
 
 
 def summary_lines(benchmark: BenchmarkFile) -> list[str]:
@@ -39,7 +35,7 @@ def summary_lines(benchmark: BenchmarkFile) -> list[str]:
     for plan_id in plans:
         own = benchmark.of_plan(plan_id)
         best = recommended(own)
-        name = f"{model_label(own, best.any)}: " if best and len(plans) > 1 else ""
+        name = f"{best.any.label_beside(own.baseline)}: " if best and len(plans) > 1 else ""
         lines += [f"{name}{line}" for line in (cost_sentence(own), gain_sentence(own)) if line]
     return lines
 
@@ -97,12 +93,13 @@ def closing_words(output: Path, frontier: Frontier | None = None) -> str:
         output: the run's.
         frontier: of several depths; the shallowest that nothing beats is the example.
     """
+    report = output / "glp/report.html"
     if frontier is None:
-        return f"artifact: {output}\nlook:     {output / REPORT}\nuse it:   {_opening(output)}"
+        return f"artifact: {output}\nlook:     {report}\nuse it:   {_opening(output)}"
     sweep_variants = [point for point in frontier.points if point.directory and point.on_frontier]
     example = min(sweep_variants, key=lambda point: point.layers).directory
     opening = _opening(output / str(example))
-    return f"artifacts: {output}\nlook:      {output / REPORT}\nuse one:   {opening}"
+    return f"artifacts: {output}\nlook:      {report}\nuse one:   {opening}"
 
 
 def _opening(artifact: Path) -> str:

@@ -15,7 +15,6 @@ from glp_export.report.measurements import (
     device_name,
     headline_shape,
     metric_of,
-    model_label,
     model_name,
     providers,
     shape_title,
@@ -145,7 +144,7 @@ def _legend(benchmark: BenchmarkFile) -> str:
     )
     headline = headline_shape(benchmark)
     inside = {
-        model_name(benchmark, row): model_label(benchmark, row)
+        model_name(benchmark, row): row.label_beside(benchmark.baseline)
         for row in benchmark.rows
         if not whole_layers(benchmark, row)
     }

@@ -12,7 +12,6 @@ from glp_export.report.measurements import (
     all_measurements,
     headline_shape,
     metric_of,
-    model_label,
     model_name,
     pruned_ids,
     shape_title,
@@ -39,11 +38,13 @@ def benchmark_warnings(benchmark: BenchmarkFile, *, every_difference: bool = Fal
         benchmark: of one pruned model or of several.
         every_difference: tell of those too that show no loss.
     """
+    several = len(pruned_ids(benchmark.rows)) > 1
     return [
         *_untrained_baseline(benchmark),
         *_test_set(benchmark),
         *(
-            _named(benchmark, row, difference_in_words(row, benchmark.metric))
+            f"{row.label_beside(benchmark.baseline)}: " * several
+            + difference_in_words(row, benchmark.metric)
             for row in benchmark.differences
             if every_difference or row.high < 0
         ),
@@ -66,48 +67,41 @@ def difference_in_words(row: DifferenceRow, metric: str) -> str:
     return f"{metric_name(metric)} of the {model} less that of the {row.less}: {found}; {means}"
 
 
-def _named(benchmark: BenchmarkFile, row: DifferenceRow, words: str) -> str:
-    """The words, of several pruned models with the one that they are about."""
-    several = len(pruned_ids(benchmark.rows)) > 1
-    return f"{model_label(benchmark, row)}: {words}" if several else words
-
-
-def _untrained_baseline(benchmark: BenchmarkFile) -> list[str]:
+def _untrained_baseline(benchmark: BenchmarkFile) -> Iterator[str]:
     """An unpruned model that is no better than answers which ignore the texts."""
     row = metric_of(benchmark, "unpruned", "fp32")
-    if row is None or row.chance is None or row.chance.significant:
-        return []
-    chance, name = row.chance, metric_name(benchmark.metric)
-    return [
-        f"the unpruned model has learned nothing that this test set shows: {name} "
-        f"{numbers.metric(row.value)}, {numbers.metric(chance.value)} by chance (difference "
-        f"{numbers.span(chance.low, chance.high)}). What pruning costs cannot be seen beside it. "
-        "Train longer, with more examples or another learning rate"
-    ]
+    if row is not None and row.chance is not None and not row.chance.significant:
+        chance = row.chance
+        yield (
+            "the unpruned model has learned nothing that this test set shows: "
+            f"{metric_name(benchmark.metric)} {numbers.metric(row.value)}, "
+            f"{numbers.metric(chance.value)} by chance (difference "
+            f"{numbers.span(chance.low, chance.high)}). What pruning costs cannot be seen beside "
+            "it. Train longer, with more examples or another learning rate"
+        )
 
 
-def _test_set(benchmark: BenchmarkFile) -> list[str]:
+def _test_set(benchmark: BenchmarkFile) -> Iterator[str]:
     row = metric_of(benchmark, "pruned", "fp32")
-    if row is None or row.samples >= SMALL_TEST_SET:
-        return []
-    return [
-        f"small test set: {row.samples} examples, so another such set may move "
-        f"{metric_name(benchmark.metric)} within {numbers.span(row.low, row.high)}"
-    ]
+    if row is not None and row.samples < SMALL_TEST_SET:
+        yield (
+            f"small test set: {row.samples} examples, so another such set may move "
+            f"{metric_name(benchmark.metric)} within {numbers.span(row.low, row.high)}"
+        )
 
 
-def _unfinished_baseline(benchmark: BenchmarkFile) -> list[str]:
+def _unfinished_baseline(benchmark: BenchmarkFile) -> Iterator[str]:
     """A student that significantly passes its teacher: the teacher's training may be too short."""
     passed = [row for row in benchmark.differences if row.less == "unpruned" and row.low > 0]
-    if not passed:
-        return []
-    best = max(passed, key=lambda row: row.value)
-    gain = numbers.signed_with_span(best.value, best.low, best.high)
-    return [
-        f"the pruned model of {model_label(benchmark, best)} passes the unpruned one, "
-        f"{gain} of {metric_name(benchmark.metric)}: it was trained as long again, so the unpruned "
-        "model may have been trained too briefly; more --epochs, or auto, compare more fairly"
-    ]
+    if passed:
+        best = max(passed, key=lambda row: row.value)
+        gain = numbers.signed_with_span(best.value, best.low, best.high)
+        yield (
+            f"the pruned model of {best.label_beside(benchmark.baseline)} passes the unpruned "
+            f"one, {gain} of {metric_name(benchmark.metric)}: it was trained as long again, so "
+            "the unpruned model may have been trained too briefly; more --epochs, or auto, "
+            "compare more fairly"
+        )
 
 
 def _unlike_graphs(benchmark: BenchmarkFile) -> list[str]:
@@ -141,25 +135,21 @@ def _unlike(benchmark: BenchmarkFile, row: Row) -> str | None:
     return ", ".join(sorted(map(str, forms)))
 
 
-def _slow_shapes(benchmark: BenchmarkFile) -> list[str]:
+def _slow_shapes(benchmark: BenchmarkFile) -> Iterator[str]:
     """Shapes where a pruned model is not significantly faster than the unpruned one."""
-    found = []
     for measurement in all_measurements(benchmark, benchmark.baseline.provider):
-        if measurement.any.contender != "pruned" or measurement.any.runtime != "onnxruntime":
-            continue
+        own = measurement.any
         doubtful = [
             f"{shape_title(name)} ({numbers.ratio(interval.value)}, "
             f"{numbers.ratio_span(interval.low, interval.high)})"
             for name, row in measurement.rows.items()
             if (interval := row.speedup.vs_onnxruntime_unpruned) is not None and interval.low <= 1
         ]
-        if doubtful:
-            found.append(
-                f"{_file(benchmark, measurement.any)} is not significantly faster than the "
-                f"unpruned model in ONNX Runtime{below_fp32(measurement.any.precision, ' in ')} at "
-                f"{', '.join(doubtful)}"
+        if doubtful and (own.contender, own.runtime) == ("pruned", "onnxruntime"):
+            yield (
+                f"{_file(benchmark, own)} is not significantly faster than the unpruned model in "
+                f"ONNX Runtime{below_fp32(own.precision, ' in ')} at {', '.join(doubtful)}"
             )
-    return found
 
 
 def _file(benchmark: BenchmarkFile, row: Row) -> str:

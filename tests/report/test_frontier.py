@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from glp_export.bench import BenchmarkFile, DifferenceRow, Frontier
-from glp_export.report import frontier_table, write_sweep_readme
+from glp_export.report import frontier_table, sweep_text
 from glp_export.report.frontier import verdict
 from tests.report.helpers import less_unpruned, make_sweep, printed
 
@@ -61,11 +59,10 @@ def test_long_names_and_slow_models_fit(metric: str) -> None:
     assert "…" not in text
 
 
-def test_the_readme_names_the_directories_and_how_to_pick(tmp_path: Path) -> None:
+def test_the_readme_names_the_directories_and_how_to_pick() -> None:
     found = (unclear(4), unclear(3), worse(2))
     frontier = Frontier.of(make_sweep(differences=found))
-    write_sweep_readme(tmp_path / "README.md", frontier, command="glp-export … --sweep")
-    text = (tmp_path / "README.md").read_text()
+    text = sweep_text(frontier, command="glp-export … --sweep")
     assert "| **`3-layers/`** | 3 | 0.915 |" in text
     assert "−0.020 (−0.030 to −0.010)" in text
     assert "`3-layers/` is the fastest that these test examples do not" in text
@@ -73,10 +70,9 @@ def test_the_readme_names_the_directories_and_how_to_pick(tmp_path: Path) -> Non
     assert "| distilled | 2 |" in text
 
 
-def test_the_readme_says_when_every_depth_costs_something(tmp_path: Path) -> None:
+def test_the_readme_says_when_every_depth_costs_something() -> None:
     all_worse = tuple(worse(depth) for depth in (4, 3, 2))
-    write_sweep_readme(tmp_path / "README.md", Frontier.of(make_sweep(differences=all_worse)))
-    assert "none. Each depth costs accuracy beyond chance" in (tmp_path / "README.md").read_text()
+    text = sweep_text(Frontier.of(make_sweep(differences=all_worse)))
+    assert "none. Each depth costs accuracy beyond chance" in text
     unknown = Frontier.of(make_sweep())
-    write_sweep_readme(tmp_path / "README.md", unknown)
-    assert "As accurate as the unpruned" not in (tmp_path / "README.md").read_text()
+    assert "As accurate as the unpruned" not in sweep_text(unknown)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +13,7 @@ from glp_export.report import (
     benchmark_table,
     frontier_table,
     plan_view,
-    write_sweep_readme,
+    sweep_text,
 )
 from glp_export.report.card import card_text
 from glp_export.report.html import SweepVariant, comparison_page, page, report_data
@@ -161,7 +160,7 @@ def test_it_stands_beside_a_model_of_whole_layers() -> None:
 
 
 @pytest.mark.parametrize("width", [60, 79])
-def test_two_models_of_one_depth_are_told_apart(width: int, tmp_path: Path) -> None:
+def test_two_models_of_one_depth_are_told_apart(width: int) -> None:
     benchmark = two_models()
     ids = sorted({row.plan_id for row in benchmark.rows if row.contender == "pruned"})
     frontier = Frontier.of(benchmark, {one: f"2.1x-{one[:8]}" for one in ids})
@@ -170,8 +169,7 @@ def test_two_models_of_one_depth_are_told_apart(width: int, tmp_path: Path) -> N
         assert max(map(len, text.splitlines())) <= width, text
         assert all(one[:8] in text for one in ids)
         assert "50 % of heads" in " ".join(text.split())
-    write_sweep_readme(tmp_path / "README.md", frontier)
-    text = (tmp_path / "README.md").read_text()
+    text = sweep_text(frontier)
     assert all(f"`2.1x-{one[:8]}/`" in text for one in ids)
     assert LABEL in text
     assert "depth" not in text

@@ -61,7 +61,8 @@ def comparison_page(all_report_data: Sequence[ReportData]) -> str:
         pruning=pruning,
         structure=structure,
         sources=sources_of(entry.report_data.plan for entry in entries),
-        report_warnings=_apart(entries, len(all_report_data)),
+        names=differing,
+        several_runs=len(all_report_data) > 1,
         table=_table(entries),
         speedups=_speedups(entries),
         differences=_differences(entries),
@@ -76,32 +77,6 @@ def comparison_page(all_report_data: Sequence[ReportData]) -> str:
         ),
         alike={name: value for name, value in facts[0].items() if name not in differing},
     )
-
-
-def _apart(entries: Sequence[Entry], runs: int) -> list[str]:
-    """What must not be compared, in sentences."""
-    found = []
-    parts = [entry.report_data for entry in entries]
-    if len({(part.plan.task, part.benchmark.metric, _samples(part)) for part in parts}) > 1:
-        found.append(
-            "They were scored on different tasks, metrics or test sets: compare each with its own "
-            "unpruned model, not their scores with one another."
-        )
-    if len({machine_line(part.benchmark.machine) for part in parts}) > 1:
-        found.append(
-            "They were measured on different machines: compare speedups, not milliseconds."
-        )
-    elif runs > 1:
-        found.append(
-            "They were measured in runs of their own: speedups compare better than milliseconds, "
-            "which also tell what else the machine did. glp-export gate NEW --against OLD measures "
-            "two artifacts side by side."
-        )
-    return found
-
-
-def _samples(report_data: ReportData) -> int:
-    return max((row.samples for row in report_data.benchmark.metrics), default=0)
 
 
 def _table(entries: Sequence[Entry]) -> Table:
@@ -132,45 +107,50 @@ def _left(plan: Plan) -> str:
 
 
 def _speedups(entries: Sequence[Entry]) -> Plot:
-    shapes = {
-        shape_words(entry.report_data.benchmark, headline_shape(entry.report_data.benchmark))
-        for entry in entries
-    }
-    branches = [Branch(entry.name, entry.verdict.speedup) for entry in entries]
-    unit = "speedup over unpruned in ONNX Runtime (×)"
-    return Plot(
-        name="speedups",
+    parts = [entry.report_data.benchmark for entry in entries]
+    shapes = sorted({shape_words(part, headline_shape(part)) for part in parts})
+    return _intervals(
+        [Branch(entry.name, entry.verdict.speedup) for entry in entries],
+        line=1.0,
+        better="faster",
         title="Speedup over the unpruned model",
-        description="Right of the line is faster. " + listed(branches, "×"),
         caption="Each artifact's fastest file beside its own unpruned model, in one run, at the "
-        f"same precision. Bars are 95 % intervals. At {'; '.join(sorted(shapes))}.",
-        table=_intervals("Speedup", " (×)", branches, 2),
-        draw=lambda canvas: forest(canvas, branches, 1.0, unit),
-        heights=heights(len(branches)),
+        f"same precision. Bars are 95 % intervals. At {'; '.join(shapes)}.",
+        axis="speedup over unpruned in ONNX Runtime (×)",
     )
 
 
 def _differences(entries: Sequence[Entry]) -> Plot:
     metrics = {metric_name(entry.report_data.benchmark.metric) for entry in entries}
     metric = " or ".join(sorted(metrics))
-    branches = [Branch(entry.name, entry.verdict.difference) for entry in entries]
-    return Plot(
-        name="differences",
+    return _intervals(
+        [Branch(entry.name, entry.verdict.difference) for entry in entries],
+        line=0.0,
+        better="better",
         title=f"What pruning did to {metric}",
-        description="Right of the line is better. " + listed(branches),
         caption="The fastest file's score less that of its own unpruned model, on its own test "
         "examples, with 95 % intervals. One that crosses the line leaves open which is better.",
-        table=_intervals("Difference", "", branches, 3),
-        draw=lambda canvas: forest(canvas, branches, 0.0, f"pruned less unpruned ({metric})"),
-        heights=heights(len(branches)),
+        axis=f"pruned less unpruned ({metric})",
     )
 
 
-def _intervals(what: str, unit: str, branches: Sequence[Branch], digits: int) -> Table:
-    heads = "artifact", f"{what.lower()}{unit}", "from", "to"
+def _intervals(
+    branches: Sequence[Branch], *, line: float, better: str, title: str, caption: str, axis: str
+) -> Plot:
+    """Speedups, whose line is 1, or differences of scores, whose line is 0."""
+    what, unit, digits = ("speedup", "×", 2) if line else ("difference", "", 3)
+    heads = "artifact", f"{what} (×)" if line else what, "from", "to"
     cells = ((branch.name, *branch.cells(digits)) for branch in branches)
     rows = (dict(zip(heads, row, strict=True)) for row in cells)
-    return Table.of(f"{what}, with its 95 % interval.", rows)
+    return Plot(
+        name=f"{what}s",
+        title=title,
+        description=f"Right of the line is {better}. {listed(branches, unit)}",
+        caption=caption,
+        table=Table.of(f"{what.capitalize()}, with its 95 % interval.", rows),
+        draw=lambda canvas: forest(canvas, branches, line, axis),
+        heights=heights(len(branches)),
+    )
 
 
 def _facts(report_data: ReportData) -> dict[str, str]:
@@ -182,7 +162,7 @@ def _facts(report_data: ReportData) -> dict[str, str]:
         "base model": base_name(plan),
         "task": plan.task,
         "metric": metric_name(benchmark.metric),
-        "test examples": str(_samples(report_data)),
+        "test examples": str(max((row.samples for row in benchmark.metrics), default=0)),
         "strategy": plan.strategy,
         "seed": numbers.MISSING if plan.seed is None else str(plan.seed),
         "what is left": plan.label,

@@ -22,9 +22,7 @@ WIDE, NARROW = 860, 350
 """Widths of the two drawings in CSS pixels: letters of a wide one would be too small on a phone."""
 
 _DOTS = 72  # an SVG of matplotlib has 72 units an inch: one is one pixel here
-_SALT = "glp-export"
 _ROLE = "role-"
-_AXIS_LABEL = f"{_ROLE}axis-label"
 
 
 @dataclass(frozen=True)
@@ -102,12 +100,28 @@ class Plot:
 
 def x_label(axes: Axes, text: str) -> None:
     """Write an axis label below the axis, flush right."""
-    note(axes, text, (1, 0), (0, -26), "right top", xycoords="axes fraction", gid=_AXIS_LABEL)
+    note(
+        axes,
+        text,
+        (1, 0),
+        (0, -26),
+        "right top",
+        xycoords="axes fraction",
+        gid=f"{_ROLE}axis-label",
+    )
 
 
 def y_label(axes: Axes, text: str) -> None:
     """Write an axis label above the axis, to be read without tilting the head."""
-    note(axes, text, (0, 1), (0, 12), "left bottom", xycoords="axes fraction", gid=_AXIS_LABEL)
+    note(
+        axes,
+        text,
+        (0, 1),
+        (0, 12),
+        "left bottom",
+        xycoords="axes fraction",
+        gid=f"{_ROLE}axis-label",
+    )
 
 
 def note(
@@ -204,8 +218,7 @@ def _svg(plot: Plot, css_class: str, width: float, height: float) -> Markup:
 def _style() -> Any:
     ink, muted, line = placeholder("ink"), placeholder("muted"), placeholder("line")
     return {
-        # The same input, the same file.
-        "svg.hashsalt": _SALT,
+        "svg.hashsalt": "glp-export",  # the same input, the same file
         # Letters stay letters: they can be searched, read aloud, set in the page's own font and
         # coloured by it, and take a tenth of the room of outlines.
         "svg.fonttype": "none",
@@ -234,12 +247,8 @@ def _style() -> Any:
 def _inside(svg: str, name: str) -> str:
     """What stands between the tags of a drawing, short, and with ids that are its own."""
     svg = svg[svg.index(">", svg.index("<svg")) + 1 :]
-    svg = re.sub(
-        r"<defs>\s*<style.*?</style>\s*</defs>|<!--.*?-->|<metadata>.*?</metadata>",
-        "",
-        svg,
-        flags=re.DOTALL,
-    )
+    unread = r"(?s)<defs>\s*<style.*?</style>\s*</defs>|<!--.*?-->|<metadata>.*?</metadata>"
+    svg = re.sub(unread, "", svg)
     svg = re.sub(r">\s+<", "><", svg.replace("\n", " ")).strip()
     used = list(dict.fromkeys(re.findall(r'(?:url\(|href=")#([^)"]+)', svg)))
     for number, old in enumerate(used):

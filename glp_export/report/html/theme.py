@@ -35,12 +35,8 @@ COLOURS: dict[str, tuple[str, str]] = {
 """Name to its light and its dark shade."""
 
 CONTENDER_COLOURS = {"unpruned": "unpruned", "distilled": "distilled", "pruned": "accent"}
-CONTENDER_MARKS = {
-    "unpruned": ("s", "■", "□"),
-    "distilled": ("^", "▲", "△"),
-    "pruned": ("o", "●", "○"),
-}
-"""How a kind of model is marked: in a plot, and in its legend where filled and where hollow."""
+CONTENDER_MARKS = {"unpruned": ("s", "■"), "distilled": ("^", "▲"), "pruned": ("o", "●")}
+"""How a kind of model is marked: in a plot, and in its legend."""
 
 _PLACEHOLDER = "#0a0b{:02x}"
 _NUMBERS = {name: number for number, name in enumerate(COLOURS)}

@@ -18,7 +18,6 @@ from glp_export.report.measurements import (
     difference_of,
     headline_shape,
     metric_of,
-    model_label,
     recommended_row,
     shape_words,
 )
@@ -84,10 +83,10 @@ def verdict(report_data: ReportData, warnings: int) -> Verdict:
     """
     benchmark = report_data.benchmark
     row = _row(report_data)
-    difference, paired = _difference(benchmark, row) if row else (None, False)
+    difference = _difference(benchmark, row) if row else None
     speedup = row.speedup.vs_onnxruntime_unpruned if row else None
     faster = _faster(row)
-    right = _right(benchmark, row, difference, paired)
+    right = _right(benchmark, row, difference)
     passed = all(sweep_variant.parity.passed for sweep_variant in report_data.sweep_variants)
     counted = f"{warnings or 'no'} warning{'s' * (warnings != 1)}"
     answer, word, line = _ship(faster.answer, right.answer, passed, bool(benchmark.machine.notes))
@@ -115,40 +114,35 @@ def _row(report_data: ReportData) -> Row | None:
         return recommended_row(benchmark)
     ours = [point for point in report_data.frontier.points if point.directory]
     point = alike(report_data.frontier) or max(ours, key=lambda one: (one.value, -one.p50_ms))
-    wanted = ("pruned", point.plan_id, point.precision, point.variant, shape)
+    wanted = ("pruned", point.plan_id, point.precision, point.variant, shape, "onnxruntime")
     for row in benchmark.rows:
-        own = (row.contender, row.plan_id, row.precision, row.variant, row.shape)
-        here = (row.runtime, row.provider) == ("onnxruntime", benchmark.baseline.provider)
-        if own == wanted and here:
+        own = row.contender, row.plan_id, row.precision, row.variant, row.shape, row.runtime
+        if own == wanted and row.provider == benchmark.baseline.provider:
             return row
     return None
 
 
-def _difference(benchmark: BenchmarkFile, row: Row) -> tuple[DifferenceRow | None, bool]:
-    """The metric less the unpruned model's, and whether its interval is a paired one.
+def _difference(benchmark: BenchmarkFile, row: Row) -> DifferenceRow | None:
+    """The metric less the unpruned model's.
 
     A benchmark without paired differences has the two intervals alone; taken as independent they
     add up in squares (Newcombe 1998, method 10), which is wider than pairing would be.
     """
-    found = difference_of(benchmark, "unpruned", row.precision, row.plan_id)
-    if found is not None:
-        return found, True
-    ours = metric_of(benchmark, "pruned", row.precision, row.plan_id)
-    theirs = metric_of(benchmark, "unpruned", "fp32")
-    if ours is None or theirs is None:
-        return None, False
-    value = ours.value - theirs.value
-    low = value - math.hypot(ours.value - ours.low, theirs.high - theirs.value)
-    high = value + math.hypot(ours.high - ours.value, theirs.value - theirs.low)
-    return _unpaired(row, value, low, high), False
-
-
-def _unpaired(row: Row, value: float, low: float, high: float) -> DifferenceRow:
     from glp_export.bench.benchmark_file import DifferenceRow, OfModel
 
-    model = {name: getattr(row, name) for name in OfModel.model_fields}
+    found = difference_of(benchmark, "unpruned", row.precision, row.plan_id)
+    ours = metric_of(benchmark, "pruned", row.precision, row.plan_id)
+    theirs = metric_of(benchmark, "unpruned", "fp32")
+    if found is not None or ours is None or theirs is None:
+        return found
+    value = ours.value - theirs.value
     return DifferenceRow(
-        **model, precision=row.precision, less="unpruned", value=value, low=low, high=high
+        **{name: getattr(row, name) for name in OfModel.model_fields},
+        precision=row.precision,
+        less="unpruned",
+        value=value,
+        low=value - math.hypot(ours.value - ours.low, theirs.high - theirs.value),
+        high=value + math.hypot(ours.high - ours.value, theirs.value - theirs.low),
     )
 
 
@@ -180,9 +174,7 @@ def _faster(row: Row | None) -> Tile:
     return Tile(question, *sides[significance(found, 1)], numbers.ratio(found.value), span, lines)
 
 
-def _right(
-    benchmark: BenchmarkFile, row: Row | None, found: DifferenceRow | None, paired: bool
-) -> Tile:
+def _right(benchmark: BenchmarkFile, row: Row | None, found: DifferenceRow | None) -> Tile:
     question, name = "Is it still right?", metric_name(benchmark.metric)
     if row is None or found is None:
         return _unknown(question, f"The {name} of the two models is not in the benchmark.")
@@ -200,7 +192,10 @@ def _right(
         span = numbers.span(score.low, score.high)
         lines.append(f"{score.contender}: {numbers.metric(score.value)} ({span})")
     samples = scores[-1].samples if scores else 0
-    lines.append(f"on {samples} test examples" + ", intervals not paired" * (not paired))
+    lines.append(
+        f"on {samples} test examples"
+        + ", intervals not paired" * (found not in benchmark.differences)
+    )
     span = f"95 % interval {numbers.signed(found.low)} to {numbers.signed(found.high)}"
     figure = numbers.signed(found.value)
     return Tile(question, *sides[significance(found)], figure, span, tuple(lines))
@@ -259,5 +254,5 @@ def _about(report_data: ReportData, row: Row | None) -> str:
         if alike(report_data.frontier)
         else "the most accurate: every model is significantly worse, or nothing was compared"
     )
-    where = f"{model_label(report_data.benchmark, row)}, {row.variant}"
+    where = f"{row.label_beside(report_data.benchmark.baseline)}, {row.variant}"
     return f"Said of {where}, {why}; timed at {shape}."

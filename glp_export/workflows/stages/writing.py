@@ -30,7 +30,7 @@ from glp_export.core.machine import describe
 from glp_export.encoder import RECOVERIES, ModelSource, find_file
 from glp_export.encoder.vocabulary import recut_rows
 from glp_export.precision.record import PrecisionsFile
-from glp_export.report import CardFacts, benchmark_warnings, write_card, write_sweep_readme
+from glp_export.report import CardFacts, benchmark_warnings, card_text, sweep_text
 from glp_export.report.card import UNCHANGED
 from glp_export.serve.runtimes import ONNX_RUNTIME
 from glp_export.serve.runtimes import RUNTIMES as SERVED_RUNTIMES
@@ -114,9 +114,8 @@ def write_output(
     _write_environment(layout)
     warnings = benchmark_warnings(measured.file)
     targets = [str(outcome) for outcome in measured.file.targets]
-    write_sweep_readme(
-        layout.card, frontier, command=_command(), warnings=warnings, targets=targets
-    )
+    readme = sweep_text(frontier, command=_command(), warnings=warnings, targets=targets)
+    layout.card.write_text(readme, encoding="utf-8")
     write_report(layout.root)
     return frontier
 
@@ -217,13 +216,13 @@ def _write_artifact(
             layout, layout.triton, name=_name_of(sweep_variant, context.config.output.output)
         )
     write_extra_files(context.execution, layout, context.max_length, context.source)
-    write_card(
-        layout.card,
+    card = card_text(
         plan=sweep_variant.plan,
         benchmark=part.file,
         parity=pruned.exported.parity,
         facts=_card_facts(context, sweep_variant.plan, own, table, vocabulary),
     )
+    layout.card.write_text(card, encoding="utf-8")
 
 
 def _vocabulary_of(context: RunContext, plan: Plan, exported: Exported) -> VocabularyRecord | None:

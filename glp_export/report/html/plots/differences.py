@@ -9,7 +9,7 @@ from glp_export.core.text import capital
 from glp_export.report.html.picture import Mark, Plot
 from glp_export.report.html.plots.rows import Branch, forest, heights, listed
 from glp_export.report.html.theme import CONTENDER_COLOURS, CONTENDER_MARKS
-from glp_export.report.measurements import layers_cell, model_label
+from glp_export.report.measurements import layers_cell
 from glp_export.report.model_tables import changed_words
 from glp_export.report.tables import Table
 from glp_export.report.words import below_fp32, metric_name, significance
@@ -29,7 +29,7 @@ def differences(benchmark: BenchmarkFile) -> Plot | None:
     metric = metric_name(benchmark.metric)
     branches = [
         Branch(
-            f"{model_label(benchmark, row)}{below_fp32(row.precision)}, less {row.less}",
+            f"{row.label_beside(benchmark.baseline)}{below_fp32(row.precision)}, less {row.less}",
             row,
             CONTENDER_COLOURS[row.less],
             CONTENDER_MARKS[row.less][0],

@@ -16,16 +16,17 @@ from glp_export.report.html.picture import (
     y_label,
 )
 from glp_export.report.html.theme import placeholder
+from glp_export.report.measurements import shape_title
 from glp_export.report.structure import (
     LayerLeft,
     Predicted,
     condition_facts,
     layers_left,
     layers_table,
-    prediction_title,
     prediction_words,
     probe_predictions,
     shipped_prediction,
+    table_shape,
 )
 from glp_export.report.tables import Table, known
 
@@ -72,10 +73,10 @@ def predictions(benchmark: BenchmarkFile, variant: SweepVariant, number: int) ->
     shipped = shipped_prediction(plan, benchmark, table)
     if table is None or shipped is None:
         return None
-    probes = [one for one in probe_predictions(table) if one.measured is not None]
+    probes = probe_predictions(table)
     return Plot(
         name=f"predictions-{number}",
-        title=f"Speedup at {prediction_title(table)}, as predicted and as measured",
+        title=f"Speedup at {shape_title(table_shape(table))}, as predicted and as measured",
         description=f"{shipped.name}: {prediction_words(shipped)}. {len(probes)} whole models that "
         "the latency table was fitted to.",
         caption="The latency table that the model was chosen by: "
