@@ -9,6 +9,7 @@ from rich.text import Text
 
 from glp_export.core import numbers
 from glp_export.core.tables import titled_table
+from glp_export.report.tables import known
 from glp_export.report.words import metric_name, short_metric
 
 if TYPE_CHECKING:
@@ -83,10 +84,9 @@ def _table(standings: Standings, rows: int) -> Table:
 
 def _cells(one: RankedCandidate, by_loss: bool) -> list[str | Text]:
     name = Text(one.label, no_wrap=True, overflow="ellipsis")
-    behind = numbers.MISSING if one.behind is None else f"{one.behind:.4f}"
-    cells: list[str | Text] = [name, numbers.metric(one.score), behind]
-    if by_loss:
-        cells.insert(1, numbers.MISSING if one.loss is None else f"{one.loss:.4f}")
-        known = one.probability is not None
-        cells.append(f"{min(one.probability, 0.999):.2f}" if known else numbers.MISSING)
-    return cells
+    score, behind = numbers.metric(one.score), known(one.behind, "{:.4f}".format)
+    if not by_loss:
+        return [name, score, behind or numbers.MISSING]
+    probability = known(one.probability, lambda found: f"{min(found, 0.999):.2f}")
+    cells = known(one.loss, "{:.4f}".format), score, behind, probability
+    return [name, *(cell or numbers.MISSING for cell in cells)]

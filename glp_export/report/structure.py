@@ -159,7 +159,7 @@ def shipped_prediction(
         and row.plan_id in ids
     ]
     best = min(rows, key=lambda row: row.p50_ms, default=None)
-    speedup = best and best.speedup.vs_onnxruntime_unpruned
+    speedup = best.speedup.vs_onnxruntime_unpruned if best else None
     if speedup is None:
         return found
     return replace(found, measured=speedup.value, span=(speedup.low, speedup.high))
