@@ -114,8 +114,7 @@ def _draw(canvas: Canvas, layers: Sequence[LayerLeft]) -> None:
         box(axes, (left, row - 0.34), (width, 0.68), face, edge, 0.8)
 
     def write(axes: Axes, left: float, row: int, text: str) -> None:
-        side = {"ha": "left", "va": "center"}
-        axes.text(left, row, text, color=muted, fontsize=12, clip_on=False, **side)
+        axes.text(left, row, text, color=muted, fontsize=12, clip_on=False, ha="left", va="center")
 
     for row, layer in enumerate(layers):
         if layer.removed:
@@ -148,8 +147,8 @@ def _scatter(canvas: Canvas, shipped: Predicted, probes: Sequence[Predicted]) ->
         axes.vlines(shipped.predicted, *ends, color=placeholder("accent"))
         dot(axes, (shipped.predicted, shipped.measured), "o", "accent", edge=1, zorder=3)
     low, high = min(0.9, 0.95 * min(seen)), 1.05 * max(seen)
-    line = {"color": placeholder("muted"), "linewidth": 1, "linestyle": "-", "zorder": 1}
-    axes.plot([low, high], [low, high], **line)
+    muted = placeholder("muted")
+    axes.plot([low, high], [low, high], color=muted, linewidth=1, linestyle="-", zorder=1)
     axes.set(xlim=(low, high), ylim=(low, high))
     axes.locator_params(nbins=5 if canvas.narrow else 8)
     x_label(axes, "predicted speedup over the unpruned model (×)")
