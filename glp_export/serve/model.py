@@ -22,6 +22,7 @@ from glp_export.serve.agreement import require_agreement
 from glp_export.serve.answers import Head
 from glp_export.serve.graph import Graph, batches_of
 from glp_export.serve.kinds import ServedKind, served_kind
+from glp_export.serve.rows import Row, as_rows
 from glp_export.serve.runtimes import OPENVINO, RUNTIMES, open_in, require_runtime
 from glp_export.serve.session import provider_name
 from glp_export.serve.settings import (
@@ -33,14 +34,7 @@ from glp_export.serve.settings import (
     read_settings,
     recorded_cpu_features,
 )
-from glp_export.serve.text import (
-    TOKENIZER,
-    TOKENIZER_CONFIG,
-    Row,
-    TextEncoder,
-    as_rows,
-    open_encoder,
-)
+from glp_export.serve.text import TOKENIZER, TOKENIZER_CONFIG, TextEncoder, open_encoder
 
 if TYPE_CHECKING:
     from tokenizers import Encoding

@@ -22,7 +22,7 @@ from glp_export.artifact import ArtifactLayout
 from glp_export.core import machine
 from glp_export.core.errors import DataError, ModelError, ParityError
 from glp_export.serve.kinds.words import as_words
-from glp_export.serve.text import as_rows
+from glp_export.serve.rows import as_rows
 from tests.serve.conftest import TEXTS, edit, settle
 
 Make = Callable[..., Path]

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from glp_export.core.errors import DataError, ModelError
-from glp_export.serve.text import TextEncoder, as_rows, open_encoder
+from glp_export.serve.rows import as_rows
+from glp_export.serve.text import TextEncoder, open_encoder
 from tests.serve.conftest import MAX_LENGTH, PARTNERS, TEXTS, TOKENIZERS, edit
 
 

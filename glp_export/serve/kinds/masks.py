@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from glp_export.core.errors import DataError, ModelError, UsageError
 from glp_export.serve.kinds.base import Opened, ServedKind
-from glp_export.serve.text import as_rows
+from glp_export.serve.rows import as_rows
 
 LIKELIEST = 5
 """Tokens that are given for every hidden one."""

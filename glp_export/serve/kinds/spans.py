@@ -9,8 +9,8 @@ import numpy as np
 
 from glp_export.core.errors import DataError, UsageError
 from glp_export.serve.kinds.base import Opened, ServedKind
+from glp_export.serve.rows import as_rows
 from glp_export.serve.spans import best_span, windows_for
-from glp_export.serve.text import as_rows
 
 _WINDOW = 256
 """Questions whose documents are cut into tokens together."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from glp_export.core.errors import UsageError
 from glp_export.serve.kinds.base import Opened, ServedKind
 from glp_export.serve.pooling import FIRST, MEAN, POOLINGS, unit
-from glp_export.serve.text import as_rows
+from glp_export.serve.rows import as_rows
 
 _WINDOW = 256
 """Texts whose tokens' states are in memory together."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from glp_export.core.errors import DataError, UsageError
 from glp_export.serve.kinds.base import Opened, ServedKind
-from glp_export.serve.text import listed
+from glp_export.serve.rows import listed
 
 _WINDOW = 1024
 """Rows that are cut into tokens together."""
