@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact.modules import as_module, exportable
 from glp_export.core.errors import ModelError, UsageError
+from glp_export.encoder.batches import kind_of
 from glp_export.encoder.threads import torch_threads
-from glp_export.encoder.training import kind_of
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,18 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from glp_export.encoder.batches import TEACHER, forward, kind_of
 from glp_export.encoder.hidden_states import HiddenStates
 from glp_export.encoder.regulariser import Regulariser, regulated
-from glp_export.encoder.training import (
-    TEACHER,
-    Progress,
-    TrainSettings,
-    Watch,
-    forward,
-    kind_of,
-    run_trainer,
-    scale_of,
-)
+from glp_export.encoder.training import Progress, TrainSettings, Watch, run_trainer, scale_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from glp_export.encoder.training import forward
+from glp_export.encoder.batches import forward
 
 if TYPE_CHECKING:
     from torch import Tensor

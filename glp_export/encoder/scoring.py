@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glp_export.encoder.training import Collator, forward, kind_of
+from glp_export.encoder.batches import Collator, forward, kind_of
 from glp_export.tasks import TaskKind
 from glp_export.tasks.arrow_columns import numbers
 from glp_export.tasks.predictions import gather

@@ -15,19 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.core.errors import ModelError
+from glp_export.encoder.batches import Collator, forward, kind_of, training_rows
 from glp_export.encoder.checkpoint import configure
 from glp_export.encoder.families import auto_class_for
 from glp_export.encoder.regulariser import Regulariser
-from glp_export.encoder.training import (
-    Collator,
-    Progress,
-    TrainSettings,
-    finetune,
-    forward,
-    kind_of,
-    scale_of,
-    training_rows,
-)
+from glp_export.encoder.training import Progress, TrainSettings, finetune, scale_of
 from glp_export.tasks import KINDS, Task
 
 if TYPE_CHECKING:

@@ -29,10 +29,10 @@ from glp_export.encoder import (
     random_rows,
     save_checkpoint,
 )
+from glp_export.encoder.batches import forward
 from glp_export.encoder.masking import masked
 from glp_export.encoder.structure import Structure, read_structure
 from glp_export.encoder.sublayers import shape_of
-from glp_export.encoder.training import forward
 from glp_export.encoder.vocabulary import kept_token_ids, trim_tokenizer
 from glp_export.tasks import Task
 from tests.exported import THREADS

@@ -5,11 +5,11 @@ import torch
 
 from glp_export.core.shape import Kept
 from glp_export.encoder import HiddenStates
+from glp_export.encoder.batches import forward
 from glp_export.encoder.compaction import compact
 from glp_export.encoder.embedding_rows import trim_embeddings
 from glp_export.encoder.hidden_states import gives_states_of
 from glp_export.encoder.layer_stack import remove_layers
-from glp_export.encoder.training import forward
 from tests.encoder.test_compaction import CUTS, batch, model_of
 
 

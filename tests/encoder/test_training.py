@@ -16,8 +16,8 @@ from glp_export.encoder import (
     load_tokenizer,
     predict,
 )
+from glp_export.encoder.batches import Collator, forward
 from glp_export.encoder.compaction import compact
-from glp_export.encoder.training import Collator, forward
 from glp_export.tasks import DataSpec, encode, load_task_data, score
 from glp_export.tasks.kinds.learning import soft_cross_entropy
 
