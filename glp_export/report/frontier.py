@@ -11,6 +11,7 @@ from rich.text import Text
 from glp_export.core import numbers
 from glp_export.core.tables import Fitting
 from glp_export.core.text import capital
+from glp_export.report.benchmark_view import score_lines
 from glp_export.report.machine_table import machine_line
 from glp_export.report.measurements import (
     device_words,
@@ -20,7 +21,6 @@ from glp_export.report.measurements import (
     words_of_shape,
 )
 from glp_export.report.rendering import render
-from glp_export.report.table import score_lines
 from glp_export.report.tables import Code, Table, terminal_table
 from glp_export.report.words import below_fp32, metric_name, short_metric, speedup_of
 

@@ -10,11 +10,11 @@ from rich.text import Text
 
 from glp_export.core import numbers
 from glp_export.core.tables import facts_table
+from glp_export.report.benchmark_view import benchmark_table
 from glp_export.report.frontier import frontier_table
 from glp_export.report.model_tables import parity_table
 from glp_export.report.pruning import candidate_names, cost_words, finalists_table, steps_table
 from glp_export.report.structure import stack_line, structure_picture
-from glp_export.report.table import benchmark_table
 from glp_export.report.tables import Table, known, terminal_table
 from glp_export.report.warnings import benchmark_warnings
 from glp_export.report.words import metric_name
