@@ -99,10 +99,10 @@ def model_name(benchmark: BenchmarkFile, row: OfModel) -> str:
     return own if depths.count(row.layers) == 1 else f"{own} ({row.plan_id[:8]})"
 
 
-def measured_ids(benchmark: BenchmarkFile, plan: Plan) -> frozenset[str]:
+def measured_id(benchmark: BenchmarkFile, plan: Plan) -> str:
     """The id under which a plan was measured; benchmarks of schema 1 name models by their depth."""
     known = any(row.plan_id == plan.id for row in benchmark.rows)
-    return frozenset((plan.id if known else f"{plan.depth}-layers",))
+    return plan.id if known else f"{plan.depth}-layers"
 
 
 def precise_name(benchmark: BenchmarkFile, row: MetricRow | DifferenceRow) -> str:
@@ -189,10 +189,8 @@ def metric_of(
 ) -> MetricRow | None:
     """The score of a model at a precision, if it was taken; the first of any plan."""
     for row in benchmark.metrics:
-        if (row.contender, row.precision) == (contender, precision) and plan_id in (
-            None,
-            row.plan_id,
-        ):
+        known = plan_id in (None, row.plan_id)
+        if known and (row.contender, row.precision) == (contender, precision):
             return row
     return None
 

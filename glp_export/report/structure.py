@@ -9,7 +9,7 @@ import numpy as np
 from rich.text import Text
 
 from glp_export.core import numbers
-from glp_export.report.measurements import measured_ids, shape_title
+from glp_export.report.measurements import measured_id, shape_title
 from glp_export.report.tables import Quoted, Table
 
 if TYPE_CHECKING:
@@ -150,13 +150,13 @@ def shipped_prediction(
     found = Predicted(plan.label, plan.predicted_speedup, None)
     if table is None:
         return found
-    at, ids = table.conditions, measured_ids(benchmark, plan)
-    wanted = ("pruned", "onnxruntime", at.provider, at.precision, table_shape(table))
+    at, own_id = table.conditions, measured_id(benchmark, plan)
+    wanted = ("pruned", own_id, "onnxruntime", at.provider, at.precision)
     rows = [
         row
         for row in benchmark.rows
-        if (row.contender, row.runtime, row.provider, row.precision, row.shape) == wanted
-        and row.plan_id in ids
+        if (row.contender, row.plan_id, row.runtime, row.provider, row.precision) == wanted
+        and row.shape == table_shape(table)
     ]
     best = min(rows, key=lambda row: row.p50_ms, default=None)
     speedup = best.speedup.vs_onnxruntime_unpruned if best else None

@@ -18,7 +18,7 @@ from glp_export.compress.latency_table import LatencyTable
 from glp_export.compress.plan import Plan
 from glp_export.core.errors import DataError, reason_of
 from glp_export.precision.record import PrecisionEntry, PrecisionsFile
-from glp_export.report.measurements import measured_ids
+from glp_export.report.measurements import measured_id
 
 SAMPLES = "benchmark_samples.json"
 
@@ -102,7 +102,7 @@ class ReportData:
             yield self
             return
         for sweep_variant in self.sweep_variants:
-            (own_id,) = measured_ids(self.benchmark, sweep_variant.plan)
+            own_id = measured_id(self.benchmark, sweep_variant.plan)
             yield ReportData(
                 name=f"{self.name}/{sweep_variant.directory}",
                 plan=sweep_variant.plan,
