@@ -6,7 +6,8 @@ Functions return what is shown; `progress` alone draws.
 from __future__ import annotations
 
 from glp_export.report.benchmark_view import benchmark_table
-from glp_export.report.card import CardFacts, OtherScore, card_text
+from glp_export.report.card import card_text
+from glp_export.report.card_facts import CardFacts, OtherScore
 from glp_export.report.frontier import frontier_table, sweep_text
 from glp_export.report.inspect_view import artifact_view, plan_view
 from glp_export.report.machine_table import machine_table

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from glp_export.bench.benchmark_file import BenchmarkFile
     from glp_export.compress.plan import Plan
-    from glp_export.report.card import CardFacts
+    from glp_export.report.card_facts import CardFacts
 
 _METRICS = {"pearson": "pearsonr", "spearman": "spearmanr"}
 """The Hub's names of our metrics, where they differ."""

@@ -31,7 +31,7 @@ from glp_export.encoder import RECOVERIES, ModelSource, find_file
 from glp_export.encoder.vocabulary import recut_rows
 from glp_export.precision.record import PrecisionsFile
 from glp_export.report import CardFacts, benchmark_warnings, card_text, sweep_text
-from glp_export.report.card import UNCHANGED
+from glp_export.report.card_facts import UNCHANGED
 from glp_export.serve.runtimes import ONNX_RUNTIME
 from glp_export.serve.runtimes import RUNTIMES as SERVED_RUNTIMES
 from glp_export.tasks import KINDS
