@@ -6,7 +6,7 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
 from glp_export.core.errors import DataError
-from glp_export.tasks.columns import find_columns
+from glp_export.tasks.columns import find_columns, unread_in_words
 from glp_export.tasks.raw import RawSplit
 
 
@@ -51,8 +51,8 @@ def test_columns_are_told_by_name_and_content(
         (("question2", "label", "question1"), ("question1", "question2")),
         (("text_b", "text_a", "label"), ("text_a", "text_b")),
         (("context", "label", "question"), ("question", "context")),
-        (("title", "body", "label"), ("title", "body")),
-        (("b2", "a1", "label"), ("b2", "a1")),
+        (("Sentence2", "label", "Sentence1"), ("Sentence1", "Sentence2")),
+        (("source", "premise", "hypothesis", "label"), ("premise", "hypothesis")),
     ],
 )
 def test_pairs_are_read_in_the_order_of_their_names(
@@ -60,6 +60,34 @@ def test_pairs_are_read_in_the_order_of_their_names(
 ) -> None:
     columns = {name: CLASSES if name == "label" else WORDS for name in names}
     assert find_columns(split(**columns)).text == expected
+
+
+@pytest.mark.parametrize(
+    "beside",
+    ["source", "domain", "lang", "url", "date", "created_at", "author", "split", "data_source"],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_where_a_text_comes_from_is_no_second_text(beside: str, first: bool) -> None:
+    columns = {"label": NUMBERS, "review": WORDS, beside: ["x", "y", "x", "z"]}
+    rows = split(**dict(reversed(columns.items())) if first else columns)
+    found = find_columns(rows)
+    assert found == (("review",), "label")
+    (note,) = unread_in_words(rows, found)
+    assert "'review'" in note
+    assert f"--text-columns review {beside}" in note
+
+
+@pytest.mark.parametrize(
+    "names", [("title", "body"), ("b2", "a1"), ("text", "topic"), ("url", "source")]
+)
+def test_two_texts_are_a_pair_only_where_their_names_say_so(names: tuple[str, str]) -> None:
+    rows = split(**dict.fromkeys(names, WORDS), label=NUMBERS)
+    with pytest.raises(DataError, match="--text-columns") as caught:
+        find_columns(rows)
+    assert all(name in caught.value.what for name in names)
+    assert find_columns(rows, names).text == names
+    assert find_columns(rows, paired=True).text == names
+    assert unread_in_words(rows, find_columns(rows, names)) == ()
 
 
 def test_a_declared_class_label_of_any_name_is_the_label() -> None:
