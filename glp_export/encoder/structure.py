@@ -15,6 +15,7 @@ from pydantic import Field
 from glp_export.core.factors import Preset
 from glp_export.core.records import Record
 from glp_export.core.shape import Kept, ModelShape
+from glp_export.encoder.block_sparse_file import BlockSparseRecord
 from glp_export.encoder.compaction import compact, require_zeros
 from glp_export.encoder.kronecker import factorize
 from glp_export.encoder.sublayers import check_kept, shape_of
@@ -35,6 +36,7 @@ class Structure(Record):
         model_shape: heads, neurons and vocabulary of the compact module.
         kept: heads and neurons of the dense checkpoint that are not zero; null for all.
         factors: sizes of the Kronecker factors whose products its matrices are; null for none.
+        block_sparse: what the block-sparse file of its weights holds; null for none.
         parameters: of the compact module, head included.
     """
 
@@ -44,6 +46,7 @@ class Structure(Record):
     model_shape: ModelShape
     kept: Kept | None = None
     factors: Preset | None = None
+    block_sparse: BlockSparseRecord | None = None
     parameters: int = Field(ge=1)
 
     @classmethod
@@ -55,6 +58,7 @@ class Structure(Record):
         rival_of: str | None = None,
         kept: Kept | None = None,
         factors: Preset | None = None,
+        block_sparse: BlockSparseRecord | None = None,
     ) -> Structure:
         """The structure of a live compact module."""
         return cls(
@@ -63,6 +67,7 @@ class Structure(Record):
             model_shape=shape_of(model),
             kept=kept,
             factors=factors,
+            block_sparse=block_sparse,
             parameters=sum(parameter.numel() for parameter in model.parameters()),
         )
 

@@ -284,6 +284,7 @@ def _card_facts(
     vocabulary: VocabularyRecord | None,
 ) -> CardFacts:
     kind = KINDS[context.data.task.kind]
+    structure = next(one.exported.trained.structure for one in scored if one.contender == "pruned")
     return CardFacts(
         kind=kind.name,
         auto_class=kind.auto_class,
@@ -311,6 +312,7 @@ def _card_facts(
         mask_token=context.tokenizer.mask_token or "",
         latency_table=table,
         vocabulary=vocabulary,
+        block_sparse=structure and structure.block_sparse,
         transfer=context.transfer.lines if context.transfer else (),
         **told_by_card(context.source),
     )
