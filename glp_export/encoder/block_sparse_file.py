@@ -24,7 +24,13 @@ from glp_export.core.errors import ModelError
 from glp_export.core.records import Record
 from glp_export.core.shape import MAX_BLOCK
 from glp_export.encoder.blocks import BlockSize, in_blocks
-from glp_export.encoder.checkpoint_files import BLOCK_SPARSE, has_dense_weights
+from glp_export.encoder.checkpoint_files import (
+    BLOCK_SPARSE,
+    WEIGHTS,
+    by_umask,
+    copy_checkpoint,
+    has_dense_weights,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -87,6 +93,7 @@ def write_block_sparse(
     metadata = {"format": FORMAT, "version": VERSION, "matrices": json.dumps(matrices)}
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, path, metadata)
+    by_umask(path)
     return BlockSparseRecord(
         block=size,
         nonzero=nonzero,
@@ -152,6 +159,22 @@ def open_pretrained(auto_class: Any, location: str, config: Any, **options: Any)
     with torch.device("meta"):  # for its class alone
         own_class = type(auto_class.from_config(config, **trusted))
     return own_class.from_pretrained(None, config=config, state_dict=tensors, **options)
+
+
+def copy_dense(directory: Path, target: Path) -> None:
+    """`copy_checkpoint`, with dense weights where the checkpoint has the block-sparse file alone.
+
+    That file is not copied: whoever trains on changes the dense one.
+
+    Raises:
+        ModelError: see `read_block_sparse` and `copy_checkpoint`.
+    """
+    from safetensors.torch import save_file
+
+    copy_checkpoint(directory, target)
+    if not has_dense_weights(target):
+        save_file(read_block_sparse(directory / BLOCK_SPARSE), target / WEIGHTS, {"format": "pt"})
+        by_umask(target / WEIGHTS)
 
 
 def _broken(path: Path, what: str) -> ModelError:

@@ -102,7 +102,8 @@ def zeros_held(model: PreTrainedModel, size: BlockSize) -> Iterator[None]:
     handles = []
     for module in block_matrices(model, size).values():
         mask = module.weight.detach() != 0
-        handles.append(module.weight.register_hook(_masked_by(mask)))
+        hook = module.weight.register_hook(_masked_by(mask))  # type: ignore[no-untyped-call]
+        handles.append(hook)
     try:
         yield
     finally:

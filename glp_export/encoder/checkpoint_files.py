@@ -27,9 +27,8 @@ LENGTH_FILES = tuple(
 """Where sentence-transformers looks for the longest input and for `do_lower_case`, in order."""
 
 SENTENCE_FILES = ("modules.json", "config_sentence_transformers.json", *LENGTH_FILES)
-RECORDS = ("glp/structure.json", BLOCK_SPARSE)
-"""What stays of each layer of a checkpoint that lost heads or neurons (see `structure`), and its
-weights in less space."""
+RECORDS = ("glp/structure.json",)
+"""What stays of each layer of a checkpoint that lost heads or neurons; see `structure`."""
 LEGAL = ("LICENSE*", "LICENCE*", "NOTICE*")
 
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")

@@ -71,8 +71,9 @@ def artifact_view(root: Path) -> RenderableType:
     if vocabulary is not None:
         parts += ["", Text(f"vocabulary: {vocabulary}")]
     structure = read_structure(root)
-    if structure is not None and structure.block_sparse is not None:
-        parts += ["", Text(f"storage: {structure.block_sparse}")]
+    stored = structure and structure.block_sparse
+    if stored and (root / stored.file).is_file():
+        parts += ["", Text(f"storage: {stored}")]
     transfer = read_transfer(root)
     if transfer is not None:
         parts += ["", *map(Text, transfer.lines)]

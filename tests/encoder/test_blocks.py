@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save_file
 import glp_export
 from glp_export.compress.criteria.block_lasso import block_lasso
 from glp_export.core.errors import ModelError
-from glp_export.encoder.block_sparse_file import read_block_sparse, write_block_sparse
+from glp_export.encoder import ModelSource, checksum
+from glp_export.encoder.block_sparse_file import copy_dense, read_block_sparse, write_block_sparse
 from glp_export.encoder.blocks import (
     block_matrices,
     count_nonzero,
@@ -160,6 +161,18 @@ def test_load_torch_reads_it_where_there_are_no_dense_weights(
     state = wanted.state_dict()
     assert type(found) is type(wanted)
     assert all(torch.equal(value, state[name]) for name, value in found.state_dict().items())
+
+
+def test_a_copy_of_it_has_dense_weights(checkpoint: Path, tmp_path: Path) -> None:
+    alone, copied = tmp_path / "alone", tmp_path / "copied"
+    (alone / "glp").mkdir(parents=True)
+    for name in ("config.json", BLOCK_SPARSE):
+        (alone / name).write_bytes((checkpoint / name).read_bytes())
+    copy_dense(alone, copied)
+    assert {path.name for path in copied.rglob("*")} == {"config.json", "model.safetensors"}
+    dense, found = (load_file(one / "model.safetensors") for one in (checkpoint, copied))
+    assert all(torch.equal(found[name], tensor) for name, tensor in dense.items())
+    assert checksum(ModelSource(str(alone))) != checksum(ModelSource(str(tmp_path)))
 
 
 Change = Callable[[dict[str, Any], dict[str, str]], None]
