@@ -13,7 +13,7 @@ from glp_export.compress.criteria.group_lasso import GroupLasso
 from glp_export.encoder.blocks import BlockSize, block_matrices, in_blocks
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
     from transformers import PreTrainedModel
 
 
@@ -22,12 +22,19 @@ class _Lines:
     """All rows, or all columns, of the blocks of one matrix, each a group.
 
     Attributes:
-        blocks: a view of the weight, `(down, across, rows, columns)`.
-        along: the dimension that a group lies along: 3 for rows, 2 for columns.
+        module: with the weight, which a training may move to another device.
+        size: of a block.
+        along: the dimension of `in_blocks` that a group lies along: 3 for rows, 2 for columns.
     """
 
-    blocks: Tensor
+    module: nn.Linear
+    size: BlockSize
     along: int
+
+    @property
+    def blocks(self) -> Tensor:
+        """A view of the weight, `(down, across, rows, columns)`."""
+        return in_blocks(self.module.weight.data, self.size)
 
     def squared_norms(self) -> Tensor:
         """Of each row or column, block by block."""
@@ -42,7 +49,8 @@ class _Lines:
         return (self._by_block(norms) > 0).sum(-1)
 
     def _by_block(self, values: Tensor) -> Tensor:
-        return values.view(*self.blocks.shape[:2], -1)
+        down, across, *_ = self.blocks.shape
+        return values.view(down, across, -1)
 
 
 def block_lasso(model: PreTrainedModel, size: BlockSize, keep: float) -> GroupLasso:
@@ -56,9 +64,9 @@ def block_lasso(model: PreTrainedModel, size: BlockSize, keep: float) -> GroupLa
     Raises:
         ModelError: the block does not divide the matrices.
     """
-    blocks = [in_blocks(one.weight.data, size) for one in block_matrices(model, size).values()]
-    lines = [_Lines(one, along) for one in blocks for along in (3, 2)]
-    entries = sum(one.numel() for one in blocks)
+    matrices = list(block_matrices(model, size).values())
+    lines = [_Lines(one, size, along) for one in matrices for along in (3, 2)]
+    entries = sum(one.weight.numel() for one in matrices)
 
     def share(norms: Sequence[Tensor]) -> float:
         counts = [one.left(norm) for one, norm in zip(lines, norms, strict=True)]

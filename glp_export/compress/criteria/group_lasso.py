@@ -77,10 +77,9 @@ class GroupLasso(Regulariser):
         self, found: Sequence[Groups], share: Callable[[Sequence[Tensor]], float], wanted: float
     ) -> None:
         self._found, self._left = found, share
-        first = [one.squared_norms() for one in found]
-        self._scales = [norms.mean().clamp_min(1e-30) for norms in first]
+        self._scales = [one.squared_norms().mean().clamp_min(1e-30) for one in found]
         self._gammas: list[Tensor] = []
-        self._dead: list[Tensor] = [norms < 0 for norms in first]  # none yet
+        self._dead: list[Tensor] = []
         self._steered: Steered | None = None
         self._wanted = wanted
 
@@ -94,7 +93,8 @@ class GroupLasso(Regulariser):
             # By itself this would take a mean group to zero in the whole of a training.
             self._steered = Steered(self._wanted, 1 / max(1, total))
         # An optimizer's momentum would bring back what is zero.
-        self._multiply([(~dead).float() for dead in self._dead])
+        if self._dead:
+            self._multiply([(~dead).float() for dead in self._dead])
         norms = self._norms()
         if not self._gammas or done % max(1, total // REWEIGHTINGS) == 0:
             self._gammas = [_weights(norm) for norm in norms]
