@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+SHRUNK = 0.8
+"""What a row or column that stays is multiplied by at least in a whole training. In a pretrained
+matrix they are nearly alike, so that a few updates which shrink some to zero would shrink all."""
+
+
 @dataclass(frozen=True)
 class _Lines:
     """All rows, or all columns, of the blocks of one matrix, each a group.
@@ -73,4 +78,4 @@ def block_lasso(model: PreTrainedModel, size: BlockSize, keep: float) -> GroupLa
         pairs = zip(counts[::2], counts[1::2], strict=True)
         return sum(int((rows * columns).sum()) for rows, columns in pairs) / entries
 
-    return GroupLasso(lines, share, keep)
+    return GroupLasso(lines, share, keep, SHRUNK)

@@ -38,7 +38,7 @@ EPSILON = 0.05
 REWEIGHTINGS = 16
 """Times that γ is computed anew."""
 
-_LEAST = 0.5
+LEAST = 0.5
 """What a group that may not go yet is multiplied by at least in one step."""
 
 
@@ -71,17 +71,23 @@ class GroupLasso(Regulariser):
         found: groups whose norms compare by their mean square, a set for each mean.
         share: what is left, from 0 to 1, by the norms of each set's groups, of which 0 are gone.
         wanted: the share that is left in the end.
+        shrunk: what a group that stays is multiplied by at least in all steps together; None for
+            no such bound but `LEAST` in one.
     """
 
     def __init__(
-        self, found: Sequence[Groups], share: Callable[[Sequence[Tensor]], float], wanted: float
+        self,
+        found: Sequence[Groups],
+        share: Callable[[Sequence[Tensor]], float],
+        wanted: float,
+        shrunk: float | None = None,
     ) -> None:
         self._found, self._left = found, share
         self._scales = [one.squared_norms().mean().clamp_min(1e-30) for one in found]
         self._gammas: list[Tensor] = []
         self._dead: list[Tensor] = []
         self._steered: Steered | None = None
-        self._wanted = wanted
+        self._wanted, self._shrunk, self._least = wanted, shrunk, LEAST
 
     def left(self) -> float:
         """The share that is left by the groups which are not zero."""
@@ -92,6 +98,8 @@ class GroupLasso(Regulariser):
         if self._steered is None:
             # By itself this would take a mean group to zero in the whole of a training.
             self._steered = Steered(self._wanted, 1 / max(1, total))
+            if self._shrunk is not None:
+                self._least = self._shrunk ** (1 / max(1, total))
         # An optimizer's momentum would bring back what is zero.
         if self._dead:
             self._multiply([(~dead).float() for dead in self._dead])
@@ -142,7 +150,7 @@ class GroupLasso(Regulariser):
             low, high = (low, middle) if self._left(after) <= limit else (middle + 1, high)
         bound = float(order[low - 1]) if low else 0.0
         return [
-            torch.where(norm <= bound, factor, factor.clamp_min(_LEAST))
+            torch.where(norm <= bound, factor, factor.clamp_min(self._least))
             for norm, factor in zip(norms, factors, strict=True)
         ]
 

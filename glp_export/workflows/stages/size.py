@@ -54,7 +54,8 @@ class Sizes:
             tokenizer = trim_tokenizer(tokenizer, plan.kept_tokens)
         with TemporaryDirectory(prefix="size-") as scratch:
             file = self._exported(plan.apply(context.pretrained()).eval(), Path(scratch))
-        return (file.bytes + _bytes_of(tokenizer)) / 1e6
+            taken = file.bytes  # while it is there
+        return (taken + _bytes_of(tokenizer)) / 1e6
 
     def _exported(self, model: PreTrainedModel, directory: Path) -> OnnxFile:
         execution = self._context.execution
