@@ -16,6 +16,7 @@ from glp_export.core.factors import Preset
 from glp_export.core.records import Record
 from glp_export.core.shape import Kept, ModelShape
 from glp_export.encoder.block_sparse_file import BlockSparseRecord
+from glp_export.encoder.checkpoint_files import BLOCK_SPARSE
 from glp_export.encoder.compaction import compact, require_zeros
 from glp_export.encoder.kronecker import factorize
 from glp_export.encoder.sublayers import check_kept, shape_of
@@ -84,6 +85,17 @@ def read_structure(directory: Path) -> Structure | None:
     """
     fix = "copy the whole directory again, or make the artifact again"
     return Structure.read_optional(directory / STRUCTURE, what="the structure", fix=fix)
+
+
+def read_block_sparse_record(directory: Path) -> BlockSparseRecord | None:
+    """What the block-sparse file beside a checkpoint holds; None without one.
+
+    Raises:
+        DataError: the record is broken.
+    """
+    structure = read_structure(directory)
+    there = (directory / BLOCK_SPARSE).is_file()
+    return structure.block_sparse if structure is not None and there else None
 
 
 def compacted(model: PreTrainedModel, directory: Path) -> PreTrainedModel:

@@ -57,7 +57,7 @@ def artifact_view(root: Path) -> RenderableType:
     from glp_export.bench.benchmark_file import BenchmarkFile
     from glp_export.bench.frontier import Frontier
     from glp_export.compress.plan import Plan
-    from glp_export.encoder.structure import read_structure
+    from glp_export.encoder.structure import read_block_sparse_record
 
     layout = ArtifactLayout(root)
     if layout.frontier.is_file():
@@ -70,9 +70,8 @@ def artifact_view(root: Path) -> RenderableType:
     vocabulary = read_vocabulary(root)
     if vocabulary is not None:
         parts += ["", Text(f"vocabulary: {vocabulary}")]
-    structure = read_structure(root)
-    stored = structure and structure.block_sparse
-    if stored and (root / stored.file).is_file():
+    stored = read_block_sparse_record(root)
+    if stored is not None:
         parts += ["", Text(f"storage: {stored}")]
     transfer = read_transfer(root)
     if transfer is not None:

@@ -18,7 +18,7 @@ from glp_export.compress.latency_table import LatencyTable
 from glp_export.compress.plan import Plan
 from glp_export.core.errors import DataError, reason_of
 from glp_export.encoder.block_sparse_file import BlockSparseRecord
-from glp_export.encoder.structure import STRUCTURE, read_structure
+from glp_export.encoder.structure import STRUCTURE, read_block_sparse_record
 from glp_export.precision.record import PrecisionEntry, PrecisionsFile
 from glp_export.report.measurements import measured_ids
 
@@ -185,8 +185,7 @@ def _sweep_variant(layout: ArtifactLayout, directory: str) -> SweepVariant:
     entries = PrecisionsFile.load(layout.precisions).entries if known else ()
     table = LatencyTable.load(layout.latency_table) if layout.latency_table.is_file() else None
     plan, vocabulary = Plan.load(layout.plan), read_vocabulary(layout.root)
-    structure = read_structure(layout.root) if plan.blocks else None
-    block_sparse = structure and structure.block_sparse
+    block_sparse = read_block_sparse_record(layout.root)
     return SweepVariant(plan, directory, parity, entries, table, vocabulary, block_sparse)
 
 
