@@ -132,8 +132,8 @@ class CompressOptions(Options):
     compress: str = option(
         "auto",
         "What is removed: layers, structure (heads, neurons and layers), a --criterion for "
-        "structure by it, kronecker (factors of matrices), vocabulary (tokens), one after another "
-        "(layers,vocabulary), or auto: "
+        "structure by it, kronecker (factors of matrices), block-sparse (zeros in matrices, for "
+        "storage), vocabulary (tokens), one after another (layers,vocabulary), or auto: "
         "structure for a target of speed, vocabulary for a size, layers else.",
     )
     plan: str | None = option(
