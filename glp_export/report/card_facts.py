@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from glp_export.artifact.vocabulary_record import VocabularyRecord
     from glp_export.compress.latency_table import LatencyTable
+    from glp_export.encoder.block_sparse_file import BlockSparseRecord
     from glp_export.precision.record import PrecisionEntry
     from glp_export.tasks.task import HubData
 
@@ -69,6 +70,7 @@ class CardFacts:
         hub_data: the data set on the hub that `data` is; None for data of one's own.
         latency_table: that the plan was chosen by; None where none was.
         vocabulary: where tokens went, how many and what that does; None where all are left.
+        block_sparse: what a block-sparse file of the weights holds; None without one.
         transfer: what auxiliary tasks were used for, a line each; () where none was named.
     """
 
@@ -96,4 +98,5 @@ class CardFacts:
     hub_data: HubData | None = None
     latency_table: LatencyTable | None = None
     vocabulary: VocabularyRecord | None = None
+    block_sparse: BlockSparseRecord | None = None
     transfer: tuple[str, ...] = ()

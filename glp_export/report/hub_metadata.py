@@ -52,6 +52,8 @@ def _tag(plan: Plan) -> str:
         return "structured-pruning"
     if plan.factors is not None:
         return "kronecker-factors"
+    if plan.blocks is not None:
+        return "block-sparse"
     return "layer-pruning" if plan.order else "vocabulary-trimming"
 
 

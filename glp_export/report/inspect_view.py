@@ -58,6 +58,7 @@ def artifact_view(root: Path) -> RenderableType:
     from glp_export.bench.benchmark_file import BenchmarkFile
     from glp_export.bench.frontier import Frontier
     from glp_export.compress.plan import Plan
+    from glp_export.encoder.structure import read_block_sparse_record
 
     layout = ArtifactLayout(root)
     if layout.frontier.is_file():
@@ -69,6 +70,8 @@ def artifact_view(root: Path) -> RenderableType:
         parts += ["", _short(Plan.load(layout.plan))]
     if vocabulary := read_vocabulary(root):
         parts += ["", Text(f"vocabulary: {vocabulary}")]
+    if stored := read_block_sparse_record(root):
+        parts += ["", Text(f"storage: {stored}")]
     if transfer := read_transfer(root):
         parts += ["", *map(Text, transfer.lines)]
     if layout.benchmark.is_file():
@@ -98,6 +101,7 @@ def _facts(plan: Plan) -> RenderableType:
         "layers": None if plan.inside_layers else stack_line(plan),
         "removed": removed + " ".join(map(str, plan.order)) if plan.order else None,
         "Kronecker factors": known(plan.factors, str),
+        "sparse blocks": known(plan.blocks, str),
         "predicted": known(plan.predicted_speedup, faster),
         "base model": plan.base_model + (f" at {plan.revision}" if plan.revision else ""),
         "task": f"{plan.task}, scored by {metric_name(plan.metric)}",
