@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from glp_export.core.errors import ModelError
 from glp_export.core.quiet import quiet
+from glp_export.encoder.block_sparse_file import open_pretrained
 from glp_export.encoder.checkpoint import read_config
 from glp_export.encoder.checkpoint_files import require_weights
 from glp_export.encoder.families import BARE, auto_class_for
@@ -122,14 +123,12 @@ def load_fp32(checkpoint: Path, auto_class: str, **options: Any) -> Any:
     require_weights(checkpoint)
     try:
         with quiet(), quiet_weights():
-            loader: Callable[..., Any]
-            loader = getattr(transformers, auto_class_for(auto_class, config)).from_pretrained
-            model, info = loader(
+            model, info = open_pretrained(
+                getattr(transformers, auto_class_for(auto_class, config)),
                 str(checkpoint),
-                config=config,
+                config,
                 dtype=torch.float32,
                 local_files_only=True,
-                use_safetensors=True,
                 output_loading_info=True,
                 **options,
             )

@@ -14,7 +14,14 @@ from pydantic import Field, field_validator
 
 from glp_export.core.factors import Factors, Preset
 from glp_export.core.records import Record
-from glp_export.core.shape import MAX_LAYERS, MAX_UNITS, MAX_VOCABULARY, Kept, ModelShape
+from glp_export.core.shape import (
+    MAX_BLOCK,
+    MAX_LAYERS,
+    MAX_UNITS,
+    MAX_VOCABULARY,
+    Kept,
+    ModelShape,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -31,6 +38,7 @@ MAX_TOKENS = 2 * 10**6
 
 _Layer = Annotated[int, Field(ge=0, lt=MAX_LAYERS)]
 _Layers = Annotated[tuple[_Layer, ...], Field(max_length=MAX_LAYERS)]
+_Side = Annotated[int, Field(ge=1, le=MAX_BLOCK)]
 _Unit = Annotated[int, Field(ge=0, lt=MAX_UNITS)]
 _Token = Annotated[int, Field(ge=0, lt=MAX_VOCABULARY)]
 _Tokens = Annotated[tuple[_Token, ...], Field(min_length=1, max_length=MAX_TOKENS)]
@@ -268,8 +276,52 @@ class KroneckerFactors(Record):
         return None
 
 
+class SparsifyBlocks(Record):
+    """Rows and columns inside blocks of the layers' matrices become zero (arXiv 2009.08065).
+
+    Heads, neurons and tokens stay as many as they were. It saves storage alone, in the block-sparse
+    file; every other file is dense, with zeros.
+
+    Attributes:
+        block: rows and columns of a block.
+        keep: share of the matrices' entries that stays, at most.
+    """
+
+    kind: Literal["sparsify-blocks"] = "sparsify-blocks"
+    block: tuple[_Side, _Side]
+    keep: Annotated[float, Field(gt=0, le=1)]
+
+    checks: ClassVar[frozenset[Check]] = ALL_CHECKS - {"masked-is-cut"}
+
+    def __str__(self) -> str:
+        rows, columns = self.block
+        return f"{100 * self.keep:g} % of the entries stay, in blocks of {rows}x{columns}"
+
+    def shape(self, base: ModelShape) -> ModelShape:
+        """The shape of `base`: all that it counts is left."""
+        return base
+
+    def compact(self, model: PreTrainedModel) -> PreTrainedModel:
+        """The model without its weakest rows and columns of blocks; `model` stays as it is."""
+        from glp_export.encoder.blocks import sparsify
+
+        return sparsify(model, self.block, self.keep)
+
+    dense = compact
+
+    def kept(self, base: ModelShape) -> Kept | None:
+        """Nothing inside a layer goes."""
+        return None
+
+
 Edit = Annotated[
-    RemoveLayers | RemoveSublayers | PruneHeads | PruneNeurons | TrimVocabulary | KroneckerFactors,
+    RemoveLayers
+    | RemoveSublayers
+    | PruneHeads
+    | PruneNeurons
+    | TrimVocabulary
+    | KroneckerFactors
+    | SparsifyBlocks,
     Field(discriminator="kind"),
 ]
 """Any edit, by its `kind`."""
@@ -333,6 +385,22 @@ def factors_after(edits: Sequence[Edit]) -> Preset | None:
     if any(isinstance(edit, _WidthEdit) for edit in before):
         raise ValueError("a model that lost heads or neurons has no Kronecker factors")
     return last.preset
+
+
+def blocks_after(edits: Sequence[Edit]) -> SparsifyBlocks | None:
+    """The edit that makes blocks sparse; None where none does.
+
+    Raises:
+        ValueError: there are two, or another one changes the matrices too.
+    """
+    found = [edit for edit in edits if isinstance(edit, SparsifyBlocks)]
+    if not found:
+        return None
+    if len(found) > 1 or any(isinstance(one, _WidthEdit | KroneckerFactors) for one in edits):
+        raise ValueError("sparse blocks are of whole matrices, which nothing else changes")
+    if any(isinstance(edit, RemoveLayers) for edit in edits[edits.index(found[0]) :]):
+        raise ValueError("layers are removed before blocks are made sparse")
+    return found[0]
 
 
 def _require_depth(units: Sequence[tuple[int, ...]], base: ModelShape) -> None:

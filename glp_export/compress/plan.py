@@ -13,7 +13,9 @@ from pydantic import Field, ValidationError, model_validator
 from glp_export.compress.edits import (
     Edit,
     RemoveLayers,
+    SparsifyBlocks,
     TrimVocabulary,
+    blocks_after,
     factors_after,
     kept_after,
     shape_after,
@@ -98,6 +100,7 @@ class Plan(Record):
                 raise ValueError("base_shape has another number of layers than num_layers")
             kept_after(self.edits, self.base_shape)  # raises where they do not fit
             factors_after(self.edits)
+            blocks_after(self.edits)
         elif any(not isinstance(edit, RemoveLayers) for edit in self.edits):
             raise ValueError("edits of other things than whole layers need base_shape")
         return self
@@ -155,6 +158,17 @@ class Plan(Record):
         return factors_after(self.edits)
 
     @property
+    def blocks(self) -> SparsifyBlocks | None:
+        """How blocks of matrices are made sparse; None where they are not."""
+        return blocks_after(self.edits)
+
+    @property
+    def whole_blocks(self) -> Plan:
+        """The same with dense matrices."""
+        left = tuple(edit for edit in self.edits if not isinstance(edit, SparsifyBlocks))
+        return self.model_copy(update={"edits": left})
+
+    @property
     def whole_vocabulary(self) -> Plan:
         """The same with all tokens."""
         left = tuple(edit for edit in self.edits if not isinstance(edit, TrimVocabulary))
@@ -178,6 +192,8 @@ class Plan(Record):
         """For people: `6 layers`, `12 layers, 61 % of heads, 40 % of neurons`."""
         shape = self.shape
         left = layers_in_words(self.depth) if shape is None else shape.label(self.base_shape)
+        if self.blocks is not None:
+            return f"{left}, sparse blocks ({100 * self.blocks.keep:g} %)"
         return left if self.factors is None else f"{left}, Kronecker factors"
 
     @property

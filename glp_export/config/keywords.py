@@ -84,9 +84,9 @@ class CompressSettings(TypedDict, total=False):
     """Most metric points that may be lost on dev: 0.01."""
     compress: str | None
     """What is removed: layers, structure (heads, neurons and layers), a --criterion for structure
-    by it, kronecker (factors of matrices), vocabulary (tokens), one after another
-    (layers,vocabulary), or auto: structure for a target of speed, vocabulary for a size, layers
-    else."""
+    by it, kronecker (factors of matrices), block-sparse (zeros in matrices, for storage),
+    vocabulary (tokens), one after another (layers,vocabulary), or auto: structure for a target of
+    speed, vocabulary for a size, layers else."""
     plan: str | Path | None
     """Skip the search: plan.json, a layer file, or paper:bert-base-uncased/rte."""
     search_epochs: float | None
@@ -94,11 +94,11 @@ class CompressSettings(TypedDict, total=False):
     max_search_samples: int | None
     """Most rows to train candidates on."""
     workers: str | None
-    """Where candidates are tried: serial or ray."""
+    """Where candidates are tried: serial, processes or ray."""
     worker_cpus: int | None
     """CPUs and PyTorch threads of each candidate; else as --threads."""
     worker_gpus: float | None
-    """Share of a GPU for each candidate with --workers ray: 0.25."""
+    """Share of a GPU for each candidate with --workers processes or ray: 0.25."""
     cache: str | Path | None
     """Directory of the cache of trained teachers and scored candidates; `none`: no cache."""
 
@@ -290,6 +290,18 @@ class KroneckerSettings(TypedDict, total=False):
     """Passes over the --unlabeled texts before the training on the task."""
 
 
+class BlockSparseSettings(TypedDict, total=False):
+    """Settings; None is not given."""
+
+    sparse_keep: float | None
+    """Share of the entries of the layers' matrices that stays."""
+    sparse_block: str | None
+    """Rows x columns of the blocks whose rows and columns go, each by itself."""
+    lasso_epochs: float | None
+    """Passes over the training rows in which a reweighted group lasso shrinks rows and columns,
+    before the weakest go and the rest recovers; 0 for none."""
+
+
 class VocabularySettings(TypedDict, total=False):
     """Settings; None is not given."""
 
@@ -313,6 +325,7 @@ class RunKeywords(
     LayersSettings,
     StructureSettings,
     KroneckerSettings,
+    BlockSparseSettings,
     VocabularySettings,
     total=False,
 ):
@@ -388,6 +401,7 @@ class CompressKeywords(
     LayersSettings,
     StructureSettings,
     KroneckerSettings,
+    BlockSparseSettings,
     VocabularySettings,
     total=False,
 ):

@@ -133,8 +133,8 @@ class CompressOptions(Options):
     compress: str = option(
         "auto",
         "What is removed: layers, structure (heads, neurons and layers), a --criterion for "
-        "structure by it, kronecker (factors of matrices), vocabulary (tokens), one after another "
-        "(layers,vocabulary), or auto: "
+        "structure by it, kronecker (factors of matrices), block-sparse (zeros in matrices, for "
+        "storage), vocabulary (tokens), one after another (layers,vocabulary), or auto: "
         "structure for a target of speed, vocabulary for a size, layers else.",
     )
     plan: str | None = option(
@@ -144,7 +144,7 @@ class CompressOptions(Options):
         None, "Passes over the data for each candidate; else as --epochs.", gt=0
     )
     max_search_samples: int | None = option(None, "Most rows to train candidates on.", gt=0)
-    workers: str = option("serial", "Where candidates are tried: serial or ray.")
+    workers: str = option("serial", "Where candidates are tried: serial, processes or ray.")
     worker_cpus: int | None = option(
         None,
         "CPUs and PyTorch threads of each candidate; else as --threads.",
@@ -152,7 +152,7 @@ class CompressOptions(Options):
         le=MOST_THREADS,
     )
     worker_gpus: float | None = option(
-        None, "Share of a GPU for each candidate with --workers ray: 0.25.", gt=0, le=1
+        None, "Share of a GPU for each candidate with --workers processes or ray: 0.25.", gt=0, le=1
     )
     cache: str | None = option(
         None,

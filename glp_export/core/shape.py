@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 MAX_LAYERS = 1000
 MAX_UNITS = 10**6
 MAX_VOCABULARY = 10**8
+MAX_BLOCK = 1024
+"""Rows or columns of a block of a matrix, so that a small file is no huge matrix."""
 
 _Units = Annotated[int, Field(ge=0, le=MAX_UNITS)]
 _Size = Annotated[int, Field(ge=1, le=MAX_UNITS)]

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from glp_export.core.errors import ModelError
-from glp_export.encoder.checkpoint_files import LENGTH_FILES, by_umask, require_weights
+from glp_export.encoder.block_sparse_file import open_pretrained
+from glp_export.encoder.checkpoint_files import (
+    BLOCK_SPARSE,
+    LENGTH_FILES,
+    by_umask,
+    has_dense_weights,
+    require_weights,
+)
 from glp_export.encoder.families import auto_class_for
 from glp_export.encoder.head import (
     fit_head,
@@ -200,11 +207,11 @@ def load_checkpoint(source: ModelSource, task: Task, *, doubtful: bool = True) -
     configure(config, task)
     auto_class = getattr(transformers, auto_class_for(KINDS[task.kind].auto_class, config))
     with explained(source, "weights"), quiet_weights():
-        model, loading = auto_class.from_pretrained(
+        model, loading = open_pretrained(
+            auto_class,
             source.location,
-            config=config,
+            config,
             dtype=torch.float32,
-            use_safetensors=True,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
             **source.arguments(),
@@ -292,7 +299,10 @@ def checksum(source: ModelSource) -> str | None:
     if source.directory is None:
         return None
     digest = hashlib.sha256()
-    for file in sorted(source.directory.glob("*")):
+    files = sorted(source.directory.glob("*"))
+    if not has_dense_weights(source.directory):
+        files += source.directory.glob(BLOCK_SPARSE)
+    for file in files:
         if file.name == "config.json" or file.suffix == ".safetensors":
             digest.update(file.name.encode())
             with file.open("rb") as stream:

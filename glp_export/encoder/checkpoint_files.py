@@ -14,6 +14,9 @@ from glp_export.core.errors import ModelError
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 INDEX = f"{WEIGHTS}.index.json"
+BLOCK_SPARSE = "glp/model.block-sparse.safetensors"
+"""The same weights without zero rows and columns of blocks, where no loader of dense ones looks."""
+
 ADAPTER = "adapter_config.json"
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
@@ -117,7 +120,7 @@ def require_weights(directory: Path) -> None:
     Raises:
         ModelError: there are none, or pickles alone, or files of other names.
     """
-    if _there(directory / WEIGHTS) or _there(directory / INDEX):
+    if has_dense_weights(directory) or _there(directory / BLOCK_SPARSE):
         return
     if any((directory / name).is_file() for name in _PICKLES):
         architecture = _architecture(directory)
@@ -135,6 +138,15 @@ def require_weights(directory: Path) -> None:
         where=str(directory),
         fix=f"it must contain {WEIGHTS}, or {INDEX} and the files that it names",
     )
+
+
+def has_dense_weights(directory: Path) -> bool:
+    """Whether there are weights that transformers reads.
+
+    Raises:
+        ModelError: they are a link that leads nowhere.
+    """
+    return _there(directory / WEIGHTS) or _there(directory / INDEX)
 
 
 def _architecture(directory: Path) -> str:

@@ -15,6 +15,8 @@ from pydantic import Field
 from glp_export.core.factors import Preset
 from glp_export.core.records import Record
 from glp_export.core.shape import Kept, ModelShape
+from glp_export.encoder.block_sparse_file import BlockSparseRecord
+from glp_export.encoder.checkpoint_files import BLOCK_SPARSE
 from glp_export.encoder.compaction import compact, require_zeros
 from glp_export.encoder.kronecker import factorize
 from glp_export.encoder.sublayers import check_kept, shape_of
@@ -35,6 +37,7 @@ class Structure(Record):
         model_shape: heads, neurons and vocabulary of the compact module.
         kept: heads and neurons of the dense checkpoint that are not zero; null for all.
         factors: sizes of the Kronecker factors whose products its matrices are; null for none.
+        block_sparse: what the block-sparse file of its weights holds; null for none.
         parameters: of the compact module, head included.
     """
 
@@ -44,6 +47,7 @@ class Structure(Record):
     model_shape: ModelShape
     kept: Kept | None = None
     factors: Preset | None = None
+    block_sparse: BlockSparseRecord | None = None
     parameters: int = Field(ge=1)
 
     @classmethod
@@ -55,6 +59,7 @@ class Structure(Record):
         rival_of: str | None = None,
         kept: Kept | None = None,
         factors: Preset | None = None,
+        block_sparse: BlockSparseRecord | None = None,
     ) -> Structure:
         """The structure of a live compact module."""
         return cls(
@@ -63,6 +68,7 @@ class Structure(Record):
             model_shape=shape_of(model),
             kept=kept,
             factors=factors,
+            block_sparse=block_sparse,
             parameters=sum(parameter.numel() for parameter in model.parameters()),
         )
 
@@ -79,6 +85,17 @@ def read_structure(directory: Path) -> Structure | None:
     """
     fix = "copy the whole directory again, or make the artifact again"
     return Structure.read_optional(directory / STRUCTURE, what="the structure", fix=fix)
+
+
+def read_block_sparse_record(directory: Path) -> BlockSparseRecord | None:
+    """What the block-sparse file beside a checkpoint holds; None without one.
+
+    Raises:
+        DataError: the record is broken.
+    """
+    structure = read_structure(directory)
+    there = (directory / BLOCK_SPARSE).is_file()
+    return structure.block_sparse if structure is not None and there else None
 
 
 def compacted(model: PreTrainedModel, directory: Path) -> PreTrainedModel:

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from glp_export.bench.benchmark_file import BenchmarkFile, MetricRow
     from glp_export.compress.latency_table import LatencyTable
     from glp_export.compress.plan import Plan
+    from glp_export.encoder.block_sparse_file import BlockSparseRecord
     from glp_export.precision.record import PrecisionEntry
     from glp_export.tasks.task import HubData
 
@@ -134,6 +135,7 @@ class CardFacts:
         hub_data: the data set on the hub that `data` is; None for data of one's own.
         latency_table: that the plan was chosen by; None where none was.
         vocabulary: where tokens went, how many and what that does; None where all are left.
+        block_sparse: what a block-sparse file of the weights holds; None without one.
         transfer: what auxiliary tasks were used for, a line each; () where none was named.
     """
 
@@ -163,6 +165,7 @@ class CardFacts:
     hub_data: HubData | None = None
     latency_table: LatencyTable | None = None
     vocabulary: VocabularyRecord | None = None
+    block_sparse: BlockSparseRecord | None = None
     transfer: tuple[str, ...] = ()
 
 
@@ -421,6 +424,8 @@ def _tag(plan: Plan) -> str:
         return "structured-pruning"
     if plan.factors is not None:
         return "kronecker-factors"
+    if plan.blocks is not None:
+        return "block-sparse"
     return "layer-pruning" if plan.order else "vocabulary-trimming"
 
 

@@ -57,6 +57,7 @@ def artifact_view(root: Path) -> RenderableType:
     from glp_export.bench.benchmark_file import BenchmarkFile
     from glp_export.bench.frontier import Frontier
     from glp_export.compress.plan import Plan
+    from glp_export.encoder.structure import read_block_sparse_record
 
     layout = ArtifactLayout(root)
     if layout.frontier.is_file():
@@ -69,6 +70,9 @@ def artifact_view(root: Path) -> RenderableType:
     vocabulary = read_vocabulary(root)
     if vocabulary is not None:
         parts += ["", Text(f"vocabulary: {vocabulary}")]
+    stored = read_block_sparse_record(root)
+    if stored is not None:
+        parts += ["", Text(f"storage: {stored}")]
     transfer = read_transfer(root)
     if transfer is not None:
         parts += ["", *map(Text, transfer.lines)]
@@ -99,6 +103,7 @@ def _facts(plan: Plan) -> RenderableType:
         "layers": None if plan.inside_layers else stack_line(plan),
         "removed": removed + " ".join(map(str, plan.order)) if plan.order else None,
         "Kronecker factors": None if plan.factors is None else str(plan.factors),
+        "sparse blocks": None if plan.blocks is None else str(plan.blocks),
         "predicted": f"{numbers.ratio(predicted)} the speed of the unpruned model"
         if predicted is not None
         else None,

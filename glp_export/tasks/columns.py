@@ -59,6 +59,9 @@ _BESIDE = re.compile(
     r"data[ _-]?set|file|file[ _-]?name|path|country|city|license|version)"
 )
 """Where a text comes from, by the names that people give it: seldom what a model reads."""
+_LOOKED_AT = 1000
+_DIFFERENT = 0.5
+"""Share of different values, in the first rows, below which a second text may name a group."""
 
 
 def columns_of(
@@ -135,10 +138,10 @@ def _infer_label(split: RawSplit, text: Sequence[str]) -> str:
 
 
 def _infer_text(split: RawSplit, label: str, *, paired: bool) -> list[str]:
-    """The columns of text: the only one, or two that are a pair by their names.
+    """The columns of text: the only one, or two that are a pair.
 
-    Columns that say where a text comes from are left out beside others. Any two are a pair for a
-    task of pairs.
+    Columns that say where a text comes from are left out beside others. Two of which one has few
+    different values are a pair where their names say so, or the task is one of pairs.
     """
     every = _texts_beside(split, label)
     names = every if len(every) == 1 else [name for name in every if not is_beside(name)]
@@ -151,9 +154,25 @@ def _infer_text(split: RawSplit, label: str, *, paired: bool) -> list[str]:
         )
     _refuse_doubtful(split, names, label)
     if len(names) == 2 and not (paired or are_pair(names)):
-        one, other = names
-        raise _fault(split, f"'{one}' and '{other}' may be a pair, or one of them is not read")
+        for name in names:
+            _refuse_groups(split, name)
     return in_pair_order(names)
+
+
+def _refuse_groups(split: RawSplit, name: str) -> None:
+    """Refuse a second text whose few values look like the names of groups.
+
+    Raises:
+        DataError: so it is.
+    """
+    values = Cells(split.rows, name)[:_LOOKED_AT]
+    different = len(set(values))
+    if different < _DIFFERENT * len(values):
+        raise _fault(
+            split,
+            f"Column '{name}' may be one of two texts, or name groups: it has {different} "
+            f"different values in {len(values)} rows",
+        )
 
 
 def _texts_beside(split: RawSplit, label: str) -> list[str]:
@@ -168,16 +187,20 @@ def _texts_beside(split: RawSplit, label: str) -> list[str]:
     return names
 
 
-def unread_in_words(split: RawSplit, columns: Columns) -> tuple[str, ...]:
-    """What a user should know of columns of text that nobody named and that are not read."""
+def texts_in_words(split: RawSplit, columns: Columns) -> tuple[str, ...]:
+    """What a user should know of the columns of text, of which nobody named any."""
+    read = [f"'{plain(name)}'" for name in columns.text]
     unread = [name for name in _texts_beside(split, columns.label) if name not in columns.text]
     if not unread:
-        return ()
-    read = " and ".join(f"'{plain(name)}'" for name in columns.text)
+        if len(read) != 2 or are_pair(columns.text):
+            return ()
+        one = plain(columns.text[0])
+        return (f"{' and '.join(read)} are read as a pair; --text-columns {one} reads one",)
     others = ", ".join(f"'{plain(name)}'" for name in unread)
     more = f"; --text-columns {plain(columns.text[0])} {plain(unread[0])} reads a pair"
     not_read = f"{others} {'are' if len(unread) > 1 else 'is'} not read"
-    return (f"the text is {read}, and {not_read}{more if len(columns.text) == 1 else ''}",)
+    alone = len(columns.text) == 1
+    return (f"the text is {' and '.join(read)}, and {not_read}{more if alone else ''}",)
 
 
 def _refuse_doubtful(split: RawSplit, names: Sequence[str], label: str) -> None:

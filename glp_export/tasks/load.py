@@ -12,7 +12,7 @@ import numpy as np
 from glp_export.core.errors import DataError, UsageError
 from glp_export.core.text import plain
 from glp_export.tasks.checksum import rows_checksum
-from glp_export.tasks.columns import columns_of, is_text, unread_in_words
+from glp_export.tasks.columns import columns_of, is_text, texts_in_words
 from glp_export.tasks.duplicates import repeats_in_words
 from glp_export.tasks.encoding import quiet_datasets
 from glp_export.tasks.glue import GLUE_TASKS
@@ -174,7 +174,7 @@ def _texts_alone(raw: RawData, spec: DataSpec, own: Task | None) -> TaskData:
         other_metric=spec.metric or kind.metric_for(own.labels),
     )
     repeats = repeats_in_words(data.fit, data.select, {"test": data.test, **data.other_tests})
-    unread = () if spec.text_columns else unread_in_words(raw.train, Columns(columns, ""))
+    unread = () if spec.text_columns else texts_in_words(raw.train, Columns(columns, ""))
     return replace(data, checksum=_checksum(data), notes=(_AGREEMENT_NOTE, *unread, *repeats))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from glp_export.core.errors import DataError, UsageError
 from glp_export.tasks.arrow_columns import Cells
-from glp_export.tasks.columns import columns_of, find_columns, is_text, unread_in_words
+from glp_export.tasks.columns import columns_of, find_columns, is_text, texts_in_words
 from glp_export.tasks.glue import GLUE_TASKS, GlueTask
 from glp_export.tasks.kinds import KINDS, Columns, LabelColumn, LabelReader, TaskKind
 from glp_export.tasks.kinds.classification import TEXT_CLASSIFICATION
@@ -72,7 +72,7 @@ def understand(
     column = label_column(raw.train, columns.label)
     notes = check_words(column) if not asked and kind is TEXT_CLASSIFICATION else ()
     if not text and kind.columns is None:
-        notes = (*unread_in_words(raw.train, columns), *notes)
+        notes = (*texts_in_words(raw.train, columns), *notes)
     known = glue.labels if glue else ()
     reader = in_order_of(kind.reader(column, known), labels or known)
     usual = glue.metric if glue and glue.kind == kind.name else kind.metric_for(reader.labels)

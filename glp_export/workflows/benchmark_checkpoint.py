@@ -27,7 +27,7 @@ from glp_export.encoder import (
     require_model,
     task_of_model,
 )
-from glp_export.encoder.checkpoint_files import copy_checkpoint
+from glp_export.encoder.block_sparse_file import copy_dense
 from glp_export.precision.selection import Wanted
 from glp_export.report.measurements import headline_shape
 from glp_export.tasks import KINDS, Task, kind_of_config
@@ -71,7 +71,7 @@ def benchmark_checkpoint(
         execution, trained = _unpruned(checkpoint, config, progress)
     with TemporaryDirectory(prefix="glp-benchmark-") as scratch:
         layout = ArtifactLayout(Path(scratch))
-        copy_checkpoint(checkpoint, layout.root)  # it is told its kind, as by export
+        copy_dense(checkpoint, layout.root)  # it is told its kind, as by export
         mark_kind(layout.config, execution.task)
         trained = replace(trained, checkpoint=layout.root)
         exported = export_contender(execution, trained, layout, layout.work_dir, progress)

@@ -37,6 +37,13 @@ def require_choices(config: RunConfig) -> None:
     compressors = names_of(config.compress.compress)
     _require_layers(config, compressors)
     _require_speed(config, compressors)
+    if config.targets.size is not None and compressors == ("block-sparse",):
+        raise UsageError(
+            "a size is that of the ONNX file, which stays dense: sparse blocks make the PyTorch "
+            "weights smaller, in a file of their own",
+            where=f"--size-budget {config.compress.size_budget}",
+            fix="ask for a share with --sparse-keep, or say --compress block-sparse,vocabulary",
+        )
     if config.compress.max_drop is not None and compressors[0] not in (AUTO, "layers"):
         raise UsageError(
             f"--max-drop finds a number of layers, and --compress {config.compress.compress} "
@@ -70,6 +77,14 @@ def _require_speed(config: RunConfig, compressors: tuple[str, ...]) -> None:
     targets = config.targets
     if not (targets.speedups or targets.latency) or config.compress.plan:
         return
+    if "block-sparse" in compressors:
+        raise UsageError(
+            "zero rows and columns inside blocks save storage alone: ONNX Runtime computes with "
+            "dense matrices, so no speed comes of them",
+            where=f"--compress {config.compress.compress}",
+            fix="leave the target of speed out, or say --compress group-lasso, which takes out "
+            "whole heads and neurons",
+        )
     if set(compressors) <= WHOLE_DEPTH or "kronecker" in compressors:
         raise UsageError(
             "Kronecker factors and a trimmed vocabulary make a model smaller; what time it takes "

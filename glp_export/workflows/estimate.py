@@ -261,7 +261,8 @@ def _imitated_layers(context: RunContext, students: int) -> int:
     Forward only, which is a third of a training.
     """
     training = context.config.training
-    factored = not context.config.compress.plan and "kronecker" in compressors_of(context)
+    compressors = set() if context.config.compress.plan else set(compressors_of(context))
+    factored = bool(compressors & {"kronecker", "block-sparse"})
     changed = bool(context.config.targets.speedups) or factored
     if training.recover != "distill" or not training.weight_of_hidden_states(changed=changed):
         return 0

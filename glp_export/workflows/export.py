@@ -44,7 +44,7 @@ from glp_export.encoder import (
     task_of_model,
     write_loader_files,
 )
-from glp_export.encoder.checkpoint_files import copy_checkpoint
+from glp_export.encoder.block_sparse_file import copy_dense
 from glp_export.precision.record import PrecisionsFile
 from glp_export.tasks import KINDS
 from glp_export.workflows.context import (
@@ -158,7 +158,7 @@ def _export(checkpoint: Path, config: RunConfig, output: Path, progress: Progres
     staging = prepare(output, overwrite=config.output.overwrite, resume=config.output.resume)
     layout = ArtifactLayout(staging)
     with writing(staging), _cleared(staging):
-        copy_checkpoint(checkpoint, staging)
+        copy_dense(checkpoint, staging)
         write_loader_files(staging, tokenizer, longest=longest_input(staging))
         check_served_texts(staging, tokenizer, max_length=max_length)
         rows = random_rows(tokenizer, max_length, execution.seed)

@@ -17,6 +17,7 @@ from glp_export.compress.edits import (
     PruneNeurons,
     RemoveLayers,
     RemoveSublayers,
+    SparsifyBlocks,
     TrimVocabulary,
 )
 from glp_export.compress.plan import Plan
@@ -62,6 +63,9 @@ EDITS: dict[str, tuple[Any, ...]] = {
 FACTORS = KroneckerFactors.of(PRESETS["x8"])
 EDITS["factors"] = (FACTORS,)
 EDITS["layers, vocabulary and factors"] = (RemoveLayers(layers=(2, 1)), TRIM, FACTORS)
+BLOCKS = SparsifyBlocks(block=(8, 16), keep=0.4)
+EDITS["blocks"] = (BLOCKS,)
+EDITS["layers, blocks and vocabulary"] = (RemoveLayers(layers=(2, 1)), BLOCKS, TRIM)
 EDITS["all and vocabulary"] = (*EDITS["all"], TRIM)
 EDITS["vocabulary first"] = (TRIM, *EDITS["all"])
 

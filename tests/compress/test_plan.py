@@ -16,6 +16,7 @@ from glp_export.compress.edits import (
     PruneHeads,
     PruneNeurons,
     RemoveLayers,
+    SparsifyBlocks,
     TrimVocabulary,
 )
 from glp_export.compress.plan import Candidate, Cost, Plan, Step
@@ -223,6 +224,24 @@ def test_factors_are_what_a_plan_ends_with(tmp_path) -> None:
             plan_of(*edits)
     with pytest.raises(ValidationError):
         KroneckerFactors(attention=Factors((0, 2)), feed_forward=Factors((2, 2)))
+
+
+def test_sparse_blocks_are_of_whole_matrices(tmp_path) -> None:
+    trim, layers = TrimVocabulary(tokens=(0, 2, 4, 8)), RemoveLayers(layers=(1,))
+    blocks = SparsifyBlocks(block=(4, 8), keep=0.25)
+    made = plan_of(layers, blocks, trim)
+    assert Plan.load(made.save(tmp_path / "plan.json")) == made
+    assert (made.blocks, made.order) == (blocks, (1,))
+    assert made.whole_blocks == plan_of(layers, trim)
+    assert not made.layers_only
+    assert "25 %" in made.label
+    narrow, factors = PruneHeads(heads=((0,), (0, 1), (1,))), KroneckerFactors.of(PRESETS["x21"])
+    for edits in ((blocks, layers), (blocks, blocks), (narrow, blocks), (blocks, factors)):
+        with pytest.raises(ValidationError):
+            plan_of(*edits)
+    for wrong in ({"keep": 0}, {"keep": 1.5}, {"block": (0, 8)}, {"block": (8, 2000)}):
+        with pytest.raises(ValidationError):
+            SparsifyBlocks(**{"block": (4, 8), "keep": 0.25, **wrong})
 
 
 def test_tokens_are_part_of_a_plan() -> None:

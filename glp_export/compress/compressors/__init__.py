@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from glp_export.compress.compressors.block_sparse import BlockSparseOptions
 from glp_export.compress.compressors.kronecker import KroneckerOptions
 from glp_export.compress.compressors.layers.options import LayerOptions
 from glp_export.compress.compressors.structure.options import StructureOptions
@@ -76,6 +77,12 @@ def _kronecker() -> Compressor:
     return KRONECKER
 
 
+def _block_sparse() -> Compressor:
+    from glp_export.compress.compressors.block_sparse import BLOCK_SPARSE
+
+    return BLOCK_SPARSE
+
+
 def _vocabulary() -> Compressor:
     from glp_export.compress.compressors.vocabulary import VOCABULARY
 
@@ -114,15 +121,26 @@ COMPRESSORS = {
         ),
         follows=frozenset(("layers",)),
     ),
+    "block-sparse": Row(
+        BlockSparseOptions,
+        _block_sparse,
+        Source(
+            "Rows and columns inside blocks of matrices are shrunk by a reweighted group lasso",
+            "B. Li, Z. Kong, T. Zhang, J. Li, Z. Li, H. Liu, C. Ding",
+            "Findings of EMNLP 2020",
+            "2009.08065",
+        ),
+        follows=frozenset(("layers",)),
+    ),
     "vocabulary": Row(
         VocabularyOptions,
         _vocabulary,
-        follows=frozenset(("layers", "structure", "kronecker")),
+        follows=frozenset(("layers", "structure", "kronecker", "block-sparse")),
     ),
 }
 """By name, as given to `--compress`."""
 
-WHOLE_DEPTH = frozenset(("kronecker", "vocabulary"))
+WHOLE_DEPTH = frozenset(("kronecker", "block-sparse", "vocabulary"))
 """Those that leave all layers there."""
 
 
@@ -164,6 +182,10 @@ def _require_order(earlier: str, later: str, asked: str) -> None:
     elif later in COMPRESSORS[earlier].follows:
         what = f"{earlier} goes on with what {later} leaves, so {later} comes first"
         fix = f"say --compress {later},{earlier}"
+    elif "block-sparse" in (earlier, later):
+        other = later if earlier == "block-sparse" else earlier
+        what = f"sparse blocks are of whole dense matrices, and {other} leaves others"
+        fix = "name one of them; layers,block-sparse,vocabulary go together"
     elif {earlier, later} == {"structure", "kronecker"}:
         what = "what lost heads and neurons has no matrices that Kronecker factors divide"
         fix = "name one of them; layers,kronecker takes whole layers out first"

@@ -125,7 +125,7 @@ def _that_fit(plan: Plan, most: float, evaluator: CompressionEvaluator) -> int:
             f"{least.label} take {taken:.2f} MB, and fewer tokens would not spell the texts",
             where=f"--size-budget {most:g}MB",
             fix="take out more than tokens (--compress layers,vocabulary, with --depth), add "
-            "--precision int8, or ask for more",
+            "--precision int8 or --int8-scope full, or ask for more",
         )
     whole = len(evaluator.tokenizer)
     per_token = (evaluator.megabytes(plan) - taken) / max(1, whole - fewest)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from glp_export.precision.int8.calibrate import MINIMUM_ROWS
 from glp_export.precision.int8.matmuls import MatMul, find_matmuls
-from glp_export.precision.int8.quantise import NARROW, quantise, ranges_of
+from glp_export.precision.int8.quantise import NARROW, any_ranges, quantise, ranges_of
 from glp_export.precision.int8.recipe import Int8Recipe
 from glp_export.precision.int8.smoothquant import smooth
 
@@ -13,6 +13,7 @@ __all__ = [
     "NARROW",
     "Int8Recipe",
     "MatMul",
+    "any_ranges",
     "find_matmuls",
     "quantise",
     "ranges_of",

@@ -101,6 +101,23 @@ def ranges_of(
     return _ranges(graph, located, batches, recipe, scratch, threads)
 
 
+def any_ranges(source: OnnxFile, recipe: Int8Recipe) -> Ranges:
+    """A range for everything that a static recipe can quantise, to know the bytes of its file.
+
+    Errors as of `quantise`.
+    """
+    graph, located = _read(source, recipe)
+    return dict.fromkeys(_measured(graph, located, recipe), (-1.0, 1.0))
+
+
+def _measured(graph: ModelProto, chosen: Sequence[Located], recipe: Int8Recipe) -> Sequence[str]:
+    """The tensors whose ranges a recipe needs."""
+    if recipe.scope == FULL:
+        return activations_of(GraphView(graph), chosen)
+    read = (n.input[0] for one in chosen for n in one.nodes if n.op_type != "Gather")
+    return list(dict.fromkeys(read))
+
+
 def _read(source: OnnxFile, recipe: Int8Recipe) -> tuple[ModelProto, list[Located]]:
     """The graph in the recipe's form, and what is in it to quantise."""
     _require_plain(source)
@@ -178,14 +195,9 @@ def _ranges(
     output: Path,
     threads: int,
 ) -> Ranges:
-    if recipe.scope == FULL:
-        tensors = activations_of(GraphView(model), chosen)
-    else:
-        read = (n.input[0] for one in chosen for n in one.nodes if n.op_type != "Gather")
-        tensors = list(dict.fromkeys(read))
     return activation_ranges(
         model,
-        tensors,
+        _measured(model, chosen, recipe),
         batches,
         recipe.calibration,
         output.with_name(f".calibrate_{output.name}"),

@@ -71,6 +71,11 @@ def page(report_data: ReportData) -> str:
             for one in report_data.sweep_variants
             if one.vocabulary is not None
         ],
+        storages=[
+            report_data.named(one, str(one.block_sparse))
+            for one in report_data.sweep_variants
+            if one.block_sparse is not None
+        ],
         structures=[plots.structure(one.plan, number) for number, one in enumerate(pruned)],
         predictions=[
             plot

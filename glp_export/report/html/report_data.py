@@ -17,6 +17,8 @@ from glp_export.bench.samples_file import SamplesFile
 from glp_export.compress.latency_table import LatencyTable
 from glp_export.compress.plan import Plan
 from glp_export.core.errors import DataError, reason_of
+from glp_export.encoder.block_sparse_file import BlockSparseRecord
+from glp_export.encoder.structure import STRUCTURE, read_block_sparse_record
 from glp_export.precision.record import PrecisionEntry, PrecisionsFile
 from glp_export.report.measurements import measured_ids
 
@@ -34,6 +36,7 @@ class SweepVariant:
         precisions: the lower ones that were to be made.
         latency_table: that the plan was chosen by; None where none was or none was kept.
         vocabulary: that was trimmed; None where all tokens are left.
+        block_sparse: what a block-sparse file of the weights holds; None without one.
     """
 
     plan: Plan
@@ -42,6 +45,7 @@ class SweepVariant:
     precisions: tuple[PrecisionEntry, ...] = ()
     latency_table: LatencyTable | None = None
     vocabulary: VocabularyRecord | None = None
+    block_sparse: BlockSparseRecord | None = None
 
     @property
     def label(self) -> str:
@@ -163,7 +167,7 @@ def read_by(root: Path) -> tuple[list[str], list[str]]:
     needed += [sweep_variant.parity for sweep_variant in sweep_variants]
     for sweep_variant in sweep_variants:
         perhaps += [sweep_variant.precisions, sweep_variant.latency_table]
-        perhaps.append(sweep_variant.root / VOCABULARY)
+        perhaps += [sweep_variant.root / VOCABULARY, sweep_variant.root / STRUCTURE]
     names = [[path.relative_to(root).as_posix() for path in paths] for paths in (needed, perhaps)]
     return names[0], names[1]
 
@@ -181,7 +185,8 @@ def _sweep_variant(layout: ArtifactLayout, directory: str) -> SweepVariant:
     entries = PrecisionsFile.load(layout.precisions).entries if known else ()
     table = LatencyTable.load(layout.latency_table) if layout.latency_table.is_file() else None
     plan, vocabulary = Plan.load(layout.plan), read_vocabulary(layout.root)
-    return SweepVariant(plan, directory, parity, entries, table, vocabulary)
+    block_sparse = read_block_sparse_record(layout.root)
+    return SweepVariant(plan, directory, parity, entries, table, vocabulary, block_sparse)
 
 
 def _command(environment: Path) -> str:

@@ -40,6 +40,8 @@ def start_of(context: RunContext, plan: Plan, ancestor: PreTrainedModel) -> PreT
     What a compressor refits is fitted anew to the ancestor: the search looked at another one.
     """
     left = plan.whole_vocabulary
+    if plan.blocks is not None:
+        return plan.whole_blocks.apply(ancestor)  # rows and columns shrink in training, then go
     factored = plan.factors is not None  # nearest to the rows of the tokens that stay
     if left.layers_only or factored or left.compressors[0] not in COMPRESSORS:
         return plan.apply(ancestor)

@@ -15,8 +15,8 @@ from glp_export.config.outcomes import OpenedFile
 from glp_export.config.targets import Targets
 from glp_export.core.errors import GlpError
 from glp_export.encoder.vocabulary import trim_tokenizer
-from glp_export.precision.int8 import quantise
-from glp_export.precision.int8.recipe import DYNAMIC, RECIPES
+from glp_export.precision.int8 import Int8Recipe, any_ranges, quantise
+from glp_export.precision.int8.recipe import DYNAMIC, FULL, RECIPES
 from glp_export.workflows.context import RunContext
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ class Sizes:
             tokenizer = trim_tokenizer(tokenizer, plan.kept_tokens)
         with TemporaryDirectory(prefix="size-") as scratch:
             file = self._exported(plan.apply(context.pretrained()).eval(), Path(scratch))
-        return (file.bytes + _bytes_of(tokenizer)) / 1e6
+            taken = file.bytes  # while it is there
+        return (taken + _bytes_of(tokenizer)) / 1e6
 
     def _exported(self, model: PreTrainedModel, directory: Path) -> OnnxFile:
         execution = self._context.execution
@@ -68,8 +69,11 @@ class Sizes:
         )
         if INT8 not in execution.precisions.names:
             return plain
+        full = execution.precision.int8_scope == FULL  # in which every table is integers
         try:
-            return quantise(plain, directory / "int8.onnx", model, RECIPES[DYNAMIC])
+            recipe = Int8Recipe("full", "static") if full else RECIPES[DYNAMIC]
+            ranges = any_ranges(plain, recipe) if full else None
+            return quantise(plain, directory / "int8.onnx", model, recipe, ranges=ranges)
         except GlpError:  # then there will be no such file
             return plain
 
@@ -126,7 +130,8 @@ def opened_file(
     """
     rows = [row for row in measured_rows(benchmark) if row.provider == provider]
     name = preferred(rows, too_large(layout, targets, benchmark))
-    sizes: Sequence[int] = [row.bytes for row in benchmark.rows if row.variant == name]
+    pruned = [row for row in benchmark.rows if row.contender == "pruned"]
+    sizes: Sequence[int] = [row.bytes for row in pruned if row.variant == name]
     if name is None or not sizes:
         return None
     return OpenedFile(name, (max(sizes) + _tokenizer_bytes(layout)) / 1e6)

@@ -42,6 +42,7 @@ from glp_export.encoder.vocabulary import write_vocabulary_files
 from glp_export.tasks import blank_labels, encode, labels_of, with_labels
 from glp_export.workflows.auxiliary import joint_of
 from glp_export.workflows.context import RunContext, load_seeded, model_source
+from glp_export.workflows.stages.block_training import train_blocks, write_blocks
 from glp_export.workflows.stages.evaluator import open_cache, train_teacher, training_facts
 from glp_export.workflows.stages.factor_training import train_factors
 from glp_export.workflows.stages.recovery_start import (
@@ -171,6 +172,8 @@ class _StudentTraining:
             inputs = self._inputs_of(plan, tokenizer, begun)
             told = self.context.reported(inputs.settings, title)
             inputs = replace(inputs, settings=told)
+            if plan.blocks is not None:
+                return train_blocks(begun, plan.blocks, plan, recovery, inputs, report)
             if plan.factors is not None:
                 rows = len(self.context.train_rows)
                 return train_factors(begun, plan, recovery, inputs, rows, report)
@@ -207,7 +210,7 @@ class _StudentTraining:
 
     def _hidden_states(self, plan: Plan, student: PreTrainedModel) -> HiddenStates | None:
         """What a plan's layers imitate, if anything."""
-        changed = plan.inside_layers or plan.factors is not None
+        changed = plan.inside_layers or plan.factors is not None or plan.blocks is not None
         weight = self.context.config.training.weight_of_hidden_states(changed=changed)
         if not weight:
             return None
@@ -408,7 +411,14 @@ def _record(context: RunContext, checkpoint: Path, plan: Plan, rival_of: str | N
     model, kept, factors = _saved_model(context, checkpoint), plan.kept_units, plan.factors
     small = model if kept is None else compact(model, kept)
     small = small if factors is None else factorize(small, factors, fit=False)
-    structure = Structure.of(small, plan_id=plan.id, rival_of=rival_of, kept=kept, factors=factors)
+    structure = Structure.of(
+        small,
+        plan_id=plan.id,
+        rival_of=rival_of,
+        kept=kept,
+        factors=factors,
+        block_sparse=None if plan.blocks is None else write_blocks(model, plan.blocks, checkpoint),
+    )
     structure.save(checkpoint)
 
 

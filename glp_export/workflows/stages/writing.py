@@ -28,6 +28,7 @@ from glp_export.config.sections import COUNTS, CompressOptions
 from glp_export.core.command_line import command_line
 from glp_export.core.machine import describe
 from glp_export.encoder import RECOVERIES, ModelSource, find_file
+from glp_export.encoder.structure import read_block_sparse_record
 from glp_export.encoder.vocabulary import recut_rows
 from glp_export.precision.record import PrecisionsFile
 from glp_export.report import CardFacts, benchmark_warnings, write_card, write_sweep_readme
@@ -284,6 +285,7 @@ def _card_facts(
     vocabulary: VocabularyRecord | None,
 ) -> CardFacts:
     kind = KINDS[context.data.task.kind]
+    (checkpoint,) = (one.exported.trained.checkpoint for one in scored if one.contender == "pruned")
     return CardFacts(
         kind=kind.name,
         auto_class=kind.auto_class,
@@ -311,6 +313,7 @@ def _card_facts(
         mask_token=context.tokenizer.mask_token or "",
         latency_table=table,
         vocabulary=vocabulary,
+        block_sparse=read_block_sparse_record(checkpoint),
         transfer=context.transfer.lines if context.transfer else (),
         **told_by_card(context.source),
     )

@@ -14,7 +14,7 @@ from glp_export.artifact import OnnxFile, open_session
 from glp_export.artifact.onnx_file import read_graph
 from glp_export.artifact.session import run_batch
 from glp_export.core.errors import DataError, UsageError
-from glp_export.precision.int8 import Int8Recipe, find_matmuls, quantise, ranges_of
+from glp_export.precision.int8 import Int8Recipe, any_ranges, find_matmuls, quantise, ranges_of
 from glp_export.precision.kernels import count_kernels
 from glp_export.serve import openvino_session
 from glp_export.serve.runtimes import ONNX_RUNTIME, OPENVINO
@@ -63,6 +63,12 @@ def test_every_product_reads_integers_in_operators_of_the_standard(full: OnnxFil
     ]
     # Of each layer query, key, value, output, two of the feed-forward block, scores and context.
     assert (sum(integer), len(integer)) == (8 * LAYERS + 1, 8 * LAYERS + 2)
+
+
+def test_its_bytes_are_known_without_texts(bert: Exported, full: OnnxFile, tmp_path: Path) -> None:
+    ranges = any_ranges(bert.file, FULL)
+    made = quantise(bert.file, tmp_path / "model.onnx", bert.checkpoint, FULL, ranges=ranges)
+    assert made.bytes == pytest.approx(full.bytes, rel=0.001)  # a zero point has a byte or two
 
 
 def test_tables_are_integers_and_softmax_is_rounded_with_an_exact_zero(full: OnnxFile) -> None:
