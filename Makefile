@@ -93,7 +93,8 @@ $(VENV)/.installed-docs: $(STAMP)
 test-consumers: install
 	$(BIN)/python -m pytest -m consumers tests/consumers
 
-# Kills, full disks, two processes on one output, damaged files; GLP_EXPORT_FAULTS=1 for every point.
+# Kills, full disks, two processes on one output, damaged files; GLP_EXPORT_FAULTS=1 for every point,
+# a larger number for that many of each kind.
 test-faults: install
 	$(BIN)/python -m pytest -m faults tests/faults
 

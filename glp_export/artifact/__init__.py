@@ -18,7 +18,7 @@ from glp_export.artifact.parity import check_parity
 from glp_export.artifact.parity_report import FileParity, ParityReport, Probe
 from glp_export.artifact.serving import Measured, ServingSettings, serving_settings
 from glp_export.artifact.session import open_session, predict_onnx, provider_name
-from glp_export.artifact.staging import commit, finished, locked, prepare, writing
+from glp_export.artifact.staging import commit, discard, finished, locked, prepare, writing
 from glp_export.artifact.stored_inputs import StoredInputs
 from glp_export.artifact.triton import triton_name, write_triton
 from glp_export.artifact.variants import VARIANTS, Variant
@@ -42,6 +42,7 @@ __all__ = [
     "commit",
     "describe",
     "describe_fusions",
+    "discard",
     "export_onnx",
     "finished",
     "finished_artifact",

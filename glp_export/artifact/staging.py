@@ -275,6 +275,14 @@ def _refuse_to_replace(output: Path, *, overwrite: bool, resume: bool) -> None:
     )
 
 
+def discard(staging: Path) -> None:
+    """Delete a staging directory at one stroke: half of it would look like somebody else's."""
+    dropped = _aside(staging.with_name(staging.name.removesuffix(".partial")), "dropped")
+    shutil.rmtree(dropped, ignore_errors=True)
+    staging.rename(dropped)
+    shutil.rmtree(dropped, ignore_errors=True)
+
+
 def _drop(staging: Path, *, overwrite: bool) -> None:
     """Delete what an earlier run left, if that is asked for and if a run left it."""
     if not overwrite:
@@ -283,13 +291,14 @@ def _drop(staging: Path, *, overwrite: bool) -> None:
             where=str(staging),
             fix="Go on with it (--resume), or drop it (--overwrite).",
         )
-    if not ((staging / WORK).is_dir() or (staging / "glp").is_dir()):
+    ours = (staging / WORK).is_dir() or (staging / "glp").is_dir()
+    if not ours and any(staging.iterdir()):  # a run that was killed as it made it left it empty
         raise OutputError(
             "The directory for unfinished output holds something else; it is not deleted.",
             where=str(staging),
             fix="Move it away, or choose another output directory.",
         )
-    shutil.rmtree(staging)
+    discard(staging)
 
 
 def _refuse_foreign(output: Path) -> None:
@@ -340,7 +349,7 @@ def _settle(output: Path) -> None:
             previous.rename(output)
     if work.is_dir() and staging.is_dir() and not (staging / WORK).exists():
         work.rename(staging / WORK)
-    for left_over in (previous, work):
+    for left_over in (previous, work, _aside(output, "dropped")):
         shutil.rmtree(left_over, ignore_errors=True)
 
 

@@ -14,6 +14,7 @@ from glp_export.cli.flags import flags_of
 from glp_export.cli.outcome import after_result
 from glp_export.config.sections import DataOptions
 from glp_export.core.errors import UsageError
+from glp_export.core.machine import MOST_THREADS
 
 if TYPE_CHECKING:
     from glp_export.gate.results import GateReport
@@ -60,7 +61,13 @@ def gate_command(
     ] = False,
     threads: Annotated[
         int | None,
-        typer.Option("--threads", min=1, rich_help_panel=_PANEL, help="Else as the run had it."),
+        typer.Option(
+            "--threads",
+            min=1,
+            max=MOST_THREADS,
+            rich_help_panel=_PANEL,
+            help="Else as the run had it.",
+        ),
     ] = None,
     cache: Annotated[
         str | None,

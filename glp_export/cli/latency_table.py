@@ -11,6 +11,7 @@ from glp_export.cli.console import JsonFlag as Json
 from glp_export.cli.console import QuietFlag as Quiet
 from glp_export.cli.console import VerboseFlag as Verbose
 from glp_export.cli.console import at_work, print_json
+from glp_export.core.machine import MOST_THREADS
 
 
 def latency_table_command(
@@ -23,7 +24,9 @@ def latency_table_command(
     kind: Annotated[
         str | None, typer.Option(help="Kind of task; the head says it where there is one.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Of ONNX Runtime.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, max=MOST_THREADS, help="Of ONNX Runtime.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     json_output: Json = False,
     quiet: Quiet = False,

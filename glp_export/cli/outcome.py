@@ -35,7 +35,7 @@ class HungUp(Terminated):
     """SIGHUP: the terminal or the connection went away."""
 
 
-_STOPS = {signal.SIGTERM: Terminated, signal.SIGHUP: HungUp}
+_STOPS: dict[int, type[KeyboardInterrupt]] = {signal.SIGTERM: Terminated, signal.SIGHUP: HungUp}
 _last_stop: list[type[KeyboardInterrupt]] = []
 """What stopped this process: Typer makes one code of all of them."""
 

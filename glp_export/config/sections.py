@@ -15,6 +15,7 @@ from pydantic import PlainValidator, ValidationInfo, field_validator, model_vali
 
 from glp_export.config.targets import Targets
 from glp_export.core.errors import UsageError
+from glp_export.core.machine import MOST_THREADS
 from glp_export.core.options import (
     NO_LIMIT,
     Length,
@@ -145,7 +146,10 @@ class CompressOptions(Options):
     max_search_samples: int | None = option(None, "Most rows to train candidates on.", gt=0)
     workers: str = option("serial", "Where candidates are tried: serial, processes or ray.")
     worker_cpus: int | None = option(
-        None, "CPUs and PyTorch threads of each candidate; else as --threads.", gt=0
+        None,
+        "CPUs and PyTorch threads of each candidate; else as --threads.",
+        gt=0,
+        le=MOST_THREADS,
     )
     worker_gpus: float | None = option(
         None, "Share of a GPU for each candidate with --workers processes or ray: 0.25.", gt=0, le=1
@@ -358,7 +362,9 @@ class MachineOptions(Options):
     panel: ClassVar[str] = "Machine"
 
     device: str = option("auto", "cpu, cuda or auto.")
-    threads: int | None = option(None, "Threads; else the cores that may be used.", gt=0)
+    threads: int | None = option(
+        None, "Threads; else the cores that may be used.", gt=0, le=MOST_THREADS
+    )
 
 
 class BenchmarkOptions(Options):

@@ -39,6 +39,9 @@ _BUSY_SHARE = 0.5
 # Cores that others may use during a measurement; the kernel and a monitor use less.
 _SHARED = 0.1
 
+MOST_THREADS = 1024
+"""Past it libraries end the process rather than refuse."""
+
 
 @dataclass(frozen=True)
 class Machine:

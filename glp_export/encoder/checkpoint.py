@@ -134,7 +134,7 @@ def _sentence_settings(source: ModelSource) -> tuple[dict[str, Any], bool]:
         said = dict(json.loads(path.read_text(encoding="utf-8")))
         limit = said.get("max_seq_length")
         said["max_seq_length"] = None if limit is None else int(limit)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise ModelError(
             f"what sentence-transformers is told of the model cannot be read: {error!s:.200}",
             where=str(path),

@@ -170,8 +170,15 @@ def _modules(directory: Path) -> list[str]:
     path = directory / "modules.json"
     if not path.is_file():
         return []
-    modules: Any = json.loads(path.read_text(encoding="utf-8"))
-    names = [str(module.get("path", "")) for module in modules if isinstance(module, dict)]
+    try:
+        modules: Any = json.loads(path.read_text(encoding="utf-8"))
+        names = [str(module.get("path", "")) for module in modules if isinstance(module, dict)]
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ModelError(
+            f"the modules of the model cannot be read: {error!s:.200}",
+            where=str(path),
+            fix="copy the file again; without it the model is a plain checkpoint",
+        ) from error
     return [name for name in names if name and Path(name).name == name]
 
 

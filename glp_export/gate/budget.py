@@ -114,7 +114,7 @@ class Budget:
             ) from error
         try:
             content = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise UsageError(f"the budget is no TOML: {error}", where=str(path)) from error
         reader = _Reader(path, text)
         tables = tuple(

@@ -172,14 +172,24 @@ class ServedModel:
         return np.concatenate([self._window(rows[start : start + _WINDOW]) for start in windows])
 
     def _require_pairs(self, rows: Sequence[Row]) -> None:
-        """Refuse single texts where the model was trained on pairs: it would answer anything."""
-        for number, row in enumerate(rows if self.reads_pairs else ()):
-            if isinstance(row, str):
-                raise DataError(
-                    f"this model reads pairs of texts, and one text came alone: {row!r:.80}",
-                    where=f"row {number}, counted from 0",
-                    fix="model(first_texts, second_texts), or model([(first, second), …])",
-                )
+        """Refuse single texts where the model was trained on pairs, and pairs where it was not.
+
+        It would answer anything; and two texts in a list of their own are seldom meant as a pair.
+        """
+        if self.reads_pairs is None:
+            return
+        for number, row in enumerate(rows):
+            if isinstance(row, str) is not self.reads_pairs:
+                continue
+            raise DataError(
+                f"this model reads pairs of texts, and one text came alone: {row!r:.80}"
+                if self.reads_pairs
+                else f"this model reads single texts, and a pair came: {row!r:.80}",
+                where=f"row {number}, counted from 0",
+                fix="model(first_texts, second_texts), or model([(first, second), …])"
+                if self.reads_pairs
+                else "give a flat list: model([first, second]) answers for each",
+            )
 
     def of_tokens(self, encoded: Sequence[Encoding]) -> list[list[NDArray[np.float32]]]:
         """Every output for the tokens of each row, without padding, in the order of the rows."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glp_export.core.errors import DeviceError, ModelError, UsageError
+from glp_export.core.machine import MOST_THREADS
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -132,6 +133,11 @@ def _options(threads: int, graph_level: str, entries: Mapping[str, str]) -> Any:
 
     if threads < 1:
         raise UsageError(f"{threads} threads cannot run anything.", fix="Ask for 1 or more.")
+    if threads > MOST_THREADS:
+        raise UsageError(
+            f"{threads} threads are more than any machine runs.",
+            fix=f"Ask for {MOST_THREADS} at most.",
+        )
     if graph_level not in GRAPH_LEVELS:
         raise UsageError(
             f"There is no graph level {graph_level!r}.", fix=f"One of {', '.join(GRAPH_LEVELS)}."

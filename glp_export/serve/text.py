@@ -199,7 +199,7 @@ def open_encoder(
     path = root / TOKENIZER
     try:
         tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
-        settings = json.loads((root / TOKENIZER_CONFIG).read_text(encoding="utf-8"))
+        settings = dict(json.loads((root / TOKENIZER_CONFIG).read_text(encoding="utf-8")))
     except Exception as error:  # the library's errors share no base class but Exception
         raise ModelError(
             f"the tokenizer cannot be read: {reason_of(error)}",

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -25,7 +24,7 @@ from glp_export.artifact import (
 )
 from glp_export.artifact.modules import load_fp32
 from glp_export.artifact.served_text import check_served_texts
-from glp_export.artifact.staging import finished
+from glp_export.artifact.staging import discard, finished
 from glp_export.bench import measure, onnx_contender
 from glp_export.bench.contenders import longest_input
 from glp_export.config.run_config import RunConfig
@@ -135,7 +134,8 @@ def _cleared(staging: Path) -> Iterator[None]:
     try:
         yield
     except UsageError:
-        shutil.rmtree(staging, ignore_errors=True)
+        with suppress(OSError):
+            discard(staging)
         raise
 
 

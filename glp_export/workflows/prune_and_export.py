@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glp_export.artifact import ArtifactLayout, commit, locked, prepare, writing
+from glp_export.artifact import ArtifactLayout, commit, discard, locked, prepare, writing
 from glp_export.artifact.served_text import check_served_texts
 from glp_export.artifact.transfer_record import TRANSFER
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier
@@ -246,7 +246,8 @@ def _set_up(
         confirm_cost(context, confirm)
     except BaseException:
         if not kept.is_file():  # nothing was learned yet: the next try starts from a clean place
-            shutil.rmtree(layout.root, ignore_errors=True)
+            with suppress(OSError):
+                discard(layout.root)
         raise
     task = context.data.task
     progress.say(

@@ -125,6 +125,30 @@ def test_partial_directory_of_somebody_else_is_not_deleted(output: Path) -> None
         prepare(output, overwrite=True)
 
 
+def test_what_is_left_of_a_run_killed_as_it_began_is_dropped(output: Path) -> None:
+    staging_path(output).mkdir()
+    assert (prepare(output, overwrite=True) / "work").is_dir()
+
+
+def test_a_run_that_is_dropped_is_gone_at_one_stroke(
+    output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(prepare(output), "old")
+
+    def killed(place: Path, **kinds: object) -> None:
+        if Path(place).is_dir():
+            (Path(place) / JOURNAL).unlink()
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(output, overwrite=True)
+    assert not staging_path(output).exists()
+    prepare(output)
+    assert {path.name for path in output.parent.iterdir()} == {"out.partial"}
+
+
 def test_file_in_the_way(output: Path) -> None:
     output.write_text("")
     with pytest.raises(OutputError, match="must be a directory"):

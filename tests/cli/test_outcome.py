@@ -183,7 +183,13 @@ def test_hostile_configurations_are_refused_in_few_words(text, tmp_path, capsys)
 
 @pytest.mark.parametrize(
     "flags",
-    [["--epochs", "inf"], ["--epochs", "nan"], ["--depth", "9" * 5000], ["--seed", "9" * 30]],
+    [
+        ["--threads", "99999999"],
+        ["--epochs", "inf"],
+        ["--epochs", "nan"],
+        ["--depth", "9" * 5000],
+        ["--seed", "9" * 30],
+    ],
 )
 def test_hostile_flags_are_refused_in_few_words(flags, tmp_path, capsys):
     assert run(["prune-and-export", *flags, "-o", str(tmp_path / "out"), "-q"]) == 2

@@ -138,6 +138,19 @@ def test_what_belongs_to_a_checkpoint(checkpoint: Path, tmp_path: Path) -> None:
     assert stat.S_IMODE(copied.stat().st_mode) == _new_mode(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["modules.json", "sentence_bert_config.json"])
+@pytest.mark.parametrize("text", ["{", "null", "3", '{"a":' * 5000 + "1" + "}" * 5000])
+def test_files_of_sentence_transformers_that_cannot_be_read(
+    checkpoint: Path, name: str, text: str
+) -> None:
+    (checkpoint / name).write_text(text)
+    read = checkpoint_files if name == "modules.json" else load_tokenizer_of
+    with pytest.raises(ModelError) as caught:
+        read(checkpoint)
+    assert caught.value.exit_code == 7
+    assert name in str(caught.value.where)
+
+
 def test_weights_in_several_files_belong(tmp_path: Path) -> None:
     index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))

@@ -159,6 +159,7 @@ class Tally:
         """One more."""
         found = self.counts.setdefault(fault, {})
         found[outcome] = found.get(outcome, 0) + 1
+        print(f"{fault}: {outcome}", flush=True)  # seen with -s, also of a suite that is cut short
 
 
 TALLY = Tally()

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 COUNTS = int(os.environ.get("GLP_EXPORT_FAULTS", "0"))
-"""Points of every kind of fault; 0 for the few that each test names."""
+"""Points of every kind of fault; 1 for all of them, 0 for the few that each test names."""
 
 _CHANGES = {
     *("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.utime", "os.link"),
@@ -36,9 +36,14 @@ class Ended:
     said: str
 
 
+def how_many(few: int, full: int) -> int:
+    """Trials of one kind of fault."""
+    return {0: few, 1: full}.get(COUNTS, min(COUNTS, full))
+
+
 def points(total: int, few: int, seed: int, full: int = 50) -> list[int]:
     """Different random changes out of `total`, from 1; the same for the same seed."""
-    wanted = min(total, full if COUNTS else few)
+    wanted = min(total, how_many(few, full))
     return sorted(random.Random(seed).sample(range(1, total + 1), wanted))
 
 

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from tests.faults.conftest import TinyRun, enlarge, is_absent_or_whole, mounted, plan_of
-from tests.faults.processes import COUNTS, carry_out, command
+from tests.faults.processes import carry_out, command, how_many
 
 ROOM = 64_000_000
 
 
 def sizes(low: int, high: int, few: int) -> list[int]:
     """Sizes of a disk, evenly spread."""
-    count = 20 if COUNTS else few
+    count = how_many(few, full=20)
     return [low + (high - low) * number // count for number in range(count)]
 
 

@@ -13,13 +13,13 @@ import pytest
 
 from glp_export.cache.store import Cache
 from tests.faults.conftest import TinyRun, is_absent_or_whole, left_beside, plan_of
-from tests.faults.processes import COUNTS, carry_out, command, fork, wait
+from tests.faults.processes import carry_out, command, fork, how_many, wait
 
 
 def test_of_two_runs_on_one_output_one_ends_with_8(
     tiny_run: TinyRun, tmp_path: Path, tally: Any
 ) -> None:
-    for trial in range(5 if COUNTS else 2):
+    for trial in range(how_many(few=2, full=5)):
         output = tmp_path / str(trial) / "out"
         logs = [tmp_path / f"log{number}" for number in range(2)]
         children = [
@@ -38,7 +38,7 @@ def test_of_two_runs_on_one_output_one_ends_with_8(
 
 
 def test_two_runs_on_one_cache_share_it(tiny_run: TinyRun, tmp_path: Path, tally: Any) -> None:
-    for trial in range(5 if COUNTS else 1):
+    for trial in range(how_many(few=1, full=5)):
         cache = tmp_path / f"cache{trial}"
         outputs = [tmp_path / f"out{trial}{number}" for number in range(2)]
         logs = [output.with_suffix(".log") for output in outputs]

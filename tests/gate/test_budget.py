@@ -96,7 +96,10 @@ def test_a_line_without_a_shape_takes_the_first_of_its_table(tmp_path):
         ('cpu = "fast"\n', "no table"),
         ("[cpu.fp32]\nkeep = []\n", "no lines"),
         ("", "no lines"),
+        ("a = [", "no TOML"),
+        (f"a = {'[' * 5000}{']' * 5000}", "no TOML"),
     ],
+    ids=lambda text: text[:24],
 )
 def test_files_that_cannot_be_read(text, message, tmp_path):
     with pytest.raises(UsageError) as raised:

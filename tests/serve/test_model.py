@@ -5,6 +5,7 @@ import random
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 import glp_export
 from glp_export.artifact import ArtifactLayout
 from glp_export.artifact.serving import Measured
-from glp_export.core.errors import DeviceError, ModelError, ParityError, UsageError
+from glp_export.core.errors import DataError, DeviceError, ModelError, ParityError, UsageError
 from glp_export.core.machine import usable_cores
 from tests.serve.conftest import LABELS, PARTNERS, TEXTS, edit, pytorch_logits, settle
 
@@ -233,6 +234,29 @@ def test_a_configuration_that_is_no_json(copy: Path, text: str) -> None:
         glp_export.load(copy, verify=False)
 
 
+@pytest.mark.parametrize("text", ["{", "[1]", "null", '{"a":' * 5000 + "1" + "}" * 5000])
+def test_tokenizer_settings_that_are_no_settings(copy: Path, text: str) -> None:
+    (copy / "tokenizer_config.json").write_text(text)
+    with pytest.raises(ModelError, match="tokenizer cannot be read"):
+        glp_export.load(copy, verify=False)
+
+
+def test_a_model_of_single_texts_and_one_of_pairs_refuse_each_others_rows(artifact: Make) -> None:
+    model = glp_export.load(artifact("bert"))
+    pair, texts = [["the cat", "is good"]], ["the cat", "is good"]
+    assert model.logits(pair).shape == model.logits(texts[:1]).shape  # nothing says what it reads
+    single, paired = (replace(model, reads_pairs=reads) for reads in (False, True))
+    for rows in (pair, [tuple(texts)], ["the dog", *pair]):
+        with pytest.raises(DataError, match="a pair came"):
+            single(rows)
+    with pytest.raises(DataError, match="a pair came"):
+        single(texts, texts)
+    with pytest.raises(DataError, match="came alone"):
+        paired(texts)
+    np.testing.assert_array_equal(single.logits(texts), model.logits(texts))
+    np.testing.assert_array_equal(paired.logits(pair), model.logits(pair))
+
+
 def test_a_graph_with_other_inputs_is_refused(copy: Path) -> None:
     from glp_export.artifact.onnx_file import read_graph, write_graph
 
@@ -260,3 +284,9 @@ def test_a_provider_that_nothing_was_measured_on_runs_the_plain_file() -> None:
     assert settings.choose(CPU) == half
     assert settings.choose("CUDAExecutionProvider") == PLAIN
     assert settings.choose("CUDAExecutionProvider", precision="fp16") == half
+
+
+def test_more_threads_than_any_machine_has_are_refused(artifact: Make) -> None:
+    for threads in (0, 10**8):
+        with pytest.raises(UsageError, match="threads"):
+            glp_export.load(artifact("bert"), threads=threads)

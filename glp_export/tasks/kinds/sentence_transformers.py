@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from glp_export.core.errors import ModelError
 from glp_export.serve.pooling import FIRST, MEAN, MODULES
 from glp_export.tasks.kinds.base import FindFile
 
@@ -43,7 +44,7 @@ def write_files(directory: Path, pooling: str, max_length: int, find: FindFile) 
         for index, (path, name) in enumerate(_MODULES.items())
     ]
     settings = find(SETTINGS)
-    kept = json.loads(settings.read_text(encoding="utf-8")) if settings else {}
+    kept = _content(settings)
     given = {
         "prompts": kept.get("prompts") or {},
         "default_prompt_name": kept.get("default_prompt_name"),
@@ -61,9 +62,27 @@ def write_files(directory: Path, pooling: str, max_length: int, find: FindFile) 
         },
     )
     lengths = find(LENGTHS)
-    said = json.loads(lengths.read_text(encoding="utf-8")) if lengths else {}
+    said = _content(lengths)
     _write(directory / LENGTHS, {**said, "max_seq_length": max_length})
     _write(directory / SETTINGS, given)
+
+
+def _content(path: Path | None) -> dict[str, Any]:
+    """What a file of the given model says.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    if path is None:
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ModelError(
+            f"what sentence-transformers is told of the model cannot be read: {error!s:.200}",
+            where=str(path),
+            fix="copy the file again, or remove it",
+        ) from error
 
 
 def _write(path: Path, content: Any) -> None:
