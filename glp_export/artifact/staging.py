@@ -47,6 +47,7 @@ def locked(output: Path) -> Iterator[None]:
     Raises:
         OutputError: another run holds it, or the place cannot be written to.
     """
+    _refuse_root(output)
     path = _aside(output, "lock")
     with _making(output):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -231,6 +232,17 @@ def _holds_something(output: Path) -> bool:
     return output.is_dir() and any(output.iterdir())
 
 
+def _refuse_root(output: Path) -> None:
+    """The root of a file system, which has nothing beside it."""
+    whole = Path(os.path.abspath(output))
+    if whole.parent == whole or os.path.ismount(output):
+        raise OutputError(
+            "The output directory is a mount point, which cannot be put in place at one stroke.",
+            where=str(output),
+            fix=f"Choose a directory below it: {whole / 'artifact'}",
+        )
+
+
 def _refuse_bad_place(output: Path) -> None:
     """Places that a rename cannot fill, or that must not be replaced."""
     whole = Path(os.path.abspath(output))
@@ -240,12 +252,7 @@ def _refuse_bad_place(output: Path) -> None:
             where=str(output),
             fix="Choose another name, or remove it.",
         )
-    if whole.parent == whole or os.path.ismount(output):
-        raise OutputError(
-            "The output directory is a mount point, which cannot be put in place at one stroke.",
-            where=str(output),
-            fix=f"Choose a directory below it: {output}/artifact",
-        )
+    _refuse_root(output)
     if Path.cwd().resolve().is_relative_to(whole.resolve()):
         raise OutputError(
             "The output directory is the one that you work in.",

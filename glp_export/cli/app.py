@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,7 +18,7 @@ from glp_export.cli.benchmark import benchmark_command
 from glp_export.cli.compare import compare_command
 from glp_export.cli.env import env_command
 from glp_export.cli.export import export_command
-from glp_export.cli.flags import spread
+from glp_export.cli.flags import require_filled, spread
 from glp_export.cli.gate import gate_command
 from glp_export.cli.init import init_command
 from glp_export.cli.inspect import inspect_command
@@ -79,7 +79,12 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command with these arguments and return its exit code."""
-    return exit_code_of(lambda: app(spread(arguments), standalone_mode=False), arguments)
+
+    def command() -> Any:
+        require_filled(arguments)
+        return app(spread(arguments), standalone_mode=False)
+
+    return exit_code_of(command, arguments)
 
 
 if __name__ == "__main__":

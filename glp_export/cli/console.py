@@ -42,7 +42,7 @@ def at_work(
         output: where the command leaves something; what is kept of it is told if it is stopped.
 
     Raises:
-        StoppedError: by Ctrl-C or SIGTERM.
+        StoppedError: by Ctrl-C, SIGTERM or SIGHUP.
     """
     from glp_export.report.progress import make_progress
 

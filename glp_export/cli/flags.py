@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from glp_export.config.run_config import compressor_sections, fields, heading
 from glp_export.config.sections import CompressOptions
+from glp_export.core.errors import UsageError
 from glp_export.core.options import (
     former_names,
     short_flag,
@@ -44,6 +45,27 @@ def spread(arguments: Sequence[str]) -> list[str]:
         else:
             spread.append(argument)
     return spread
+
+
+def require_filled(arguments: Sequence[str]) -> None:
+    """Refuse nothing where something is meant: an empty path would be the directory one is in.
+
+    A token is left: who has none gives an empty one, and reads what is public.
+
+    Raises:
+        UsageError: it names the flag, or what stands before.
+    """
+    for before, argument in pairwise(("", *arguments)):
+        name, equals, value = argument.partition("=")
+        if argument.strip() and not (name.startswith("--") and equals and not value.strip()):
+            continue
+        flag = name.strip() or before
+        if flag != "--token":
+            raise UsageError(
+                "a value is empty; a variable of the shell may not be set",
+                where=flag if flag.startswith("-") else f"after '{flag}'",
+                fix="leave it out, or give a value",
+            )
 
 
 def flags_of(

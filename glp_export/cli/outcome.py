@@ -31,29 +31,40 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM: it stops a command as Ctrl-C does."""
 
 
+class HungUp(Terminated):
+    """SIGHUP: the terminal or the connection went away."""
+
+
+_STOPS = {signal.SIGTERM: Terminated, signal.SIGHUP: HungUp}
+_last_stop: list[type[KeyboardInterrupt]] = []
+"""What stopped this process: Typer makes one code of all of them."""
+
+
 class StoppedError(Exception):
     """A command that was stopped, as Typer leaves it alone: it ends Ctrl-C without a word.
 
     Args:
-        by: Ctrl-C or SIGTERM.
+        by: Ctrl-C, SIGTERM or SIGHUP.
         kept: what is left of its work, in words.
     """
 
     def __init__(self, by: KeyboardInterrupt, kept: str = "") -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        terminated = isinstance(by, Terminated)
-        name = "terminated" if terminated else "interrupted"
+        name, number = "interrupted", signal.SIGINT
+        if isinstance(by, HungUp):
+            name, number = "hung up", signal.SIGHUP
+        elif isinstance(by, Terminated):
+            name, number = "terminated", signal.SIGTERM
         super().__init__(f"{name}: {kept}" if kept else name)
-        self.exit_code = 128 + (signal.SIGTERM if terminated else signal.SIGINT)
+        self.exit_code = 128 + number
 
 
 def exit_code_of(command: Callable[[], Any], arguments: Sequence[str]) -> int:
     """Run a command, say what went wrong on stderr, and return its exit code."""
     stderr = Console(stderr=True, soft_wrap=True)
+    _last_stop.clear()
     try:
-        outcome = command()
-        if outcome == BY_TYPER:
-            raise StoppedError(KeyboardInterrupt())
+        outcome = _stopping(command)
         return outcome if isinstance(outcome, int) else 0
     except StoppedError as stopped:
         stderr.print(str(stopped), markup=False, highlight=False)
@@ -74,6 +85,21 @@ def exit_code_of(command: Callable[[], Any], arguments: Sequence[str]) -> int:
         text = shortened(str(error) or type(error).__name__)
         _as_json(error, _plain_error(type(error).__name__, text, INTERNAL_ERROR), arguments)
         return _fail(stderr, error, INTERNAL_ERROR, arguments)
+
+
+def _stopping(command: Callable[[], Any]) -> Any:
+    """What a command returns.
+
+    Raises:
+        StoppedError: it was stopped, before its work began too, where Typer says it by a code.
+    """
+    try:
+        outcome = command()
+    except KeyboardInterrupt as stopped:
+        raise StoppedError(stopped) from None
+    if outcome == BY_TYPER:
+        raise StoppedError(_last_stop[-1]() if _last_stop else KeyboardInterrupt())
+    return outcome
 
 
 @contextmanager
@@ -124,6 +150,8 @@ def as_a_process() -> Iterator[None]:
     and a full disk end the output and not the command.
     """
     signal.signal(signal.SIGTERM, _stop)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # nohup ignores it
+        signal.signal(signal.SIGHUP, _stop)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # nohup and & ignore it
         signal.signal(signal.SIGINT, _stop)
     own = sys.stdout, sys.stderr
@@ -149,7 +177,8 @@ def _reconfigured(stream: TextIO | None) -> TextIO:
 
 def _stop(number: int, frame: FrameType | None) -> None:
     """Stop, and again while nobody does: a callback of a library may swallow it where it comes."""
-    stopped = Terminated if number == signal.SIGTERM else KeyboardInterrupt
+    stopped = _STOPS.get(number, KeyboardInterrupt)
+    _last_stop.append(stopped)
 
     def again(alarm: int, frame: FrameType | None) -> None:
         _stop(number, frame)

@@ -94,11 +94,11 @@ class CompressSettings(TypedDict, total=False):
     max_search_samples: int | None
     """Most rows to train candidates on."""
     workers: str | None
-    """Where candidates are tried: serial or ray."""
+    """Where candidates are tried: serial, processes or ray."""
     worker_cpus: int | None
     """CPUs and PyTorch threads of each candidate; else as --threads."""
     worker_gpus: float | None
-    """Share of a GPU for each candidate with --workers ray: 0.25."""
+    """Share of a GPU for each candidate with --workers processes or ray: 0.25."""
     cache: str | Path | None
     """Directory of the cache of trained teachers and scored candidates; `none`: no cache."""
 

@@ -143,12 +143,12 @@ class CompressOptions(Options):
         None, "Passes over the data for each candidate; else as --epochs.", gt=0
     )
     max_search_samples: int | None = option(None, "Most rows to train candidates on.", gt=0)
-    workers: str = option("serial", "Where candidates are tried: serial or ray.")
+    workers: str = option("serial", "Where candidates are tried: serial, processes or ray.")
     worker_cpus: int | None = option(
         None, "CPUs and PyTorch threads of each candidate; else as --threads.", gt=0
     )
     worker_gpus: float | None = option(
-        None, "Share of a GPU for each candidate with --workers ray: 0.25.", gt=0, le=1
+        None, "Share of a GPU for each candidate with --workers processes or ray: 0.25.", gt=0, le=1
     )
     cache: str | None = option(
         None,

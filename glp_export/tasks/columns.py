@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from glp_export.core.errors import DataError
+from glp_export.core.text import plain
 from glp_export.tasks.arrow_columns import Cells
 from glp_export.tasks.kinds import Columns, TaskKind
 from glp_export.tasks.raw import RawSplit
@@ -37,6 +38,13 @@ KEY = re.compile(
 PAIRS = (
     ("premise", "hypothesis"),
     ("text", "text_pair"),
+    ("text", "hypothesis"),
+    ("context", "response"),
+    ("claim", "evidence"),
+    ("anchor", "positive"),
+    ("first", "second"),
+    ("left", "right"),
+    ("q", "a"),
     *(
         (first, second)
         for first in ("question", "query")
@@ -45,6 +53,15 @@ PAIRS = (
 )
 """Pairs of texts whose names say which comes first, however a file orders its columns."""
 _NUMBERED = re.compile(r"(.*?)[ _-]?([12ab])")
+_BESIDE = re.compile(
+    r"(.*[ _-])?(source|origin|domain|lang|language|locale|url|uri|link|href|date|time|timestamp|"
+    r"datetime|created[ _-]?at|updated[ _-]?at|author|user[ _-]?name|annotator|split|fold|"
+    r"data[ _-]?set|file|file[ _-]?name|path|country|city|license|version)"
+)
+"""Where a text comes from, by the names that people give it: seldom what a model reads."""
+_LOOKED_AT = 1000
+_DIFFERENT = 0.5
+"""Share of different values, in the first rows, below which a second text may name a group."""
 
 
 def columns_of(
@@ -56,7 +73,7 @@ def columns_of(
         DataError: the data does not have its form; it lists the columns that are there.
     """
     if kind.columns is None:
-        usual = find_columns(split, text, label)
+        usual = find_columns(split, text, label, paired=kind.pairs)
         if kind.pairs and len(usual.text) != 2:
             there = " and ".join(usual.text)
             raise _fault(split, f"{kind.name} reads two columns of text, not {there}")
@@ -69,7 +86,11 @@ def columns_of(
 
 
 def find_columns(
-    split: RawSplit, text: Sequence[str] | None = None, label: str | None = None
+    split: RawSplit,
+    text: Sequence[str] | None = None,
+    label: str | None = None,
+    *,
+    paired: bool = False,
 ) -> Columns:
     """Take the columns that are named, and infer the others from names and content.
 
@@ -77,6 +98,7 @@ def find_columns(
         split: the training examples.
         text: one or two columns of text, if the user or the task names them.
         label: the label's column, if it is named.
+        paired: whether two texts are wanted, whatever they are called.
 
     Returns:
         The text columns and the label column.
@@ -91,7 +113,7 @@ def find_columns(
             fault = f"Column '{name}' holds {_type(split.rows, name)}, not text"
             raise _fault(split, fault)
     label = label or _infer_label(split, text or ())
-    return Columns(tuple(text or _infer_text(split, label)), label)
+    return Columns(tuple(text or _infer_text(split, label, paired=paired)), label)
 
 
 def _require_named(split: RawSplit, text: Sequence[str], label: str | None) -> None:
@@ -115,19 +137,70 @@ def _infer_label(split: RawSplit, text: Sequence[str]) -> str:
     return other[0]
 
 
-def _infer_text(split: RawSplit, label: str) -> list[str]:
+def _infer_text(split: RawSplit, label: str, *, paired: bool) -> list[str]:
+    """The columns of text: the only one, or two that are a pair.
+
+    Columns that say where a text comes from are left out beside others. Two of which one has few
+    different values are a pair where their names say so, or the task is one of pairs.
+    """
+    every = _texts_beside(split, label)
+    names = every if len(every) == 1 else [name for name in every if not is_beside(name)]
+    if paired and len(names) < 2:
+        names = every
+    if not 1 <= len(names) <= 2:
+        many = "More than two" if len(every) > 2 else "Two"
+        raise _fault(
+            split, f"{many if every else 'No'} column{'s hold' if every else ' holds'} text"
+        )
+    _refuse_doubtful(split, names, label)
+    if len(names) == 2 and not (paired or are_pair(names)):
+        for name in names:
+            _refuse_groups(split, name)
+    return in_pair_order(names)
+
+
+def _refuse_groups(split: RawSplit, name: str) -> None:
+    """Refuse a second text whose few values look like the names of groups.
+
+    Raises:
+        DataError: so it is.
+    """
+    values = Cells(split.rows, name)[:_LOOKED_AT]
+    different = len(set(values))
+    if different < _DIFFERENT * len(values):
+        raise _fault(
+            split,
+            f"Column '{name}' may be one of two texts, or name groups: it has {different} "
+            f"different values in {len(values)} rows",
+        )
+
+
+def _texts_beside(split: RawSplit, label: str) -> list[str]:
+    """The columns of text that are neither the label, nor its words, nor numbers of rows."""
     names = [
         name
         for name in split.rows.column_names
         if name != label and not is_key(name) and is_text(split.rows, name)
     ]
-    if len(names) > 1:
+    if len(names) > 1 and label:
         names = [name for name in names if not _renames(split.rows, name, label)]
-    if not 1 <= len(names) <= 2:
-        many = "More than two columns hold text" if names else "No column holds text"
-        raise _fault(split, many)
-    _refuse_doubtful(split, names, label)
-    return in_pair_order(names)
+    return names
+
+
+def texts_in_words(split: RawSplit, columns: Columns) -> tuple[str, ...]:
+    """What a user should know of the columns of text, of which nobody named any."""
+    read = [f"'{plain(name)}'" for name in columns.text]
+    unread = [name for name in _texts_beside(split, columns.label) if name not in columns.text]
+    if not unread:
+        if len(read) != 2 or are_pair(columns.text):
+            return ()
+        one = plain(columns.text[0])
+        return (f"{' and '.join(read)} are read as a pair; --text-columns {one} reads one",)
+    others = ", ".join(f"'{plain(name)}'" for name in unread)
+    more = f"; --text-columns {plain(columns.text[0])} {plain(unread[0])} reads a pair"
+    not_read = f"{others} {'are' if len(unread) > 1 else 'is'} not read"
+    alone = len(columns.text) == 1
+    return (f"the text is {' and '.join(read)}, and {not_read}{more if alone else ''}",)
 
 
 def _refuse_doubtful(split: RawSplit, names: Sequence[str], label: str) -> None:
@@ -155,12 +228,25 @@ def in_pair_order(names: Sequence[str]) -> list[str]:
 
     Writers that sort columns by name turn a pair round, and a model reads it the other way then.
     """
-    if len(names) != 2:
-        return list(names)
-    turned = (names[1].lower(), names[0].lower())
-    first, second = (_NUMBERED.fullmatch(name) for name in turned)
+    return list(names[::-1] if len(names) == 2 and _is_ordered(names[::-1]) else names)
+
+
+def are_pair(names: Sequence[str]) -> bool:
+    """Whether the names of two columns say that they are a pair, in whichever order."""
+    return _is_ordered(names) or _is_ordered(names[::-1])
+
+
+def _is_ordered(names: Sequence[str]) -> bool:
+    """Whether two names are those of a pair, the first text's first."""
+    one, other = (_key(name) for name in names)
+    first, second = (_NUMBERED.fullmatch(name) for name in (one, other))
     numbered = first and second and first[1] == second[1] and first[2] < second[2]
-    return list(names[::-1] if turned in PAIRS or numbered else names)
+    return (one, other) in PAIRS or bool(numbered)
+
+
+def is_beside(name: str) -> bool:
+    """Whether a column of that name says where a text comes from."""
+    return _BESIDE.fullmatch(_key(name)) is not None
 
 
 def is_key(name: str) -> bool:

@@ -22,7 +22,8 @@ def repeats_in_words(
         select: likewise.
         tests: likewise, by what a set is called.
     """
-    seen = np.concatenate([digests(_texts(rows)) for rows in (fit, select)])
+    fitted, chosen = (digests(_texts(rows)) for rows in (fit, select))
+    seen = np.concatenate([fitted, chosen])
     known = np.unique(seen)
     notes = []
     for name, rows in tests.items():
@@ -35,8 +36,8 @@ def repeats_in_words(
     repeated = len(seen) - len(known)
     if repeated:
         notes.append(
-            f"{repeated} of {len(seen)} training examples repeat the text of another, so select "
-            "may hold texts that fit has too"
+            f"{repeated} of {len(seen)} training examples repeat the text of another"
+            + (", so select holds texts that fit has too" if np.isin(chosen, fitted).any() else "")
         )
     return tuple(notes)
 

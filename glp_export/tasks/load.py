@@ -12,12 +12,13 @@ import numpy as np
 from glp_export.core.errors import DataError, UsageError
 from glp_export.core.text import plain
 from glp_export.tasks.checksum import rows_checksum
-from glp_export.tasks.columns import columns_of, is_text
+from glp_export.tasks.columns import columns_of, is_text, texts_in_words
 from glp_export.tasks.duplicates import repeats_in_words
 from glp_export.tasks.encoding import quiet_datasets
 from glp_export.tasks.glue import GLUE_TASKS
 from glp_export.tasks.kinds import (
     KINDS,
+    Columns,
     LabelReader,
     TaskKind,
     metric_names,
@@ -159,6 +160,8 @@ def _texts_alone(raw: RawData, spec: DataSpec, own: Task | None) -> TaskData:
     names = TEXT_COLUMNS[: len(columns)]
     kept = train.select(groups_of(train, names).sample(spec.max_train_samples, spec.seed))
     fit, select = groups_of(kept, names).hold_back(share, spec.seed)
+    if not len(select):
+        raise _none_to_choose_by(len(kept), "they are one text", raw.train.source)
     data = TaskData(
         task=task,
         fit=kept.select(fit),
@@ -171,7 +174,8 @@ def _texts_alone(raw: RawData, spec: DataSpec, own: Task | None) -> TaskData:
         other_metric=spec.metric or kind.metric_for(own.labels),
     )
     repeats = repeats_in_words(data.fit, data.select, {"test": data.test, **data.other_tests})
-    return replace(data, checksum=_checksum(data), notes=(_AGREEMENT_NOTE, *repeats))
+    unread = () if spec.text_columns else texts_in_words(raw.train, Columns(columns, ""))
+    return replace(data, checksum=_checksum(data), notes=(_AGREEMENT_NOTE, *unread, *repeats))
 
 
 _AGREEMENT_NOTE = (
@@ -286,14 +290,18 @@ def _training_splits(split: RawSplit, reading: Reading, spec: DataSpec) -> tuple
     fit, select = _units(kind, rows, targets).hold_back(spec.dev_fraction, spec.seed)
     if not len(select):
         lack = "no label has two" if kind.groups is None else f"see what {kind.name} needs"
-        raise DataError(
-            f"{len(kept)} training examples leave none to choose by: {lack}.",
-            where=split.source,
-            fix="add training examples, or raise --max-train-samples",
-        )
+        raise _none_to_choose_by(len(kept), lack, split.source)
     held = _units(kind, rows.select(select), targets[select])
     chosen = select[held.sample(spec.max_dev_samples, spec.seed)]
     return rows.select(fit), rows.select(chosen)
+
+
+def _none_to_choose_by(count: int, lack: str, source: str) -> DataError:
+    return DataError(
+        f"{count} training examples leave none to choose by: {lack}.",
+        where=source,
+        fix="add training examples, or raise --max-train-samples",
+    )
 
 
 def _test_split(split: RawSplit, reading: Reading, spec: DataSpec) -> Dataset:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from glp_export.core.errors import DataError, UsageError
 from glp_export.tasks.arrow_columns import Cells
-from glp_export.tasks.columns import columns_of, find_columns, is_text
+from glp_export.tasks.columns import columns_of, find_columns, is_text, texts_in_words
 from glp_export.tasks.glue import GLUE_TASKS, GlueTask
 from glp_export.tasks.kinds import KINDS, Columns, LabelColumn, LabelReader, TaskKind
 from glp_export.tasks.kinds.classification import TEXT_CLASSIFICATION
@@ -70,6 +71,8 @@ def understand(
     kind, columns = _recognised(raw.train, text, label, asked)
     column = label_column(raw.train, columns.label)
     notes = check_words(column) if not asked and kind is TEXT_CLASSIFICATION else ()
+    if not text and kind.columns is None:
+        notes = (*texts_in_words(raw.train, columns), *notes)
     known = glue.labels if glue else ()
     reader = in_order_of(kind.reader(column, known), labels or known)
     usual = glue.metric if glue and glue.kind == kind.name else kind.metric_for(reader.labels)
@@ -184,8 +187,13 @@ def _lacks_word(rows: Dataset, name: str) -> int | None:
 
 
 def _has_words(rows: Dataset, name: str) -> bool:
-    """Whether any text is more than spaces; the words of a text may stand in a list."""
+    """Whether any text has what can be seen; the words of a text may stand in a list."""
     return any(
-        cell.strip() if isinstance(cell, str) else cell is not None and len(cell)
+        any(map(_is_seen, cell)) if isinstance(cell, str) else cell is not None and len(cell)
         for cell in Cells(rows, name)
     )
+
+
+def _is_seen(letter: str) -> bool:
+    """Whether a letter is more than space, control or format."""
+    return unicodedata.category(letter) not in ("Cc", "Cf", "Zl", "Zp", "Zs")

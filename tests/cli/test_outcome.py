@@ -210,3 +210,56 @@ def test_nothing_to_resume_is_told(tmp_path, capsys):
         assert run([command, "-o", output, "--resume", "-q"]) == 2
         assert "nothing to resume" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["export", "model", "-o", ""],
+        ["export", "model", "--output="],
+        ["prune-and-export", "-m", "", "-o", "out"],
+        ["gate", "artifact", "--budget", " "],
+        ["verify", ""],
+    ],
+)
+def test_an_empty_value_is_no_path(arguments, capsys):
+    assert run(arguments) == 2
+    error = capsys.readouterr().err
+    assert "empty" in error
+    assert "-" in error.partition("where:")[2] or "verify" in error
+
+
+def test_the_root_of_a_file_system_is_no_output(classifier, capsys):
+    assert run(["export", str(classifier), "-o", "/", "-q"]) == 8
+    assert "mount point" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+@pytest.mark.parametrize("where", ["Typer's own", "before it"])
+def test_a_stop_before_the_work_begins_is_told(name, code, where):
+    stop = f"os.kill(os.getpid(), signal.{name})"
+    program = (
+        "import os, signal, sys, typer; from glp_export.cli import outcome\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
+        "app = typer.Typer()\n"
+        "@app.command()\n"
+        f"def command() -> None: {stop}\n"
+        f"work = {'lambda: app([], standalone_mode=False)' if where != 'before it' else 'stop'}\n"
+        "with outcome.as_a_process():\n"
+        "    code = outcome.exit_code_of(work, [])\n"
+        "sys.exit(code)"
+    ).replace("app = ", f"def stop(): {stop}\napp = ")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert done.stderr.strip() in ("interrupted", "terminated", "hung up")
+
+
+def test_a_hang_up_that_nohup_ignores_stops_nothing():
+    program = (
+        "import os, signal; from glp_export.cli.outcome import as_a_process\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "with as_a_process(): os.kill(os.getpid(), signal.SIGHUP); print('on')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "on\n", done.stderr

@@ -6,7 +6,7 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
 from glp_export.core.errors import DataError
-from glp_export.tasks.columns import find_columns
+from glp_export.tasks.columns import find_columns, texts_in_words
 from glp_export.tasks.raw import RawSplit
 
 
@@ -51,8 +51,8 @@ def test_columns_are_told_by_name_and_content(
         (("question2", "label", "question1"), ("question1", "question2")),
         (("text_b", "text_a", "label"), ("text_a", "text_b")),
         (("context", "label", "question"), ("question", "context")),
-        (("title", "body", "label"), ("title", "body")),
-        (("b2", "a1", "label"), ("b2", "a1")),
+        (("Sentence2", "label", "Sentence1"), ("Sentence1", "Sentence2")),
+        (("source", "premise", "hypothesis", "label"), ("premise", "hypothesis")),
     ],
 )
 def test_pairs_are_read_in_the_order_of_their_names(
@@ -60,6 +60,53 @@ def test_pairs_are_read_in_the_order_of_their_names(
 ) -> None:
     columns = {name: CLASSES if name == "label" else WORDS for name in names}
     assert find_columns(split(**columns)).text == expected
+
+
+@pytest.mark.parametrize(
+    "beside",
+    ["source", "domain", "lang", "url", "date", "created_at", "author", "split", "data_source"],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_where_a_text_comes_from_is_no_second_text(beside: str, first: bool) -> None:
+    columns = {"label": NUMBERS, "review": WORDS, beside: ["x", "y", "x", "z"]}
+    rows = split(**dict(reversed(columns.items())) if first else columns)
+    found = find_columns(rows)
+    assert found == (("review",), "label")
+    (note,) = texts_in_words(rows, found)
+    assert "'review'" in note
+    assert f"--text-columns review {beside}" in note
+
+
+@pytest.mark.parametrize("names", [("title", "body"), ("b2", "a1")])
+def test_two_texts_of_other_names_are_a_pair_and_that_is_said(names: tuple[str, str]) -> None:
+    rows = split(**dict.fromkeys(names, WORDS), label=NUMBERS)
+    found = find_columns(rows)
+    assert found.text == names
+    (note,) = texts_in_words(rows, found)
+    assert all(f"'{name}'" in note for name in names)
+    assert f"--text-columns {names[0]}" in note
+
+
+def test_a_second_text_of_few_values_is_read_only_where_names_say_so() -> None:
+    topics = ["sport", "sport", "news", "news"] * 2
+    texts, labels = [f"text {number}" for number in range(8)], NUMBERS * 2
+    rows = split(text=texts, topic=topics, label=labels)
+    with pytest.raises(DataError, match="--text-columns") as caught:
+        find_columns(rows)
+    assert "'topic'" in caught.value.what
+    assert find_columns(rows, ("text", "topic")).text == ("text", "topic")
+    assert find_columns(rows, paired=True).text == ("text", "topic")
+    assert find_columns(split(question=texts, context=topics, label=labels)).text == (
+        "question",
+        "context",
+    )
+
+
+def test_two_texts_that_both_say_where_they_come_from_are_refused() -> None:
+    rows = split(url=WORDS, source=WORDS, label=NUMBERS)
+    with pytest.raises(DataError, match="--text-columns") as caught:
+        find_columns(rows)
+    assert all(name in caught.value.what for name in ("url", "source"))
 
 
 def test_a_declared_class_label_of_any_name_is_the_label() -> None:

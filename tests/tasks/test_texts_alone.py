@@ -105,3 +105,24 @@ def test_divergence_is_zero_for_equal_answers_and_grows(kind: str) -> None:
     assert (far > near).all()
     low, high = mean_interval(far)
     assert low <= far.mean() <= high
+
+
+def test_texts_that_leave_none_to_choose_by_are_refused(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "logs.jsonl", text_rows(2))
+    with pytest.raises(DataError, match="choose by"):
+        load_task_data(DataSpec(dataset=str(path)), OWN)
+
+
+def test_texts_that_show_nothing_are_refused(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "logs.jsonl", [{"text": "\x01\u200b" * n} for n in range(9)])
+    with pytest.raises(DataError, match="empty"):
+        load_task_data(DataSpec(dataset=str(path)), OWN)
+
+
+def test_a_text_that_is_not_read_is_named(tmp_path: Path) -> None:
+    rows = [{"text": text, "answer": f"{text}?"} for text in TEXTS]
+    path = write_jsonl(tmp_path / "logs.jsonl", rows)
+    notes = load_task_data(DataSpec(dataset=str(path)), OWN).notes
+    assert any("'answer' is not read" in note for note in notes)
+    named = load_task_data(DataSpec(dataset=str(path), text_columns=("text",)), OWN).notes
+    assert not any("not read" in note for note in named)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from glp_export.core.errors import DataError
 from glp_export.tasks.kinds.base import (
+    NO_LABEL,
     Choices,
     LabelColumn,
     TaskKind,
@@ -80,6 +81,12 @@ def _names(column: LabelColumn) -> Iterator[str]:
                 fix="name another column with --label-column",
             )
         name = label_name(value, column.names)
+        if name == str(NO_LABEL):
+            raise DataError(
+                f"A label is {NO_LABEL}, with which transformers marks what is not to be learned.",
+                where=column.place(row),
+                fix="label the row or remove it",
+            )
         if name is None:
             raise DataError(
                 "A row has no label.",

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 _WRITTEN = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 
+LARGEST = 1e18
+"""Its square, and that of its inverse, is still a float32, and so is the loss."""
+FINE = 0.01
+"""What rounding to float32 may change, as a share of the deviation of the labels."""
+
 # Samples keep the proportions of the tenths of the range of ranks.
 STRATA = 10
 
@@ -42,7 +47,7 @@ class NumberReader:
         """Numbers ``(rows,) float64``.
 
         Raises:
-            DataError: a missing label, or one that is not a finite number.
+            DataError: a missing label, one that is not a finite number, or is too large.
         """
         numbers = [_number(value) for value in column.values]
         for row, (value, number) in enumerate(zip(column.values, numbers, strict=True)):
@@ -55,6 +60,12 @@ class NumberReader:
                     where=column.place(row),
                     fix="correct the label or remove the row"
                     + ("" if missing else "; for classes, ask for --kind text-classification"),
+                )
+            if abs(number) > LARGEST:
+                raise DataError(
+                    f"A regression label is too large to be learned in 32 bits: {number:g}.",
+                    where=column.place(row),
+                    fix="correct the label, or scale all of them, by their logarithm say",
                 )
         return np.asarray(numbers, dtype=np.float64)
 
@@ -70,15 +81,25 @@ def read_numbers(column: LabelColumn, known: Sequence[str] = ()) -> NumberReader
     """Make the reader, from training labels that differ.
 
     Raises:
-        DataError: a label that is no number, or one number for all rows.
+        DataError: a label that is no number, one number for all rows, or numbers that are one in
+            32 bits.
     """
     reader = NumberReader()
-    if np.ptp(reader.targets(column)) == 0:
+    targets = reader.targets(column)
+    if np.ptp(targets) == 0:
         raise DataError(
             f"All {len(column.values)} training examples have the label {column.values[0]}; "
             "there is nothing to learn.",
             where=f"{column.source}, column '{column.column}'",
             fix="add examples with other values, or name another column with --label-column",
+        )
+    rounded = targets.astype(np.float32).astype(np.float64)
+    if np.abs(rounded - targets).max() > FINE * targets.std() or targets.std() < 1 / LARGEST:
+        raise DataError(
+            f"The labels, from {targets.min():.12g} to {targets.max():.12g}, differ by too little "
+            "to be learned: a model computes in 32 bits, where they are nearly one number.",
+            where=f"{column.source}, column '{column.column}'",
+            fix="subtract their mean and scale them, or name another column with --label-column",
         )
     return reader
 

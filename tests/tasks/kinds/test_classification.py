@@ -69,3 +69,10 @@ def test_hundreds_of_classes_are_fine() -> None:
 def test_the_answer_is_the_largest_logit() -> None:
     logits = np.array([[0.1, 0.9, 0.0], [3.0, -1.0, 2.0]], dtype=np.float32)
     assert KIND.predictions(logits).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("mark", [-100, -100.0, "-100"])
+def test_the_mark_of_what_is_not_learned_is_no_class(mark: object) -> None:
+    with pytest.raises(DataError, match="-100") as caught:
+        KIND.reader(column([0, 1, mark]), ())
+    assert "row 3" in str(caught.value.where)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from glp_export.core.errors import DataError
 from glp_export.tasks import KINDS
 from glp_export.tasks.kinds import LabelColumn
 
@@ -39,3 +40,18 @@ def test_samples_cover_the_range_of_labels() -> None:
 
 def test_the_answer_is_the_logit() -> None:
     assert KIND.predictions(np.array([[0.5], [2.0]], dtype=np.float32)).tolist() == [0.5, 2.0]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [[0.5, 1e39, 2.5], [0.5, -1e19, 2.5], [1.7e9, 1.7e9 + 0.5, 1.7e9 + 2], [1e-30, 2e-30, 3e-30]],
+)
+def test_numbers_that_32_bits_do_not_hold_are_refused(labels: list[float]) -> None:
+    with pytest.raises(DataError, match="32 bits"):
+        KIND.reader(LabelColumn(labels, None, "label", "train.csv"), ())
+
+
+def test_large_and_small_numbers_that_32_bits_hold_are_read() -> None:
+    for scale in (1e-9, 1.0, 1e15):
+        column = LabelColumn([0.5 * scale, 2.0 * scale], None, "label", "train.csv")
+        assert KIND.reader(column, ()).targets(column).tolist() == [0.5 * scale, 2.0 * scale]

@@ -13,28 +13,21 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from datasets import load_from_disk
 
-from glp_export.compress.search.context import TrialContext, portable
+from glp_export.compress.search.context import portable
 from glp_export.compress.search.trial import Trial
 from glp_export.compress.search.workers import WORKERS, WorkerResources
 from glp_export.core.errors import DeviceError, ModelError, UsageError
-from glp_export.encoder import (
-    RECOVERIES,
-    DistillSettings,
-    ModelSource,
-    Recovery,
-    TrainingInputs,
-    TrainSettings,
-    load_model,
-    load_tokenizer,
-    predict,
+from glp_export.encoder import RECOVERIES
+from tests.compress.search.workers.trials import (
+    TRIALS,
+    outcomes_of,
+    plain,
+    trained_by,
+    untrainable,
 )
-from glp_export.tasks import DataSpec, encode, load_task_data
 
 ray = pytest.importorskip("ray", reason='Ray is not installed: pip install "glp-export[ray]"')
-
-TRIALS = [Trial((layer,), 24) for layer in range(4)] + [Trial((0, 3), 24, repeat=1)]
 
 
 @pytest.fixture(scope="module")
@@ -54,63 +47,11 @@ def cluster(tmp_path_factory):
         ray.shutdown()
 
 
-@pytest.fixture(scope="module")
-def context(encoder, data, tmp_path_factory):
-    """A tiny BERT that imitates itself; examples in memory-mapped files, as the hub's are."""
-    loaded = load_task_data(DataSpec(dataset=str(data)))
-    source = ModelSource(str(encoder))
-    tokenizer, ancestor = load_tokenizer(source), load_model(source, loaded.task)
-    fit, select = (
-        on_disk(encode(part, loaded.task, tokenizer, 64), tmp_path_factory.mktemp("rows"))
-        for part in (loaded.fit, loaded.select)
-    )
-    inputs = TrainingInputs(
-        examples=fit.select(range(48)),
-        tokenizer=tokenizer,
-        teacher_logits=predict(ancestor, fit.select(range(48)), tokenizer),
-        settings=TrainSettings(epochs=1, learning_rate=1e-3, batch_size=8),
-        distillation=DistillSettings(),
-    )
-    return TrialContext(ancestor, inputs, RECOVERIES["distill"], loaded.task, select, True, 1)
-
-
-def on_disk(rows, directory):
-    rows.save_to_disk(directory)
-    return load_from_disk(str(directory))
-
-
-def outcomes_of(name, context, trials=TRIALS):
-    with WORKERS[name].open(context, WorkerResources(), lambda message: None) as run_trial:
-        return list(run_trial(trials))
-
-
-def plain(outcomes):
-    """What outcomes say, the time they took excepted."""
-    return [
-        (
-            outcome.candidate.model_copy(update={"seconds": 0.0}),
-            outcome.logits.tobytes(),
-            outcome.losses.tobytes(),
-        )
-        for outcome in outcomes
-    ]
-
-
-def trained_by(context, train):
-    recovery = context.recovery
-    return replace(context, recovery=Recovery(recovery.name, recovery.summary, True, train))
-
-
 def killed_the_first_time(directory, student, inputs, progress):
     (Path(directory) / str(time.time_ns())).touch()
     if len(list(Path(directory).iterdir())) == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     return RECOVERIES["distill"].train(student, inputs, progress)
-
-
-def untrainable(directory, student, inputs, progress):
-    (Path(directory) / str(time.time_ns())).touch()
-    raise ModelError("the model cannot be trained", where="here", fix="take another")
 
 
 def endless(directory, student, inputs, progress):

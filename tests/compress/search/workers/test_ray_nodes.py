@@ -5,13 +5,8 @@ from __future__ import annotations
 import pytest
 
 from glp_export.compress.search.workers import WORKERS, WorkerResources
-from tests.compress.search.workers.test_ray_cluster import (
-    TRIALS,
-    context,  # noqa: F401  # a fixture
-    outcomes_of,
-    plain,
-    ray,
-)
+from tests.compress.search.workers.test_ray_cluster import ray
+from tests.compress.search.workers.trials import TRIALS, outcomes_of, plain
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +27,7 @@ def machines(monkeypatch):
     cluster.shutdown()
 
 
-def test_a_machine_that_is_lost_costs_time_and_nothing_else(machines, context):  # noqa: F811
+def test_a_machine_that_is_lost_costs_time_and_nothing_else(machines, context):
     cluster, nodes = machines
     found = []
     with WORKERS["ray"].open(context, WorkerResources(), lambda message: None) as run_trial:
