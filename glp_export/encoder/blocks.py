@@ -59,6 +59,16 @@ def in_blocks(weight: Tensor, size: BlockSize) -> Tensor:
     return divided.permute(0, 2, 1, 3)
 
 
+def mean_squares(blocks: Tensor, along: int) -> Tensor:
+    """Of each row (`along` 3) or column (2) of blocks, over those of its entries that are not zero.
+
+    Over all of them a row would seem the weaker the more columns of its block are gone, and blocks
+    would go whole.
+    """
+    squares = blocks.float().square()
+    return squares.sum(along) / (squares != 0).sum(along).clamp_min(1)
+
+
 def sparsify(model: PreTrainedModel, size: BlockSize, keep: float) -> PreTrainedModel:
     """The model with zeros in place of the weakest rows and columns of blocks; `model` stays.
 
@@ -119,9 +129,8 @@ def count_nonzero(matrices: Mapping[str, nn.Linear]) -> tuple[int, int]:
 
 def _scores(blocks: Tensor) -> tuple[Tensor, Tensor]:
     """Of each row and column of the blocks, `(down, across, rows)` and `(…, columns)`."""
-    squares = blocks.float().square()
-    mean = squares.mean().clamp_min(1e-30)
-    return squares.mean(3) / mean, squares.mean(2) / mean
+    mean = blocks.float().square().mean().clamp_min(1e-30)
+    return mean_squares(blocks, 3) / mean, mean_squares(blocks, 2) / mean
 
 
 def _left(scores: tuple[Tensor, Tensor], bound: float) -> int:

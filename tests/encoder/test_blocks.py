@@ -97,7 +97,7 @@ def test_zeros_are_held_in_training_and_free_after_it(sparse: Any) -> None:
 def test_the_lasso_shrinks_to_the_share_and_its_zeros_go_first(model: Any) -> None:
     trained = copy.deepcopy(model)
     lasso = block_lasso(trained, SIZE, 0.4)
-    train(trained, 40, lambda done: lasso.after_step(done, 40))
+    train(trained, 24, lambda done: lasso.after_step(done, 24))
     assert lasso.left() == pytest.approx(0.4, abs=0.1)
     norms = [
         float(sum(one.square().sum() for one in weights_of(each))) for each in (model, trained)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from glp_export.compress.criteria.group_lasso import GroupLasso
-from glp_export.encoder.blocks import BlockSize, block_matrices, in_blocks
+from glp_export.encoder.blocks import BlockSize, block_matrices, in_blocks, mean_squares
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -42,8 +42,8 @@ class _Lines:
         return in_blocks(self.module.weight.data, self.size)
 
     def squared_norms(self) -> Tensor:
-        """Of each row or column, block by block."""
-        return self.blocks.square().sum(self.along).flatten()
+        """Of each row or column, block by block, over the number of its entries that are left."""
+        return mean_squares(self.blocks, self.along).flatten()
 
     def multiply(self, factors: Tensor) -> None:
         """Multiply each row or column by its factor, in place."""
