@@ -73,7 +73,8 @@ def _lock(path: Path) -> int | None:
     except ImportError:  # Windows has no such lock
         return os.open(path, os.O_RDWR | os.O_CREAT)
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        # A link there would make a file somewhere else.
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -15,6 +15,7 @@ from glp_export.artifact import (
     commit,
     export_onnx,
     finished,
+    locked,
     prepare,
     writing,
 )
@@ -322,8 +323,6 @@ def test_other_errors_pass_through(tmp_path: Path) -> None:
 
 
 def test_a_second_run_on_one_output_ends_with_8_until_the_first_is_over(output: Path) -> None:
-    from glp_export.artifact import locked
-
     with locked(output):
         with pytest.raises(OutputError, match="Another run") as caught, locked(output):
             pass
@@ -337,8 +336,6 @@ def test_a_second_run_on_one_output_ends_with_8_until_the_first_is_over(output: 
 
 
 def test_the_lock_of_a_killed_run_is_free(output: Path) -> None:
-    from glp_export.artifact import locked
-
     child = os.fork()
     if not child:
         with locked(output):
@@ -354,3 +351,10 @@ def test_a_staging_directory_that_is_a_link_is_refused(output: Path, tmp_path: P
     staging_path(output).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OutputError, match="link"):
         prepare(output, resume=True)
+
+
+def test_a_lock_that_is_a_link_makes_no_file_elsewhere(output: Path, tmp_path: Path) -> None:
+    (tmp_path / ".out.glp-lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OutputError), locked(output):
+        pass
+    assert not (tmp_path / "elsewhere").exists()
