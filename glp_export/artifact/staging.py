@@ -73,8 +73,16 @@ def _lock(path: Path) -> int | None:
     except ImportError:  # Windows has no such lock
         return os.open(path, os.O_RDWR | os.O_CREAT)
     while True:
-        # A link there would make a file somewhere else.
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            raise OutputError(  # it would make a file somewhere else
+                "The lock of the output directory is a link.",
+                where=str(path),
+                fix="Remove it, or choose another output directory.",
+            ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -293,7 +301,8 @@ def _drop(staging: Path, *, overwrite: bool) -> None:
             fix="Go on with it (--resume), or drop it (--overwrite).",
         )
     ours = (staging / WORK).is_dir() or (staging / "glp").is_dir()
-    if not ours and any(staging.iterdir()):  # a run that was killed as it made it left it empty
+    # A run that was killed as it made the directory left it empty.
+    if not ours and (not staging.is_dir() or any(staging.iterdir())):
         raise OutputError(
             "The directory for unfinished output holds something else; it is not deleted.",
             where=str(staging),

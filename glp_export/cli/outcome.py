@@ -35,7 +35,9 @@ class HungUp(Terminated):
     """SIGHUP: the terminal or the connection went away."""
 
 
-_STOPS: dict[int, type[KeyboardInterrupt]] = {signal.SIGTERM: Terminated, signal.SIGHUP: HungUp}
+_HANGUP: int | None = getattr(signal, "SIGHUP", None)
+"""Windows has none."""
+_STOPS: dict[int | None, type[KeyboardInterrupt]] = {signal.SIGTERM: Terminated, _HANGUP: HungUp}
 _last_stop: list[type[KeyboardInterrupt]] = []
 """What stopped this process: Typer makes one code of all of them."""
 
@@ -50,9 +52,9 @@ class StoppedError(Exception):
 
     def __init__(self, by: KeyboardInterrupt, kept: str = "") -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        name, number = "interrupted", signal.SIGINT
-        if isinstance(by, HungUp):
-            name, number = "hung up", signal.SIGHUP
+        name, number = "interrupted", int(signal.SIGINT)
+        if isinstance(by, HungUp) and _HANGUP is not None:
+            name, number = "hung up", _HANGUP
         elif isinstance(by, Terminated):
             name, number = "terminated", signal.SIGTERM
         super().__init__(f"{name}: {kept}" if kept else name)
@@ -150,8 +152,8 @@ def as_a_process() -> Iterator[None]:
     and a full disk end the output and not the command.
     """
     signal.signal(signal.SIGTERM, _stop)
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # nohup ignores it
-        signal.signal(signal.SIGHUP, _stop)
+    if _HANGUP is not None and signal.getsignal(_HANGUP) is signal.SIG_DFL:  # nohup ignores it
+        signal.signal(_HANGUP, _stop)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # nohup and & ignore it
         signal.signal(signal.SIGINT, _stop)
     own = sys.stdout, sys.stderr

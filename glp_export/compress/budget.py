@@ -22,6 +22,12 @@ class TimeBudget:
     speedup: float | None = None
     milliseconds: float | None = None
 
+    def kept_by(self, milliseconds: float, unpruned: float) -> bool:
+        """Whether a batch of so long is fast enough beside the unpruned model's."""
+        if self.milliseconds is not None:
+            return milliseconds <= self.milliseconds
+        return unpruned >= milliseconds * (self.speedup or 1.0)
+
 
 @dataclass(frozen=True)
 class Budget:

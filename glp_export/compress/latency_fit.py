@@ -122,10 +122,11 @@ def corrected_by_choices(
     choose: Callable[[LatencyTable], Sequence[ModelShape]],
     measure: Callable[[Sequence[ModelShape]], Sequence[WholeModel]],
     *,
+    enough: Callable[[Sequence[WholeModel]], bool] = lambda models: True,
     tolerance: float = TOLERANCE,
     rounds: int = 3,
 ) -> LatencyTable:
-    """Correct a table by what is chosen with it, until those speedups are as predicted.
+    """Correct a table by what is chosen with it, until its speedups are as predicted and enough.
 
     Every correction is by the models of all rounds, each round scaled to the first one's unpruned
     model. `worst_error` of the result tells whether the last round's speedups were within the
@@ -135,6 +136,8 @@ def corrected_by_choices(
         table: as it was fitted.
         choose: the shapes that a table leads to; the same for the same table.
         measure: runs models of some shapes interleaved.
+        enough: whether those, the unpruned one first, are as fast as was asked for; an error
+            within the tolerance may be larger than the margin.
         tolerance: largest relative error of a speedup over the unpruned model.
         rounds: measurements at most.
     """
@@ -144,7 +147,7 @@ def corrected_by_choices(
         worst = max(table.errors(models))
         scale = seen[0].milliseconds / models[0].milliseconds if seen else 1.0
         seen += [m.model_copy(update={"milliseconds": m.milliseconds * scale}) for m in models]
-        if worst <= tolerance:
+        if worst <= tolerance and enough(models):
             known = (*table.measured, *models)
             return table.model_copy(update={"measured": known, "worst_error": worst})
         table = corrected(table, seen)

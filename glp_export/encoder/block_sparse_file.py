@@ -76,6 +76,9 @@ def write_block_sparse(
         path: of the file.
         names: of the tensors that are divided into blocks.
         size: of a block, which divides them.
+
+    Raises:
+        ModelError: the files lack one of the tensors.
     """
     from safetensors.torch import load_file, save_file
 
@@ -90,6 +93,14 @@ def write_block_sparse(
             matrices[name] = [*tensor.shape, *size]
             tensors |= {f"{name}.{part}": one for part, one in _parts(tensor, size).items()}
             nonzero, entries = nonzero + int(tensor.count_nonzero()), entries + tensor.numel()
+    lacking = sorted(set(names) - set(matrices))
+    if lacking:
+        raise ModelError(
+            f"{len(lacking)} matrices of the layers have other names in the weights, {lacking[0]} "
+            "among them",
+            where=str(path.parent),
+            fix="use an encoder whose files name tensors as its modules do",
+        )
     metadata = {"format": FORMAT, "version": VERSION, "matrices": json.dumps(matrices)}
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, path, metadata)

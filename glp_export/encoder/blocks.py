@@ -145,6 +145,8 @@ def _bound(order: Tensor, gone: int) -> float:
 
 def _masked_by(mask: Tensor) -> Callable[[Tensor], Tensor]:
     def masked(gradient: Tensor) -> Tensor:
-        return gradient * mask.to(gradient.device)
+        nonlocal mask
+        mask = mask.to(gradient.device)  # moved once: a training may move the model
+        return gradient * mask
 
     return masked

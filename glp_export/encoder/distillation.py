@@ -14,7 +14,6 @@ from glp_export.encoder.regulariser import Regulariser, regulated
 from glp_export.encoder.training import Progress, TrainSettings, Watch, run_trainer, scale_of
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -87,13 +86,6 @@ def distill(
         watch,
         scale,
     )
-
-
-def _column(logits: NDArray[np.float32]) -> pa.FixedSizeListArray:
-    """The rows of a matrix as a column of lists, which shares the matrix's memory."""
-    import pyarrow as pa
-
-    return pa.FixedSizeListArray.from_arrays(pa.array(logits.reshape(-1)), logits.shape[1])
 
 
 def _learning_rate(fine_tuning: float, rate: float) -> float:

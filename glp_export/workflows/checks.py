@@ -37,7 +37,8 @@ def require_choices(config: RunConfig) -> None:
     compressors = names_of(config.compress.compress)
     _require_layers(config, compressors)
     _require_speed(config, compressors)
-    if config.targets.size is not None and compressors == ("block-sparse",):
+    size_decides = config.targets.size is not None and not config.compress.plan
+    if size_decides and compressors == ("block-sparse",):
         raise UsageError(
             "a size is that of the ONNX file, which stays dense: sparse blocks make the PyTorch "
             "weights smaller, in a file of their own",

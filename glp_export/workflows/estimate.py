@@ -14,6 +14,7 @@ from glp_export.core.machine import SharingMonitor
 from glp_export.core.numbers import duration, these_layers
 from glp_export.encoder import distill, finetune, predict, schedule_for
 from glp_export.workflows.context import RunContext
+from glp_export.workflows.final_training import classes_of
 from glp_export.workflows.stages.compression import compressors_of, search_cost_of
 from glp_export.workflows.stages.precision import require_texts_of_run
 from glp_export.workflows.stages.search import named_plan, require_search
@@ -219,7 +220,7 @@ def _sample_layers(context: RunContext, job: _Job, share: float = 1.0) -> tuple[
     whole = round(rows * context.candidate.epochs)
     least = most = round(share * len(context.train) * context.final.epochs)
     if context.schedule:
-        classes = len(context.data.task.labels)
+        classes = classes_of(context.data.task)
         schedule = schedule_for(rows, batch, classes, context.schedule.rates)
         whole = schedule.updates * batch
         most = schedule.most * batch

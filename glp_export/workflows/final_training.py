@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from glp_export.config.sections import TrainingOptions
 from glp_export.encoder import RATES, Schedule, TrainSettings, schedule_for
 from glp_export.encoder.schedule import CLASSES_OF_A_NUMBER
-from glp_export.tasks import KINDS, TaskData
+from glp_export.tasks import KINDS, Task, TaskData
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -21,9 +21,12 @@ def schedule_of(
         return None
     base = learning_rate_for(model.config.hidden_size)
     rates = (options.learning_rate,) if options.learning_rate else tuple(r * base for r in RATES)
-    kind = KINDS[data.task.kind]
-    classes = CLASSES_OF_A_NUMBER if kind.scaled else len(data.task.labels)
-    return schedule_for(len(data.fit), options.batch_size, classes, rates)
+    return schedule_for(len(data.fit), options.batch_size, classes_of(data.task), rates)
+
+
+def classes_of(task: Task) -> int:
+    """The classes that a task has, for its schedule; a number counts as some."""
+    return CLASSES_OF_A_NUMBER if KINDS[task.kind].scaled else len(task.labels)
 
 
 def train_settings(

@@ -355,6 +355,13 @@ def test_a_staging_directory_that_is_a_link_is_refused(output: Path, tmp_path: P
 
 def test_a_lock_that_is_a_link_makes_no_file_elsewhere(output: Path, tmp_path: Path) -> None:
     (tmp_path / ".out.glp-lock").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OutputError), locked(output):
+    with pytest.raises(OutputError, match="a link"), locked(output):
         pass
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_file_where_the_staging_directory_belongs_is_not_deleted(output: Path) -> None:
+    staging_path(output).write_text("mine")
+    with pytest.raises(OutputError):
+        prepare(output, overwrite=True)
+    assert staging_path(output).read_text() == "mine"

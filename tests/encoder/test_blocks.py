@@ -250,3 +250,11 @@ def test_a_file_that_was_cut_off_is_refused(checkpoint: Path, tmp_path: Path) ->
         (tmp_path / "cut").write_bytes(content[:length])
         with pytest.raises(ModelError):
             read_block_sparse(tmp_path / "cut")
+
+
+def test_a_matrix_that_the_weights_do_not_name_is_an_error(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    dense = sorted(checkpoint.glob("*.safetensors"))
+    with pytest.raises(ModelError, match="renamed.weight"):
+        write_block_sparse(dense, tmp_path / "small", {"renamed.weight"}, SIZE)

@@ -23,7 +23,6 @@ WIDE, NARROW = 860, 350
 
 _DOTS = 72  # an SVG of matplotlib has 72 units an inch: one is one pixel here
 _ROLE = "role-"
-_AXIS_LABEL = {"xycoords": "axes fraction", "gid": f"{_ROLE}axis-label"}
 
 
 @dataclass(frozen=True)

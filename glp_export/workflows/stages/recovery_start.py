@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 from glp_export.compress.compressors import COMPRESSORS
@@ -40,8 +41,9 @@ def start_of(context: RunContext, plan: Plan, ancestor: PreTrainedModel) -> PreT
     What a compressor refits is fitted anew to the ancestor: the search looked at another one.
     """
     left = plan.whole_vocabulary
-    if plan.blocks is not None:
-        return plan.whole_blocks.apply(ancestor)  # rows and columns shrink in training, then go
+    if plan.blocks is not None:  # rows and columns shrink in training, then go
+        begun = plan.whole_blocks.apply(ancestor)
+        return copy.deepcopy(begun) if begun is ancestor else begun
     factored = plan.factors is not None  # nearest to the rows of the tokens that stay
     if left.layers_only or factored or left.compressors[0] not in COMPRESSORS:
         return plan.apply(ancestor)

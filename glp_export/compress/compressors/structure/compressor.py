@@ -30,7 +30,7 @@ from glp_export.compress.criteria import CRITERIA
 from glp_export.compress.criteria.base import Criterion
 from glp_export.compress.edits import RemoveLayers, width_edits
 from glp_export.compress.latency_fit import corrected_by_choices
-from glp_export.compress.latency_table import LatencyTable
+from glp_export.compress.latency_table import LatencyTable, WholeModel
 from glp_export.compress.plan import Cost, Plan
 from glp_export.compress.pruned_model import build_pruned, refit_kept
 from glp_export.compress.search_cost import SearchCost, TrialGroup
@@ -154,6 +154,7 @@ def _for(chosen: _Chosen, measured: LatencyTable, tables: LatencyTables) -> Foun
             measured,
             lambda one: [selected_shape(chosen.by(one), base)],
             lambda shapes: tables.measure_whole(measured.conditions, shapes),
+            enough=chosen.fast_enough,
         )
         table.keep(evaluator.directory)
         selection = chosen.by(table)
@@ -193,6 +194,11 @@ class _Chosen:
         wanted = wanted_ms(self.time, table)
         chosen, _ = improve(self.space(table), wanted, self._loss, mutation)
         return chosen
+
+    def fast_enough(self, models: Sequence[WholeModel]) -> bool:
+        """Whether measured models keep the budget; the unpruned one stands first."""
+        unpruned, *chosen = (model.milliseconds for model in models)
+        return all(self.time.kept_by(milliseconds, unpruned) for milliseconds in chosen)
 
     def space(self, table: LatencyTable) -> SearchSpace:
         """All choices."""

@@ -48,7 +48,8 @@ def open_processes(
         try:
             yield outcomes
         finally:
-            _end_processes()
+            if shared.exists():
+                _end_processes()
 
 
 def _side_by_side(context: TrialContext, resources: WorkerResources) -> int:
@@ -88,7 +89,10 @@ def _context(shared: Path) -> TrialContext:
 
 
 def _end_processes() -> None:
-    """Joblib would keep them for later; they hold memory and cores that timing needs."""
+    """Joblib would keep them for later, where they hold memory and cores that timing needs.
+
+    What else this program runs in joblib's processes meanwhile is given up.
+    """
     from joblib.externals.loky import get_reusable_executor
 
     get_reusable_executor().shutdown(wait=True, kill_workers=True)

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from glp_export.bench.benchmark_file import BenchmarkFile
 
 
-_SAYS = "no significant difference", "better", "worse"
-
-
 def differences(benchmark: BenchmarkFile) -> Plot | None:
     """One row a comparison; None where the benchmark has no paired differences."""
     rows = benchmark.differences
