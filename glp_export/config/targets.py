@@ -342,7 +342,9 @@ def _miss(
         counted = row.speedup_low if surely else row.speedup
         if counted >= target.value:
             return None
-        return f"{row.speedup_words} at {at}, {target.value:g}× was asked for"
+        rounded = f"{counted:.2f}" == f"{target.value:.2f}"  # 1.797 is not 1.8
+        words = f"{counted:.4f}×" if rounded else row.speedup_words
+        return f"{words} at {at}, {target.value:g}× was asked for"
     reached = row.at(target.percentile)
     if reached is None:
         return f"p{target.percentile} at {at} was not measured"
