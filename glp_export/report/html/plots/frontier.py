@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from glp_export.core import numbers
@@ -81,7 +82,7 @@ def _draw(canvas: Canvas, frontier: Frontier, metric: str) -> None:
     room = 0.08 * max(high - low, 0.01)
     axes.set_ylim(low - room, high + room)
     axes.set_xlim(0, 1.06 * max(_ends(point)[1] for point in frontier.points))
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.2f}".replace("-", "−"))
+    axes.yaxis.set_major_formatter(lambda value, _: _score(value))
     axes.locator_params(axis="x", nbins=5 if canvas.narrow else 9)
     axes.locator_params(axis="y", nbins=6)
     x_label(axes, f"median latency at {shape_title(frontier.shape)} (ms a batch)")
@@ -118,3 +119,10 @@ def _said(point: FrontierPoint) -> str:
         f"{point.contender}, {left}: {numbers.milliseconds(point.p50_ms)} ms, "
         f"{numbers.metric(point.value)}"
     )
+
+
+def _score(value: float) -> str:
+    """Two digits, or four where a narrow range has ticks between those."""
+    short = round(value, 2)
+    words = f"{value:.2f}" if math.isclose(short, value, abs_tol=1e-9) else f"{value:.4g}"
+    return words.replace("-", "−")

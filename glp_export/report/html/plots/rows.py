@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 TOP, BOTTOM = 12, 48
 _WIDE_ROW, _NARROW_ROW = 36, 56
+_WIDE_NAME, _NARROW_NAME = 34, 48
+"""Letters of a name that fit on a line."""
 BESIDE_ROW = "axes fraction", "data"
 """Units of a place that is told by a share of the width and a row."""
 
@@ -44,8 +47,10 @@ def row_axes(canvas: Canvas, names: Sequence[tuple[str, str]], right: float = 16
     axes.spines["left"].set_visible(False)
     axes.grid(visible=True, axis="x")
     offset, side = ((0, 13), "left bottom") if canvas.narrow else ((-16, 0), "right center")
+    letters = _NARROW_NAME if canvas.narrow else _WIDE_NAME
     for row, (name, colour) in enumerate(names):
-        note(axes, name, (0, row), offset, side, colour, xycoords=BESIDE_ROW, zorder=5)
+        words = textwrap.fill(name, letters)
+        note(axes, words, (0, row), offset, side, colour, xycoords=BESIDE_ROW, zorder=5)
     return axes
 
 
