@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from glp_export.core.errors import ModelError
+from glp_export.core.json_file import read_json
 from glp_export.encoder.block_sparse_file import open_pretrained
 from glp_export.encoder.checkpoint_files import (
     BLOCK_SPARSE,
@@ -130,17 +130,19 @@ def _sentence_settings(source: ModelSource) -> tuple[dict[str, Any], bool]:
     path = next((path for name in names if (path := find_file(source, name))), None)
     if path is None:
         return {}, whole
-    try:
-        said = dict(json.loads(path.read_text(encoding="utf-8")))
-        limit = said.get("max_seq_length")
-        said["max_seq_length"] = None if limit is None else int(limit)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ModelError(
-            f"what sentence-transformers is told of the model cannot be read: {error!s:.200}",
-            where=str(path),
-            fix='write {"max_seq_length": 256, "do_lower_case": false}, or remove the file',
-        ) from error
+    said = read_json(
+        path,
+        _with_limit,
+        what="what sentence-transformers is told of the model",
+        fix='write {"max_seq_length": 256, "do_lower_case": false}, or remove the file',
+    )
     return said, whole
+
+
+def _with_limit(content: Any) -> dict[str, Any]:
+    said = dict(content)
+    limit = said.get("max_seq_length")
+    return {**said, "max_seq_length": None if limit is None else int(limit)}
 
 
 def open_tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:

@@ -7,9 +7,9 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from glp_export.core.errors import ModelError
+from glp_export.core.json_file import read_json
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -170,15 +170,12 @@ def _modules(directory: Path) -> list[str]:
     path = directory / "modules.json"
     if not path.is_file():
         return []
-    try:
-        modules: Any = json.loads(path.read_text(encoding="utf-8"))
-        names = [str(module.get("path", "")) for module in modules if isinstance(module, dict)]
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ModelError(
-            f"the modules of the model cannot be read: {error!s:.200}",
-            where=str(path),
-            fix="copy the file again; without it the model is a plain checkpoint",
-        ) from error
+    names = read_json(
+        path,
+        lambda modules: [str(one.get("path", "")) for one in modules if isinstance(one, dict)],
+        what="the modules of the model",
+        fix="copy the file again; without it the model is a plain checkpoint",
+    )
     return [name for name in names if name and Path(name).name == name]
 
 

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from glp_export.core.errors import ModelError
+from glp_export.core.json_file import read_json
 from glp_export.serve.pooling import FIRST, MEAN, MODULES
 from glp_export.tasks.kinds.base import FindFile
 
@@ -75,14 +75,9 @@ def _content(path: Path | None) -> dict[str, Any]:
     """
     if path is None:
         return {}
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ModelError(
-            f"what sentence-transformers is told of the model cannot be read: {error!s:.200}",
-            where=str(path),
-            fix="copy the file again, or remove it",
-        ) from error
+    what = "what sentence-transformers is told of the model"
+    found: dict[str, Any] = read_json(path, dict, what=what, fix="copy it again, or remove it")
+    return found
 
 
 def _write(path: Path, content: Any) -> None:
