@@ -31,11 +31,15 @@ from glp_export.tasks import (
     positive_id,
     same_task,
 )
+from glp_export.tasks.label_names import match_labels
 from glp_export.tasks.metrics import AGREEMENT
 from glp_export.tasks.own_metric import is_own
 
 DATA_SETTINGS = ("task", "dataset", "train_file", "validation_file")
 """Settings that name data, and so ask for the accuracy lines."""
+
+DRAWN_BY = ("seed", "max_test_samples")
+"""Settings by which test rows are drawn."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class TestRows:
         task: of the data, which is the artifact's.
         rows: encoded by the artifact's tokenizer.
         tokenizer: the artifact's.
+        outputs: the place of each of the task's labels among the model's; () without labels.
     """
 
     __test__ = False  # for pytest: a class, no test
@@ -53,25 +58,33 @@ class TestRows:
     task: Task
     rows: Sequence[Mapping[str, Any]]
     tokenizer: Any
+    outputs: tuple[int, ...] = ()
 
 
-def read_test_rows(artifact: Path, asked: Mapping[str, Any]) -> TestRows:
+def read_test_rows(
+    artifact: Path, asked: Mapping[str, Any], beside: Path | None = None
+) -> TestRows:
     """The test split of some data for an artifact.
 
     Args:
         artifact: its tokenizer encodes the data.
         asked: fields of `DataSpec` that name the data, over those that the run recorded.
+        beside: another artifact that answers the same rows: its run says which are drawn, in which
+            order labels stand, and how they are scored.
 
     Raises:
         DataError: the data cannot be read.
         UsageError: it is data of another task.
     """
-    layout = one_artifact(artifact)
-    settings = {**data_settings(layout), **asked}
+    layout, leading = one_artifact(artifact), one_artifact(beside or artifact)
+    drawn = data_settings(leading)
+    settings = {name: one for name, one in data_settings(layout).items() if name not in DRAWN_BY}
+    settings |= {name: drawn[name] for name in DRAWN_BY if name in drawn}
+    settings |= asked
     source = ModelSource(str(layout.root), offline=True)
     tokenizer = load_tokenizer(source)
-    own = task_of_model(artifact)
-    data = load_task_data(_spec(settings), own)
+    own, wanted = task_of_model(artifact), task_of_model(leading.root)
+    data = load_task_data(_spec(settings), wanted)
     if not data.labelled:
         raise DataError(
             "the data has no labels: what a file is worth on it is not known",
@@ -79,17 +92,18 @@ def read_test_rows(artifact: Path, asked: Mapping[str, Any]) -> TestRows:
             fix="give data with labels, or leave it away",
         )
     task = infer_kind(data.task, source)
-    if not same_task(task, own):
+    if not (same_task(task, own) and same_task(task, wanted)):
         raise UsageError(
             f"the data is of another task: its labels are {few(task.labels) or 'none'}",
             where="--dataset",
             fix=f"give data with the artifact's labels: {few(own.labels) or 'none'}",
         )
-    task = _as_recorded(task, own, layout, asked)
+    task = _as_recorded(task, wanted, leading, asked)
     longest = settings.get("max_length")
     if not isinstance(longest, int):  # then as it is served
         longest = read_settings(layout.root).max_length or tokenizer.model_max_length
-    return TestRows(task, encode(data.test, task, tokenizer, longest), tokenizer)
+    rows = encode(data.test, task, tokenizer, longest)
+    return TestRows(task, rows, tokenizer, match_labels(own.labels, wanted.labels).rows)
 
 
 def _as_recorded(task: Task, own: Task, layout: ArtifactLayout, asked: Mapping[str, Any]) -> Task:
@@ -124,7 +138,7 @@ def answers_of(
     threads: int,
     runtime: str = ONNX_RUNTIME,
 ) -> NDArray[Any]:
-    """A file's answers, in the order of the rows.
+    """A file's answers, in the order of the rows and of the task's labels.
 
     Args:
         data: as the file's artifact reads it.
@@ -137,9 +151,10 @@ def answers_of(
         runtime, file.path, precision=file.precision, provider=provider, threads=threads
     )
     kind = KINDS[data.task.kind]
-    return predict_onnx(
+    answers = predict_onnx(
         session, data.rows, data.tokenizer, read=kind.read, batch_size=kind.batch_size
     )
+    return answers[..., list(data.outputs)] if data.outputs else answers
 
 
 def _spec(settings: Mapping[str, Any]) -> DataSpec:

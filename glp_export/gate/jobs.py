@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,6 @@ from glp_export.gate.results import GateReport, LineResult, Outcome
 from glp_export.gate.session import GateSession, GateSettings, runs_here
 from glp_export.serve.runtimes import ONNX_RUNTIME, RUNTIMES
 from glp_export.tasks import changed_predictions, count_examples, score, truth_of
-from glp_export.tasks.label_names import match_labels
 from glp_export.tasks.metrics import AGREEMENT
 
 _CHANGED = "the files are not those that were verified"
@@ -132,11 +130,10 @@ def check_accuracy(session: GateSession, table: BudgetTable, line: BudgetLine) -
 def _drop(session: GateSession, table: BudgetTable, line: BudgetLine) -> LineResult:
     """Points of the metric below the unpruned model's as recorded, or below the reference's."""
     against = session.settings.against
-    metric = session.test_rows(session.layout.root).task.metric
 
     def scored(artifact: Path, file: OnnxFile) -> tuple[float, int]:
         data = session.test_rows(artifact)
-        task = replace(data.task, metric=metric)
+        task = data.task
         truth, answers = truth_of(task, data.rows), _answers(session, table, artifact, file)
         return score(task, answers, truth), count_examples(task, truth)
 
@@ -161,8 +158,6 @@ def _changed(session: GateSession, table: BudgetTable, line: BudgetLine) -> Line
     assert against is not None  # else the line is left out
     own = _answers(session, table, session.layout.root, session.file(table))
     other = _answers(session, table, against, session.reference_file(table, against))
-    rows = match_labels(session.test_rows(against).task.labels, data.task.labels).rows
-    other = other[..., list(rows)] if rows else other  # in the order of the artifact's own labels
     share = changed_predictions(data.task, own, other, truth_of(data.task, data.rows))
     if share is None:
         raise UsageError(

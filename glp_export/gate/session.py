@@ -192,12 +192,15 @@ class GateSession:
     def test_rows(self, artifact: Path) -> TestRows:
         """The data that was named, as an artifact reads it; read once.
 
+        Another artifact gets the rows that this one does, in its order of labels.
+
         Raises:
             DataError: the data cannot be read.
             UsageError: it is data of another task.
         """
         if artifact not in self._data:
-            self._data[artifact] = read_test_rows(artifact, self.settings.data)
+            own = self.layout.root
+            self._data[artifact] = read_test_rows(artifact, self.settings.data, beside=own)
         return self._data[artifact]
 
     def side_by_side(self, table: BudgetTable) -> SideBySide:

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from glp_export.artifact import OnnxFile, one_artifact, open_session, predict_onnx, shipped_files
+from glp_export.artifact import OnnxFile, one_artifact, shipped_files
 from glp_export.bench import Contender, Interval, measure, onnx_contender, shape_grid
 from glp_export.bench.statistics import paired_ratio, summarise
 from glp_export.bench.timing import Timing
@@ -24,7 +23,7 @@ from glp_export.core.notebook import lines_html
 from glp_export.core.progress import Progress
 from glp_export.core.records import Record
 from glp_export.encoder import task_of_model
-from glp_export.gate.accuracy import DATA_SETTINGS, TestRows, read_test_rows
+from glp_export.gate.accuracy import DATA_SETTINGS, answers_of, read_test_rows
 from glp_export.serve import load
 from glp_export.tasks import KINDS, same_task, truth_of
 from glp_export.tasks.changes import LABELLED, wilson
@@ -258,9 +257,41 @@ def _latencies(
 def _scores(
     sides: list[_Side], settings: Mapping[str, Any], provider: str, threads: int
 ) -> ComparedScores:
-    """Both on the test split, each by its own tokenizer; differences are paired by example."""
-    read = [read_test_rows(side.path, settings) for side in sides]
-    (first, second) = (rows.task for rows in read)
+    """Both on the same rows, each by its own tokenizer; differences are paired by example."""
+    _require_one_task(sides)
+    read = [read_test_rows(side.path, settings, beside=sides[0].path) for side in sides]
+    task = read[0].task
+    metric = metric_of(task)
+    (a, truth_a), (b, truth_b) = (
+        judged(
+            task,
+            answers_of(rows, side.file, provider=provider, threads=threads),
+            truth_of(task, rows.rows),
+        )
+        for side, rows in zip(sides, read, strict=True)
+    )
+    tallies = [metric.tally(a, truth_a), metric.tally(b, truth_b)]
+    values = resample(metric, tallies, BOOTSTRAP)
+    low, high = np.quantile(values[1] - values[0], (0.025, 0.975))
+    value_a, value_b = float(metric.compute(a, truth_a)), float(metric.compute(b, truth_b))
+    changed = None
+    if task.kind in LABELLED:
+        unlike = [bool(np.any(np.asarray(x) != np.asarray(y))) for x, y in zip(a, b, strict=True)]
+        changed = wilson(sum(unlike), len(unlike)).value
+    return ComparedScores(
+        metric=task.metric,
+        a=value_a,
+        b=value_b,
+        difference=value_b - value_a,
+        low=float(low),
+        high=float(high),
+        examples=KINDS[task.kind].count(truth_of(task, read[0].rows)),
+        changed=changed,
+    )
+
+
+def _require_one_task(sides: list[_Side]) -> None:
+    first, second = (task_of_model(side.path) for side in sides)
     if not same_task(first, second):
         raise UsageError(
             f"the artifacts are for different tasks: {first.kind} with {len(first.labels)} labels "
@@ -268,55 +299,6 @@ def _scores(
             where=" ".join(str(side.path) for side in sides),
             fix="compare artifacts of one task, or leave the data away to compare latency alone",
         )
-    metric = metric_of(first)
-    answers = [
-        judged(rows.task, _predicted(side, rows, provider, threads), truth_of(rows.task, rows.rows))
-        for side, rows in zip(sides, read, strict=True)
-    ]
-    (a, truth_a), (b, truth_b) = answers
-    order = [_folded(second.labels).index(name) for name in _folded(first.labels)]
-    if first.kind in LABELLED and order != sorted(order):
-        b, truth_b = _renumbered(first.kind, b, order), _renumbered(first.kind, truth_b, order)
-    tallies = [metric.tally(a, truth_a), metric.tally(b, truth_b)]
-    values = resample(metric, tallies, BOOTSTRAP)
-    low, high = np.quantile(values[1] - values[0], (0.025, 0.975))
-    value_a, value_b = float(metric.compute(a, truth_a)), float(metric.compute(b, truth_b))
-    changed = None
-    if first.kind in LABELLED:
-        unlike = [bool(np.any(np.asarray(x) != np.asarray(y))) for x, y in zip(a, b, strict=True)]
-        changed = wilson(sum(unlike), len(unlike)).value
-    return ComparedScores(
-        metric=first.metric,
-        a=value_a,
-        b=value_b,
-        difference=value_b - value_a,
-        low=float(low),
-        high=float(high),
-        examples=KINDS[first.kind].count(truth_of(first, read[0].rows)),
-        changed=changed,
-    )
-
-
-def _predicted(side: _Side, rows: TestRows, provider: str, threads: int) -> NDArray[np.float32]:
-    session = open_session(side.file.path, provider=provider, threads=threads)
-    kind = KINDS[rows.task.kind]
-    return predict_onnx(
-        session, rows.rows, rows.tokenizer, read=kind.read, batch_size=kind.batch_size
-    )
-
-
-def _folded(labels: tuple[str, ...]) -> list[str]:
-    return [label.casefold() for label in labels]
-
-
-def _renumbered(kind: str, answers: Any, order: list[int]) -> Any:
-    """Answers with the ids of the first artifact's labels, whose order is another."""
-    if kind == "multi-label-classification":
-        return np.asarray(answers)[:, order]
-    if kind == "text-classification":
-        place = np.argsort(order)
-        return place[np.asarray(answers)]
-    return answers  # tags are compared by their names
 
 
 def _named(file: ComparedFile) -> str:

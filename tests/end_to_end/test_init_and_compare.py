@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from glp_export.artifact import ArtifactLayout
 from glp_export.cli.app import run
 from glp_export.cli.init import of_target
 from glp_export.config.files import read_file, resolve
@@ -99,6 +101,49 @@ def test_labels_in_another_order_are_the_same_labels(artifact, served, data, tmp
     assert "B less A" in told
     assert "as fast as A" in told
     assert "size: A" in told
+
+
+@pytest.mark.parametrize("names", [("Good", "Bad"), ("LABEL_1", "LABEL_0")])
+def test_rows_are_paired_whatever_each_run_recorded(artifact, data, tmp_path, capsys, names):
+    """A copy with its labels the other way round, and another draw of test rows, differs in all."""
+    numbered = names[0].startswith("LABEL")
+    sides = [shutil.copytree(artifact, tmp_path / name) for name in "ab"]
+    for place, side in enumerate(sides):
+        own = names if place else (("0", "1") if numbered else ("bad", "good"))
+        edit_labels(side, own)
+        run_file = side / "glp" / "run.yaml"
+        recorded = yaml.safe_load(run_file.read_text())
+        other = {"max_test_samples": 20 + 10 * place, "seed": place}
+        run_file.write_text(yaml.safe_dump({**recorded, **other}))
+        ArtifactLayout(side).write_checksums()
+    asked = data
+    if numbered:
+        asked = tmp_path / "numbers"
+        for part in ("train", "validation"):
+            lines = [json.loads(line) for line in (data / f"{part}.jsonl").read_text().splitlines()]
+            write_jsonl(
+                asked / f"{part}.jsonl",
+                [{**row, "label": int(row["label"] == "good")} for row in lines],
+            )
+    arguments = ["compare", *map(str, sides), *BRIEF, "--dataset", str(asked), "--json"]
+    assert run(arguments) == 0
+    scores = json.loads(capsys.readouterr().out)["scores"]
+    assert scores["examples"] == 20
+    assert scores["changed"] == 1
+    assert scores["a"] + scores["b"] == pytest.approx(1)
+
+
+def edit_labels(artifact: Path, names: tuple[str, ...]) -> None:
+    """Rename the labels of an artifact, in the order of their ids."""
+    config = artifact / "config.json"
+    content = json.loads(config.read_text())
+    content["id2label"] = {str(index): name for index, name in enumerate(names)}
+    content["label2id"] = {name: index for index, name in enumerate(names)}
+    config.write_text(json.dumps(content))
+    serving = artifact / "ort_config.json"
+    content = json.loads(serving.read_text())
+    content["serving"]["labels"] = list(names)
+    serving.write_text(json.dumps(content))
 
 
 def test_lengths_that_neither_reads_are_left_out_unless_they_are_asked_for(artifact, capsys):
