@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact.modules import as_module, exportable
 from glp_export.core.errors import ModelError, UsageError
 from glp_export.encoder.batches import kind_of
+from glp_export.encoder.positions import rows_of
 from glp_export.encoder.threads import torch_threads
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Reference:
         self._source, self._auto_class = source, auto_class
         self._model: PreTrainedModel | None = as_module(source, auto_class)
         self._threads = threads
-        self._positions = getattr(self._model.config, "max_position_embeddings", None) or math.inf
+        self._positions = rows_of(self._model.config)
         self.inputs = tuple(inspect.signature(self._model.forward).parameters)
         self.kind = kind_of(self._model)
         self._answers: dict[bytes, np.ndarray[Any, Any]] = {}

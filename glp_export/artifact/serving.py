@@ -79,6 +79,9 @@ class ShapeHints(Record):
     max_length: int = Field(ge=1, description="tokens; longer inputs are truncated")
     pad_token_id: int | None
     pad_to_multiple_of: int | None = Field(ge=1)
+    pads: bool = Field(
+        default=True, description="false: padding beside a row would change its answer"
+    )
     batch_sizes: tuple[int, ...] = Field(description="that were measured")
     sequence_lengths: tuple[int, ...] = Field(description="likewise")
 
@@ -159,6 +162,7 @@ def serving_settings(
     graph_level: str = "all",
     session_config: Mapping[str, str] | None = None,
     pad_to_multiple_of: int | None = None,
+    pads: bool = True,
     text_pair: bool | None = None,
     too_large: Collection[str] = (),
     runtime: str = ONNX_RUNTIME,
@@ -182,6 +186,7 @@ def serving_settings(
         graph_level: that it was measured with.
         session_config: likewise.
         pad_to_multiple_of: where lengths should be multiples of some number.
+        pads: whether rows may be padded to one length.
         text_pair: whether the texts of the task come in pairs; None where that is not known.
         too_large: files that are larger than the artifact was to be; they stand last.
         runtime: that was surely fastest.
@@ -201,6 +206,7 @@ def serving_settings(
             max_length=max_length,
             pad_token_id=json.loads(layout.config.read_text(encoding="utf-8")).get("pad_token_id"),
             pad_to_multiple_of=pad_to_multiple_of,
+            pads=pads,
             batch_sizes=tuple(sorted({row.batch_size for row in rows})),
             sequence_lengths=tuple(sorted({row.sequence_length for row in rows})),
         ),

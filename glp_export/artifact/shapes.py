@@ -11,6 +11,7 @@ from typing import Any
 
 from glp_export.artifact.session import open_session, run_outputs
 from glp_export.core.errors import ParityError
+from glp_export.encoder.positions import rows_of
 
 ODD_LENGTH = 7
 LONGEST = 512
@@ -53,9 +54,8 @@ def longest_sequence(config: Any) -> int:
     RoBERTa and its kin count positions from the padding id on, MPNet from 2; leaving that many out
     is right for them and harmless for the others.
     """
-    positions = getattr(config, "max_position_embeddings", None) or LONGEST
     unused = max(2, int(getattr(config, "pad_token_id", None) or 0) + 1)
-    return min(LONGEST, int(positions) - unused)
+    return min(LONGEST, rows_of(config) - unused)
 
 
 def _frozen(where: str, batch: int, length: int, reason: str) -> ParityError:

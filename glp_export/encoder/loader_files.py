@@ -100,10 +100,19 @@ def _model_config(directory: Path, tokenizer: PreTrainedTokenizerBase) -> None:
         if content.get("pad_token_id") is None:
             content["pad_token_id"] = tokenizer.pad_token_id
         for name in _STANDARD_NAMES:
-            if name not in content and hasattr(config, name):
+            if name not in content and hasattr(config, name) and _may_be_given(config, name):
                 content[name] = getattr(config, name)
 
     _edit(directory / "config.json", complete)
+
+
+def _may_be_given(config: Any, name: str) -> bool:
+    """Whether a configuration takes such a key; Funnel's counts its layers from other ones."""
+    try:
+        setattr(config, name, getattr(config, name))
+    except (NotImplementedError, AttributeError):
+        return False
+    return True
 
 
 def _lengths(directory: Path, longest: int) -> None:

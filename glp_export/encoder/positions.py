@@ -22,13 +22,19 @@ def longest_input(config: Any) -> int:
     Args:
         config: of a model of transformers; one without a table of positions has no limit (2**31).
     """
-    rows = int(getattr(config, "max_position_embeddings", None) or UNLIMITED)
+    rows = rows_of(config)
     return rows if rows == UNLIMITED else rows - _never_given(_as_text(config), rows)
+
+
+def rows_of(config: Any) -> int:
+    """Rows of the position table; 2**31 without one, for which XLNet's configuration says -1."""
+    rows = int(getattr(config, "max_position_embeddings", None) or 0)
+    return rows if rows > 0 else UNLIMITED
 
 
 def longest_of_model(model: nn.Module) -> int:
     """`longest_input`, read off the tables of a live model."""
-    rows = int(getattr(model.config, "max_position_embeddings", None) or UNLIMITED)
+    rows = rows_of(model.config)
     return rows if rows == UNLIMITED else rows - first_position(model, rows)
 
 

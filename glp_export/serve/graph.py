@@ -50,17 +50,29 @@ class Graph:
         return [np.asarray(array, dtype=np.float32) for array in arrays]
 
 
-def batches_of(lengths: Sequence[int], batch_tokens: int) -> list[NDArray[Any]]:
+def batches_of(
+    lengths: Sequence[int], batch_tokens: int, *, padded: bool = True
+) -> list[NDArray[Any]]:
     """Row numbers in batches of like length, the longest first.
 
     A batch holds `batch_tokens` tokens at most, padding included, and one row at least. Longest
     first, so that memory that does not suffice shows at once.
+
+    Args:
+        lengths: of the rows, in tokens.
+        batch_tokens: that a batch holds.
+        padded: whether rows of several lengths may stand in one batch.
     """
-    order = np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable")
+    sizes = np.asarray(lengths, dtype=np.int64)
+    order = np.argsort(-sizes, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(sizes[order])) + 1, len(order))
     batches = []
     start = 0
     while start < len(order):
         rows = max(1, batch_tokens // max(1, lengths[order[start]]))
-        batches.append(order[start : start + rows])
-        start += rows
+        stop = start + rows
+        if not padded:
+            stop = min(stop, int(ends[np.searchsorted(ends, start, side="right")]))
+        batches.append(order[start:stop])
+        start = stop
     return batches

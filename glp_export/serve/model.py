@@ -82,6 +82,7 @@ class ServedModel:
         width: of the hidden states, where the configuration tells it.
         reads_pairs: whether it was trained on pairs of texts; None where nothing says it.
         runtime: that runs it, `onnxruntime` or `openvino`.
+        pads: whether rows of several lengths are padded to one; some models answer otherwise then.
     """
 
     path: Path
@@ -97,6 +98,7 @@ class ServedModel:
     width: int = 0
     reads_pairs: bool | None = None
     runtime: str = ONNX_RUNTIME
+    pads: bool = True
 
     def __repr__(self) -> str:
         threads = f"{self.threads} thread{'s' * (self.threads != 1)}"
@@ -194,7 +196,7 @@ class ServedModel:
     def of_tokens(self, encoded: Sequence[Encoding]) -> list[list[NDArray[np.float32]]]:
         """Every output for the tokens of each row, without padding, in the order of the rows."""
         found: list[list[NDArray[np.float32]]] = [[] for _ in encoded]
-        for batch in batches_of([len(one) for one in encoded], self.batch_tokens):
+        for batch in self._batches(encoded):
             padded = self.encoder.pad([encoded[row] for row in batch])
             outputs = self.graph.run_all(padded)
             for place, row in enumerate(batch):
@@ -202,9 +204,12 @@ class ServedModel:
                 found[row] = [output[place][there] for output in outputs]
         return found
 
+    def _batches(self, encoded: Sequence[Encoding]) -> list[NDArray[Any]]:
+        return batches_of([len(one) for one in encoded], self.batch_tokens, padded=self.pads)
+
     def _window(self, rows: Sequence[Row]) -> NDArray[np.float32]:
         encoded = self.encoder.encode(rows)
-        order = batches_of([len(one) for one in encoded], self.batch_tokens)
+        order = self._batches(encoded)
         logits = [
             self.graph.run(self.encoder.pad([encoded[row] for row in batch])) for batch in order
         ]
@@ -270,6 +275,7 @@ def load(
         width=int(config.get("hidden_size") or config.get("dim") or 0),
         reads_pairs=settings.text_pair,
         runtime=ran_by,
+        pads=settings.pads,
     )
 
 

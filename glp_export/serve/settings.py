@@ -66,6 +66,7 @@ class Settings:
         labels: in the order of their ids; () where it has none, or says none.
         text_pair: whether the texts of its task come in pairs; None where that is not said.
         pad_token_id: what pads; None where it is not said.
+        pads: whether rows may be padded to one length; else their answers would change.
         runtime: that was fastest, surely; a key of `runtimes.RUNTIMES`.
         runtimes: of every other runtime than ONNX Runtime that it was measured in the files by
             name, the one to be preferred first.
@@ -83,6 +84,7 @@ class Settings:
     labels: tuple[str, ...] = ()
     text_pair: bool | None = None
     pad_token_id: int | None = None
+    pads: bool = True
     runtime: str = ONNX_RUNTIME
     runtimes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -185,6 +187,7 @@ def _settings(content: Mapping[str, Any]) -> Settings:
         labels=tuple(content.get("labels") or ()),
         text_pair=content.get("text_pair"),
         pad_token_id=shapes.get("pad_token_id"),
+        pads=bool(shapes.get("pads", True)),
         runtime=str(content.get("runtime") or ONNX_RUNTIME),
         runtimes={
             name: tuple(file["name"] for file in entry["files"])

@@ -233,8 +233,8 @@ def _limit(config: Mapping[str, Any], asked: int | None, own: float | None) -> i
     the others.
     """
     limits = [int(limit) for limit in (asked, own) if limit is not None]
-    positions = config.get("max_position_embeddings")
-    if positions is not None and min(limits, default=positions + 1) > positions:
+    positions = config.get("max_position_embeddings") or 0
+    if positions > 0 and min(limits, default=positions + 1) > positions:
         return int(positions) - max(2, (config.get("pad_token_id") or 0) + 1)
     return min(limits, default=None)
 

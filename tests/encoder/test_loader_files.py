@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from glp_export.bench.contenders import longest_input
 from glp_export.encoder import ModelSource, load_tokenizer, write_loader_files
 from tests.consumers.text_embeddings_inference import read_settings
-from tests.tiny import make_checkpoint
+from tests.tiny import make_checkpoint, make_tokenizer
 
 TOKENIZER, CONFIG = "tokenizer_config.json", "config.json"
 FAMILIES = (
@@ -133,3 +133,12 @@ def test_a_fast_tokenizer_is_written_where_only_a_vocabulary_is(tmp_path):
     complete(root)
     assert (root / "tokenizer.json").is_file()
     assert content(root, TOKENIZER)["pad_token"] == "[PAD]"
+
+
+def test_a_key_that_a_configuration_does_not_take_is_not_written(tmp_path):
+    sizes = {"d_model": 32, "n_head": 4, "d_head": 8, "d_inner": 64, "block_sizes": [1, 1]}
+    config = AutoConfig.for_model("funnel", vocab_size=23, **sizes)
+    config.save_pretrained(tmp_path)
+    write_loader_files(tmp_path, make_tokenizer(), longest=64)
+    assert AutoConfig.from_pretrained(tmp_path).num_hidden_layers == 2
+    assert content(tmp_path, CONFIG)["hidden_size"] == 32

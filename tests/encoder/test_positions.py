@@ -52,6 +52,10 @@ def test_a_model_without_a_table_of_positions_has_no_limit() -> None:
     from transformers import AutoModelForTextEncoding
 
     assert longest_input(AutoConfig.for_model("t5")) == 2**31
+    sizes = {"d_model": 32, "n_layer": 1, "n_head": 4, "d_inner": 64, "vocab_size": 23}
+    xlnet = AutoConfig.for_model("xlnet", **sizes)  # whose table has -1 rows, it says
+    assert longest_input(xlnet) == 2**31
+    assert tables_of(AutoModel.from_config(xlnet)).longest == 2**31
     # Its positions are relative: their rows are buckets.
     model = AutoModelForTextEncoding.from_config(make_config("t5"))
     assert tables_of(model).longest == 2**31

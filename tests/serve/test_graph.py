@@ -19,5 +19,11 @@ def test_like_lengths_share_a_batch_the_longest_first() -> None:
     assert [batch.tolist() for batch in batches_of([2, 9, 3, 9, 2], 18)] == [[1, 3], [2, 0, 4]]
 
 
+def test_rows_that_are_not_to_be_padded_stand_with_those_of_their_length() -> None:
+    batches = batches_of([2, 9, 3, 9, 2, 2, 9], 18, padded=False)
+    assert [batch.tolist() for batch in batches] == [[1, 3], [6], [2], [0, 4, 5]]
+    assert [batch.tolist() for batch in batches_of([4], 2, padded=False)] == [[0]]
+
+
 def test_rows_without_a_token() -> None:
     assert [batch.tolist() for batch in batches_of([0, 0], 4)] == [[0, 1]]

@@ -16,6 +16,7 @@ from glp_export.artifact import (
     write_triton,
 )
 from glp_export.artifact.layout import layers_directory
+from glp_export.artifact.padding import padding_matters
 from glp_export.artifact.transfer_record import TRANSFER
 from glp_export.artifact.vocabulary_record import VocabularyRecord
 from glp_export.bench import Benchmark, BenchmarkFile, Frontier, of_plan
@@ -26,7 +27,7 @@ from glp_export.compress.plan import Plan
 from glp_export.config.run_config import RunConfig
 from glp_export.config.sections import COUNTS, CompressOptions
 from glp_export.core.command_line import command_line
-from glp_export.core.machine import describe
+from glp_export.core.machine import CPU, describe
 from glp_export.encoder import RECOVERIES, ModelSource, find_file
 from glp_export.encoder.structure import read_block_sparse_record
 from glp_export.encoder.vocabulary import recut_rows
@@ -46,6 +47,12 @@ from glp_export.workflows.stages.recovery_start import needs_no_recovery
 from glp_export.workflows.stages.size import measured_of, too_large
 
 logger = logging.getLogger(__name__)
+
+_NO_PADDING = (
+    "this model answers a text otherwise where padding stands beside it, in PyTorch too: "
+    "glp_export.load pads nothing and answers texts of one length together; a server that pads "
+    "gives other answers in batches"
+)
 
 
 @dataclass(frozen=True)
@@ -137,6 +144,17 @@ def write_serving(
         exported: the pruned model with its files.
         measured: what says which file is fastest; None where nothing was.
     """
+    trained = exported.trained
+    pads = not padding_matters(
+        layout.shipped()["fp32"],
+        trained.test,
+        trained.tokenizer,
+        longest=max_length,
+        provider=CPU,
+        threads=execution.threads,
+    )
+    if not pads:
+        logger.warning(_NO_PADDING)
     serving_settings(
         layout,
         kind=execution.kind.name,
@@ -144,6 +162,7 @@ def write_serving(
         provider=execution.provider,
         threads=execution.threads,
         max_length=max_length,
+        pads=pads,
         opset=exported.plain.opset,
         # A checkpoint that is exported as it is does not say what it was trained on.
         text_pair=len(execution.task.text_columns) == 2 if measured else None,

@@ -1,0 +1,69 @@
+"""Whether a graph answers a row otherwise where padding stands beside it.
+
+Attention leaves padding out by its mask. Convolutions over tokens (ConvBERT), landmarks
+of attention (Nyströmformer) and a summary of the last token do not, in transformers either.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glp_export.artifact.batches import lengths_of, pad, read_rows
+from glp_export.artifact.session import open_session, run_outputs
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase
+
+_ROWS = 4
+_PADDING = 8
+"""Tokens; a row of as many as fit is enough to see a difference of another kind than rounding."""
+
+_ATOL, _RTOL = 1e-3, 1e-2
+"""Far above rounding, which is 1e-6, and far below what padding changes, which is 0.1 and more."""
+
+
+def padding_matters(
+    path: Path,
+    rows: Dataset,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    longest: int,
+    provider: str,
+    threads: int,
+) -> bool:
+    """Run a few of the shortest rows alone and with padding.
+
+    Args:
+        path: of the ONNX file.
+        rows: encoded.
+        tokenizer: that pads.
+        longest: input in tokens.
+        provider: execution provider of ONNX Runtime.
+        threads: intra-op threads.
+    """
+    lengths = lengths_of(rows)
+    first = np.argsort(lengths, kind="stable")[:_ROWS]
+    short = [int(row) for row in first if lengths[row] < longest]
+    if not short:
+        return False
+    session = open_session(path, provider=provider, threads=threads)
+    for row in short:
+        (alone,) = read_rows(rows, [row])
+        padded = pad([alone], tokenizer, length=min(int(lengths[row]) + _PADDING, longest))
+        there = padded["attention_mask"][0].astype(bool)
+        wanted = run_outputs(session, pad([alone], tokenizer))
+        found = run_outputs(session, padded)
+        for name, values in wanted.items():
+            if not np.allclose(_of_text(found[name], there), values, rtol=_RTOL, atol=_ATOL):
+                return True
+    return False
+
+
+def _of_text(values: Any, there: Any) -> Any:
+    """Without what a graph says of padding."""
+    array = np.asarray(values)
+    return array[:, there] if array.ndim > 1 and array.shape[1] == len(there) else array
