@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 
+_NO_LIMIT = 2**31
+"""What transformers writes for no limit, 1e30, is more than the tokenizers library takes."""
+
 
 @dataclass(frozen=True)
 class Padding:
@@ -232,7 +235,7 @@ def _limit(config: Mapping[str, Any], asked: int | None, own: float | None) -> i
     kin count them from the padding id on, MPNet from 2, and leaving that many out is harmless for
     the others.
     """
-    limits = [int(limit) for limit in (asked, own) if limit is not None]
+    limits = [int(limit) for limit in (asked, own) if limit is not None and limit < _NO_LIMIT]
     positions = config.get("max_position_embeddings") or 0
     if positions > 0 and min(limits, default=positions + 1) > positions:
         return int(positions) - max(2, (config.get("pad_token_id") or 0) + 1)
