@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 MASK = "attention_mask"
+_OF_LENGTH = "block_sparse"
+"""BigBird's attention: its form depends on the length of the input, and it is changed for good by
+the first short one."""
 CUSTOMARY_LENGTH = 512
 """Tokens of the longest input where neither tokenizer nor model knows a limit."""
 
@@ -158,9 +161,19 @@ def read_config(source: ModelSource) -> Any:
     """The configuration of a model, with the switches set that its use here needs.
 
     Raises:
-        ModelError: it cannot be read, or names an architecture that transformers does not know.
+        ModelError: it cannot be read, names an architecture that transformers does not know, or
+            asks for attention of another form for longer inputs.
     """
-    return switched(source.configuration())
+    config = switched(source.configuration())
+    if getattr(config, "attention_type", None) == _OF_LENGTH:
+        raise ModelError(
+            "the model attends to all tokens of a short input and to blocks of a long one "
+            f"({_OF_LENGTH}); one graph computes one of the two",
+            where=f"{source.name}, config.json",
+            fix='write "attention_type": "original_full" there: long inputs are then attended to '
+            "as a whole, so check what that changes",
+        )
+    return config
 
 
 class Loaded(NamedTuple):

@@ -8,6 +8,7 @@ import torch
 
 from glp_export.core.errors import ModelError
 from glp_export.encoder import ModelSource, load_model, load_tokenizer, match_inputs
+from glp_export.encoder.checkpoint import read_config
 from glp_export.tasks import Task
 from tests.tiny import make_checkpoint, make_config, make_tokenizer
 
@@ -64,6 +65,18 @@ def test_no_weights_at_all(encoder, tmp_path):
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(ModelError, match="no weights"):
         load(tmp_path)
+
+
+def test_attention_whose_form_depends_on_the_length(encoder, tmp_path):
+    shutil.copytree(encoder, tmp_path, dirs_exist_ok=True)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config |= {"model_type": "big_bird", "architectures": ["BigBirdModel"]}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="block_sparse"):
+        load(tmp_path)
+    config["attention_type"] = "original_full"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    read_config(ModelSource(str(tmp_path), offline=True))
 
 
 def test_tensors_missing_from_the_encoder(encoder, tmp_path):

@@ -7,12 +7,15 @@ the longest input, and `config_sentence_transformers.json` prompts and the simil
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
 from glp_export.core.json_file import read_json
 from glp_export.serve.pooling import FIRST, MEAN, MODULES
 from glp_export.tasks.kinds.base import FindFile
+
+logger = logging.getLogger(__name__)
 
 LENGTHS = "sentence_bert_config.json"
 SETTINGS = "config_sentence_transformers.json"
@@ -50,6 +53,14 @@ def write_files(directory: Path, pooling: str, max_length: int, find: FindFile) 
         "default_prompt_name": kept.get("default_prompt_name"),
         "similarity_fn_name": "cosine",
     }
+    prompts, named = given["prompts"], given["default_prompt_name"]
+    before = prompts.get(named) if isinstance(prompts, dict) and isinstance(named, str) else None
+    if before:
+        logger.warning(
+            "sentence-transformers puts the model's default prompt before every text, and "
+            "glp_export.load does not: write it before texts yourself: %r",
+            before,
+        )
     _write(directory / MODULES, modules)
     _write(
         directory / "1_Pooling" / "config.json",
@@ -59,12 +70,23 @@ def write_files(directory: Path, pooling: str, max_length: int, find: FindFile) 
             "pooling_mode_mean_tokens": pooling == MEAN,
             "pooling_mode_max_tokens": False,
             "pooling_mode_mean_sqrt_len_tokens": False,
+            "include_prompt": _pools_prompts(find),
         },
     )
     lengths = find(LENGTHS)
     said = _content(lengths)
     _write(directory / LENGTHS, {**said, "max_seq_length": max_length})
     _write(directory / SETTINGS, given)
+
+
+def _pools_prompts(find: FindFile) -> bool:
+    """Whether the tokens of a prompt are pooled as those of the text are, in the given model."""
+    modules = find(MODULES)
+    listed = json.loads(modules.read_text(encoding="utf-8")) if modules else []
+    paths = (one["path"] for one in listed if one["type"].endswith(".Pooling"))
+    path = next(paths, None)
+    said = _content(find(f"{path}/config.json")) if path else {}
+    return said.get("include_prompt") is not False
 
 
 def _content(path: Path | None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from glp_export.core.errors import DataError, ModelError
 from glp_export.encoder import (
     ModelSource,
     TrainSettings,
+    find_file,
     finetune,
     infer_kind,
     load_model,
@@ -220,6 +221,23 @@ def test_the_files_that_are_written_say_the_same(
     assert json.loads((tmp_path / "sentence_bert_config.json").read_text())["max_seq_length"] == 24
     settings = json.loads((tmp_path / "config_sentence_transformers.json").read_text())
     assert settings["prompts"] == {"query": "query: "}
+
+
+@pytest.mark.parametrize("pooled", [True, False])
+def test_a_default_prompt_is_told_of_and_pooled_as_before(
+    encoder: Path, tmp_path: Path, caplog: Any, pooled: bool
+) -> None:
+    given = modules(tmp_path / "given", pooling_mode_mean_tokens=True, include_prompt=pooled)
+    said = {"prompts": {"q": "query: "}, "default_prompt_name": "q"}
+    (given / "config_sentence_transformers.json").write_text(json.dumps(said))
+    made = tmp_path / "made"
+    made.mkdir()
+    (made / "config.json").write_text((encoder / "config.json").read_text())
+    source = ModelSource(str(given), offline=True)
+    KIND.extra_files(made, 24, lambda name: find_file(source, name))
+    assert "'query: '" in caplog.text
+    pooling = json.loads((made / "1_Pooling" / "config.json").read_text())
+    assert pooling["include_prompt"] is pooled
 
 
 @pytest.mark.parametrize(
