@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,37 +12,58 @@ from numpy.typing import NDArray
 
 from glp_export.core.errors import DataError, UsageError
 from glp_export.tasks.arrow_columns import Cells
+from glp_export.tasks.columns import LABEL_NAMES, are_pair, in_pair_order, is_key, is_text
 from glp_export.tasks.encoding import quiet_datasets
 from glp_export.tasks.formats import ENDINGS, read_lines, read_rows
 from glp_export.tasks.kinds import KINDS
 from glp_export.tasks.labels import add_labels
+from glp_export.tasks.raw import RawSplit
 from glp_export.tasks.task import Task
+from glp_export.tasks.texts_alone import find_texts
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 TEXT_COLUMNS = ("text", "text_pair")
+_WORDS = ("tokens", "words")
+"""Columns of words in lists."""
 
 
 def read_unlabeled(path: Path, task: Task) -> Dataset:
+    """Read texts that a teacher will label; see `read_texts`.
+
+    Raises:
+        DataError: as of `read_texts`.
+        UsageError: a teacher cannot label texts of this kind of task.
+    """
+    if not can_be_blank(task):
+        raise UsageError(
+            f"texts without labels cannot be learned from in {task.kind}",
+            where=f"--unlabeled {path}",
+            fix="leave it away",
+        )
+    return read_texts(path, task)
+
+
+def can_be_blank(task: Task) -> bool:
+    """Whether rows of a task can have labels that stand for none."""
+    kind = KINDS[task.kind]
+    return kind.predictions is not None or kind.blank
+
+
+def read_texts(path: Path, task: Task) -> Dataset:
     """Read texts: a table with the task's text columns, or for one column a text a line (.txt).
 
-    Where every text is read alone, as an embedding is made of it, a row may lack the second.
+    Where every text is read alone, as an embedding is made of it, a row may lack the second. Words
+    in lists become a text with spaces between them.
 
     Returns:
         Columns ``text``[, ``text_pair``].
 
     Raises:
         DataError: the file cannot be read, lacks a text column or a row's text, or is empty.
-        UsageError: a teacher cannot label texts of this kind of task.
     """
     kind = KINDS[task.kind]
-    if kind.predictions is None and not kind.blank:
-        raise UsageError(
-            f"texts without labels cannot be learned from in {task.kind}",
-            where=f"--unlabeled {path}",
-            fix="leave it away",
-        )
     if not path.is_file():
         raise DataError("There is no such file.", where=str(path), fix="check the path")
     rows = (
@@ -55,6 +78,7 @@ def read_unlabeled(path: Path, task: Task) -> Dataset:
             fix=f"the texts of this task stand in {' and '.join(task.text_columns)}",
         )
     there = [name for name in task.text_columns if name in rows.column_names]
+    rows = _with_joined_words(rows, there)
     for name in there:
         row = next(
             (r for r, text in enumerate(Cells(rows, name)) if not isinstance(text, str)), None
@@ -70,6 +94,40 @@ def read_unlabeled(path: Path, task: Task) -> Dataset:
 
     with quiet_datasets():
         return kept.add_column(TEXT_COLUMNS[1], [None] * len(kept), feature=Value("string"))
+
+
+def text_columns_of(path: Path, task: Task) -> tuple[str, ...]:
+    """The columns of text in a file for a model that no data tells the columns of.
+
+    Raises:
+        DataError: the file cannot be read, or they cannot be told.
+    """
+    if path.suffix.lower() == ".txt" or not path.is_file():  # the latter is said where it is read
+        return task.text_columns
+    rows = read_rows(path)
+    if not len(rows):
+        return task.text_columns
+    words = [name for name in _WORDS if isinstance(rows[0].get(name), list)]
+    if words:
+        return (words[0],)
+    names = [name for name in rows.column_names if is_text(rows, name) and not is_key(name)]
+    texts = [name for name in names if name not in LABEL_NAMES]
+    pairs = [pair for pair in combinations(texts, 2) if are_pair(pair)]
+    if len(pairs) == 1:
+        return tuple(in_pair_order(pairs[0]))
+    return (texts[0],) if len(texts) == 1 else find_texts(RawSplit(rows, str(path)), ())
+
+
+def _with_joined_words(rows: Dataset, names: Sequence[str]) -> Dataset:
+    lists = [name for name in names if isinstance(rows[0][name], list)]
+    if not lists:
+        return rows
+
+    def join(words: Any) -> Any:
+        return " ".join(map(str, words)) if isinstance(words, list) else words
+
+    with quiet_datasets():
+        return rows.map(lambda row: {name: join(row[name]) for name in lists})
 
 
 def with_labels(texts: Dataset, labels: NDArray[Any], task: Task) -> Dataset:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -45,7 +45,8 @@ from glp_export.encoder import (
 )
 from glp_export.encoder.block_sparse_file import copy_dense
 from glp_export.precision.record import PrecisionsFile
-from glp_export.tasks import KINDS
+from glp_export.tasks import KINDS, Task
+from glp_export.tasks.unlabeled import text_columns_of
 from glp_export.workflows.context import (
     ExecutionContext,
     execution_context,
@@ -153,7 +154,7 @@ def _export(checkpoint: Path, config: RunConfig, output: Path, progress: Progres
     device, precisions = on_device(config.machine, config.precision)
     execution = execution_context(config, task, device, precisions)
     # A file that cannot be read is said before any work.
-    texts = encoded_texts(config.precision, task, tokenizer, max_length)
+    texts = encoded_texts(config.precision, _as_calibrated(task, config), tokenizer, max_length)
     require_texts(execution, texts)
     staging = prepare(output, overwrite=config.output.overwrite, resume=config.output.resume)
     layout = ArtifactLayout(staging)
@@ -194,6 +195,12 @@ def _export(checkpoint: Path, config: RunConfig, output: Path, progress: Progres
         if not file.judged:
             progress.say(f"{file.name}: no data was given, so nothing judged its accuracy")
     return ExportResult(output, files, shape)
+
+
+def _as_calibrated(task: Task, config: RunConfig) -> Task:
+    """The task with the columns of the calibration texts: no data has told any."""
+    path = config.precision.calibration_texts
+    return task if path is None else replace(task, text_columns=text_columns_of(path, task))
 
 
 def _measured(

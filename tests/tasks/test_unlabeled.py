@@ -5,6 +5,7 @@ import pytest
 
 from glp_export.core.errors import DataError, UsageError
 from glp_export.tasks import Task, blank_labels, labels_of, read_unlabeled, with_labels
+from glp_export.tasks.unlabeled import read_texts, text_columns_of
 from tests.tiny import write_jsonl
 
 ONE = Task("reviews", "text-classification", ("sentence",), "label", ("bad", "good"), "accuracy")
@@ -82,3 +83,23 @@ def test_files_that_will_not_do(tmp_path, name, content, task, message):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         read_unlabeled(tmp_path / "none.txt", ONE)
+
+
+@pytest.mark.parametrize(
+    ("row", "columns"),
+    [
+        ({"body": "a", "label": "x"}, ("body",)),
+        ({"sentence2": "b", "sentence1": "a", "label": 1}, ("sentence1", "sentence2")),
+        ({"id": "7", "title": "t", "context": "b", "question": "a"}, ("question", "context")),
+        ({"text": "a", "text_pair": "b"}, ("text", "text_pair")),
+        ({"id": "1", "tokens": ["a", "b"], "ner_tags": [0, 1]}, ("tokens",)),
+    ],
+)
+def test_what_a_model_that_no_data_came_with_reads(tmp_path, row, columns):
+    task = Task("m", "question-answering", ("text",), "label", (), "squad_f1")
+    path = write_jsonl(tmp_path / "texts.jsonl", [row, row])
+    assert text_columns_of(path, task) == columns
+    read = Task("m", task.kind, columns, "label", (), "squad_f1")
+    words = [row[name] if isinstance(row[name], str) else "a b" for name in columns]
+    texts = read_texts(path, read)[:]
+    assert [texts[name] for name in ("text", "text_pair")[: len(words)]] == [[w, w] for w in words]

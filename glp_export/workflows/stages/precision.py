@@ -21,7 +21,9 @@ from glp_export.precision.builders import BUILDERS
 from glp_export.precision.int8 import calibrate
 from glp_export.precision.job import CalibrationData, LowerPrecision, PrecisionJob
 from glp_export.precision.record import PrecisionEntry
-from glp_export.tasks import Task, blank_labels, encode, read_unlabeled, with_labels
+from glp_export.tasks import Task, blank_labels, encode, with_labels
+from glp_export.tasks.kinds.base import encode_text
+from glp_export.tasks.unlabeled import can_be_blank, read_texts
 from glp_export.workflows.context import ExecutionContext, RunContext
 from glp_export.workflows.stages.export import Exported, check, choice_workloads, timing_of
 from glp_export.workflows.stages.trained import Trained
@@ -160,7 +162,11 @@ def encoded_texts(
     """
     if precision.calibration_texts is None:
         return None
-    texts = read_unlabeled(precision.calibration_texts, task)
+    texts = read_texts(precision.calibration_texts, task)
+    if not can_be_blank(task):  # ranges are of what a model reads, whatever it answers
+        from datasets import Dataset
+
+        return Dataset.from_dict(dict(encode_text(texts[:], tokenizer, max_length)))
     return encode(with_labels(texts, blank_labels(texts, task), task), task, tokenizer, max_length)
 
 
