@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from glp_export.compress.budget import Budget, TimeBudget
 from glp_export.compress.compressors.base import (
@@ -23,7 +23,7 @@ from glp_export.compress.compressors.base import (
 from glp_export.compress.compressors.layers.compressor import LAYERS
 from glp_export.compress.compressors.layers.options import LayerOptions
 from glp_export.compress.compressors.layers.strategies import Problem, order_by_rule
-from glp_export.compress.compressors.structure.final_round import Finalist, decide
+from glp_export.compress.compressors.structure.final_round import Finalist, FinalRound
 from glp_export.compress.compressors.structure.options import StructureOptions
 from glp_export.compress.compressors.structure.ranked import Ranked, looked_at, trained_for
 from glp_export.compress.criteria import CRITERIA
@@ -31,7 +31,7 @@ from glp_export.compress.criteria.base import Criterion
 from glp_export.compress.edits import RemoveLayers, width_edits
 from glp_export.compress.latency_fit import corrected_by_choices
 from glp_export.compress.latency_table import LatencyTable, WholeModel
-from glp_export.compress.plan import Cost, Plan
+from glp_export.compress.plan import Cost, Plan, Step
 from glp_export.compress.pruned_model import build_pruned, refit_kept
 from glp_export.compress.search_cost import SearchCost, TrialGroup
 from glp_export.compress.search_space import kept_units, make_space, removed_layers, selected_shape
@@ -163,17 +163,22 @@ def _for(chosen: _Chosen, measured: LatencyTable, tables: LatencyTables) -> Foun
         meter.advance(chosen_words)
     evaluator.progress.say(f"kept {chosen_words}")
     own = Finalist("structure", selection)
-    rivals, searched = _layer_rivals(chosen, table)
-    winner, steps, cost = decide(
-        [own, *rivals],
-        chosen.options.final_round,
-        evaluator,
-        # Whole layers are those of the teacher, whatever a criterion trained.
-        lambda one: build_pruned(
-            ranked.model if one is own else evaluator.teacher, one.selection, ranked.ranking
-        ),
-    )
-    cost = _sum(_sum(ranked.cost, searched), cost)
+    winner, cost = own, ranked.cost
+    steps: tuple[Step, ...] = ()
+    rivals = _by_rules(chosen, table) if chosen.options.final_round else []
+    if rivals:
+        final_round = FinalRound(
+            chosen.options.final_round,
+            evaluator,
+            # Whole layers are those of the teacher, whatever a criterion trained.
+            lambda one: build_pruned(
+                ranked.model if one is own else evaluator.teacher, one.selection, ranked.ranking
+            ),
+        )
+        final_round.train([own, *rivals])
+        cost = _sum(cost, _search_rival(chosen, table, rivals, final_round))
+        winner, steps, compared = final_round.result()
+        cost = _sum(cost, compared)
     plan = _plan(chosen, winner.selection, table, steps, cost)
     return Found(plan, ranked.start if winner is own else None)
 
@@ -260,34 +265,41 @@ def _layers_less(time: TimeBudget, layers: int) -> int:
     return layers - round(layers / time.speedup) if time.speedup else 0
 
 
-def _layer_rivals(chosen: _Chosen, table: LatencyTable) -> tuple[list[Finalist], Cost]:
-    """Whole layers at about the same time, which structure has to beat, and what finding them took.
-
-    Those of the rules, and those that the layers compressor finds: its search is worth a few points
-    where many layers go.
-    """
-    if not chosen.options.final_round:
-        return [], Cost()
-    evaluator, fits = chosen.evaluator, _fitting(chosen, table)
+def _by_rules(chosen: _Chosen, table: LatencyTable) -> list[Finalist]:
+    """Whole layers by the rules, at about the same time, which structure has to beat."""
+    removable, fits = chosen.evaluator.removable, _fitting(chosen, table)
     found: dict[Selection, str] = {}
     for rule in RIVAL_RULES:
         orders = (
-            order_by_rule(rule, Problem(evaluator.removable, cuts))
-            for cuts in range(1, len(evaluator.removable) + 1)
+            order_by_rule(rule, Problem(removable, cuts)) for cuts in range(1, len(removable) + 1)
         )
         choice = next(filter(None, map(fits, orders)), None)
         if choice is not None:
             found.setdefault(choice, f"layers ({rule})")
-    if not found:
-        return [], Cost()
-    options = LayerOptions()
-    fewest = min(len(removed_layers(choice)) for choice in found)
+    return [Finalist(label, choice) for choice, label in found.items()]
+
+
+def _search_rival(
+    chosen: _Chosen, table: LatencyTable, rivals: Sequence[Finalist], final_round: FinalRound
+) -> Cost:
+    """Add the layers that the layers compressor finds to a final round; what finding them took.
+
+    Its search is worth a few points where many layers go, and it takes most of the time: nothing is
+    searched where layers are far behind.
+    """
+    evaluator, options = chosen.evaluator, LayerOptions()
+    fewest = min(len(removed_layers(one.selection)) for one in rivals)
+    if final_round.settled():
+        evaluator.progress.skip(
+            "layers by search", "not needed, whole layers by rule are far behind"
+        )
+        return Cost()
     evaluator.progress.say(f"rivals: a search for {layers_in_words(fewest)} that may go whole")
     plan = LAYERS.search(options, Budget(cuts=fewest), evaluator)[0].plan
-    choice = fits(plan.order)
-    if choice is not None:
-        found.setdefault(choice, f"layers ({options.search})")
-    return [Finalist(label, choice) for choice, label in found.items()], plan.cost
+    choice = _fitting(chosen, table)(plan.order)
+    if choice is not None and choice not in {one.selection for one in rivals}:
+        final_round.train([Finalist(f"layers ({options.search})", choice)])
+    return plan.cost
 
 
 def _fitting(chosen: _Chosen, table: LatencyTable) -> Callable[[Sequence[int]], Selection | None]:
@@ -317,7 +329,7 @@ def _sum(one: Cost, other: Cost) -> Cost:
 
 
 def _plan(
-    chosen: _Chosen, selection: Selection, table: LatencyTable, steps: tuple[Any, ...], cost: Cost
+    chosen: _Chosen, selection: Selection, table: LatencyTable, steps: tuple[Step, ...], cost: Cost
 ) -> Plan:
     options, evaluator, ranking = chosen.options, chosen.evaluator, chosen.ranked.ranking
     gone = removed_layers(selection)
