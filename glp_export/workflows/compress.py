@@ -70,6 +70,13 @@ def compress(
     Raises:
         GlpError: see `glp_export.core.errors`.
     """
+    for given, name in ((model, "model"), (tokenizer, "tokenizer")):
+        if not hasattr(given, "save_pretrained") and (given is not None or name == "model"):
+            raise UsageError(
+                f"{name} is a {type(given).__name__}, not a live {name} of transformers",
+                where=name,
+                fix="give what from_pretrained returns; prune_and_export takes names",
+            )
     tokenizer = tokenizer or _tokenizer_of(model)
     with TemporaryDirectory(prefix="glp-compress-") as scratch:
         place = Path(scratch)
