@@ -31,6 +31,7 @@ from glp_export.compress.compressors.layers.published import PREFIX, published_p
 from glp_export.compress.plan import Plan
 from glp_export.config.files import resolve
 from glp_export.config.run_config import RunConfig
+from glp_export.core.checksums import staying
 from glp_export.core.errors import UsageError
 from glp_export.core.progress import Progress
 from glp_export.encoder import (
@@ -80,6 +81,11 @@ def verify(artifact: Path, settings: Mapping[str, Any], progress: Progress) -> P
         ModelError: it is no artifact, or a file was changed.
         ParityError: files say different things of the model.
     """
+    with staying(artifact):
+        return _verify(artifact, settings, progress)
+
+
+def _verify(artifact: Path, settings: Mapping[str, Any], progress: Progress) -> ParityReport:
     layout = one_artifact(artifact)
     layout.verify_checksums()
     check_agreement(layout)
@@ -172,6 +178,11 @@ def benchmark(artifact: Path, settings: Mapping[str, Any], progress: Progress) -
             where="--precision",
             fix="leave it out; of a checkpoint it says what is made",
         )
+    with staying(artifact):
+        return _benchmark(artifact, settings, progress)
+
+
+def _benchmark(artifact: Path, settings: Mapping[str, Any], progress: Progress) -> BenchmarkFile:
     layout = one_artifact(artifact)
     layout.verify_checksums()
     config = _config(layout, settings)
