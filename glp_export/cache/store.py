@@ -29,8 +29,9 @@ from glp_export.cache.entry import (
     read_record,
     write_record,
 )
-from glp_export.cache.locks import Busy, EntryLocks, is_no_room, unusable, usable
+from glp_export.cache.locks import Busy, EntryLocks, unusable, usable
 from glp_export.core.errors import OutputError
+from glp_export.core.scratch import is_no_room
 
 __all__ = ["Cache", "Entry", "default_root"]
 

@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
@@ -34,6 +33,7 @@ from glp_export.config.run_config import RunConfig
 from glp_export.core.checksums import staying
 from glp_export.core.errors import UsageError
 from glp_export.core.progress import Progress
+from glp_export.core.scratch import scratch_directory
 from glp_export.encoder import (
     DistillSettings,
     ModelSource,
@@ -193,16 +193,16 @@ def _benchmark(artifact: Path, settings: Mapping[str, Any], progress: Progress) 
     execution = replace(
         execution, precisions=Wanted(tuple(one.file.precision for one in ours.lower))
     )
-    with TemporaryDirectory(prefix="glp-benchmark-") as scratch:
+    with scratch_directory("glp-benchmark-") as scratch:
         reference = random_init_reference(
             artifact,
             plan.num_layers,
             execution.kind.auto_class,
-            Path(scratch) / "reference",
+            scratch / "reference",
             vocabulary=plan.base_vocabulary,
         )
         unpruned = Trained("unpruned", "random weights", reference, pruned.tokenizer, pruned.test)
-        work = Path(scratch) / "onnx"
+        work = scratch / "onnx"
         own = ArtifactLayout(work)
         exported = export_contender(execution, unpruned, own, work, progress)
         exported = add_precisions(execution, exported, own, work, _any_rows(unpruned), progress)
