@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 from rich.console import Console
 
-from glp_export.core.errors import GlpError
+from glp_export.core.errors import GlpError, UsageError, quoted
 
 INTERNAL_ERROR, USAGE_ERROR = 1, 2
 BY_TYPER = 128 + signal.SIGINT
@@ -84,9 +84,22 @@ def exit_code_of(command: Callable[[], Any], arguments: Sequence[str]) -> int:
             stderr.print(message, markup=False, highlight=False)
             _as_json(error, _plain_error("UsageError", message, USAGE_ERROR), arguments)
             return USAGE_ERROR
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            return _too_long(stderr, error, arguments)
         text = shortened(str(error) or type(error).__name__)
         _as_json(error, _plain_error(type(error).__name__, text, INTERNAL_ERROR), arguments)
         return _fail(stderr, error, INTERNAL_ERROR, arguments)
+
+
+def _too_long(stderr: Console, error: OSError, arguments: Sequence[str]) -> int:
+    """A name that was given, and that no file of this system can have."""
+    given = UsageError(
+        "a name is longer than this system takes",
+        where=quoted(str(error.filename)),
+        fix="give a shorter path",
+    )
+    _as_json(error, given.as_dict(), arguments)
+    return _fail(stderr, given, USAGE_ERROR, arguments)
 
 
 def _stopping(command: Callable[[], Any]) -> Any:

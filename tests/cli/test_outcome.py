@@ -269,3 +269,11 @@ def test_a_hang_up_that_nohup_ignores_stops_nothing():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout == "on\n", done.stderr
+
+
+@pytest.mark.parametrize("command", ["verify", "gate", "report", "benchmark"])
+def test_a_name_that_no_file_can_have_is_a_usage_error(command, capsys):
+    assert run([command, "a" * 5000]) == 2
+    said = capsys.readouterr().err
+    assert "longer" in said
+    assert len(said) < 1000
