@@ -136,7 +136,7 @@ class CompressOptions(Options):
         "What is removed: layers, structure (heads, neurons and layers), a --criterion for "
         "structure by it, kronecker (factors of matrices), block-sparse (zeros in matrices, for "
         "storage), vocabulary (tokens), one after another (layers,vocabulary), or auto: "
-        "structure for a target of speed, vocabulary for a size, layers else.",
+        "structure for a target of speed or accuracy, vocabulary for a size, layers else.",
     )
     plan: str | None = option(
         None, "Skip the search: plan.json, a layer file, or paper:bert-base-uncased/rte."
