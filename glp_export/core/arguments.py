@@ -9,7 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from glp_export.core.errors import UsageError, quoted
+from glp_export.core.errors import DataError, UsageError, quoted
 from glp_export.core.machine import MOST_THREADS
 
 
@@ -17,6 +17,7 @@ def path_of(value: Any, name: str) -> Path:
     """An argument that names a file or a directory.
 
     Raises:
+        DataError: the directory that it is in may not be read.
         UsageError: it is neither a text nor a path, or too long a name for this system.
     """
     if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
@@ -26,6 +27,10 @@ def path_of(value: Any, name: str) -> Path:
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             raise _wrong(value, name, "a path", "a name on this system is shorter") from error
+        if error.errno == errno.EACCES:
+            raise DataError(
+                f"{name} may not be looked at", where=str(value), fix="see to it that you may"
+            ) from error
     except ValueError as error:  # a null byte
         raise _wrong(value, name, "a path", "a name holds no null byte") from error
     return Path(value)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from glp_export.core.errors import ModelError
+from glp_export.core.errors import ModelError, reason_of
 
 CHECKSUMS = "glp/SHA256SUMS"
 """Its name below an artifact's root."""
@@ -54,13 +54,33 @@ def verify_files(
                 where=str(path),
                 fix="Copy the whole directory again, or make the artifact again.",
             )
-        digest = file_sha256(path)
+        digest = _digest(path)
         if digest != listed[name] and digest != _coming(root).get(name):
             raise ModelError(
                 f"{name} is not the file that was exported: its SHA-256 differs.",
                 where=str(path),
                 fix="Copy it again; if it was edited on purpose, make the artifact again.",
             )
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file of an artifact.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> ModelError:
+    return ModelError(
+        f"A file of the artifact cannot be read: {reason_of(error)}.",
+        where=str(path),
+        fix="See to it that you may read it, or copy the whole directory again.",
+    )
 
 
 def stamp(root: Path) -> str | None:
@@ -109,7 +129,7 @@ def _coming(root: Path) -> dict[str, str]:
     """What the list that is to come vouches for; nothing where there is none."""
     try:
         return _read_list(root / _COMING)
-    except (OSError, ModelError):
+    except ModelError:
         return {}
 
 
@@ -186,7 +206,10 @@ def listed_files(root: Path) -> dict[str, str]:
 def _read_list(path: Path) -> dict[str, str]:
     listed = {}
     # What is no UTF-8 is no line of the list, and says so itself.
-    content = path.read_text(encoding="utf-8", errors="replace")
+    try:
+        content = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise _unreadable(path, error) from error
     for number, line in enumerate(content.split("\n"), 1):
         if not line:
             continue

@@ -454,7 +454,7 @@ def _listed(root: Path) -> list[str]:
 def _read_config(root: Path) -> dict[str, Any]:
     try:
         return dict(json.loads((root / CONFIG).read_text(encoding="utf-8")))
-    except (ValueError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ModelError(
             f"the model's configuration cannot be read: {error!s:.200}",
             where=str(root / CONFIG),

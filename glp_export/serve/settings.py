@@ -157,7 +157,7 @@ def read_settings(root: Path) -> Settings:
                 fix="serve it with the glp-export that made it, or make it again",
             )
         return _settings(content)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(
             f"the serving settings cannot be read: {error!r:.200}",
             where=str(path),

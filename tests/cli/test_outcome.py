@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import shlex
 import signal
@@ -277,3 +279,13 @@ def test_a_name_that_no_file_can_have_is_a_usage_error(command, capsys):
     said = capsys.readouterr().err
     assert "longer" in said
     assert len(said) < 1000
+
+
+def test_what_may_not_be_opened_is_no_internal_error(capsys):
+    def command() -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "/secret/model")
+
+    assert exit_code_of(command, ["--json"]) == 7
+    told = capsys.readouterr()
+    assert "/secret/model" in told.err
+    assert json.loads(told.out)["error"]["exit_code"] == 7

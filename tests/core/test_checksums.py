@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,20 @@ def test_files_put_into_place_are_vouched_for_at_any_moment(
     (root / "a").write_text("changed")
     with pytest.raises(ModelError, match="a is not the file"):
         verify_files(root)
+
+
+@pytest.mark.parametrize("name", ["a", CHECKSUMS])
+def test_a_file_that_may_not_be_read_is_named(
+    root: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Path.open
+
+    def refused(path: Path, *given: object, **more: object) -> object:
+        if path == root / name:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *given, **more)
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(ModelError, match="Permission denied") as refusal:
+        verify_files(root)
+    assert refusal.value.where == str(root / name)
