@@ -177,10 +177,6 @@ class CompressionEvaluator(Protocol):
     def used_tokens(self) -> frozenset[int]:
         """Ids in train, dev and unlabelled texts, and those that the configuration names."""
 
-    @property
-    def answers_tokens(self) -> bool:
-        """Whether a model answers for every token of a text, and not for the text."""
-
     def megabytes(self, plan: Plan) -> float:
         """What the artifact of a plan will take: its smallest ONNX file and tokenizer.json."""
 

@@ -155,7 +155,6 @@ class RunEvaluator:
     def __init__(self, context: RunContext, work: Path, progress: Progress) -> None:
         self.task = context.data.task
         self.labels_teach = context.execution.kind.loss is not None and context.data.labelled
-        self.answers_tokens = context.execution.kind.of_tokens
         self.facts = facts_of(context)
         self.tokenizer = context.tokenizer
         self.removable = context.stack.removable

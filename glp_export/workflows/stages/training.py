@@ -212,12 +212,6 @@ class _StudentTraining:
 def _pruned(students: _StudentTraining, found: Found) -> Trained:
     context, recovery = students.context, RECOVERIES[students.context.config.training.recover]
     plan = found.plan
-    if plan.kept_tokens is not None and context.execution.kind.of_tokens:
-        raise UsageError(
-            f"the plan trims the vocabulary, and {context.data.task.kind} answers for every token",
-            where="--plan",
-            fix="give a plan that keeps all tokens",
-        )
     how = "take over" if needs_no_recovery(plan, recovery) else recovery.name
     title = f"{how} the pruned"
     checkpoint = students.train("pruned", title, recovery, plan, start=found.start)
