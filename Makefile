@@ -94,7 +94,7 @@ test-consumers: install
 	$(BIN)/python -m pytest -m consumers tests/consumers
 
 # Kills, full disks, two processes on one output, damaged files; GLP_EXPORT_FAULTS=1 for every point,
-# a larger number for that many of each kind.
+# a larger number for that many of each kind, GLP_EXPORT_FAULTS_DONE=N to go on after the first N.
 test-faults: install
 	$(BIN)/python -m pytest -m faults tests/faults
 

@@ -170,10 +170,9 @@ def load_torch(path: str | Path, *, trust_remote_code: bool = False) -> PreTrain
         ModelError: it is no checkpoint, or cannot be loaded.
         DataError: the record of what was removed is broken.
     """
-    from pathlib import Path as Directory
-
+    from glp_export.core.arguments import path_of
     from glp_export.encoder import ModelSource, load_model, task_of_model
 
-    directory = Directory(path)
+    directory = path_of(path, "path")
     source = ModelSource(str(directory), offline=True, trust_remote_code=trust_remote_code)
     return load_model(source, task_of_model(directory)).eval()

@@ -22,7 +22,6 @@ Busy = Timeout
 """Raised where another process changes the entry and the caller does not want to wait."""
 
 _SECONDS_BETWEEN_TRIES = 0.2
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _log = logging.getLogger(__name__)
 
@@ -121,10 +120,3 @@ def unusable(root: Path, error: BaseException) -> OutputError:
         where=str(getattr(error, "filename", None) or root),
         fix="Name another directory with --cache DIR or in GLP_EXPORT_CACHE.",
     )
-
-
-def is_no_room(error: BaseException) -> bool:
-    """Whether an error says that the disk is full; safetensors and torch keep only its words."""
-    if isinstance(error, OSError) and error.errno in _NO_ROOM:
-        return True
-    return "no space left on device" in str(error).lower()

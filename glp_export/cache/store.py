@@ -29,8 +29,9 @@ from glp_export.cache.entry import (
     read_record,
     write_record,
 )
-from glp_export.cache.locks import Busy, EntryLocks, is_no_room, unusable, usable
+from glp_export.cache.locks import Busy, EntryLocks, unusable, usable
 from glp_export.core.errors import OutputError
+from glp_export.core.scratch import is_no_room
 
 __all__ = ["Cache", "Entry", "default_root"]
 
@@ -126,11 +127,12 @@ class Cache:
         with self._locks.changing(kind, directory.name):
             self._clean(directory)
             record = read_record(directory)
-            if record is None and directory.is_dir():
+            if record is None and directory.is_dir() and not directory.is_symlink():
                 _log.warning("%s: %s was damaged and is written anew", directory, RECORD)
                 with usable(self.root):
                     write_record(directory, kind, facts, sealed=False)
             elif record is None:
+                self._drop(directory)
                 self._make(directory, facts, None)
             elif record.files is not None:
                 raise ValueError(f"{kind} entries are sealed: they do not grow")
@@ -194,7 +196,7 @@ class Cache:
     def _is_whole(self, directory: Path) -> bool:
         record = read_record(directory)
         if record is None:
-            if directory.exists():
+            if os.path.lexists(directory):
                 _log.warning("%s has no readable %s; it is made anew", directory, RECORD)
             return False
         if record.files is None:
@@ -246,29 +248,39 @@ class Cache:
 
     def _drop(self, directory: Path) -> None:
         """Remove a directory at one stroke for everyone who reads it."""
-        if directory.exists():
+        if os.path.lexists(directory):
             gone = _beside(directory, "gone")
             with usable(self.root):
                 directory.rename(gone)
-            shutil.rmtree(gone, ignore_errors=True)
+            _erase(gone)
 
     def _clean(self, directory: Path) -> None:
         """Remove what a killed maker left: its lock is ours, so it is dead."""
         for path in self._directories(_LEFT_OVER, directory.parent.name):
             if directory.name in path.name:
-                shutil.rmtree(path, ignore_errors=True)
+                _erase(path)
 
     def _clean_all(self) -> None:
         for path in list(self._directories(_LEFT_OVER)) if self.root.exists() else ():
             key = path.name.split("-")[1]
             with suppress(Busy), self._locks.changing(path.parent.name, key, wait=False):
-                shutil.rmtree(path, ignore_errors=True)
+                _erase(path)
 
     def _directories(self, name: re.Pattern[str], kind: str = "*") -> Iterator[Path]:
-        """Directories of a kind, or of all kinds, whose whole name matches."""
+        """Directories of a kind, or of all kinds, whose whole name matches; of left-overs all."""
         for path in self.root.glob(f"{kind}/*"):
-            if _KIND.fullmatch(path.parent.name) and name.fullmatch(path.name) and path.is_dir():
+            named = _KIND.fullmatch(path.parent.name) and name.fullmatch(path.name)
+            if named and (name is _LEFT_OVER or path.is_dir()):
                 yield path
+
+
+def _erase(path: Path) -> None:
+    """Delete a directory with all that is in it; of a link, which somebody else made, the link."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
 
 
 def _beside(directory: Path, what: str) -> Path:

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 from rich.console import Console
 
-from glp_export.core.errors import GlpError
+from glp_export.core.errors import DataError, GlpError, UsageError, quoted
 
 INTERNAL_ERROR, USAGE_ERROR = 1, 2
 BY_TYPER = 128 + signal.SIGINT
@@ -23,6 +23,8 @@ RAISED_AGAIN = 3.0
 """Seconds after which a stop that nobody took is raised again."""
 AFTER_RESULT = "the result was printed before"
 """Note of an error that follows it."""
+_OF_NAMES = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM)
+"""What the operating system says of paths that were given."""
 LONGEST_MESSAGE = 2000
 """Letters of a message that is not ours; what is longer is cut in the middle."""
 
@@ -84,9 +86,26 @@ def exit_code_of(command: Callable[[], Any], arguments: Sequence[str]) -> int:
             stderr.print(message, markup=False, highlight=False)
             _as_json(error, _plain_error("UsageError", message, USAGE_ERROR), arguments)
             return USAGE_ERROR
+        if isinstance(error, OSError) and error.errno in _OF_NAMES:
+            told = _told(error)
+            _as_json(error, told.as_dict(), arguments)
+            return _fail(stderr, told, told.exit_code, arguments)
         text = shortened(str(error) or type(error).__name__)
         _as_json(error, _plain_error(type(error).__name__, text, INTERNAL_ERROR), arguments)
         return _fail(stderr, error, INTERNAL_ERROR, arguments)
+
+
+def _told(error: OSError) -> GlpError:
+    """A name that was given, and that no file of this system has, or that may not be opened."""
+    where = quoted(str(error.filename))
+    if error.errno == errno.ENAMETOOLONG:
+        what, fix = "a name is longer than this system takes", "give a shorter path"
+        return UsageError(what, where=where, fix=fix)
+    what, fix = (
+        "a file or directory may not be opened",
+        "see to it that you may, or give another path",
+    )
+    return DataError(what, where=where, fix=fix)
 
 
 def _stopping(command: Callable[[], Any]) -> Any:

@@ -37,6 +37,7 @@ class Budget:
         cuts: whole layers that go at most.
         depths: layers of each model, deepest first; () where the other budgets say it.
         times: the time budgets, one model for each.
+        shape: rows and tokens that count where an accuracy is asked for and no time.
         max_drop: metric points on dev that may be lost.
         megabytes: of the artifact, in 10⁶ bytes.
     """
@@ -44,5 +45,6 @@ class Budget:
     cuts: int = 0
     depths: tuple[int, ...] = ()
     times: tuple[TimeBudget, ...] = ()
+    shape: tuple[int, int] = (1, 128)
     max_drop: float | None = None
     megabytes: float | None = None

@@ -16,6 +16,7 @@ from glp_export.bench.timing import Timing, Turns, warm_up
 from glp_export.compress.latency_fit import fit_table
 from glp_export.compress.latency_table import Conditions, LatencyTable, WholeModel
 from glp_export.core.errors import UsageError
+from glp_export.core.machine import SharingMonitor
 from glp_export.core.shape import Kept, LayerShape, ModelShape
 
 if TYPE_CHECKING:
@@ -243,7 +244,9 @@ def measure_whole(
     """Export models of some shapes and run them interleaved; their times in milliseconds.
 
     What slows all of them in a round cancels: a model's time is the median over the rounds of its
-    share in the round, times the median round.
+    share in the round, times the median round. Where other processes used the machine, it is its
+    fastest run: they stretch medians by several times, and never each of some dozens of runs that
+    take milliseconds.
 
     Raises:
         DeviceError: the provider is missing or fell back.
@@ -264,13 +267,28 @@ def measure_whole(
         for file in own.iterdir():  # loaded
             file.unlink()
     vocabulary = min(_VOCABULARY, *(shape.vocabulary for shape in shapes))
-    rounds = _run(sessions, _feeds(conditions, vocabulary), timing or QUICK, progress)
-    level = np.exp(np.log(rounds).mean(0, keepdims=True))
-    times = np.median(rounds / level, axis=1) * np.median(level)
+    monitor = SharingMonitor()
+    turns = _run(sessions, _feeds(conditions, vocabulary), timing or QUICK, progress)
+    times = times_of([turn.blocks for turn in turns], shared=bool(monitor.notes()))
     return [
         WholeModel(shape=shape, milliseconds=float(time))
         for shape, time in zip(shapes, times, strict=True)
     ]
+
+
+def times_of(blocks: Sequence[Sequence[Sequence[float]]], *, shared: bool) -> NDArray[np.float64]:
+    """What each model takes, in milliseconds, from its runs by round.
+
+    Args:
+        blocks: milliseconds of every model, every round, every run.
+        shared: whether other processes used the machine meanwhile.
+    """
+    if shared:
+        return np.array([min(min(block) for block in own) for own in blocks])
+    rounds = np.array([[np.median(block) for block in own] for own in blocks])
+    level = np.exp(np.log(rounds).mean(0, keepdims=True))
+    times: NDArray[np.float64] = np.median(rounds / level, axis=1) * np.median(level)
+    return times
 
 
 def _run(
@@ -278,8 +296,8 @@ def _run(
     feeds: Feeds,
     timing: Timing,
     progress: Progress | None,
-) -> NDArray[np.float64]:
-    """Milliseconds `(sessions, rounds)`: the median run of each turn."""
+) -> list[Turns]:
+    """The turns of every session, run interleaved."""
     import random
     import time
 
@@ -295,7 +313,7 @@ def _run(
         for turn in order.sample(turns, len(turns)):
             turn.take(done, dropped, runs)
         done += 1
-    return np.array([[np.median(block) for block in turn.blocks] for turn in turns])
+    return turns
 
 
 def _feeds(conditions: Conditions, vocabulary: int) -> Feeds:

@@ -86,7 +86,7 @@ class CompressSettings(TypedDict, total=False):
     """What is removed: layers, structure (heads, neurons and layers), a --criterion for structure
     by it, kronecker (factors of matrices), block-sparse (zeros in matrices, for storage),
     vocabulary (tokens), one after another (layers,vocabulary), or auto: structure for a target of
-    speed, vocabulary for a size, layers else."""
+    speed or accuracy, vocabulary for a size, layers else."""
     plan: str | Path | None
     """Skip the search: plan.json, a layer file, or paper:bert-base-uncased/rte."""
     search_epochs: float | None

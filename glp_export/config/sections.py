@@ -7,6 +7,7 @@ Every field is a command-line flag, a key of `--config run.yaml` and an argument
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -135,7 +136,7 @@ class CompressOptions(Options):
         "What is removed: layers, structure (heads, neurons and layers), a --criterion for "
         "structure by it, kronecker (factors of matrices), block-sparse (zeros in matrices, for "
         "storage), vocabulary (tokens), one after another (layers,vocabulary), or auto: "
-        "structure for a target of speed, vocabulary for a size, layers else.",
+        "structure for a target of speed or accuracy, vocabulary for a size, layers else.",
     )
     plan: str | None = option(
         None, "Skip the search: plan.json, a layer file, or paper:bert-base-uncased/rte."
@@ -399,6 +400,24 @@ class OutputOptions(Options):
     resume: bool = option(False, "Continue an interrupted run.")
     dry_run: bool = option(False, "Estimate the cost; write nothing.")
     yes: bool = option(False, "Do not ask.", "-y")
+
+    @field_validator("output")
+    @classmethod
+    def _is_one_place(cls, value: Path | None) -> Path | None:
+        """Without `~`, which no shell reads after `=`, and without `..`.
+
+        What is beside the output would else be beside another place, where a link or a directory
+        that is not there yet stands before the `..`.
+        """
+        if value is None:
+            return None
+        try:
+            value = value.expanduser()
+        except RuntimeError as error:
+            raise ValueError("there is no home directory for ~") from error
+        if value.name == "..":
+            return Path(os.path.realpath(value))
+        return Path(os.path.realpath(value.parent), value.name) if ".." in value.parts else value
 
     @model_validator(mode="after")
     def _one_way_to_start(self) -> OutputOptions:

@@ -6,12 +6,12 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from glp_export.core.scratch import scratch_directory
 from glp_export.encoder.batches import Collator, forward, kind_of, training_rows
 from glp_export.encoder.regulariser import Regulariser, regulated
 from glp_export.encoder.schedule import Looks, Schedule
@@ -152,10 +152,10 @@ def run_trainer(
         from transformers import PrinterCallback, set_seed
 
         set_seed(settings.seed)
-        with TemporaryDirectory(prefix="glp-trainer-") as scratch:
+        with scratch_directory("glp-trainer-") as scratch:
             trainer = _grouped_by_length(trainer_class)(
                 model=model,
-                args=_training_arguments(settings, Path(scratch), updates),
+                args=_training_arguments(settings, scratch, updates),
                 train_dataset=rows,
                 data_collator=Collator(tokenizer, predictions),
                 callbacks=callbacks,

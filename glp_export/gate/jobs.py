@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from glp_export.artifact import OnnxFile, StoredInputs
 from glp_export.bench import BenchmarkFile
+from glp_export.core.checksums import staying
 from glp_export.core.errors import DataError, GlpError, ModelError, ParityError, UsageError
 from glp_export.core.progress import Progress
 from glp_export.gate.accuracy import answers_of
@@ -40,8 +41,9 @@ def gate(
         GlpError: see `core.errors`; what the artifact does not keep is in the report and is not
             raised.
     """
-    start = time.perf_counter()
-    with GateSession(artifact, settings or GateSettings(), progress or Progress()) as session:
+    start, asked = time.perf_counter(), settings or GateSettings()
+    looked_at = (artifact, *([asked.against] if asked.against else ()))
+    with staying(*looked_at), GateSession(artifact, asked, progress or Progress()) as session:
         tables = session.tables  # a budget that cannot be read is known before any work
         _require_question(session)
         results = check_integrity(session)

@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from glp_export.artifact import OnnxFile, one_artifact, recorded_settings, shipped_files
@@ -17,6 +16,7 @@ from glp_export.core import machine
 from glp_export.core.errors import UsageError
 from glp_export.core.machine import CPU, is_like_this, usable_cores
 from glp_export.core.progress import Progress
+from glp_export.core.scratch import scratch_directory
 from glp_export.encoder import task_of_model
 from glp_export.gate.accuracy import TestRows, read_test_rows
 from glp_export.gate.budget import PLACES, Budget, BudgetTable
@@ -282,7 +282,7 @@ class GateSession:
     def _opened_cache(self) -> Cache:
         named = self.settings.cache
         if named == NO_CACHE:
-            return Cache(Path(self._stack.enter_context(TemporaryDirectory(prefix="glp-gate-"))))
+            return Cache(self._stack.enter_context(scratch_directory("glp-gate-")))
         return Cache(Path(named) if named else default_root())
 
     def _at_precision(self, files: list[OnnxFile], table: BudgetTable, root: Path) -> OnnxFile:

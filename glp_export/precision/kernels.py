@@ -10,7 +10,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from glp_export.artifact.onnx_file import read_graph
 from glp_export.artifact.session import feeds_for
 from glp_export.core.errors import DeviceError, ModelError
+from glp_export.core.scratch import scratch_directory
 from glp_export.core.versions import package_versions
 from glp_export.precision.record import KernelCount
 from glp_export.serve.openvino_session import compile_openvino
@@ -80,8 +80,8 @@ def _in_onnxruntime(path: Path, batch: Batch, threads: int) -> KernelCount:
     options.enable_profiling = True
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    with TemporaryDirectory(prefix="glp-kernels-") as scratch:
-        options.profile_file_prefix = str(Path(scratch) / "profile")
+    with scratch_directory("glp-kernels-") as scratch:
+        options.profile_file_prefix = str(scratch / "profile")
         session = onnxruntime.InferenceSession(str(path), options, providers=[CPU])
         session.run(None, feeds_for(session, batch))
         events = json.loads(Path(session.end_profiling()).read_text())

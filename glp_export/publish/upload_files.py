@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glp_export.artifact.opened import recorded_settings
-from glp_export.core.checksums import CHECKSUMS, listed_files
+from glp_export.core.checksums import CHECKSUMS, listed_files, settle
 from glp_export.core.errors import ModelError, ParityError
 from glp_export.core.numbers import file_size
 
@@ -46,6 +47,8 @@ class UploadFiles:
                 where=str(layout.onnx_dir),
                 fix="give a directory that prune-and-export or export wrote",
             )
+        with suppress(OSError):
+            settle(layout.root)
         try:
             layout.verify_checksums()
         except ModelError as error:

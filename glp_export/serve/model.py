@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.core import machine
-from glp_export.core.checksums import verify_files
-from glp_export.core.errors import DataError, DeviceError, ModelError, UsageError
+from glp_export.core.arguments import count_of, path_of, text_of, threads_of
+from glp_export.core.checksums import stamp, verify_files
+from glp_export.core.errors import DataError, DeviceError, GlpError, ModelError, UsageError
 from glp_export.core.notebook import facts_html
 from glp_export.serve.agreement import require_agreement
 from glp_export.serve.answers import Head
@@ -57,6 +58,9 @@ BATCH_TOKENS = 8192
 
 _WINDOW = 4096
 """Rows that are cut into tokens together, so that a long list needs no more memory."""
+
+_TRIES = 3
+"""An artifact that is replaced while it is opened is opened anew so often, then refused."""
 
 _HUB = re.compile(r"(https?:/.*|[\w.-]+(/[\w.-]+)?)")
 """What may be meant as the name of a repository of the hub."""
@@ -231,9 +235,54 @@ def load(
     runtime: str | None = None,
 ) -> ServedModel:
     """Open an artifact; `glp_export.load` tells of the arguments."""
-    if batch_tokens is not None and batch_tokens < 1:
-        raise UsageError(f"batches of {batch_tokens} tokens hold nothing", where="batch_tokens")
-    root = Path(path)
+    root, threads = path_of(path, "path"), threads_of(threads)
+    if batch_tokens is not None:
+        batch_tokens = count_of(batch_tokens, "batch_tokens")
+    for name, value in (
+        ("provider", provider),
+        ("precision", precision),
+        ("variant", variant),
+        ("runtime", runtime),
+    ):
+        text_of(value, name)
+    for _ in range(_TRIES):
+        before = stamp(root)
+        try:
+            model = _open(
+                root,
+                provider=provider,
+                threads=threads,
+                precision=precision,
+                variant=variant,
+                verify=verify,
+                batch_tokens=batch_tokens,
+                runtime=runtime,
+            )
+        except (GlpError, OSError):
+            if stamp(root) == before:
+                raise
+        else:
+            if stamp(root) == before:
+                return model
+    raise ModelError(
+        "the artifact is replaced again and again while it is opened",
+        where=str(root),
+        fix="open it when whatever writes there has ended",
+    )
+
+
+def _open(
+    root: Path,
+    *,
+    provider: str | None,
+    threads: int | None,
+    precision: str | None,
+    variant: str | None,
+    verify: bool,
+    batch_tokens: int | None,
+    runtime: str | None,
+) -> ServedModel:
+    """Open what stands there now; of an artifact that is replaced meanwhile, files of both."""
     _require_artifact(root)
     if verify:
         perhaps = (SETTINGS, ENVIRONMENT)
@@ -411,7 +460,7 @@ def _listed(root: Path) -> list[str]:
 def _read_config(root: Path) -> dict[str, Any]:
     try:
         return dict(json.loads((root / CONFIG).read_text(encoding="utf-8")))
-    except (ValueError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ModelError(
             f"the model's configuration cannot be read: {error!s:.200}",
             where=str(root / CONFIG),

@@ -119,9 +119,9 @@ class Settings:
         for file in self._in_order(self._order(runtime, provider), asked=asked):
             if precision in (None, file.precision) and variant in (None, file.variant):
                 return file
+        asked_for = f"variant {variant!r}" if precision is None else f"precision {precision!r}"
         raise UsageError(
-            f"no file of {f'precision {precision!r}' if precision else f'variant {variant!r}'} "
-            "ships with this artifact",
+            f"no file of {asked_for} ships with this artifact",
             fix="there are "
             + ", ".join(f"{file.variant} ({file.precision})" for file in self.files),
         )
@@ -159,7 +159,7 @@ def read_settings(root: Path) -> Settings:
                 fix="serve it with the glp-export that made it, or make it again",
             )
         return _settings(content)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(
             f"the serving settings cannot be read: {error!r:.200}",
             where=str(path),

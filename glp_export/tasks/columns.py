@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from glp_export.core.errors import DataError
 from glp_export.core.text import plain
 from glp_export.tasks.arrow_columns import Cells
+from glp_export.tasks.header_row import require_header
 from glp_export.tasks.kinds import Columns, TaskKind
 from glp_export.tasks.raw import RawSplit
 
@@ -112,8 +113,11 @@ def find_columns(
         if not is_text(split.rows, name):
             fault = f"Column '{name}' holds {_type(split.rows, name)}, not text"
             raise _fault(split, fault)
-    label = label or _infer_label(split, text or ())
-    return Columns(tuple(text or _infer_text(split, label, paired=paired)), label)
+    found = label or _infer_label(split, text or ())
+    texts = tuple(text or _infer_text(split, found, paired=paired))
+    if label is None and _key(found) not in LABEL_NAMES:
+        require_header(split, () if text else texts, found)
+    return Columns(texts, found)
 
 
 def _require_named(split: RawSplit, text: Sequence[str], label: str | None) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from glp_export.core.errors import DataError
 from glp_export.tasks.columns import LABEL_NAMES, is_key, is_text
 from glp_export.tasks.duplicates import digests
+from glp_export.tasks.header_row import require_header
 from glp_export.tasks.kinds import KINDS
 from glp_export.tasks.raw import RawData, RawSplit
 from glp_export.tasks.spec import NO_LABELS, DataSpec
@@ -77,6 +78,8 @@ def find_texts(split: RawSplit, named: Sequence[str]) -> tuple[str, ...]:
             where=split.source,
             fix="name one or two with --text-columns",
         )
+    if not named:
+        require_header(split, found)
     return tuple(found)
 
 

@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
@@ -31,8 +30,10 @@ from glp_export.compress.compressors.layers.published import PREFIX, published_p
 from glp_export.compress.plan import Plan
 from glp_export.config.files import resolve
 from glp_export.config.run_config import RunConfig
+from glp_export.core.checksums import staying
 from glp_export.core.errors import UsageError
 from glp_export.core.progress import Progress
+from glp_export.core.scratch import scratch_directory
 from glp_export.encoder import (
     DistillSettings,
     ModelSource,
@@ -80,6 +81,11 @@ def verify(artifact: Path, settings: Mapping[str, Any], progress: Progress) -> P
         ModelError: it is no artifact, or a file was changed.
         ParityError: files say different things of the model.
     """
+    with staying(artifact):
+        return _verify(artifact, settings, progress)
+
+
+def _verify(artifact: Path, settings: Mapping[str, Any], progress: Progress) -> ParityReport:
     layout = one_artifact(artifact)
     layout.verify_checksums()
     check_agreement(layout)
@@ -172,6 +178,11 @@ def benchmark(artifact: Path, settings: Mapping[str, Any], progress: Progress) -
             where="--precision",
             fix="leave it out; of a checkpoint it says what is made",
         )
+    with staying(artifact):
+        return _benchmark(artifact, settings, progress)
+
+
+def _benchmark(artifact: Path, settings: Mapping[str, Any], progress: Progress) -> BenchmarkFile:
     layout = one_artifact(artifact)
     layout.verify_checksums()
     config = _config(layout, settings)
@@ -182,16 +193,16 @@ def benchmark(artifact: Path, settings: Mapping[str, Any], progress: Progress) -
     execution = replace(
         execution, precisions=Wanted(tuple(one.file.precision for one in ours.lower))
     )
-    with TemporaryDirectory(prefix="glp-benchmark-") as scratch:
+    with scratch_directory("glp-benchmark-") as scratch:
         reference = random_init_reference(
             artifact,
             plan.num_layers,
             execution.kind.auto_class,
-            Path(scratch) / "reference",
+            scratch / "reference",
             vocabulary=plan.base_vocabulary,
         )
         unpruned = Trained("unpruned", "random weights", reference, pruned.tokenizer, pruned.test)
-        work = Path(scratch) / "onnx"
+        work = scratch / "onnx"
         own = ArtifactLayout(work)
         exported = export_contender(execution, unpruned, own, work, progress)
         exported = add_precisions(execution, exported, own, work, _any_rows(unpruned), progress)

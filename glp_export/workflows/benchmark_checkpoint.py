@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from glp_export.artifact import ArtifactLayout, resolve_exporter
@@ -18,6 +17,7 @@ from glp_export.config.outcomes import outcomes
 from glp_export.config.run_config import RunConfig
 from glp_export.core.errors import AccuracyError, ModelError, ParityError
 from glp_export.core.progress import Progress
+from glp_export.core.scratch import scratch_directory
 from glp_export.encoder import (
     ModelSource,
     load_tokenizer,
@@ -69,8 +69,8 @@ def benchmark_checkpoint(
         made_here.verify_checksums()
     with progress.stage("read the model"):
         execution, trained = _unpruned(checkpoint, config, progress)
-    with TemporaryDirectory(prefix="glp-benchmark-") as scratch:
-        layout = ArtifactLayout(Path(scratch))
+    with scratch_directory("glp-benchmark-") as scratch:
+        layout = ArtifactLayout(scratch)
         copy_dense(checkpoint, layout.root)  # it is told its kind, as by export
         mark_kind(layout.config, execution.task)
         trained = replace(trained, checkpoint=layout.root)

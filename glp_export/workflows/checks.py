@@ -45,10 +45,10 @@ def require_choices(config: RunConfig) -> None:
             where=f"--size-budget {config.compress.size_budget}",
             fix="ask for a share with --sparse-keep, or say --compress block-sparse,vocabulary",
         )
-    if config.compress.max_drop is not None and compressors[0] not in (AUTO, "layers"):
+    if config.compress.max_drop is not None and compressors[0] not in (AUTO, "layers", "structure"):
         raise UsageError(
-            f"--max-drop finds a number of layers, and --compress {config.compress.compress} "
-            "would not keep to it",
+            f"--max-drop finds a structure or a number of layers, and --compress "
+            f"{config.compress.compress} would not keep to it",
             where=f"--max-drop {config.compress.max_drop:g}",
             fix="leave one of them out: what ships is scored beside the unpruned model anyway",
         )

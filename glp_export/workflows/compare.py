@@ -17,6 +17,7 @@ from glp_export.bench.timing import Timing
 from glp_export.config.files import resolve
 from glp_export.config.run_config import RunConfig
 from glp_export.core import numbers
+from glp_export.core.checksums import staying
 from glp_export.core.errors import UsageError
 from glp_export.core.machine import SharingMonitor, provider_for, resolve_device, usable_cores
 from glp_export.core.notebook import lines_html
@@ -172,6 +173,13 @@ def compare(
         ModelError: one is no artifact, or a file was changed.
         UsageError: they are for different tasks, or have no file of that precision.
     """
+    with staying(a, b):
+        return _compare(a, b, settings, progress, precision)
+
+
+def _compare(
+    a: Path, b: Path, settings: Mapping[str, Any], progress: Progress, precision: str | None
+) -> Comparison:
     given = {"bench_seconds": SECONDS, **settings}
     config = resolve(given)
     device = resolve_device(config.machine.device)

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from glp_export.compress.plan import Plan
@@ -15,6 +14,7 @@ from glp_export.config.sections import NO_RIVAL
 from glp_export.core.errors import DataError, ModelError, UsageError
 from glp_export.core.notebook import facts_html
 from glp_export.core.progress import Progress
+from glp_export.core.scratch import scratch_directory
 from glp_export.encoder import ModelSource, load_model
 from glp_export.workflows.context import make_context
 from glp_export.workflows.stages.search import choose_plans, require_search
@@ -70,9 +70,16 @@ def compress(
     Raises:
         GlpError: see `glp_export.core.errors`.
     """
+    for given, name in ((model, "model"), (tokenizer, "tokenizer")):
+        if not hasattr(given, "save_pretrained") and (given is not None or name == "model"):
+            raise UsageError(
+                f"{name} is a {type(given).__name__}, not a live {name} of transformers",
+                where=name,
+                fix="give what from_pretrained returns; prune_and_export takes names",
+            )
     tokenizer = tokenizer or _tokenizer_of(model)
-    with TemporaryDirectory(prefix="glp-compress-") as scratch:
-        place = Path(scratch)
+    with scratch_directory("glp-compress-") as scratch:
+        place = scratch
         model.save_pretrained(place / "model")
         tokenizer.save_pretrained(place / "model")
         given = {"distilled": NO_RIVAL, **settings, **_of_target(target)}

@@ -263,8 +263,7 @@ def _imitated_layers(context: RunContext, students: int) -> int:
     """
     training = context.config.training
     compressors = set() if context.config.compress.plan else set(compressors_of(context))
-    factored = bool(compressors & {"kronecker", "block-sparse"})
-    changed = bool(context.config.targets.speedups) or factored
+    changed = bool(compressors & {"structure", "kronecker", "block-sparse"})
     if training.recover != "distill" or not training.weight_of_hidden_states(changed=changed):
         return 0
     return round(students * context.stack.num_layers / 3)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from glp_export.cache.store import Cache
@@ -16,6 +15,7 @@ from glp_export.compress.latency_probes import ProbeMaker, measure_table, measur
 from glp_export.compress.latency_table import Conditions, LatencyTable, WholeModel
 from glp_export.core.machine import SharingMonitor, describe
 from glp_export.core.progress import Progress
+from glp_export.core.scratch import scratch_directory
 from glp_export.core.shape import ModelShape
 
 DECIDING = ("onnxruntime", "torch", "transformers")
@@ -64,8 +64,8 @@ class Deployment:
         if not int8 and self.optimize not in (AUTO, FIRST_TOKEN):
             return plain
         small = self.base.model_copy(update={"layers": self.base.layers[:2]})
-        with TemporaryDirectory(prefix="glp-probes-") as scratch:
-            graph = read_graph(self.maker("fp32", "none")(small, Path(scratch)), weights=True)
+        with scratch_directory("glp-probes-") as scratch:
+            graph = read_graph(self.maker("fp32", "none")(small, scratch), weights=True)
         return FIRST_TOKEN if reads_first_token(graph) else plain
 
     def conditions(self, time: TimeBudget) -> Conditions:
@@ -103,7 +103,7 @@ def measure(
 
     def make(directory: Path) -> None:
         with (
-            TemporaryDirectory(prefix="glp-probes-") as scratch,
+            scratch_directory("glp-probes-") as scratch,
             progress.stage("measure the latency table") as meter,
             progress.paused(),
         ):
@@ -112,7 +112,7 @@ def measure(
                 deployment.maker(conditions.precision, conditions.form),
                 deployment.base,
                 conditions,
-                Path(scratch),
+                scratch,
                 separate_top=conditions.form == FIRST_TOKEN,
                 progress=lambda what, done, total: meter.update(done, total, what),
             )
@@ -191,13 +191,13 @@ class Tables:
             if [one.shape for one in stored] == list(shapes):
                 return stored
         with (
-            TemporaryDirectory(prefix="glp-probes-") as scratch,
+            scratch_directory("glp-probes-") as scratch,
             self._progress.stage("measure what was chosen"),
             self._progress.paused(),
         ):
             maker = self._deployment.maker(conditions.precision, conditions.form)
             monitor = SharingMonitor()
-            models = measure_whole(maker, shapes, conditions, Path(scratch))
+            models = measure_whole(maker, shapes, conditions, scratch)
         for note in monitor.notes():
             self._progress.say(f"what corrects the latency table: {note}")
         kept.parent.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -222,7 +223,8 @@ def _staged(
     config: RunConfig, progress: Progress, confirm: Confirm
 ) -> Iterator[tuple[RunContext, ArtifactLayout]]:
     """Work beside the output directory, and move everything into place if the block ends well."""
-    output = _directory(config.output)
+    # A metric of the user's own may change the directory that relative paths start at.
+    output = Path(os.path.abspath(_directory(config.output)))
     with locked(output):
         staging = prepare(output, overwrite=config.output.overwrite, resume=config.output.resume)
         layout = ArtifactLayout(staging)

@@ -6,7 +6,7 @@ Every setting is a keyword argument with the name of its flag. Nothing heavy is 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
@@ -19,6 +19,8 @@ from glp_export.config.keywords import (
     RunKeywords,
     VerifyKeywords,
 )
+from glp_export.core.arguments import choice_of, path_of, seconds_of, text_of, threads_of
+from glp_export.core.errors import UsageError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -88,7 +90,7 @@ def prune_and_export(
 
     config = resolve(_plain(settings))
     if config.hub.push_to_hub is None:
-        return run(config, progress=progress)
+        return run(config, progress=_progress(progress))
     from glp_export.workflows.push import run_and_push
 
     return run_and_push(config)
@@ -114,7 +116,7 @@ def export(
     from glp_export.config.files import resolve
     from glp_export.workflows.export import export as run
 
-    return run(Path(checkpoint), resolve(_plain(settings)), _progress(progress))
+    return run(path_of(checkpoint, "checkpoint"), resolve(_plain(settings)), _progress(progress))
 
 
 @_with_keywords(VerifyKeywords)
@@ -139,7 +141,9 @@ def verify(
     """
     from glp_export.workflows import artifact_jobs
 
-    return artifact_jobs.verify(Path(artifact), _plain(settings), _progress(progress))
+    return artifact_jobs.verify(
+        path_of(artifact, "artifact"), _plain(settings), _progress(progress)
+    )
 
 
 @_with_keywords(BenchmarkKeywords)
@@ -162,7 +166,7 @@ def benchmark(
     from glp_export.workflows import artifact_jobs
     from glp_export.workflows.benchmark_checkpoint import benchmark_checkpoint, targets_kept
 
-    root, given = Path(path), _plain(settings)
+    root, given = path_of(path, "path"), _plain(settings)
     if artifact_jobs.is_pruned(root):
         measured = artifact_jobs.benchmark(root, given, _progress(progress))
         kept = targets_kept(measured, given)
@@ -216,19 +220,22 @@ def gate(
     from glp_export.gate.jobs import gate as run
     from glp_export.gate.session import GateSettings
 
+    given = {name: value for name, value in _plain(data).items() if value is not None}
+    _require_data_settings(given)
+    choice_of(undecided, "undecided", ("pass", "fail"))
     asked = GateSettings(
-        budget=Path(budget) if budget else None,
-        against=Path(against) if against else None,
+        budget=None if budget is None else path_of(budget, "budget"),
+        against=None if against is None else path_of(against, "against"),
         quick=quick,
-        max_seconds=max_seconds,
+        max_seconds=seconds_of(max_seconds, "max_seconds"),
         undecided=undecided,
-        devices=tuple(device),
+        devices=_names(device, "device"),
         int8=int8,
-        threads=threads,
-        cache=cache,
-        data={name: value for name, value in _plain(data).items() if value is not None},
+        threads=threads_of(threads),
+        cache=text_of(str(cache) if isinstance(cache, Path) else cache, "cache"),
+        data=given,
     )
-    return run(Path(artifact), asked, _progress(progress))
+    return run(path_of(artifact, "artifact"), asked, _progress(progress))
 
 
 @_with_keywords(CompareKeywords)
@@ -257,7 +264,9 @@ def compare(
     """
     from glp_export.workflows.compare import compare as run
 
-    return run(Path(a), Path(b), _plain(settings), _progress(progress), precision=precision)
+    of_both = text_of(precision, "precision")
+    places = path_of(a, "a"), path_of(b, "b")
+    return run(*places, _plain(settings), _progress(progress), precision=of_both)
 
 
 def report(*artifacts: Place, output: Place | None = None, show_texts: bool = False) -> Path:
@@ -279,8 +288,8 @@ def report(*artifacts: Place, output: Place | None = None, show_texts: bool = Fa
     """
     from glp_export.workflows.report import report as run
 
-    where = Path(output) if output else None
-    return run([Path(one) for one in artifacts], where, show_texts=show_texts)
+    where = None if output is None else path_of(output, "output")
+    return run([path_of(one, "artifacts") for one in artifacts], where, show_texts=show_texts)
 
 
 @_with_keywords(CompressKeywords)
@@ -337,4 +346,33 @@ def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _progress(given: Progress | None) -> Progress:
     from glp_export.core.progress import Progress
 
+    if given is not None and not isinstance(given, Progress):
+        raise UsageError(
+            f"progress is a {type(given).__name__}",
+            where="progress",
+            fix="give glp_export.progress(), or a class that inherits from Progress",
+        )
     return given or Progress()
+
+
+def _names(given: Sequence[str], argument: str) -> tuple[str, ...]:
+    """Several names; one alone may stand without a list."""
+    names = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
+    return tuple(one for name in names if (one := text_of(name, argument)) is not None)
+
+
+def _require_data_settings(given: Mapping[str, Any]) -> None:
+    """Refuse what the gate does not look at, and what is no value of a setting.
+
+    Raises:
+        UsageError: there is such a setting.
+    """
+    from glp_export.config.files import resolve
+
+    resolve(given)
+    if others := [name for name in given if name not in DataKeywords.__annotations__]:
+        raise UsageError(
+            f"a gate does not look at {others[0]}",
+            where=others[0],
+            fix=f"leave it away; these name data: {', '.join(DataKeywords.__annotations__)}",
+        )

@@ -87,27 +87,44 @@ def _renew(root: Path, whole: ReportData, show_texts: bool) -> Path:
     renewed = []
     for sweep_variant in whole.sweep_variants if whole.is_sweep else ():
         own = layout.sweep_variant(sweep_variant.directory)
-        _write(own.report, page(_finished(own.root, show_texts)))
-        _enter(own.root, [own.report])
+        _enter(own.root, own.report, page(_finished(own.root, show_texts)))
         renewed += [own.report, own.checksums]
-    _write(layout.report, page(whole))
-    _enter(root, [*renewed, layout.report])
+    _enter(root, layout.report, page(whole), renewed)
     above = ArtifactLayout(root.resolve().parent)
     if above.frontier.is_file() and any(
         point.directory == root.resolve().name for point in Frontier.load(above.frontier).points
     ):
         own = ArtifactLayout(root.resolve())
-        _enter(above.root, [own.report, own.checksums])
+        with writing(above.root):
+            enter(above.root, _names(above.root, [own.report, own.checksums]))
     return layout.report
 
 
-def _enter(root: Path, files: Sequence[Path]) -> None:
+def _enter(root: Path, report: Path, text: str, renewed: Sequence[Path] = ()) -> None:
+    """Put a report into its place and enter it into the list, with others that were renewed."""
+    half = _half(report, text)
+    (name,) = _names(root, [report])
     with writing(root):
-        enter(root, [path.relative_to(root).as_posix() for path in files])
+        enter(root, _names(root, renewed), new={name: half})
+
+
+def _names(root: Path, files: Sequence[Path]) -> list[str]:
+    return [path.relative_to(root).as_posix() for path in files]
 
 
 def _write(path: Path, text: str) -> None:
     """Put a file into place as a whole, so that a reader never finds half of one.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    half = _half(path, text)
+    with writing(path.parent):
+        half.replace(path)
+
+
+def _half(path: Path, text: str) -> Path:
+    """The file beside its place, not yet there.
 
     Raises:
         OutputError: it cannot be written.
@@ -122,7 +139,7 @@ def _write(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         half = path.with_name(f".{path.name}.partial")
         half.write_text(text, encoding="utf-8")
-        half.replace(path)
+    return half
 
 
 def _told_apart(whole: Sequence[ReportData], paths: Sequence[Path]) -> list[ReportData]:

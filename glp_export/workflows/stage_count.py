@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from glp_export.config.sections import NO_RIVAL, STUDENT
 from glp_export.workflows.context import RunContext
-from glp_export.workflows.stages.compression import search_cost_of
+from glp_export.workflows.stages.compression import LAYERS, compressors_of, search_cost_of
 from glp_export.workflows.stages.transfer import stages_of_transfer
 
 AT_THE_END = 2
@@ -19,7 +19,10 @@ def stages_of_search(context: RunContext) -> int:
     cost = search_cost_of(context)
     # Where dev ends the training, the unpruned model is the search's teacher.
     teachers = (cost.teachers or context.schedule is not None) and not context.as_is
-    accurate_enough = (2 - context.as_is) * (context.config.compress.max_drop is not None)
+    of_layers = compressors_of(context)[0] == LAYERS
+    accurate_enough = (2 - context.as_is) * (
+        of_layers and context.config.compress.max_drop is not None
+    )
     return stages_of_transfer(context) + cost.stages + bool(teachers) + accurate_enough
 
 

@@ -6,6 +6,7 @@ import json
 import logging
 import multiprocessing
 import os
+import shutil
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -160,6 +161,45 @@ def test_a_damaged_entry_is_made_anew(tmp_path, caplog, damage):
     assert (path / "onnx" / "model.onnx").read_bytes() == b"o" * 500
     assert (path / "weights.bin").is_file()
     assert Cache(tmp_path).find("teacher", FACTS) == path
+
+
+def in_the_way(place: Path, what: str, outside: Path) -> None:
+    if place.is_dir():
+        shutil.rmtree(place)
+    if what == "a file":
+        place.write_text("x")
+    else:
+        place.symlink_to({"a link": outside, "a loop": place}.get(what, outside / "nowhere"))
+
+
+@pytest.mark.parametrize("what", ["a file", "a link", "a dangling link", "a loop"])
+def test_what_stands_in_the_place_of_an_entry_goes_and_what_it_leads_to_stays(tmp_path, what):
+    outside, root = tmp_path / "outside", tmp_path / "cache"
+    outside.mkdir()
+    (outside / "precious").write_text("x")
+    cache = Cache(root)
+    for made in (cache.get_or_make("teacher", {"a": 1}, fill), cache.open("candidates", {"a": 1})):
+        in_the_way(made, what, outside)
+    del cache
+    again = Cache(root)
+    assert (again.get_or_make("teacher", {"a": 1}, fill) / "weights.bin").is_file()
+    (again.open("candidates", {"a": 1}) / "journal").write_text("x")
+    assert [path.name for path in outside.iterdir()] == ["precious"]
+    assert hidden(root) == []
+    assert len(again.prune(max_bytes=0)) == 2
+    assert (outside / "precious").is_file()
+
+
+def test_links_among_what_killed_processes_left_are_cleaned_and_not_followed(tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    entry = Cache(tmp_path / "cache").get_or_make("teacher", {"a": 1}, fill)
+    left = entry.parent / f".gone-{entry.name}-{'0' * 32}"
+    left.symlink_to(outside)
+    Cache(tmp_path / "cache").prune()
+    assert outside.is_dir()
+    assert not left.is_symlink()
+    assert entry.is_dir()
 
 
 def test_a_file_that_someone_adds_is_no_damage(tmp_path):

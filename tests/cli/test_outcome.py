@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import shlex
 import signal
@@ -269,3 +271,21 @@ def test_a_hang_up_that_nohup_ignores_stops_nothing():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout == "on\n", done.stderr
+
+
+@pytest.mark.parametrize("command", ["verify", "gate", "report", "benchmark"])
+def test_a_name_that_no_file_can_have_is_a_usage_error(command, capsys):
+    assert run([command, "a" * 5000]) == 2
+    said = capsys.readouterr().err
+    assert "longer" in said
+    assert len(said) < 1000
+
+
+def test_what_may_not_be_opened_is_no_internal_error(capsys):
+    def command() -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "/secret/model")
+
+    assert exit_code_of(command, ["--json"]) == 7
+    told = capsys.readouterr()
+    assert "/secret/model" in told.err
+    assert json.loads(told.out)["error"]["exit_code"] == 7

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from glp_export.bench.timing import Timing
@@ -14,6 +15,7 @@ from glp_export.compress.latency_probes import (
     measure_whole,
     plan_probes,
     probe_model,
+    times_of,
 )
 from glp_export.compress.latency_table import (
     Conditions,
@@ -244,3 +246,13 @@ GONE: tuple[dict[str, int], ...] = ({"heads": 0}, {"neurons": 0})
 
 def tiny_config() -> Any:
     return make_config("bert", 2, num_labels=2)
+
+
+def test_beside_other_processes_the_fastest_runs_tell_models_apart() -> None:
+    """Preempted runs take several times as long; a few of some dozens are left alone."""
+    generator = np.random.default_rng(0)
+    true = np.array([1.0, 2.0, 4.0])
+    quiet = true[:, None, None] * generator.uniform(0.99, 1.01, (3, 12, 4))
+    stretched = quiet * np.where(generator.random(quiet.shape) < 0.8, 6.0, 1.0)
+    assert times_of(quiet.tolist(), shared=False) == pytest.approx(true, rel=0.02)
+    assert times_of(stretched.tolist(), shared=True) == pytest.approx(true, rel=0.02)

@@ -280,3 +280,17 @@ def test_a_criterion_after_compress_means_structure_by_it():
 def test_a_block_is_two_sizes(block):
     with pytest.raises(UsageError, match="two sizes"):
         resolve({"block": block})
+
+
+def test_an_output_is_one_place(tmp_path, monkeypatch):
+    (tmp_path / "real" / "below").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "below")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for given, place in (
+        (f"{tmp_path}/not/there/../out", tmp_path / "not" / "out"),
+        (f"{tmp_path}/link/../out", tmp_path / "real" / "out"),
+        (f"{tmp_path}/real/below/..", tmp_path / "real"),
+        ("~/out", tmp_path / "home" / "out"),
+        ("out/trec/", "out/trec"),
+    ):
+        assert str(resolve({"output": given}).output.output) == str(place)

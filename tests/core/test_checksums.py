@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 
 from glp_export.artifact import ArtifactLayout
-from glp_export.core.checksums import CHECKSUMS, enter, verify_files
+from glp_export.core.checksums import CHECKSUMS, enter, settle, verify_files
 from glp_export.core.errors import ModelError
 
 
@@ -74,3 +75,55 @@ def test_a_list_with_a_damaged_byte_is_refused(root: Path, mark: bytes) -> None:
         path.write_bytes(content[:place] + mark + content[place + 1 :])
         with pytest.raises(ModelError):
             verify_files(root)
+
+
+class Killed(BaseException):
+    """Ends a process between two steps, as far as a test can see."""
+
+
+def test_files_put_into_place_are_vouched_for_at_any_moment(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = Path.replace
+    steps = 0
+    for last in range(4):
+        (root / "a.new").write_text(f"new {last}")
+        moves = iter(range(4))
+
+        def until_killed(path: Path, target: Path, last: int = last, moves=moves) -> Path:
+            if next(moves) == last:
+                raise Killed
+            return replace(path, target)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "replace", until_killed)
+            try:
+                enter(root, ["b"], new={"a": root / "a.new"})
+            except Killed:
+                steps += 1
+        verify_files(root)
+        settle(root)
+        verify_files(root)
+        assert not (root / "glp" / ".SHA256SUMS.new").exists()
+    assert steps == 3
+    assert (root / "a").read_text() == "new 3"
+    (root / "a").write_text("changed")
+    with pytest.raises(ModelError, match="a is not the file"):
+        verify_files(root)
+
+
+@pytest.mark.parametrize("name", ["a", CHECKSUMS])
+def test_a_file_that_may_not_be_read_is_named(
+    root: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Path.open
+
+    def refused(path: Path, *given: object, **more: object) -> object:
+        if path == root / name:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *given, **more)
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(ModelError, match="Permission denied") as refusal:
+        verify_files(root)
+    assert refusal.value.where == str(root / name)

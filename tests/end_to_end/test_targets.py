@@ -12,6 +12,8 @@ from tests.tiny import make_checkpoint, make_data
 
 from .conftest import SMALL
 
+LAYERS = ("--compress", "layers")
+
 
 @pytest.fixture
 def wish(encoder, data, tmp_path, monkeypatch):
@@ -32,7 +34,7 @@ def wish(encoder, data, tmp_path, monkeypatch):
 
 
 def test_every_layer_but_one_goes_if_any_drop_is_allowed(wish):
-    code, plan = wish("--max-drop", "1")
+    code, plan = wish("--max-drop", "1", *LAYERS)
     assert code == 0
     assert plan.depth == 1
 
@@ -45,11 +47,12 @@ def test_a_drop_that_no_depth_can_keep_to_is_exit_4_with_the_best_that_was_reach
     data = make_data(tmp_path / "data", train=300)
     command = ("search", "-m", str(encoder), "--dataset", str(data), "--threads", "1")
     training = (*SMALL[: SMALL.index("--seq-lens")], "--epochs", "10", "--distill-rate", "1e-6")
+    training = (*training, *LAYERS)
     output = tmp_path / "out"
     code = run([*command, *training, "--device", "cpu", "--max-drop", "0.01", "-o", str(output)])
     assert (code, output.exists()) == (4, False)
     error = capsys.readouterr().err
-    assert "no depth loses 0.01 or less: 3 layers, the best of 2 tried, lose 0.0" in error
+    assert "no depth loses 0.01 or less: the best of 2 tried, 3 layers, loses 0.0" in error
 
 
 def test_a_speed_that_no_depth_reaches_is_exit_5_before_any_training(wish, capsys):
@@ -61,7 +64,7 @@ def test_a_speed_that_no_depth_reaches_is_exit_5_before_any_training(wish, capsy
 
 
 def test_both_together_keep_what_is_fast_enough_and_accurate(wish):
-    code, plan = wish("--latency-budget", "10s@1x16", "--max-drop", "1")
+    code, plan = wish("--latency-budget", "10s@1x16", "--max-drop", "1", *LAYERS)
     assert code == 0
     assert plan.depth == 1
 
@@ -72,9 +75,15 @@ def test_speed_alone_keeps_the_deepest_that_is_fast_enough(wish):
     assert plan.depth == 3
 
 
+def test_one_shape_where_an_accuracy_is_asked_for(wish, capsys):
+    flags = ("--max-drop", "0.1", "--target-speedup", "2,3@1x16")
+    assert wish(*flags) == (2, None)
+    assert "--max-drop" in capsys.readouterr().err
+
+
 def test_a_drop_is_never_left_out_of_account(wish, capsys):
     """No drop at all is a budget, and what cannot keep to one is refused before any work."""
-    code, plan = wish("--target-speedup", "1.01@1x16", "--max-drop", "0", "--compress", "structure")
+    code, plan = wish("--max-drop", "0", "--compress", "vocabulary")
     assert (code, plan) == (2, None)
     assert "--max-drop" in capsys.readouterr().err
 

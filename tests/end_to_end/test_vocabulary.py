@@ -20,7 +20,16 @@ from glp_export.compress.edits import RemoveLayers, TrimVocabulary
 from glp_export.compress.latency_table import LatencyTable
 from glp_export.compress.plan import Plan
 from tests.end_to_end.conftest import MEASURING, ONE_SHAPE, SMALL, TRAINING, slow_table
-from tests.tiny import WORDS, make_checkpoint, make_data, make_tokenizer, rows, write_jsonl
+from tests.tiny import (
+    WORDS,
+    make_checkpoint,
+    make_data,
+    make_data_of,
+    make_tokenizer,
+    rows,
+    tagged_rows,
+    write_jsonl,
+)
 
 UNUSED = [f"{letter}{letter}{letter}" for letter in string.ascii_lowercase]
 SEEN_IN_TEST = "zzz"
@@ -214,3 +223,16 @@ def test_a_tokenizer_of_whole_words_is_refused_before_training(
     assert run([*command, *asked]) == 7
     assert "spelled" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_where_every_token_is_answered_for_nothing_is_trained(spelled, shipped, tmp_path, capsys):
+    data = make_data_of(tmp_path / "tags", tagged_rows, 40, 20)
+    given = ["prune-and-export", "-m", str(spelled), "--dataset", str(data), "--offline", "-q"]
+    output = tmp_path / "out"
+    for asked in (
+        ["--compress", "layers,vocabulary", "--depth", "2"],
+        ["--plan", str(ArtifactLayout(shipped).plan)],
+    ):
+        assert run([*given, *asked, "-o", str(output)]) == 2
+        assert "every token" in " ".join(capsys.readouterr().err.split())
+        assert not output.with_name("out.partial").exists()

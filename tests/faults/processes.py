@@ -20,6 +20,8 @@ from typing import Any
 
 COUNTS = int(os.environ.get("GLP_EXPORT_FAULTS", "0"))
 """Points of every kind of fault; 1 for all of them, 0 for the few that each test names."""
+DONE = int(os.environ.get("GLP_EXPORT_FAULTS_DONE", "0"))
+"""Points of every kind that a suite which was cut short has done: the first ones, left out."""
 
 _CHANGES = {
     *("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.utime", "os.link"),
@@ -44,7 +46,7 @@ def how_many(few: int, full: int) -> int:
 def points(total: int, few: int, seed: int, full: int = 50) -> list[int]:
     """Different random changes out of `total`, from 1; the same for the same seed."""
     wanted = min(total, how_many(few, full))
-    return sorted(random.Random(seed).sample(range(1, total + 1), wanted))
+    return sorted(random.Random(seed).sample(range(1, total + 1), wanted))[DONE:]
 
 
 def fork(work: Callable[[], int | None], log: Path) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.faults.conftest import TinyRun, enlarge, is_absent_or_whole, mounted, plan_of
-from tests.faults.processes import carry_out, command, how_many
+from tests.faults.processes import DONE, carry_out, command, how_many
 
 ROOM = 64_000_000
 
@@ -19,7 +19,7 @@ ROOM = 64_000_000
 def sizes(low: int, high: int, few: int) -> list[int]:
     """Sizes of a disk, evenly spread."""
     count = how_many(few, full=20)
-    return [low + (high - low) * number // count for number in range(count)]
+    return [low + (high - low) * number // count for number in range(DONE, count)]
 
 
 def bytes_below(directory: Path) -> int:

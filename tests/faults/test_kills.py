@@ -67,6 +67,23 @@ def test_an_export_killed_anywhere_is_made_again(
         shutil.rmtree(place)
 
 
+def test_a_report_killed_anywhere_leaves_the_artifact_whole(
+    whole: Path, tmp_path: Path, tally: Any
+) -> None:
+    log = tmp_path / "log"
+    first = shutil.copytree(whole, tmp_path / "count" / "out")
+    for number in points(counted(first, command("report", first), log), few=6, seed=4):
+        output = shutil.copytree(whole, tmp_path / f"at{number}" / "out")
+        ended = carry_out(killed_at(number, output, command("report", output)), log)
+        assert ended.code == -signal.SIGKILL, (number, ended)
+        assert is_absent_or_whole(output) == "whole", number
+        again = carry_out(command("report", output), log)
+        assert again.code == 0, (number, again)
+        assert is_absent_or_whole(output) == "whole", number
+        assert not list((output / "glp").glob(".*")), number
+        tally.add("kill -9 of a report", "whole")
+
+
 FACTS = {"of": "a test"}
 SETTINGS = {"seed": 1}
 LOGITS = np.arange(6, dtype=np.float32).reshape(3, 2)

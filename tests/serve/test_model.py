@@ -286,7 +286,18 @@ def test_a_provider_that_nothing_was_measured_on_runs_the_plain_file() -> None:
     assert settings.choose("CUDAExecutionProvider", precision="fp16") == half
 
 
-def test_more_threads_than_any_machine_has_are_refused(artifact: Make) -> None:
-    for threads in (0, 10**8):
+def test_threads_that_no_machine_has_are_refused(artifact: Make) -> None:
+    for threads in (0, -1, 10**8, "x", "1", 1.5, True):
         with pytest.raises(UsageError, match="threads"):
             glp_export.load(artifact("bert"), threads=threads)
+
+
+def test_arguments_of_another_type_are_refused(artifact: Make) -> None:
+    for name in ("provider", "precision", "variant", "runtime"):
+        with pytest.raises(UsageError, match=name):
+            glp_export.load(artifact("bert"), **{name: 3})
+    for wrong in ("x", 1.5, float("nan"), True):
+        with pytest.raises(UsageError, match="batch_tokens"):
+            glp_export.load(artifact("bert"), batch_tokens=wrong)
+    served = glp_export.load(artifact("bert"), threads=np.int64(1))
+    assert "1 thread)" in repr(served)

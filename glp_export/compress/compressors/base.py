@@ -129,6 +129,18 @@ class CompressionEvaluator(Protocol):
     def train_briefly(self) -> TrainBriefly:
         """Trains a candidate in a final round."""
 
+    @property
+    def truth(self) -> Any:
+        """The labels of the whole of dev."""
+
+    def recovered(self, found: Found, report: Callable[[int, int], None]) -> NDArray[np.float32]:
+        """What a plan's model answers on the whole of dev after a whole recovery on train alone.
+
+        Args:
+            found: the plan, and where its recovery begins.
+            report: told the updates done and those in all.
+        """
+
     def teach(self, epochs: float, report: Callable[[int, int], None]) -> Teach:
         """Distils the teacher into a model, in place, by so many passes over the training rows.
 
@@ -164,10 +176,6 @@ class CompressionEvaluator(Protocol):
     @property
     def used_tokens(self) -> frozenset[int]:
         """Ids in train, dev and unlabelled texts, and those that the configuration names."""
-
-    @property
-    def answers_tokens(self) -> bool:
-        """Whether a model answers for every token of a text, and not for the text."""
 
     def megabytes(self, plan: Plan) -> float:
         """What the artifact of a plan will take: its smallest ONNX file and tokenizer.json."""

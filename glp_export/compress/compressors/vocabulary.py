@@ -9,7 +9,7 @@ from glp_export.compress.budget import Budget
 from glp_export.compress.compressors.base import CompressionEvaluator, Found, UntrainedFollower
 from glp_export.compress.edits import Edit, KroneckerFactors, TrimVocabulary
 from glp_export.compress.plan import Plan
-from glp_export.core.errors import LatencyError, ModelError, UsageError
+from glp_export.core.errors import LatencyError, ModelError
 from glp_export.core.options import Options, option
 
 if TYPE_CHECKING:
@@ -76,15 +76,7 @@ class VocabularyCompressor(UntrainedFollower):
         Raises:
             LatencyError: even the tokens in use are too many for the size that is asked for.
             ModelError: the tokenizer cannot be trimmed.
-            UsageError: an answer for every token is asked for.
         """
-        if evaluator.answers_tokens:
-            raise UsageError(
-                f"{evaluator.task.kind} answers for every token, and a trimmed tokenizer cuts "
-                "some texts into others",
-                where="--compress vocabulary",
-                fix="leave vocabulary out for this kind of task",
-            )
         tokenizer, used = evaluator.tokenizer, evaluator.used_tokens
         with evaluator.progress.stage("choose tokens") as meter:
             if options.vocabulary_size is None and budget.megabytes is not None:

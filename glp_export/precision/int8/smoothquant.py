@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from glp_export.artifact.onnx_file import OnnxFile, describe, read_graph, write_graph
 from glp_export.artifact.session import feeds_for, open_session
 from glp_export.core.errors import UsageError
+from glp_export.core.scratch import scratch_directory
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto
@@ -138,8 +138,8 @@ def _largest_inputs(
         onnx.ValueInfoProto(name=tensor) for tensor in tensors if tensor not in present
     )
     largest: dict[str, NDArray[np.float32]] = {}
-    with TemporaryDirectory(prefix="glp-smooth-") as scratch:
-        session = open_session(write_graph(watched, Path(scratch) / "model.onnx"), threads=threads)
+    with scratch_directory("glp-smooth-") as scratch:
+        session = open_session(write_graph(watched, scratch / "model.onnx"), threads=threads)
         for batch in batches:
             values = session.run(list(tensors), feeds_for(session, batch))
             for tensor, value in zip(tensors, values, strict=True):

@@ -15,17 +15,22 @@ from numpy.typing import NDArray
 from glp_export.cache.store import Cache
 from glp_export.compress.budget import Budget, TimeBudget
 from glp_export.compress.compressors import AUTO, COMPRESSORS, names_of
-from glp_export.compress.compressors.base import Calibrator, Divergence, TrainBriefly
+from glp_export.compress.compressors.base import Calibrator, Divergence, Found, TrainBriefly
+from glp_export.compress.compressors.layers.options import LayerOptions
+from glp_export.compress.compressors.structure.ranked import with_weights
 from glp_export.compress.compressors.vocabulary import trimmed
 from glp_export.compress.criteria.moments import run
 from glp_export.compress.plan import Cost, Plan
 from glp_export.compress.search.context import TrialContext, judge
 from glp_export.compress.search.evaluator import TrialEvaluator
 from glp_export.compress.search_cost import SearchCost
+from glp_export.config.targets import DEFAULT_SHAPE
 from glp_export.core.errors import ModelError
 from glp_export.core.machine import describe
 from glp_export.core.progress import Progress
 from glp_export.encoder import RECOVERIES, Regulariser, TrainingInputs, distill, predict
+from glp_export.encoder.positions import longest_of_model
+from glp_export.tasks import truth_of
 from glp_export.workflows.auxiliary import kept_tasks
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.latency_table import Deployment, Tables
@@ -43,6 +48,7 @@ from glp_export.workflows.stages.evaluator import (
     train_teacher,
     training_facts,
 )
+from glp_export.workflows.stages.recovery_start import hidden_states_of, start_of
 from glp_export.workflows.stages.size import Sizes
 
 if TYPE_CHECKING:
@@ -55,6 +61,8 @@ LAYERS, STRUCTURE, VOCABULARY = "layers", "structure", "vocabulary"
 
 DEV_SAMPLES = 384
 """Rows of dev that choices are scored on."""
+
+ANSWERS = "dev.npy"
 
 JUDGED = 8
 """Rows of dev that have one loss in a final round, which is the mean of many."""
@@ -88,11 +96,9 @@ def _can_be_trimmed(context: RunContext) -> bool:
 
 
 def _of_layers(context: RunContext) -> str:
-    """What takes layers out, or parts of them."""
-    targets = context.config.targets
-    if context.config.compress.plan or not targets.fast_enough_asked:
-        return LAYERS
-    if targets.max_drop is not None:  # 0 is a budget as well
+    """What takes layers out, or parts of them; a strategy that is named is one of whole layers."""
+    named = context.config.layers.search != LayerOptions().search
+    if context.config.compress.plan or named or not context.config.targets.any:
         return LAYERS
     return STRUCTURE if context.has_sublayers else LAYERS
 
@@ -114,7 +120,15 @@ def budget_of(context: RunContext, tail: float = 1.0) -> Budget:
         shape, most = targets.latency.shape, targets.latency.milliseconds / tail
         times.append(TimeBudget(shape.batch_size, shape.sequence_length, milliseconds=most))
     megabytes = None if targets.size is None else targets.size.megabytes
-    return Budget(context.cuts, context.depths, tuple(times), targets.max_drop, megabytes)
+    length = min(DEFAULT_SHAPE.sequence_length, longest_of_model(context.pretrained()))
+    return Budget(
+        cuts=context.cuts,
+        depths=context.depths,
+        times=tuple(times),
+        shape=(DEFAULT_SHAPE.batch_size, length),
+        max_drop=targets.max_drop,
+        megabytes=megabytes,
+    )
 
 
 def search_cost_of(context: RunContext) -> SearchCost:
@@ -141,7 +155,6 @@ class RunEvaluator:
     def __init__(self, context: RunContext, work: Path, progress: Progress) -> None:
         self.task = context.data.task
         self.labels_teach = context.execution.kind.loss is not None and context.data.labelled
-        self.answers_tokens = context.execution.kind.of_tokens
         self.facts = facts_of(context)
         self.tokenizer = context.tokenizer
         self.removable = context.stack.removable
@@ -232,6 +245,51 @@ class RunEvaluator:
         return predict(
             self.teacher, context.fit, context.tokenizer, device=context.execution.device
         )
+
+    @property
+    def truth(self) -> Any:
+        """The labels of the whole of dev."""
+        return truth_of(self.task, self._context.select)
+
+    def recovered(self, found: Found, report: Callable[[int, int], None]) -> NDArray[np.float32]:
+        """What a plan's model answers on the whole of dev; a recovery is paid for once."""
+        context, plan = self._context, found.plan
+
+        def make(directory: Path) -> None:
+            model = self._recover(found, report)
+            answers = predict(
+                model, context.select, context.tokenizer, device=context.execution.device
+            )
+            np.save(directory / ANSWERS, answers)
+
+        training = context.config.training
+        facts = {
+            "plan": plan.id,
+            "start": str(plan.settings),
+            "recover": training.recover,
+            "hidden_weight": training.weight_of_hidden_states(changed=plan.inside_layers),
+        }
+        answers: NDArray[np.float32] = np.load(self.kept("recovered", facts, make) / ANSWERS)
+        return answers
+
+    def _recover(self, found: Found, report: Callable[[int, int], None]) -> PreTrainedModel:
+        """A plan's model as it will ship, but for the rows of dev."""
+        context, recovery = self._context, RECOVERIES[self.recovery]
+        ancestor = self.teacher if recovery.inherits else context.pretrained()
+        if found.start is not None:
+            ancestor = with_weights(ancestor, found.start)
+        student = start_of(context, found.plan, ancestor)
+        inputs = TrainingInputs(
+            examples=context.fit,
+            tokenizer=context.tokenizer,
+            teacher_logits=self._answers,
+            settings=context.candidate,
+            distillation=context.distillation,
+            hidden_states=hidden_states_of(
+                context, found.plan, self.teacher, student, self.progress
+            ),
+        )
+        return recovery.train(student, inputs, report).eval()
 
     def teach(self, epochs: float, report: Callable[[int, int], None]) -> Teach:
         """Distils the teacher into a model, in place, as pruned models are in the end."""

@@ -1,4 +1,4 @@
-"""Where the recovery of a plan's model begins: its weights, its tokenizer, and its rival's plan."""
+"""Where the recovery of a plan's model begins, and the plan of its rival."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from glp_export.compress.compressors import COMPRESSORS
 from glp_export.compress.compressors.layers.strategies import Problem, order_by_rule
 from glp_export.compress.compressors.structure.options import CALIBRATION_SAMPLES
 from glp_export.compress.plan import Plan
-from glp_export.encoder import Recovery
+from glp_export.core.progress import Progress
+from glp_export.encoder import HiddenStates, Recovery
 from glp_export.encoder.embedding_rows import trim_embeddings
+from glp_export.encoder.hidden_states import gives_states_of
 from glp_export.encoder.vocabulary import trim_tokenizer
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.stages.calibration import calibrator_of
@@ -51,6 +53,31 @@ def start_of(context: RunContext, plan: Plan, ancestor: PreTrainedModel) -> PreT
     calibrator = calibrator_of(context, ancestor, samples)
     start = COMPRESSORS[left.compressors[0]].load().start(left, ancestor, calibrator)
     return start if plan.kept_tokens is None else trim_embeddings(start, plan.kept_tokens)
+
+
+def hidden_states_of(
+    context: RunContext,
+    plan: Plan,
+    unpruned: PreTrainedModel,
+    student: PreTrainedModel,
+    progress: Progress,
+) -> HiddenStates | None:
+    """What the layers of a plan's model imitate, if anything."""
+    changed = plan.inside_layers or plan.factors is not None or plan.blocks is not None
+    weight = context.config.training.weight_of_hidden_states(changed=changed)
+    if not weight:
+        return None
+    if not all(map(gives_states_of, (unpruned, student), (plan.num_layers, plan.depth))):
+        progress.say("its layers give no hidden states: the answers alone are imitated")
+        return None
+    return HiddenStates.of(
+        unpruned,
+        plan.kept,
+        plan.num_layers,
+        weight=weight,
+        embeddings=plan.factors is not None and plan.factors.embedding is not None,
+        tokens=plan.kept_tokens,
+    )
 
 
 def alternate_student(plan: Plan, removable: tuple[int, ...]) -> Plan:

@@ -21,6 +21,7 @@ from glp_export.encoder.positions import longest_of_model
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.stages.compression import (
     STRUCTURE,
+    VOCABULARY,
     RunEvaluator,
     budget_of,
     compressors_of,
@@ -76,9 +77,11 @@ def require_search(context: RunContext) -> None:
         if target is not None:
             require_shape(target, longest_of_model(model))
     if context.config.compress.plan:
-        named_plan(context)
+        plan = named_plan(context)
+        _require_whole_tokens(context, plan.kept_tokens is not None, "--plan")
         return
     names = compressors_of(context)
+    _require_whole_tokens(context, VOCABULARY in names, "--compress vocabulary")
     for name in names:
         COMPRESSORS[name].load().require(model, context.tokenizer)
     if context.config.auxiliary.transfer == (STRUCTURE,) and STRUCTURE not in names:
@@ -89,6 +92,17 @@ def require_search(context: RunContext) -> None:
             fix="add --compress structure, or name another use: before, joint, recovery",
         )
     search_cost_of(context)
+
+
+def _require_whole_tokens(context: RunContext, trimmed: bool, where: str) -> None:
+    """Refuse a smaller vocabulary where every token is answered for: texts have others then."""
+    if trimmed and context.execution.kind.of_tokens:
+        raise UsageError(
+            f"{context.data.task.kind} answers for every token, and a trimmed tokenizer cuts some "
+            "texts into others",
+            where=where,
+            fix="leave vocabulary out for this kind of task, or give a plan that keeps all tokens",
+        )
 
 
 def _search(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from glp_export.artifact import ArtifactLayout, Measured, OnnxFile, export_onnx
@@ -14,6 +13,7 @@ from glp_export.compress.plan import Plan
 from glp_export.config.outcomes import OpenedFile
 from glp_export.config.targets import Targets
 from glp_export.core.errors import GlpError
+from glp_export.core.scratch import scratch_directory
 from glp_export.encoder.vocabulary import trim_tokenizer
 from glp_export.precision.int8 import Int8Recipe, any_ranges, quantise
 from glp_export.precision.int8.recipe import DYNAMIC, FULL, RECIPES
@@ -52,8 +52,8 @@ class Sizes:
         tokenizer = context.tokenizer
         if plan.kept_tokens is not None:
             tokenizer = trim_tokenizer(tokenizer, plan.kept_tokens)
-        with TemporaryDirectory(prefix="size-") as scratch:
-            file = self._exported(plan.apply(context.pretrained()).eval(), Path(scratch))
+        with scratch_directory("size-") as scratch:
+            file = self._exported(plan.apply(context.pretrained()).eval(), scratch)
             taken = file.bytes  # while it is there
         return (taken + _bytes_of(tokenizer)) / 1e6
 

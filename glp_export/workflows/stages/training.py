@@ -22,7 +22,6 @@ from glp_export.core.numbers import layers_in_words
 from glp_export.core.progress import Progress
 from glp_export.encoder import (
     RECOVERIES,
-    HiddenStates,
     ModelSource,
     Recovery,
     TrainingInputs,
@@ -35,7 +34,6 @@ from glp_export.encoder import (
     save_checkpoint,
 )
 from glp_export.encoder.compaction import compact
-from glp_export.encoder.hidden_states import gives_states_of
 from glp_export.encoder.kronecker import factorize
 from glp_export.encoder.structure import Structure, read_structure
 from glp_export.encoder.vocabulary import write_vocabulary_files
@@ -47,6 +45,7 @@ from glp_export.workflows.stages.evaluator import open_cache, train_teacher, tra
 from glp_export.workflows.stages.factor_training import train_factors
 from glp_export.workflows.stages.recovery_start import (
     alternate_student,
+    hidden_states_of,
     needs_no_recovery,
     start_of,
     tokenizer_of,
@@ -196,7 +195,8 @@ class _StudentTraining:
         self, plan: Plan, tokenizer: PreTrainedTokenizerBase, student: PreTrainedModel
     ) -> TrainingInputs:
         """The training rows as a plan's tokenizer cuts them; the teacher's answers stay."""
-        inputs = replace(self.inputs, hidden_states=self._hidden_states(plan, student))
+        states = hidden_states_of(self.context, plan, self.unpruned, student, self.progress)
+        inputs = replace(self.inputs, hidden_states=states)
         if plan.kept_tokens is None:
             return inputs
         context, length = self.context, self.context.config.data.max_length
@@ -208,34 +208,10 @@ class _StudentTraining:
             joint=joint_of(context, "recovery", tokenizer),
         )
 
-    def _hidden_states(self, plan: Plan, student: PreTrainedModel) -> HiddenStates | None:
-        """What a plan's layers imitate, if anything."""
-        changed = plan.inside_layers or plan.factors is not None or plan.blocks is not None
-        weight = self.context.config.training.weight_of_hidden_states(changed=changed)
-        if not weight:
-            return None
-        if not all(map(gives_states_of, (self.unpruned, student), (plan.num_layers, plan.depth))):
-            self.progress.say("its layers give no hidden states: the answers alone are imitated")
-            return None
-        return HiddenStates.of(
-            self.unpruned,
-            plan.kept,
-            plan.num_layers,
-            weight=weight,
-            embeddings=plan.factors is not None and plan.factors.embedding is not None,
-            tokens=plan.kept_tokens,
-        )
-
 
 def _pruned(students: _StudentTraining, found: Found) -> Trained:
     context, recovery = students.context, RECOVERIES[students.context.config.training.recover]
     plan = found.plan
-    if plan.kept_tokens is not None and context.execution.kind.of_tokens:
-        raise UsageError(
-            f"the plan trims the vocabulary, and {context.data.task.kind} answers for every token",
-            where="--plan",
-            fix="give a plan that keeps all tokens",
-        )
     how = "take over" if needs_no_recovery(plan, recovery) else recovery.name
     title = f"{how} the pruned"
     checkpoint = students.train("pruned", title, recovery, plan, start=found.start)

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from glp_export.compress.compressors.layers.accuracy import DepthScore, shallowest_accurate
+from glp_export.compress.accuracy import DropScore, smallest_accurate
 from glp_export.config.targets import DepthLatency, Shape, Targets
 from glp_export.core.errors import AccuracyError, LatencyError
+from glp_export.core.numbers import layers_in_words
 from glp_export.workflows.stages.depth_choice import (
     ATTEMPTS,
     LONGER,
@@ -135,10 +136,10 @@ class Trainings:
         self.drops = drops
         self.trained: list[int] = []
 
-    def __call__(self, layers: int) -> DepthScore:
+    def __call__(self, layers: int) -> DropScore:
         self.trained.append(layers)
         drop = self.drops[layers]
-        return DepthScore(layers, 0.9 - drop, drop, drop - 0.02, drop + 0.02, 0.5)
+        return DropScore(layers_in_words(layers), 0.9 - drop, drop, drop - 0.02, drop + 0.02, 0.5)
 
 
 def steady(first: int) -> dict[int, float]:
@@ -149,27 +150,27 @@ def steady(first: int) -> dict[int, float]:
 @pytest.mark.parametrize("depth", DEPTHS)
 def test_the_smallest_within_the_budget_is_found_in_few_trainings(depth):
     score = Trainings(steady(depth))
-    found, scores = shallowest_accurate(DEPTHS, score, 0.01)
+    found, scores = smallest_accurate(DEPTHS, score, 0.01)
     assert found == depth
     assert score.trained[0] == 6
-    assert [one.layers for one in scores] == score.trained
+    assert list(scores) == score.trained
     assert len(score.trained) == len(set(score.trained)) <= 5
 
 
 def test_one_depth_that_the_bisection_left_out_is_looked_at():
     # 6 passes, 3 and 5 fail: so would end at 6, with 4 unseen
-    assert shallowest_accurate(DEPTHS, Trainings({**steady(6), 4: 0.0}), 0.01)[0] == 4
+    assert smallest_accurate(DEPTHS, Trainings({**steady(6), 4: 0.0}), 0.01)[0] == 4
 
 
 def test_a_drop_of_just_the_budget_is_within_it():
-    found, _ = shallowest_accurate([3], Trainings({3: 0.95 - 0.94}), 0.01)
+    found, _ = smallest_accurate([3], Trainings({3: 0.95 - 0.94}), 0.01)
     assert found == 3
 
 
 def test_none_accurate_enough_is_exit_4_and_names_the_best():
     drops = {layers: 0.5 - layers / 100 for layers in DEPTHS}
     with pytest.raises(AccuracyError) as caught:
-        shallowest_accurate(DEPTHS, Trainings(drops), 0.01)
+        smallest_accurate(DEPTHS, Trainings(drops), 0.01)
     assert caught.value.exit_code == 4
     assert "11 layers" in str(caught.value)
     assert "0.390 (0.370 to 0.410)" in str(caught.value)

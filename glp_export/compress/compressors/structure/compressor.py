@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from glp_export.compress.budget import Budget, TimeBudget
 from glp_export.compress.compressors.base import (
@@ -23,7 +23,13 @@ from glp_export.compress.compressors.base import (
 from glp_export.compress.compressors.layers.compressor import LAYERS
 from glp_export.compress.compressors.layers.options import LayerOptions
 from glp_export.compress.compressors.layers.strategies import Problem, order_by_rule
-from glp_export.compress.compressors.structure.final_round import Finalist, decide
+from glp_export.compress.compressors.structure.accuracy import (
+    MOST_LOOKS,
+    fastest_within_drop,
+    speed_wanted,
+    speeds_within,
+)
+from glp_export.compress.compressors.structure.final_round import Finalist, FinalRound
 from glp_export.compress.compressors.structure.options import StructureOptions
 from glp_export.compress.compressors.structure.ranked import Ranked, looked_at, trained_for
 from glp_export.compress.criteria import CRITERIA
@@ -31,11 +37,17 @@ from glp_export.compress.criteria.base import Criterion
 from glp_export.compress.edits import RemoveLayers, width_edits
 from glp_export.compress.latency_fit import corrected_by_choices
 from glp_export.compress.latency_table import LatencyTable, WholeModel
-from glp_export.compress.plan import Cost, Plan
+from glp_export.compress.plan import Cost, Plan, Step
 from glp_export.compress.pruned_model import build_pruned, refit_kept
 from glp_export.compress.search_cost import SearchCost, TrialGroup
 from glp_export.compress.search_space import kept_units, make_space, removed_layers, selected_shape
-from glp_export.compress.selection import Mutation, SearchSpace, Selection, improve, selection_ms
+from glp_export.compress.selection import (
+    Mutation,
+    SearchSpace,
+    Selection,
+    improve,
+    selection_ms,
+)
 from glp_export.compress.sensitivity import divergences
 from glp_export.core.errors import UsageError
 from glp_export.core.numbers import layers_in_words
@@ -85,11 +97,11 @@ class StructureCompressor:
             UsageError: no time budget was given, or there is no such criterion.
         """
         criterion_of(options.criterion)
-        _require_times(budget)
+        times, recoveries = _looks(budget)
         if options.latency_table is not None:
             LatencyTable.load(Path(options.latency_table)).require_base(base)
-        groups: list[TrialGroup] = []
-        for time in budget.times if options.final_round else ():
+        groups = [TrialGroup(1, _layers_less(time, base.depth), sure=False) for time in recoveries]
+        for time in times if options.final_round else ():
             cuts = max(1, _layers_less(time, base.depth))
             order = LAYERS.cost(LayerOptions(), Budget(cuts), base, removable)
             finalists = TrialGroup(2 + len(RIVAL_RULES), cuts, options.final_round)
@@ -102,37 +114,46 @@ class StructureCompressor:
             strategy=options.criterion,
             flag="--criterion",
             # Sensitivities once; table, correction, choice, layers and final round of each.
-            stages=1 + (3 + 2 * bool(groups)) * len(budget.times),
+            stages=1 + (3 + 2 * bool(options.final_round)) * len(times) + len(recoveries),
         )
 
     def search(
         self, options: StructureOptions, budget: Budget, evaluator: CompressionEvaluator
     ) -> list[Found]:
-        """One plan for each time budget.
+        """One plan for each time budget; with an accuracy to keep the fastest that does.
 
         A criterion that looks ranks once for all of them; one that trains does so for each.
 
         Raises:
+            AccuracyError: no speed is slow enough for the accuracy.
             LatencyError: a budget is out of reach; the message has the fastest that is not.
             UsageError: no time budget was given, there is no such criterion, or it will not do for
                 this model.
         """
-        _require_times(budget)
+        times, _ = _looks(budget)
         criterion = criterion_of(options.criterion)
         criterion.check(evaluator.facts["base_shape"], options.block_shape)
         tables = evaluator.tables(options.latency_table)
         if options.latency_table is not None:  # one that does not fit is an error before all else
-            for one in budget.times:
+            for one in times:
                 tables.table(one)
         once = looked_at(criterion, options, evaluator) if criterion.train is None else None
-        found = []
-        for one in budget.times:
-            table = tables.table(one)
+
+        def choose(time: TimeBudget) -> Found:
+            table = tables.table(time)
             ranked = once or trained_for(
-                criterion, options, evaluator, table, wanted_ms(one, table)
+                criterion, options, evaluator, table, wanted_ms(time, table)
             )
-            found.append(_for(_Chosen(options, one, evaluator, ranked), table, tables))
-        return found
+            return _for(_Chosen(options, time, evaluator, ranked), table, tables)
+
+        if budget.max_drop is None:
+            return [choose(one) for one in budget.times]
+        least = speed_wanted(budget)
+        table = tables.table(least)
+        unpruned = table.predict(table.base)
+        slowest = unpruned / (wanted_ms(least, table) * MARGIN)
+        speeds = speeds_within(least, slowest, _fastest(table, evaluator.removable) / MARGIN)
+        return [fastest_within_drop(speeds, choose, budget.max_drop, evaluator)]
 
     def start(self, plan: Plan, model: PreTrainedModel, calibrator: Calibrator) -> PreTrainedModel:
         """The plan's units of a model, the remaining weights refitted where the criterion does so.
@@ -163,17 +184,22 @@ def _for(chosen: _Chosen, measured: LatencyTable, tables: LatencyTables) -> Foun
         meter.advance(chosen_words)
     evaluator.progress.say(f"kept {chosen_words}")
     own = Finalist("structure", selection)
-    rivals, searched = _layer_rivals(chosen, table)
-    winner, steps, cost = decide(
-        [own, *rivals],
-        chosen.options.final_round,
-        evaluator,
-        # Whole layers are those of the teacher, whatever a criterion trained.
-        lambda one: build_pruned(
-            ranked.model if one is own else evaluator.teacher, one.selection, ranked.ranking
-        ),
-    )
-    cost = _sum(_sum(ranked.cost, searched), cost)
+    winner, cost = own, ranked.cost
+    steps: tuple[Step, ...] = ()
+    rivals = _by_rules(chosen, table) if chosen.options.final_round else []
+    if rivals:
+        final_round = FinalRound(
+            chosen.options.final_round,
+            evaluator,
+            # Whole layers are those of the teacher, whatever a criterion trained.
+            lambda one: build_pruned(
+                ranked.model if one is own else evaluator.teacher, one.selection, ranked.ranking
+            ),
+        )
+        final_round.train([own, *rivals])
+        cost = _sum(cost, _search_rival(chosen, table, rivals, final_round))
+        winner, steps, compared = final_round.result()
+        cost = _sum(cost, compared)
     plan = _plan(chosen, winner.selection, table, steps, cost)
     return Found(plan, ranked.start if winner is own else None)
 
@@ -219,6 +245,14 @@ class _Chosen:
         )[0]
 
 
+def _fastest(table: LatencyTable, removable: Sequence[int]) -> float:
+    """The speedup of a single head where layers may go: nothing that is chosen is faster."""
+    base = table.base
+    least = base.layers[-1].model_copy(update={"heads": 1, "neurons": 0})
+    stay = max(1, base.depth - len(removable))
+    return table.speedup(base.model_copy(update={"layers": (least,) * stay}))
+
+
 def wanted_ms(time: TimeBudget, table: LatencyTable) -> float:
     """What a batch may take by a table, with the margin."""
     if time.milliseconds is not None:
@@ -226,18 +260,23 @@ def wanted_ms(time: TimeBudget, table: LatencyTable) -> float:
     return table.predict(table.base) / ((time.speedup or 1.0) * MARGIN)
 
 
-def _require_times(budget: Budget) -> None:
-    """Check that something says how fast the model is to be.
+def _looks(budget: Budget) -> tuple[Sequence[TimeBudget], Sequence[TimeBudget]]:
+    """The times that structure is chosen for at most, and those of them that are recovered.
 
     Raises:
-        UsageError: nothing does.
+        UsageError: nothing says how fast or how accurate the model is to be, or several times stand
+            beside an accuracy.
     """
+    if budget.max_drop is not None:
+        looks = [replace(speed_wanted(budget), speedup=2.0, milliseconds=None)] * MOST_LOOKS
+        return looks, looks
     if not budget.times:
         raise UsageError(
-            "structure is chosen for a speed",
+            "structure is chosen for a speed or an accuracy",
             where="--compress structure",
-            fix="add --target-speedup 2.0@1x128 or --latency-budget 10ms@1x128",
+            fix="add --target-speedup 2.0@1x128, --latency-budget 10ms@1x128 or --max-drop 0.01",
         )
+    return budget.times, ()
 
 
 def criterion_of(name: str) -> Criterion:
@@ -260,34 +299,41 @@ def _layers_less(time: TimeBudget, layers: int) -> int:
     return layers - round(layers / time.speedup) if time.speedup else 0
 
 
-def _layer_rivals(chosen: _Chosen, table: LatencyTable) -> tuple[list[Finalist], Cost]:
-    """Whole layers at about the same time, which structure has to beat, and what finding them took.
-
-    Those of the rules, and those that the layers compressor finds: its search is worth a few points
-    where many layers go.
-    """
-    if not chosen.options.final_round:
-        return [], Cost()
-    evaluator, fits = chosen.evaluator, _fitting(chosen, table)
+def _by_rules(chosen: _Chosen, table: LatencyTable) -> list[Finalist]:
+    """Whole layers by the rules, at about the same time, which structure has to beat."""
+    removable, fits = chosen.evaluator.removable, _fitting(chosen, table)
     found: dict[Selection, str] = {}
     for rule in RIVAL_RULES:
         orders = (
-            order_by_rule(rule, Problem(evaluator.removable, cuts))
-            for cuts in range(1, len(evaluator.removable) + 1)
+            order_by_rule(rule, Problem(removable, cuts)) for cuts in range(1, len(removable) + 1)
         )
         choice = next(filter(None, map(fits, orders)), None)
         if choice is not None:
             found.setdefault(choice, f"layers ({rule})")
-    if not found:
-        return [], Cost()
-    options = LayerOptions()
-    fewest = min(len(removed_layers(choice)) for choice in found)
+    return [Finalist(label, choice) for choice, label in found.items()]
+
+
+def _search_rival(
+    chosen: _Chosen, table: LatencyTable, rivals: Sequence[Finalist], final_round: FinalRound
+) -> Cost:
+    """Add the layers that the layers compressor finds to a final round; what finding them took.
+
+    Its search is worth a few points where many layers go, and it takes most of the time: nothing is
+    searched where layers are far behind.
+    """
+    evaluator, options = chosen.evaluator, LayerOptions()
+    fewest = min(len(removed_layers(one.selection)) for one in rivals)
+    if final_round.settled():
+        evaluator.progress.skip(
+            "layers by search", "not needed, whole layers by rule are far behind"
+        )
+        return Cost()
     evaluator.progress.say(f"rivals: a search for {layers_in_words(fewest)} that may go whole")
     plan = LAYERS.search(options, Budget(cuts=fewest), evaluator)[0].plan
-    choice = fits(plan.order)
-    if choice is not None:
-        found.setdefault(choice, f"layers ({options.search})")
-    return [Finalist(label, choice) for choice, label in found.items()], plan.cost
+    choice = _fitting(chosen, table)(plan.order)
+    if choice is not None and choice not in {one.selection for one in rivals}:
+        final_round.train([Finalist(f"layers ({options.search})", choice)])
+    return plan.cost
 
 
 def _fitting(chosen: _Chosen, table: LatencyTable) -> Callable[[Sequence[int]], Selection | None]:
@@ -317,7 +363,7 @@ def _sum(one: Cost, other: Cost) -> Cost:
 
 
 def _plan(
-    chosen: _Chosen, selection: Selection, table: LatencyTable, steps: tuple[Any, ...], cost: Cost
+    chosen: _Chosen, selection: Selection, table: LatencyTable, steps: tuple[Step, ...], cost: Cost
 ) -> Plan:
     options, evaluator, ranking = chosen.options, chosen.evaluator, chosen.ranked.ranking
     gone = removed_layers(selection)

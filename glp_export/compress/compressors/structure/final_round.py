@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from glp_export.compress.compressors.base import CompressionEvaluator
 from glp_export.compress.plan import Candidate, Cost, Step
 from glp_export.compress.search.confidence import probability_smaller
@@ -15,9 +17,13 @@ from glp_export.compress.selection import Selection
 from glp_export.core.progress import RankedCandidate, Standings
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from transformers import PreTrainedModel
+
+FAR_AHEAD, AS_GOOD, SURE = 0.75, 0.98, 0.95
+"""A finalist is far ahead if its loss is below this share of the next one's with this probability,
+and as good as the unpruned model if it keeps this share of the metric on dev. Where structure won,
+on three tasks at two speeds, searched layers had at best 0.94 of the loss of the best rule."""
 
 
 @dataclass(frozen=True)
@@ -65,39 +71,65 @@ def _standings(ranked: Sequence[_Trained], of: int, metric: str) -> Standings:
     )
 
 
-def decide(
-    finalists: Sequence[Finalist],
-    examples: int,
-    evaluator: CompressionEvaluator,
-    build: Callable[[Finalist], PreTrainedModel],
-) -> tuple[Finalist, tuple[Step, ...], Cost]:
-    """Train each finalist on so many examples; take the one whose loss on dev is least at best.
+class FinalRound:
+    """Finalists, each trained on the same few examples and judged on dev.
 
     Args:
-        finalists: the first is taken where nothing is compared.
-        examples: of each training; 0 for no comparison.
+        examples: of each training.
         evaluator: trains and scores.
         build: the compact model where a finalist's recovery begins.
-
-    Returns:
-        The winner, the step that says how it was compared, and what that cost.
     """
-    if not examples or len(finalists) < 2:
-        return finalists[0], (), Cost()
-    trained = []
-    with evaluator.progress.stage("final round", len(finalists)) as meter:
-        for finalist in finalists:
-            trained.append(_train(finalist, examples, evaluator, build))
-            meter.advance(f"{finalist.label}: loss {trained[-1].candidate.loss:.4f}")
-            ranked = sorted(trained, key=lambda one: float(one.losses.mean()))
-            meter.show(_standings(ranked, len(finalists), evaluator.task.metric))
-    cost = Cost(
-        trainings=len(trained),
-        sample_layers=examples
-        * sum(sum(layer is not None for layer in one.finalist.selection.layers) for one in trained),
-        seconds=round(sum(one.candidate.seconds for one in trained), 1),
-    )
-    return ranked[0].finalist, (_step(ranked),), cost
+
+    def __init__(
+        self,
+        examples: int,
+        evaluator: CompressionEvaluator,
+        build: Callable[[Finalist], PreTrainedModel],
+    ) -> None:
+        self._examples, self._evaluator, self._build = examples, evaluator, build
+        self._trained: list[_Trained] = []
+
+    def train(self, finalists: Sequence[Finalist]) -> None:
+        """Train and judge some more."""
+        evaluator, of = self._evaluator, len(self._trained) + len(finalists)
+        with evaluator.progress.stage("final round", len(finalists)) as meter:
+            for finalist in finalists:
+                trained = _train(finalist, self._examples, evaluator, self._build)
+                self._trained.append(trained)
+                meter.advance(f"{finalist.label}: loss {trained.candidate.loss:.4f}")
+                meter.show(_standings(self._ranked, of, evaluator.task.metric))
+
+    def settled(self) -> bool:
+        """Whether a further rival of the finalist that came first is not worth a search.
+
+        It is far ahead of all others, and as good as the unpruned model already.
+        """
+        first, *others = self._ranked
+        if first is not self._trained[0] or not others:
+            return False
+        bound = np.float32(FAR_AHEAD) * others[0].losses
+        _, unpruned = self._evaluator.train_briefly(self._evaluator.teacher, 0)
+        return (
+            probability_smaller(first.losses, bound) >= SURE
+            and first.candidate.score >= AS_GOOD * unpruned
+        )
+
+    def result(self) -> tuple[Finalist, tuple[Step, ...], Cost]:
+        """The one whose loss on dev is least at best, the step that compares them, and its cost."""
+        cost = Cost(
+            trainings=len(self._trained),
+            sample_layers=self._examples
+            * sum(
+                sum(layer is not None for layer in one.finalist.selection.layers)
+                for one in self._trained
+            ),
+            seconds=round(sum(one.candidate.seconds for one in self._trained), 1),
+        )
+        return self._ranked[0].finalist, (_step(self._ranked),), cost
+
+    @property
+    def _ranked(self) -> list[_Trained]:
+        return sorted(self._trained, key=lambda one: float(one.losses.mean()))
 
 
 def _train(

@@ -7,7 +7,6 @@ joblib keeps the processes. The outcomes are those of the serial workers, bit fo
 from __future__ import annotations
 
 import pickle
-import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -18,6 +17,7 @@ from glp_export.compress.search.trial import Trial
 from glp_export.compress.search.workers.base import RunTrials, Say, WorkerResources, Workers
 from glp_export.core.errors import DeviceError
 from glp_export.core.machine import usable_cores
+from glp_export.core.scratch import scratch_directory
 
 
 @contextmanager
@@ -37,8 +37,8 @@ def open_processes(
             f"a candidate takes {context.threads} of {usable_cores()} cores, so one is tried after "
             "the other; --worker-cpus 1 tries one a core"
         )
-    with tempfile.TemporaryDirectory(prefix="glp-export-") as directory:
-        shared = Path(directory) / "context.pickle"
+    with scratch_directory("glp-export-") as directory:
+        shared = directory / "context.pickle"
 
         def outcomes(trials: Sequence[Trial]) -> Generator[Outcome, None, None]:
             if not shared.exists():
