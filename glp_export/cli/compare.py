@@ -23,7 +23,7 @@ def compare_command(
         str | None,
         typer.Option(
             "--precision",
-            help="Compare the files of this precision; else what `load` opens of each.",
+            help="Compare the files of this precision. Default: the file that `load` opens.",
             rich_help_panel="Benchmark",
         ),
     ] = None,

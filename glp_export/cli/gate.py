@@ -39,12 +39,13 @@ def gate_command(
         Path | None, _option("--budget", text="Read this budget instead of the artifact's own.")
     ] = None,
     quick: Annotated[
-        bool, _option("--quick", text="Checksums, shapes, parity and size only.")
+        bool, _option("--quick", text="Check only checksums, shapes, parity and size.")
     ] = False,
     max_seconds: Annotated[
         float,
         _option(
-            "--max-seconds", text="For all latency lines; what is broken is measured once more."
+            "--max-seconds",
+            text="Seconds for all latency lines together; a broken line is measured once more.",
         ),
     ] = 60.0,
     undecided: Annotated[
@@ -57,7 +58,7 @@ def gate_command(
     ] = None,
     int8: Annotated[
         bool,
-        _option("--int8", text="Judge int8 lines too on a CPU without the recorded instructions."),
+        _option("--int8", text="Judge int8 lines even on a CPU without the recorded instructions."),
     ] = False,
     threads: Annotated[
         int | None,
@@ -66,7 +67,7 @@ def gate_command(
             min=1,
             max=MOST_THREADS,
             rich_help_panel=_PANEL,
-            help="Else as the run had it.",
+            help="Threads. Default: as in the run.",
         ),
     ] = None,
     cache: Annotated[
@@ -78,7 +79,11 @@ def gate_command(
     ] = False,
     github: Annotated[
         bool,
-        _option("--github", text="Annotations, and a summary of the step.", panel=_MACHINES),
+        _option(
+            "--github",
+            text="Write annotations and a summary of the step for GitHub.",
+            panel=_MACHINES,
+        ),
     ] = False,
     bencher: Annotated[
         Path | None, _option("--bencher", text="Write Bencher's metric format.", panel=_MACHINES)

@@ -18,14 +18,14 @@ def latency_table_command(
     checkpoint: Annotated[Path, typer.Argument(help="The model to prune: a local directory.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the table goes.")],
     shape: Annotated[str, typer.Option(help="Batch size x length in tokens.")] = "1x128",
-    precision: Annotated[str, typer.Option(help="Of the file that will ship: fp32 or int8.")] = (
-        "fp32"
-    ),
+    precision: Annotated[
+        str, typer.Option(help="Precision of the file that will be served: fp32 or int8.")
+    ] = ("fp32"),
     kind: Annotated[
-        str | None, typer.Option(help="Kind of task; the head says it where there is one.")
+        str | None, typer.Option(help="Kind of task, where the model has no head that says it.")
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, max=MOST_THREADS, help="Of ONNX Runtime.")
+        int | None, typer.Option(min=1, max=MOST_THREADS, help="Threads of ONNX Runtime.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     json_output: Json = False,

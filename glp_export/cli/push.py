@@ -31,16 +31,16 @@ def push_command(
         bool, typer.Option("--private", help="Make the repository private if it is new.")
     ] = False,
     token: Annotated[
-        str | None, typer.Option("--token", help="Else $HF_TOKEN, or that of `hf auth login`.")
+        str | None, typer.Option("--token", help="Default: $HF_TOKEN, or that of `hf auth login`.")
     ] = None,
     revision: Annotated[
-        str | None, typer.Option("--revision", help="Branch; made if it is not there.")
+        str | None, typer.Option("--revision", help="Branch; it is made if it does not exist.")
     ] = None,
     commit_message: Annotated[
         str | None, typer.Option("--commit-message", help="First line of the commit.")
     ] = None,
     offline: Annotated[
-        bool, typer.Option("--offline", help="Never touch the network: forbids this.")
+        bool, typer.Option("--offline", help="No network access, so nothing is uploaded.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json_output: JsonFlag = False,

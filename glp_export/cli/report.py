@@ -17,8 +17,8 @@ def report_command(
         typer.Option(
             "--output",
             "-o",
-            help="Write it here [dim](default: glp/report.html of the artifact; of several "
-            "report.html)[/].",
+            help="Write it here [dim](default: glp/report.html in the artifact; report.html "
+            "for several)[/].",
         ),
     ] = None,
     open_it: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
@@ -26,7 +26,7 @@ def report_command(
         bool,
         typer.Option(
             "--show-texts",
-            help="Show the texts whose labels flip; the report then holds what the data holds.",
+            help="Show the texts whose label a file changes; the report then contains data.",
         ),
     ] = False,
 ) -> None:

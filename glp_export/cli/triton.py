@@ -16,7 +16,9 @@ def triton_command(
     repository: Annotated[
         Path, typer.Option("--output", "-o", help="Model repository; it may hold other models.")
     ],
-    name: Annotated[str | None, typer.Option(help="Of the model; else the artifact's.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the model. Default: the artifact's.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace that model.")] = False,
 ) -> None:
     """Add an artifact to a model repository of Triton.

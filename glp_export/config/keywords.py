@@ -47,19 +47,19 @@ class DataSettings(TypedDict, total=False):
     label_column: str | None
     """The label's column."""
     kind: str | None
-    """Kind of task, if the data does not tell it."""
+    """Kind of task, where it does not follow from the data."""
     metric: str | None
-    """Metric, or your own as module:function (docs/howto/own-metric.md); else the task's own."""
+    """Metric, or your own as module:function (docs/howto/own-metric.md). Default: the task's."""
     max_length: float | str | None
     """Longest input in tokens, longer ones are cut; auto: what tokenizer and model take."""
     dev_fraction: float | None
-    """Share of train that choices are made on."""
+    """Share of the training rows that is held out as dev, on which choices are made."""
     max_train_samples: int | None
-    """Most training rows to use."""
+    """Use at most this many training rows."""
     max_dev_samples: int | None
-    """Most rows to score candidates on."""
+    """Score candidates on at most this many rows."""
     max_test_samples: int | None
-    """Most rows to test on."""
+    """Test on at most this many rows."""
 
 
 class CompressSettings(TypedDict, total=False):
@@ -74,29 +74,30 @@ class CompressSettings(TypedDict, total=False):
     sweep: bool | None
     """As --depths: two layers fewer each time, down to a quarter of them."""
     target_speedup: str | float | None
-    """Speedup over unpruned in ONNX Runtime: 2.0, 2.0@8x128, or 2,3,4@1x128."""
+    """Speedup over the unpruned model in ONNX Runtime: 2.0, 2.0@8x128 (batch size x length), or
+    several: 2,3,4@1x128."""
     latency_budget: str | float | None
-    """Longest median batch in ONNX Runtime: 10ms, or 10ms@1x128; another percentile: 'p95
-    10ms@1x128'."""
+    """Largest median latency of a batch in ONNX Runtime: 10ms, or 10ms@1x128; of another
+    percentile: 'p95 10ms@1x128'."""
     size_budget: str | float | None
-    """Most that ONNX file and tokenizer.json may take together: 8MB."""
+    """Largest size of ONNX file and tokenizer.json together: 8MB."""
     max_drop: float | None
-    """Most metric points that may be lost on dev: 0.01."""
+    """Largest loss of the metric on dev: 0.01."""
     compress: str | None
-    """What is removed: layers, structure (heads, neurons and layers), a --criterion for structure
-    by it, kronecker (factors of matrices), block-sparse (zeros in matrices, for storage),
-    vocabulary (tokens), one after another (layers,vocabulary), or auto: structure for a target of
-    speed or accuracy, vocabulary for a size, layers else."""
+    """What is removed: layers; structure (heads, neurons and layers); the name of a --criterion
+    (structure, by that criterion); kronecker (matrices become factors); block-sparse (zeros in
+    matrices, for storage); vocabulary (tokens); several in turn (layers,vocabulary); or auto:
+    structure for a target of speed or accuracy, vocabulary for a size, otherwise layers."""
     plan: str | Path | None
     """Skip the search: plan.json, a layer file, or paper:bert-base-uncased/rte."""
     search_epochs: float | None
-    """Passes over the data for each candidate; else as --epochs."""
+    """Passes over the data for each candidate. Default: as --epochs."""
     max_search_samples: int | None
-    """Most rows to train candidates on."""
+    """Train candidates on at most this many rows."""
     workers: str | None
     """Where candidates are tried: serial, processes or ray."""
     worker_cpus: int | None
-    """CPUs and PyTorch threads of each candidate; else as --threads."""
+    """CPUs and PyTorch threads of each candidate. Default: as --threads."""
     worker_gpus: float | None
     """Share of a GPU for each candidate with --workers processes or ray: 0.25."""
     cache: str | Path | None
@@ -107,32 +108,35 @@ class TrainingSettings(TypedDict, total=False):
     """Settings; None is not given."""
 
     teacher: Literal["auto", "as-is", "finetune"] | None
-    """The unpruned model that others imitate and are compared with: as-is (the given one,
-    unchanged), finetune (trained first), or auto: as it is where its head fits the labels."""
+    """The unpruned model, which is the teacher and the baseline: as-is (the given one, unchanged),
+    finetune (trained first), or auto: as-is where its head fits the labels."""
     recover: str | None
-    """distill (from the unpruned model) or finetune (the paper)."""
+    """How a pruned model recovers: distill (from the unpruned model) or finetune (as in the
+    paper)."""
     distilled: str | Path | None
-    """The distilled rival: a model, `student` (made here), or `none`."""
+    """The distilled model to compare with: a model, `student` (every other layer of the unpruned
+    one), or `none`."""
     epochs: float | str | None
-    """Passes over the data, or auto: as many updates as the task needs, the best weights and the
-    best of a few learning rates by dev."""
+    """Passes over the data, or auto: the number of updates follows from rows and classes; dev
+    decides when training ends and which of three learning rates is used."""
     learning_rate: float | None
-    """Highest learning rate; else chosen by the model's width."""
+    """Highest learning rate. Default: from the model's width."""
     batch_size: int | None
-    """Examples a training step."""
+    """Examples in a training step."""
     temperature: float | None
-    """Softening of the teacher's answers."""
+    """Softmax temperature of distillation."""
     distill_weight: float | None
-    """Share of the teacher's answers in the loss."""
+    """Weight of the teacher's answers in the loss; labels have the rest."""
     hidden_weight: float | None
-    """Weight of the teacher's hidden states in distillation; else 1 where heads or neurons went or
-    matrices became factors, and 0 where whole layers alone did."""
+    """Weight of the teacher's hidden states in distillation. Default: 1 where heads, neurons or
+    matrices are changed, otherwise 0."""
     distill_rate: float | None
-    """Learning rate of distilling over that of fine-tuning."""
+    """Learning rate of distillation, as a multiple of that of fine-tuning."""
     seed: int | None
     """Seed of splits, heads, data order and dropout."""
     report_to: Sequence[str] | str | None
-    """Trackers of the final trainings, by Trainer's names: mlflow, wandb, …, or none."""
+    """Trackers that the final trainings report to, by Trainer's names: mlflow, wandb, …, or
+    none."""
 
 
 class AuxiliarySettings(TypedDict, total=False):
@@ -143,12 +147,12 @@ class AuxiliarySettings(TypedDict, total=False):
     labels, or a hub id."""
     transfer: Sequence[str] | str | None
     """What it is used for: before (the unpruned model learns it first), joint (beside its
-    training), structure (its texts calibrate), recovery (beside that of pruned models), or auto:
-    before, where cross-validation on train favours it."""
+    training), structure (its texts are calibration texts), recovery (beside that of pruned
+    models), or auto: before, where cross-validation on train favours it."""
     auxiliary_weight: float | None
     """Weight of auxiliary losses in joint and recovery."""
     max_auxiliary_samples: int | None
-    """Most rows of each auxiliary task."""
+    """Use at most this many rows of each auxiliary task."""
 
 
 class ExportSettings(TypedDict, total=False):
@@ -157,34 +161,36 @@ class ExportSettings(TypedDict, total=False):
     exporter: str | None
     """Which exporter writes the ONNX file."""
     opset: int | None
-    """ONNX opset; else the exporter's default."""
+    """ONNX opset. Default: the exporter's."""
     optimize: Literal["auto", "none", "first-token", "O1", "O2", "O3"] | None
-    """Graph optimisation: a level, `none`, or the fastest that passes."""
+    """Graph optimisation: a level, `none`, or auto: the fastest that passes the parity check."""
     require_fusion: bool | None
-    """Fail if the fused file lacks a fusion in a layer."""
+    """Fail if attention, LayerNorm or Gelu of a layer is not fused."""
     triton: bool | None
-    """Write a model repository for Triton too."""
+    """Also write a model repository for Triton."""
     atol: float | None
-    """Absolute tolerance of the logits."""
+    """Absolute tolerance of the logits in the parity check."""
     rtol: float | None
-    """Relative tolerance of the logits."""
+    """Relative tolerance of the logits in the parity check."""
 
 
 class PrecisionSettings(TypedDict, total=False):
     """Settings; None is not given."""
 
     precision: Sequence[str] | str | None
-    """auto (what pays on the device), or any of fp32, int8, fp16, bf16; fp32 always ships."""
+    """auto (what is faster on the device), or any of fp32, int8, fp16, bf16; fp32 is always
+    made."""
     int8: Sequence[str] | str | None
-    """Ranges of activations in int8: dynamic, minmax, entropy, percentile; of several the fastest
-    that is accurate."""
+    """How the int8 ranges of activations are found: dynamic, minmax, entropy or percentile. Of
+    several the fastest that is accurate enough is used."""
     int8_scope: Literal["matmuls", "full"] | None
-    """What int8 covers: matmuls with a weight, or full: attention's products and all tables too,
-    in standard operators, with static ranges (minmax where --int8 names none)."""
+    """What int8 covers: matmuls with a weight, or full: attention's products and all embeddings
+    too, in standard operators, with static ranges (minmax unless --int8 says otherwise)."""
     calibration_texts: str | Path | None
-    """Texts that static ranges are taken from: a table, or .txt lines; else the training rows."""
+    """Texts that static ranges are taken from: a table, or .txt lines. Default: the training
+    rows."""
     int8_drop: float | None
-    """Metric points that int8 may cost on dev; with --max-drop what pruning left of it."""
+    """Largest loss of the metric on dev by int8; with --max-drop what pruning left of that."""
 
 
 class MachineSettings(TypedDict, total=False):
@@ -193,7 +199,7 @@ class MachineSettings(TypedDict, total=False):
     device: str | None
     """cpu, cuda or auto."""
     threads: int | None
-    """Threads; else the cores that may be used."""
+    """Threads. Default: the cores that may be used."""
 
 
 class BenchmarkSettings(TypedDict, total=False):
@@ -209,11 +215,11 @@ class BenchmarkSettings(TypedDict, total=False):
     seq_lens: Sequence[int] | str | None
     """Sequence lengths to time."""
     bench_seconds: float | None
-    """Least seconds for each shape, for all models together."""
+    """Time each shape for at least this many seconds, all models together."""
     bench_rounds: int | None
-    """Least rounds for each shape."""
+    """Time each shape in at least this many rounds."""
     skip_memory: bool | None
-    """Do not measure peak memory, a process for each contender."""
+    """Do not measure peak memory, which takes a process for each model."""
 
 
 class OutputSettings(TypedDict, total=False):
@@ -228,7 +234,7 @@ class OutputSettings(TypedDict, total=False):
     dry_run: bool | None
     """Estimate the cost; write nothing."""
     yes: bool | None
-    """Do not ask."""
+    """Answer yes to every question."""
 
 
 class HubSettings(TypedDict, total=False):
@@ -239,7 +245,7 @@ class HubSettings(TypedDict, total=False):
     private: bool | None
     """Make that repository private if it is new."""
     hub_revision: str | None
-    """Its branch; else main."""
+    """Its branch. Default: main."""
     commit_message: str | None
     """The first line of its commit."""
 
@@ -248,17 +254,18 @@ class LayersSettings(TypedDict, total=False):
     """Settings; None is not given."""
 
     search: str | None
-    """fast-greedy, greedy (the paper), top, bottom, alternate, symmetric, optimal."""
+    """How layers are chosen: fast-greedy, greedy (as in the paper), top, bottom, alternate,
+    symmetric or optimal."""
     seeds: int | None
-    """Seeds that the search's play-off is averaged over."""
+    """Seeds that the final comparison of the search is averaged over."""
 
 
 class StructureSettings(TypedDict, total=False):
     """Settings; None is not given."""
 
     criterion: str | None
-    """What heads and neurons are ranked by: obs, fisher, magnitude, silent-neurons, or by a
-    training: pdp, group-lasso, movement."""
+    """What heads and neurons are ranked by: obs, fisher, magnitude, silent-neurons; or a training:
+    pdp, group-lasso, movement."""
     calibration_samples: int | None
     """Training texts that heads and neurons are ranked on."""
     criterion_epochs: float | None
@@ -269,9 +276,9 @@ class StructureSettings(TypedDict, total=False):
     neuron_step: int | None
     """Feed-forward widths are multiples of this; 8 or 64 suit a GPU."""
     mutations: int | None
-    """Choices that are scored on dev before one is taken."""
+    """Variations of the choice that are scored on dev; the best is kept."""
     final_round: int | None
-    """Training examples for each finalist of the last comparison; 0 for none."""
+    """Training examples for each model of the final comparison; 0 skips it."""
     latency_table: str | Path | None
     """A table that `glp-export latency-table` wrote on the machine that will serve."""
 
@@ -280,12 +287,12 @@ class KroneckerSettings(TypedDict, total=False):
     """Settings; None is not given."""
 
     kronecker_ratio: Literal["x5", "x8", "x21"] | None
-    """Sizes of the factors, named by how much smaller they make bert-base: x5, x8 or x21; else x8,
-    or the mildest that keep --size-budget."""
+    """Sizes of the factors, named by how much smaller they make bert-base: x5, x8 or x21. Default:
+    x8, or the mildest that keeps --size-budget."""
     kronecker_terms: int | None
-    """Products in the sum of a layer's matrix; else as many as the ratio says."""
+    """Products in the sum of a layer's matrix. Default: by the ratio."""
     dense_embeddings: bool | None
-    """Word embeddings stay as they are."""
+    """Leave the word embeddings as they are."""
     general_epochs: float | None
     """Passes over the --unlabeled texts before the training on the task."""
 
@@ -296,18 +303,18 @@ class BlockSparseSettings(TypedDict, total=False):
     sparse_keep: float | None
     """Share of the entries of the layers' matrices that stays."""
     sparse_block: str | None
-    """Rows x columns of the blocks whose rows and columns go, each by itself."""
+    """Size of a block, rows x columns; single rows and columns of it are removed."""
     lasso_epochs: float | None
-    """Passes over the training rows in which a reweighted group lasso shrinks rows and columns,
-    before the weakest go and the rest recovers; 0 for none."""
+    """Passes over the training rows in which a reweighted group lasso shrinks rows and columns
+    before the weakest are removed; 0 for none."""
 
 
 class VocabularySettings(TypedDict, total=False):
     """Settings; None is not given."""
 
     vocabulary_size: int | None
-    """Keep so many tokens, at least those that the texts use; else a quarter of them, or as many
-    as --size-budget lets stay."""
+    """Keep this many tokens, at least those that the texts use. Default: a quarter of them, or as
+    many as --size-budget has room for."""
 
 
 class RunKeywords(
@@ -343,7 +350,7 @@ class ExportKeywords(
     """Settings; None is not given."""
 
     kind: str | None
-    """Kind of task, if the data does not tell it."""
+    """Kind of task, where it does not follow from the data."""
     max_length: float | str | None
     """Longest input in tokens, longer ones are cut; auto: what tokenizer and model take."""
 
@@ -363,12 +370,14 @@ class BenchmarkKeywords(DataSettings, MachineSettings, BenchmarkSettings, total=
     """Settings; None is not given."""
 
     target_speedup: str | float | None
-    """Speedup over unpruned in ONNX Runtime: 2.0, 2.0@8x128, or 2,3,4@1x128."""
+    """Speedup over the unpruned model in ONNX Runtime: 2.0, 2.0@8x128 (batch size x length), or
+    several: 2,3,4@1x128."""
     latency_budget: str | float | None
-    """Longest median batch in ONNX Runtime: 10ms, or 10ms@1x128; another percentile: 'p95
-    10ms@1x128'."""
+    """Largest median latency of a batch in ONNX Runtime: 10ms, or 10ms@1x128; of another
+    percentile: 'p95 10ms@1x128'."""
     precision: Sequence[str] | str | None
-    """auto (what pays on the device), or any of fp32, int8, fp16, bf16; fp32 always ships."""
+    """auto (what is faster on the device), or any of fp32, int8, fp16, bf16; fp32 is always
+    made."""
 
 
 class DataKeywords(DataSettings, total=False):
@@ -381,15 +390,15 @@ class CompareKeywords(DataSettings, total=False):
     device: str | None
     """cpu, cuda or auto."""
     threads: int | None
-    """Threads; else the cores that may be used."""
+    """Threads. Default: the cores that may be used."""
     batch_sizes: Sequence[int] | str | None
     """Batch sizes to time."""
     seq_lens: Sequence[int] | str | None
     """Sequence lengths to time."""
     bench_seconds: float | None
-    """Least seconds for each shape, for all models together."""
+    """Time each shape for at least this many seconds, all models together."""
     bench_rounds: int | None
-    """Least rounds for each shape."""
+    """Time each shape in at least this many rounds."""
 
 
 class CompressKeywords(

@@ -85,10 +85,10 @@ class DataOptions(Options):
     )
     text_columns: Names | None = option(None, "One or two text columns.")
     label_column: str | None = option(None, "The label's column.")
-    kind: str | None = option(None, "Kind of task, if the data does not tell it.")
+    kind: str | None = option(None, "Kind of task, where it does not follow from the data.")
     metric: str | None = option(
         None,
-        "Metric, or your own as module:function (docs/howto/own-metric.md); else the task's own.",
+        "Metric, or your own as module:function (docs/howto/own-metric.md). Default: the task's.",
     )
     max_length: Length = option(
         NO_LIMIT,
@@ -97,13 +97,17 @@ class DataOptions(Options):
         gt=2,
     )
     dev_fraction: float = option(
-        0.15, "Share of train that choices are made on.", former=("select_fraction",), gt=0, lt=1
+        0.15,
+        "Share of the training rows that is held out as dev, on which choices are made.",
+        former=("select_fraction",),
+        gt=0,
+        lt=1,
     )
-    max_train_samples: int | None = option(None, "Most training rows to use.", gt=0)
+    max_train_samples: int | None = option(None, "Use at most this many training rows.", gt=0)
     max_dev_samples: int | None = option(
-        None, "Most rows to score candidates on.", former=("max_select_samples",), gt=0
+        None, "Score candidates on at most this many rows.", former=("max_select_samples",), gt=0
     )
-    max_test_samples: int | None = option(None, "Most rows to test on.", gt=0)
+    max_test_samples: int | None = option(None, "Test on at most this many rows.", gt=0)
 
 
 class CompressOptions(Options):
@@ -120,35 +124,40 @@ class CompressOptions(Options):
         former=("ladder",),
     )
     target_speedup: Written | None = option(
-        None, "Speedup over unpruned in ONNX Runtime: 2.0, 2.0@8x128, or 2,3,4@1x128."
+        None,
+        "Speedup over the unpruned model in ONNX Runtime: 2.0, 2.0@8x128 (batch size x length), or "
+        "several: 2,3,4@1x128.",
     )
     latency_budget: Written | None = option(
         None,
-        "Longest median batch in ONNX Runtime: 10ms, or 10ms@1x128; another percentile: "
-        "'p95 10ms@1x128'.",
+        "Largest median latency of a batch in ONNX Runtime: 10ms, or 10ms@1x128; of another "
+        "percentile: 'p95 10ms@1x128'.",
     )
     size_budget: Written | None = option(
-        None, "Most that ONNX file and tokenizer.json may take together: 8MB."
+        None, "Largest size of ONNX file and tokenizer.json together: 8MB."
     )
-    max_drop: float | None = option(None, "Most metric points that may be lost on dev: 0.01.", ge=0)
+    max_drop: float | None = option(None, "Largest loss of the metric on dev: 0.01.", ge=0)
     compress: str = option(
         "auto",
-        "What is removed: layers, structure (heads, neurons and layers), a --criterion for "
-        "structure by it, kronecker (factors of matrices), block-sparse (zeros in matrices, for "
-        "storage), vocabulary (tokens), one after another (layers,vocabulary), or auto: "
-        "structure for a target of speed or accuracy, vocabulary for a size, layers else.",
+        "What is removed: layers; structure (heads, neurons and layers); the name of a --criterion "
+        "(structure, by that criterion); kronecker (matrices become factors); block-sparse (zeros "
+        "in matrices, for storage); vocabulary (tokens); several in turn (layers,vocabulary); or "
+        "auto: structure for a target of speed or accuracy, vocabulary for a size, otherwise "
+        "layers.",
     )
     plan: str | None = option(
         None, "Skip the search: plan.json, a layer file, or paper:bert-base-uncased/rte."
     )
     search_epochs: float | None = option(
-        None, "Passes over the data for each candidate; else as --epochs.", gt=0
+        None, "Passes over the data for each candidate. Default: as --epochs.", gt=0
     )
-    max_search_samples: int | None = option(None, "Most rows to train candidates on.", gt=0)
+    max_search_samples: int | None = option(
+        None, "Train candidates on at most this many rows.", gt=0
+    )
     workers: str = option("serial", "Where candidates are tried: serial, processes or ray.")
     worker_cpus: int | None = option(
         None,
-        "CPUs and PyTorch threads of each candidate; else as --threads.",
+        "CPUs and PyTorch threads of each candidate. Default: as --threads.",
         gt=0,
         le=MOST_THREADS,
     )
@@ -201,35 +210,46 @@ class TrainingOptions(Options):
 
     teacher: Literal["auto", "as-is", "finetune"] = option(
         "auto",
-        "The unpruned model that others imitate and are compared with: as-is (the given one, "
-        "unchanged), finetune (trained first), or auto: as it is where its head fits the labels.",
+        "The unpruned model, which is the teacher and the baseline: as-is (the given one, "
+        "unchanged), finetune (trained first), or auto: as-is where its head fits the labels.",
     )
-    recover: str = option("distill", "distill (from the unpruned model) or finetune (the paper).")
+    recover: str = option(
+        "distill",
+        "How a pruned model recovers: distill (from the unpruned model) or finetune (as in the "
+        "paper).",
+    )
     distilled: str = option(
         "student",
-        "The distilled rival: a model, `student` (made here), or `none`.",
+        "The distilled model to compare with: a model, `student` (every other layer of the "
+        "unpruned one), or `none`.",
     )
     epochs: Epochs = option(
         "auto",
-        "Passes over the data, or auto: as many updates as the task needs, the best weights and "
-        "the best of a few learning rates by dev.",
+        "Passes over the data, or auto: the number of updates follows from rows and classes; dev "
+        "decides when training ends and which of three learning rates is used.",
     )
     learning_rate: float | None = option(
-        None, "Highest learning rate; else chosen by the model's width.", gt=0
+        None, "Highest learning rate. Default: from the model's width.", gt=0
     )
-    batch_size: int = option(32, "Examples a training step.", gt=0)
-    temperature: float = option(2.0, "Softening of the teacher's answers.", gt=0)
-    distill_weight: float = option(0.5, "Share of the teacher's answers in the loss.", ge=0, le=1)
+    batch_size: int = option(32, "Examples in a training step.", gt=0)
+    temperature: float = option(2.0, "Softmax temperature of distillation.", gt=0)
+    distill_weight: float = option(
+        0.5, "Weight of the teacher's answers in the loss; labels have the rest.", ge=0, le=1
+    )
     hidden_weight: float | None = option(
         None,
-        "Weight of the teacher's hidden states in distillation; else 1 where heads or neurons "
-        "went or matrices became factors, and 0 where whole layers alone did.",
+        "Weight of the teacher's hidden states in distillation. Default: 1 where heads, neurons or "
+        "matrices are changed, otherwise 0.",
         ge=0,
     )
-    distill_rate: float = option(4.0, "Learning rate of distilling over that of fine-tuning.", gt=0)
+    distill_rate: float = option(
+        4.0, "Learning rate of distillation, as a multiple of that of fine-tuning.", gt=0
+    )
     seed: int = option(41, "Seed of splits, heads, data order and dropout.", ge=0)
     report_to: Names = option(
-        ("none",), "Trackers of the final trainings, by Trainer's names: mlflow, wandb, …, or none."
+        ("none",),
+        "Trackers that the final trainings report to, by Trainer's names: mlflow, wandb, …, or "
+        "none.",
     )
 
     def weight_of_hidden_states(self, *, changed: bool) -> float:
@@ -268,11 +288,13 @@ class AuxiliaryOptions(Options):
     transfer: Names = option(
         ("auto",),
         "What it is used for: before (the unpruned model learns it first), joint (beside its "
-        "training), structure (its texts calibrate), recovery (beside that of pruned models), or "
-        "auto: before, where cross-validation on train favours it.",
+        "training), structure (its texts are calibration texts), recovery (beside that of pruned "
+        "models), or auto: before, where cross-validation on train favours it.",
     )
     auxiliary_weight: float = option(0.3, "Weight of auxiliary losses in joint and recovery.", gt=0)
-    max_auxiliary_samples: int = option(5000, "Most rows of each auxiliary task.", gt=1)
+    max_auxiliary_samples: int = option(
+        5000, "Use at most this many rows of each auxiliary task.", gt=1
+    )
 
     @model_validator(mode="after")
     def _has_tasks(self) -> AuxiliaryOptions:
@@ -297,14 +319,17 @@ class ExportOptions(Options):
     panel: ClassVar[str] = "Export"
 
     exporter: str = option("auto", "Which exporter writes the ONNX file.")
-    opset: int | None = option(None, "ONNX opset; else the exporter's default.", gt=0)
+    opset: int | None = option(None, "ONNX opset. Default: the exporter's.", gt=0)
     optimize: Literal["auto", "none", "first-token", "O1", "O2", "O3"] = option(
-        "auto", "Graph optimisation: a level, `none`, or the fastest that passes."
+        "auto",
+        "Graph optimisation: a level, `none`, or auto: the fastest that passes the parity check.",
     )
-    require_fusion: bool = option(False, "Fail if the fused file lacks a fusion in a layer.")
-    triton: bool = option(False, "Write a model repository for Triton too.")
-    atol: float | None = option(None, "Absolute tolerance of the logits.", ge=0)
-    rtol: float | None = option(None, "Relative tolerance of the logits.", ge=0)
+    require_fusion: bool = option(
+        False, "Fail if attention, LayerNorm or Gelu of a layer is not fused."
+    )
+    triton: bool = option(False, "Also write a model repository for Triton.")
+    atol: float | None = option(None, "Absolute tolerance of the logits in the parity check.", ge=0)
+    rtol: float | None = option(None, "Relative tolerance of the logits in the parity check.", ge=0)
 
 
 class PrecisionOptions(Options):
@@ -314,25 +339,27 @@ class PrecisionOptions(Options):
 
     precision: Names = option(
         ("auto",),
-        "auto (what pays on the device), or any of fp32, int8, fp16, bf16; fp32 always ships.",
+        "auto (what is faster on the device), or any of fp32, int8, fp16, bf16; fp32 is "
+        "always made.",
     )
     int8: Names = option(
         ("dynamic",),
-        "Ranges of activations in int8: dynamic, minmax, entropy, percentile; of several the "
-        "fastest that is accurate.",
+        "How the int8 ranges of activations are found: dynamic, minmax, entropy or percentile. Of "
+        "several the fastest that is accurate enough is used.",
     )
     int8_scope: Literal["matmuls", "full"] = option(
         "matmuls",
-        "What int8 covers: matmuls with a weight, or full: attention's products and all tables "
-        "too, in standard operators, with static ranges (minmax where --int8 names none).",
+        "What int8 covers: matmuls with a weight, or full: attention's products and all embeddings "
+        "too, in standard operators, with static ranges (minmax unless --int8 says otherwise).",
     )
     calibration_texts: Path | None = option(
         None,
-        "Texts that static ranges are taken from: a table, or .txt lines; else the training rows.",
+        "Texts that static ranges are taken from: a table, or .txt lines. Default: the training "
+        "rows.",
     )
     int8_drop: float = option(
         0.005,
-        "Metric points that int8 may cost on dev; with --max-drop what pruning left of it.",
+        "Largest loss of the metric on dev by int8; with --max-drop what pruning left of that.",
         ge=0,
     )
 
@@ -364,7 +391,7 @@ class MachineOptions(Options):
 
     device: str = option("auto", "cpu, cuda or auto.")
     threads: int | None = option(
-        None, "Threads; else the cores that may be used.", gt=0, le=MOST_THREADS
+        None, "Threads. Default: the cores that may be used.", gt=0, le=MOST_THREADS
     )
 
 
@@ -384,10 +411,12 @@ class BenchmarkOptions(Options):
     batch_sizes: Numbers = option((1, 8), "Batch sizes to time.")
     seq_lens: Numbers = option((32, 128), "Sequence lengths to time.")
     bench_seconds: float = option(
-        5.0, "Least seconds for each shape, for all models together.", gt=0
+        5.0, "Time each shape for at least this many seconds, all models together.", gt=0
     )
-    bench_rounds: int = option(10, "Least rounds for each shape.", gt=2)
-    skip_memory: bool = option(False, "Do not measure peak memory, a process for each contender.")
+    bench_rounds: int = option(10, "Time each shape in at least this many rounds.", gt=2)
+    skip_memory: bool = option(
+        False, "Do not measure peak memory, which takes a process for each model."
+    )
 
 
 class OutputOptions(Options):
@@ -399,7 +428,7 @@ class OutputOptions(Options):
     overwrite: bool = option(False, "Replace what is at --output.")
     resume: bool = option(False, "Continue an interrupted run.")
     dry_run: bool = option(False, "Estimate the cost; write nothing.")
-    yes: bool = option(False, "Do not ask.", "-y")
+    yes: bool = option(False, "Answer yes to every question.", "-y")
 
     @field_validator("output")
     @classmethod
@@ -435,7 +464,7 @@ class HubOptions(Options):
         None, "Upload the artifact to this repository of the hub, NAME or OWNER/NAME."
     )
     private: bool = option(False, "Make that repository private if it is new.")
-    hub_revision: str | None = option(None, "Its branch; else main.")
+    hub_revision: str | None = option(None, "Its branch. Default: main.")
     commit_message: str | None = option(None, "The first line of its commit.")
 
     @model_validator(mode="after")

@@ -32,12 +32,12 @@ class BlockSparseOptions(Options):
         0.5, "Share of the entries of the layers' matrices that stays.", gt=0, le=1
     )
     sparse_block: str = option(
-        "16x16", "Rows x columns of the blocks whose rows and columns go, each by itself."
+        "16x16", "Size of a block, rows x columns; single rows and columns of it are removed."
     )
     lasso_epochs: float = option(
         LASSO_EPOCHS,
-        "Passes over the training rows in which a reweighted group lasso shrinks rows and columns, "
-        "before the weakest go and the rest recovers; 0 for none.",
+        "Passes over the training rows in which a reweighted group lasso shrinks rows and columns "
+        "before the weakest are removed; 0 for none.",
         ge=0,
     )
 

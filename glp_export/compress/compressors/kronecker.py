@@ -36,13 +36,13 @@ class KroneckerOptions(Options):
 
     kronecker_ratio: Literal["x5", "x8", "x21"] | None = option(
         None,
-        "Sizes of the factors, named by how much smaller they make bert-base: x5, x8 or x21; else "
-        "x8, or the mildest that keep --size-budget.",
+        "Sizes of the factors, named by how much smaller they make bert-base: x5, x8 or x21. "
+        "Default: x8, or the mildest that keeps --size-budget.",
     )
     kronecker_terms: int | None = option(
-        None, "Products in the sum of a layer's matrix; else as many as the ratio says.", gt=0
+        None, "Products in the sum of a layer's matrix. Default: by the ratio.", gt=0
     )
-    dense_embeddings: bool = option(False, "Word embeddings stay as they are.")
+    dense_embeddings: bool = option(False, "Leave the word embeddings as they are.")
     general_epochs: float = option(
         GENERAL_EPOCHS, "Passes over the --unlabeled texts before the training on the task.", ge=0
     )

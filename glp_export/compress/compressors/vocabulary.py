@@ -32,8 +32,8 @@ class VocabularyOptions(Options):
 
     vocabulary_size: int | None = option(
         None,
-        "Keep so many tokens, at least those that the texts use; else a quarter of them, or as "
-        "many as --size-budget lets stay.",
+        "Keep this many tokens, at least those that the texts use. Default: a quarter of them, or "
+        "as many as --size-budget has room for.",
         gt=0,
     )
 

@@ -14,6 +14,7 @@ class LayerOptions(Options):
 
     search: str = option(
         "fast-greedy",
-        "fast-greedy, greedy (the paper), top, bottom, alternate, symmetric, optimal.",
+        "How layers are chosen: fast-greedy, greedy (as in the paper), top, bottom, alternate, "
+        "symmetric or optimal.",
     )
-    seeds: int = option(1, "Seeds that the search's play-off is averaged over.", gt=0)
+    seeds: int = option(1, "Seeds that the final comparison of the search is averaged over.", gt=0)

@@ -19,7 +19,7 @@ class StructureOptions(Options):
 
     criterion: str = option(
         "obs",
-        "What heads and neurons are ranked by: obs, fisher, magnitude, silent-neurons, or by a "
+        "What heads and neurons are ranked by: obs, fisher, magnitude, silent-neurons; or a "
         "training: pdp, group-lasso, movement.",
     )
     calibration_samples: int = option(
@@ -36,9 +36,11 @@ class StructureOptions(Options):
     neuron_step: int = option(
         32, "Feed-forward widths are multiples of this; 8 or 64 suit a GPU.", gt=0
     )
-    mutations: int = option(12, "Choices that are scored on dev before one is taken.", gt=0)
+    mutations: int = option(
+        12, "Variations of the choice that are scored on dev; the best is kept.", gt=0
+    )
     final_round: int = option(
-        1024, "Training examples for each finalist of the last comparison; 0 for none.", ge=0
+        1024, "Training examples for each model of the final comparison; 0 skips it.", ge=0
     )
     latency_table: str | None = option(
         None, "A table that `glp-export latency-table` wrote on the machine that will serve."
