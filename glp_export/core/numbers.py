@@ -68,6 +68,11 @@ def layers_in_words(number: int) -> str:
     return f"{number} layer{'s' * (number != 1)}"
 
 
+def threads_in_words(number: int) -> str:
+    """`2 threads`, `1 thread`."""
+    return f"{number} thread{'s' * (number != 1)}"
+
+
 def these_layers(numbers: Iterable[int]) -> str:
     """`layer 3`, `layers 0, 2 and 4`."""
     *most, last = map(str, numbers)

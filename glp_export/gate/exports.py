@@ -43,8 +43,8 @@ def summary_markdown(report: GateReport) -> str:
     lines = [
         f"### glp-export gate: {_SIGNS[report.outcome]} {report.outcome}",
         "",
-        f"`{report.artifact}` beside {report.reference}, {report.threads} threads, "
-        f"{numbers.duration(report.seconds)}.",
+        f"`{report.artifact}` beside {report.reference}, "
+        f"{numbers.threads_in_words(report.threads)}, {numbers.duration(report.seconds)}.",
         "",
         "| | check | measured | interval | rounds | |",
         "|---|---|---:|---:|---:|---|",

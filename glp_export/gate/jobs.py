@@ -14,6 +14,7 @@ from glp_export.artifact import OnnxFile, StoredInputs
 from glp_export.bench import BenchmarkFile
 from glp_export.core.checksums import staying
 from glp_export.core.errors import DataError, GlpError, ModelError, ParityError, UsageError
+from glp_export.core.numbers import threads_in_words
 from glp_export.core.progress import Progress
 from glp_export.gate.accuracy import answers_of
 from glp_export.gate.agreement import check_agreement
@@ -196,8 +197,8 @@ def thread_notes(session: GateSession) -> list[str]:
     if session.threads in recorded:
         return []
     return [
-        f"{session.threads} threads, where the artifact was measured with "
-        f"{' or '.join(map(str, sorted(recorded)))}: its speedup may be another"
+        f"{threads_in_words(session.threads)}, but the artifact was measured with "
+        f"{' or '.join(map(str, sorted(recorded)))}: its speedup may differ"
     ]
 
 

@@ -98,9 +98,9 @@ def _unfinished_baseline(benchmark: BenchmarkFile) -> Iterator[str]:
         gain = numbers.signed_with_span(best.value, best.low, best.high)
         yield (
             f"the pruned model of {best.label_beside(benchmark.baseline)} passes the unpruned "
-            f"one, {gain} of {metric_name(benchmark.metric)}: it was trained as long again, so "
-            "the unpruned model may have been trained too briefly; more --epochs, or auto, "
-            "compare more fairly"
+            f"one, {gain} of {metric_name(benchmark.metric)}: it starts from the unpruned "
+            "model and is trained as long again, so the unpruned model may have been trained too "
+            "briefly; more --epochs (or auto, where a number was given) compare more fairly"
         )
 
 

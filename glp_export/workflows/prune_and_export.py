@@ -24,6 +24,7 @@ from glp_export.config.sections import OutputOptions
 from glp_export.config.targets import Targets
 from glp_export.core.errors import UsageError
 from glp_export.core.notebook import lines_html
+from glp_export.core.numbers import threads_in_words
 from glp_export.core.progress import Progress
 from glp_export.encoder import write_loader_files
 from glp_export.report import summary_lines
@@ -254,11 +255,11 @@ def _set_up(
     task = context.data.task
     progress.say(
         f"{task.name}: {len(task.labels) or 'no'} labels, {task.metric}; "
-        f"fit {len(context.fit)}, dev {len(context.select)}, test {len(context.test)}"
+        f"train {len(context.fit)}, dev {len(context.select)}, test {len(context.test)}"
     )
     progress.say(
         f"{context.source.name}: {context.stack.num_layers} layers, learning rate "
-        f"{context.final.learning_rate:g}, {context.execution.threads} threads, "
+        f"{context.final.learning_rate:g}, {threads_in_words(context.execution.threads)}, "
         f"{context.execution.device}"
     )
     if context.max_length < config.data.max_length:

@@ -33,9 +33,10 @@ def open_processes(
     """
     count = _side_by_side(context, resources)
     if count == 1:
+        fix = "; --worker-cpus 1 tries one on each core" if context.threads > 1 else ""
         say(
-            f"a candidate takes {context.threads} of {usable_cores()} cores, so one is tried after "
-            "the other; --worker-cpus 1 tries one a core"
+            "candidates are tried one after the other: each takes "
+            f"{context.threads} of {usable_cores()} cores{fix}"
         )
     with scratch_directory("glp-export-") as directory:
         shared = directory / "context.pickle"

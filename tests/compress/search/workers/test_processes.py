@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from functools import partial
 
 import psutil
@@ -55,9 +56,16 @@ def test_a_process_that_is_lost_ends_the_search(context):
         outcomes_of("processes", trained_by(context, killed))
 
 
-def test_one_process_is_said(context, monkeypatch):
-    monkeypatch.setattr("glp_export.compress.search.workers.processes.usable_cores", lambda: 1)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_one_process_is_said_and_fewer_threads_advised_where_there_are_some(
+    context, monkeypatch, threads
+):
+    monkeypatch.setattr(
+        "glp_export.compress.search.workers.processes.usable_cores", lambda: threads
+    )
     said = []
-    with WORKERS["processes"].open(context, WorkerResources(), said.append):
+    asked = replace(context, threads=threads)
+    with WORKERS["processes"].open(asked, WorkerResources(), said.append):
         pass
-    assert "--worker-cpus 1" in said[0]
+    assert len(said) == 1
+    assert ("--worker-cpus 1" in said[0]) == (threads > 1)
