@@ -15,7 +15,8 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from glp_export.cache.locks import usable
 from glp_export.compress.plan import Candidate
 from glp_export.compress.search.trial import Trial
 
@@ -49,9 +51,8 @@ class TrialLog:
         self._whole: set[Trial] = set()  # whose arrays were found to be what was written
         self._ours = False
         self._bytes_read = 0
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(f"{path}.lock")
-        with self._lock:
+        with self._locked():
             self._settle()
 
     def get(self, trial: Trial) -> Candidate | None:
@@ -60,7 +61,7 @@ class TrialLog:
         None too where its arrays are lost or damaged: it has to be run again.
         """
         if trial not in self._candidates:
-            with self._lock:
+            with self._locked():
                 self._read_new_lines()
         if trial in self._candidates and trial not in self._whole:
             fault = self._damage(trial)
@@ -90,7 +91,7 @@ class TrialLog:
         digest = self._arrays_digest(trial, arrays)
         _write_arrays(self._answers(trial), {**arrays, _SUM: np.array(digest)})
         record = candidate.model_dump(mode="json")
-        with self._lock:
+        with self._locked():
             self._settle()
             self._append({**record, _SUM: self._line_digest(record)})
         self._candidates[trial] = candidate
@@ -104,6 +105,14 @@ class TrialLog:
     def losses(self, trial: Trial) -> NDArray[np.float32]:
         """The losses (rows,) of a trial that was run with a refitted head."""
         return self._array(trial, "losses")
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Alone with the file; its directory is made again where somebody emptied the cache."""
+        with usable(self.path.parent):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self._lock:
+                yield
 
     def __len__(self) -> int:
         return len(self._candidates)
@@ -217,7 +226,7 @@ class TrialLog:
         return self.path.parent / "answers" / f"{name}.npz"
 
     def _array(self, trial: Trial, name: str) -> NDArray[np.float32]:
-        with np.load(self._answers(trial)) as arrays:
+        with usable(self.path.parent), np.load(self._answers(trial)) as arrays:
             array: NDArray[np.float32] = arrays[name]
         return array
 
@@ -228,7 +237,7 @@ def _warn(path: Path, fault: str) -> None:
 
 def _write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write arrays so that a reader finds them whole or not at all."""
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)  # somebody may have emptied the cache
     unfinished = path.with_suffix(f".{os.getpid()}")
     with unfinished.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **arrays)

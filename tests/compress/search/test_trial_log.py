@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from glp_export.compress.plan import Candidate
 from glp_export.compress.search.trial import Trial
 from glp_export.compress.search.trial_log import TrialLog
+from glp_export.core.errors import OutputError
 
 SETTINGS = {"epochs": 1.0, "seed": 41}
 SPAWN = multiprocessing.get_context("spawn")
@@ -214,3 +216,15 @@ def test_a_journal_that_was_deleted_is_begun_anew(tmp_path):
     again = TrialLog(path, SETTINGS)
     assert len(again) == 1
     assert again.get(Trial((2,))) is not None
+
+
+def test_a_cache_that_is_emptied_meanwhile_is_filled_again(tmp_path):
+    log = TrialLog(tmp_path / "candidates" / "journal.jsonl", SETTINGS)
+    shutil.rmtree(tmp_path / "candidates")
+    assert log.get(Trial((0,))) is None
+    log.add(Candidate(removed=(0,), score=0.5, seconds=1.0), np.zeros((2, 2), np.float32))
+    again = TrialLog(tmp_path / "candidates" / "journal.jsonl", SETTINGS)
+    assert again.get(Trial((0,))).score == 0.5
+    shutil.rmtree(tmp_path / "candidates")
+    with pytest.raises(OutputError):
+        log.logits(Trial((0,)))
