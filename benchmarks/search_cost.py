@@ -79,8 +79,8 @@ ROWS = (
 )
 
 VARIANTS = {
-    "no-training": FastGreedy(examples_per_candidate=0, play_off=()),
-    "no-play-off": FastGreedy(play_off=()),
+    "no-training": FastGreedy(examples_per_candidate=0, finals=()),
+    "no-play-off": FastGreedy(finals=()),
 }
 
 SLOWLY = DistillSettings(weight=0.9, rate=1.0, warmup_ratio=0.0)

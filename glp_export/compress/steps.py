@@ -39,7 +39,7 @@ class Step(Record):
     A step that a rule prescribed has no score and no candidates. `lead` is by how much the
     winner's loss was smaller than the runner-up's, and `probability` how surely it is on other
     examples of this kind; both are null for a choice by score. Where whole orders were
-    compared in a play-off, the step at which they were has its candidates, lead and probability.
+    compared in the end, the step at which they were has its candidates, lead and probability.
     """
 
     kind: str = "layer"

@@ -121,7 +121,7 @@ class _Fault:
 
     what: str
     file: Path | None
-    fix: str = "see glp-export prune-and-export --help"
+    fix: str = "see --help of the command"
 
 
 def _explain(error: ValidationError, layers: Sequence[Layer]) -> UsageError:

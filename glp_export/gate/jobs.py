@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from glp_export.artifact import OnnxFile, StoredInputs
+from glp_export.artifact import OnnxFile, StoredInputs, one_artifact
 from glp_export.bench import BenchmarkFile
 from glp_export.core.checksums import staying
 from glp_export.core.errors import DataError, GlpError, ModelError, ParityError, UsageError
@@ -44,6 +44,8 @@ def gate(
     """
     start, asked = time.perf_counter(), settings or GateSettings()
     looked_at = (artifact, *([asked.against] if asked.against else ()))
+    for path in looked_at:
+        one_artifact(path)
     with staying(*looked_at), GateSession(artifact, asked, progress or Progress()) as session:
         tables = session.tables  # a budget that cannot be read is known before any work
         _require_question(session)

@@ -37,7 +37,11 @@ def rank(calibration: Calibration) -> Ranking:
     import torch
 
     if calibration.loss is None:
-        raise UsageError("The criterion fisher needs labels or a teacher's predictions.")
+        raise UsageError(
+            "the criterion fisher needs a loss, and this kind of task has none",
+            where="--criterion fisher",
+            fix="say --criterion obs, which needs texts alone",
+        )
     if not calibration.batches:
         raise DataError("There are no calibration texts.", fix="Give some rows of the task.")
     totals = {

@@ -49,7 +49,9 @@ def test_without_losses_the_rounded_score_ranks_and_the_highest_layer_wins_a_tie
 
 
 def test_seeds_of_one_candidate_are_taken_together():
-    comparison = Comparison(TrialBatch("play-off, round 1"), of=4, layers=4, metric="accuracy")
+    comparison = Comparison(
+        TrialBatch("final comparison, round 1"), of=4, layers=4, metric="accuracy"
+    )
     comparison.add(candidate(0, score=0.8, loss=0.2), losses(0.2))
     comparison.add(candidate(0, score=0.6, loss=0.6, repeat=1), losses(0.6))
     comparison.add(candidate(1, score=0.7, loss=0.3), losses(0.3))
@@ -63,7 +65,7 @@ def test_words_for_the_winner_say_whether_its_layers_are_gone():
     step = Comparison(TrialBatch("step 2 of 2", (5,)), of=1, layers=6, metric="accuracy")
     found = step.add(candidate(0, 5), None)
     assert (found.verb, found.candidates[0].name) == ("removed", "layer 0")
-    order = TrialBatch("play-off, round 1", final=False)
+    order = TrialBatch("final comparison, round 1", final=False)
     found = Comparison(order, of=1, layers=6, metric="accuracy").add(candidate(0, 2, 5), None)
     assert (found.verb, found.candidates[0].name) != ("removed", "layer 0")
     assert found.candidates[0].name == "layers 0, 2 and 5"
@@ -110,7 +112,7 @@ def test_who_leads_at_the_end_of_a_step_is_who_the_strategy_takes():
     assert [one.detail for one in steps] == details
     assert steps[0].candidates[1].behind == pytest.approx(choices[0].lead, abs=1e-6)
     assert steps[0].candidates[1].probability == pytest.approx(choices[0].probability)
-    (play_off,) = (one for one in evaluator.winners if one.title.startswith("play-off"))
+    (play_off,) = (one for one in evaluator.winners if one.title.startswith("final comparison"))
     assert play_off.candidates[1].probability == pytest.approx(choices[-1].probability)
 
 

@@ -1,4 +1,4 @@
-"""Greedy pruning from the fine-tuned model, by short trainings and refitted heads, and a play-off.
+"""Greedy pruning from the fine-tuned model, by short trainings, refitted heads, final comparison.
 
 Every candidate inherits the layers of one fine-tuned teacher, imitates it for a short while, and is
 judged by what a fresh linear head makes of its features: the loss of a few hundred examples moves
@@ -40,13 +40,13 @@ class FastGreedy:
 
     Attributes:
         examples_per_candidate: training examples that every candidate of a step is trained on.
-        play_off: those of each round of the play-off; none of them for no play-off. After a round
+        finals: those of each round of the final comparison; none for no comparison. After a round
             the better two go on, unless one is significantly the best.
-        confidence: the probability that ends the play-off.
+        confidence: the probability that ends the final comparison.
     """
 
     examples_per_candidate: int = 128
-    play_off: tuple[int, ...] = (512, 1024)
+    finals: tuple[int, ...] = (512, 1024)
     confidence: float = 0.95
 
     def choose(self, problem: Problem, evaluator: Evaluator) -> list[Choice]:
@@ -60,28 +60,26 @@ class FastGreedy:
                 _choose_one(removed, _train(left, self.examples_per_candidate, 1, evaluator, batch))
             )
             removed = tuple(sorted((*removed, *found[-1].removed)))
-        return self._play_off(problem, found, evaluator)
+        return self._finals(problem, found, evaluator)
 
     def search_cost(self, problem: Problem) -> SearchCost:
-        """The teacher, a short training of every candidate, the rounds of the play-off."""
+        """The teacher, a short training of every candidate, the rounds of the final comparison."""
         steps = (
             TrialGroup(len(problem.layers) - step, step + 1, self.examples_per_candidate)
             for step in range(problem.cuts)
         )
-        play_off = (
+        finals = (
             TrialGroup(
                 (2 if number else 1 + len(RIVALS)) * problem.seeds,
                 _judged(problem),
                 examples,
                 sure=not number,
             )
-            for number, examples in enumerate(self.play_off)
+            for number, examples in enumerate(self.finals)
         )
-        return SearchCost((*steps, *play_off), teachers=1, certain=not self.play_off)
+        return SearchCost((*steps, *finals), teachers=1, certain=not self.finals)
 
-    def _play_off(
-        self, problem: Problem, found: list[Choice], evaluator: Evaluator
-    ) -> list[Choice]:
+    def _finals(self, problem: Problem, found: list[Choice], evaluator: Evaluator) -> list[Choice]:
         """Let the rules' orders try to beat the one that was found; the winner's choices."""
         judged = _judged(problem)
         orders = {_removed(found, judged): found}
@@ -90,8 +88,8 @@ class FastGreedy:
             orders.setdefault(_removed(choices, judged), choices)
         rounds: list[list[_TrainedCandidate]] = []
         players = list(orders)
-        for examples in self.play_off if len(orders) > 1 else ():
-            batch = TrialBatch(f"play-off, round {len(rounds) + 1}", final=False)
+        for examples in self.finals if len(orders) > 1 else ():
+            batch = TrialBatch(f"final comparison, round {len(rounds) + 1}", final=False)
             rounds.append(_train(players, examples, problem.seeds, evaluator, batch))
             first, second, *_ = rounds[-1]
             players = [first.removed, second.removed]
@@ -122,7 +120,7 @@ def _choose_one(removed: Removed, ranked: Sequence[_TrainedCandidate]) -> Choice
 
 
 def _decided(choice: Choice, rounds: Sequence[Sequence[_TrainedCandidate]]) -> Choice:
-    """The step at which orders were compared: the play-off, last round first, then its own look."""
+    """The step at which orders were compared: finally, last round first, then by its own look."""
     tried = [candidate for ranked in reversed(rounds) for candidate in _candidates(ranked)]
     whole = replace(choice, candidates=[*tried, *choice.candidates], winner=tried[0])
     return _with_lead(whole, rounds[-1])
