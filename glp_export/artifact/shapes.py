@@ -11,7 +11,7 @@ from typing import Any
 
 from glp_export.artifact.session import open_session, run_outputs
 from glp_export.core.errors import ParityError
-from glp_export.encoder.positions import rows_of
+from glp_export.encoder.positions import UNLIMITED, rows_of
 
 ODD_LENGTH = 7
 LONGEST = 512
@@ -55,7 +55,8 @@ def longest_sequence(config: Any) -> int:
     is right for them and harmless for the others.
     """
     unused = max(2, int(getattr(config, "pad_token_id", None) or 0) + 1)
-    return min(LONGEST, rows_of(config) - unused)
+    rows = rows_of(config)
+    return min(LONGEST, (LONGEST if rows == UNLIMITED else rows) - unused)
 
 
 def _frozen(where: str, batch: int, length: int, reason: str) -> ParityError:
