@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from glp_export.core.errors import AccuracyError
-from glp_export.core.numbers import signed_with_span
+from glp_export.core.numbers import ROUNDING, signed_with_span
 from glp_export.tasks import paired_difference_interval, probability_at_most
 
 if TYPE_CHECKING:
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from glp_export.compress.compressors.base import CompressionEvaluator
-
-ROUNDING = 1e-9
-"""0.95 - 0.94 is a little more than 0.01 in floating point, and no more than it to a person."""
 
 Choice = TypeVar("Choice")
 

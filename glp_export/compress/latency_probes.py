@@ -245,7 +245,7 @@ def measure_whole(
 
     What slows all of them in a round cancels: a model's time is the median over the rounds of its
     share in the round, times the median round. Where other processes used the machine, it is its
-    fastest run: they stretch medians by several times, and never each of some dozens of runs that
+    fastest run: they stretch medians by several times, and seldom each of some dozens of runs that
     take milliseconds.
 
     Raises:

@@ -16,11 +16,11 @@ from glp_export.config.targets import (
     Targets,
 )
 from glp_export.core.errors import LatencyError
+from glp_export.core.numbers import ROUNDING
 
 if TYPE_CHECKING:
     from glp_export.bench.benchmark_file import BenchmarkFile, Row
 
-ROUNDING = 1e-9
 PLAIN = "model.onnx"
 
 

@@ -63,6 +63,10 @@ def few(names: Sequence[str], most: int = 8) -> str:
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
+ROUNDING = 1e-9
+"""0.95 - 0.94 is a little more than 0.01 in floating point, and no more than it to a person."""
+
+
 def layers_in_words(number: int) -> str:
     """`6 layers`, `1 layer`."""
     return f"{number} layer{'s' * (number != 1)}"

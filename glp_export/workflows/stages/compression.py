@@ -17,7 +17,6 @@ from glp_export.compress.budget import Budget, TimeBudget
 from glp_export.compress.compressors import AUTO, COMPRESSORS, names_of
 from glp_export.compress.compressors.base import Calibrator, Divergence, Found, TrainBriefly
 from glp_export.compress.compressors.layers.options import LayerOptions
-from glp_export.compress.compressors.structure.ranked import with_weights
 from glp_export.compress.compressors.vocabulary import trimmed
 from glp_export.compress.criteria.moments import run
 from glp_export.compress.plan import Cost, Plan
@@ -48,7 +47,7 @@ from glp_export.workflows.stages.evaluator import (
     train_teacher,
     training_facts,
 )
-from glp_export.workflows.stages.recovery_start import hidden_states_of, start_of
+from glp_export.workflows.stages.recovery_start import ancestor_of, hidden_states_of, start_of
 from glp_export.workflows.stages.size import Sizes
 
 if TYPE_CHECKING:
@@ -265,7 +264,7 @@ class RunEvaluator:
         training = context.config.training
         facts = {
             "plan": plan.id,
-            "start": str(plan.settings),
+            "settings": dict(plan.settings),
             "recover": training.recover,
             "hidden_weight": training.weight_of_hidden_states(changed=plan.inside_layers),
         }
@@ -275,9 +274,7 @@ class RunEvaluator:
     def _recover(self, found: Found, report: Callable[[int, int], None]) -> PreTrainedModel:
         """A plan's model as it will ship, but for the rows of dev."""
         context, recovery = self._context, RECOVERIES[self.recovery]
-        ancestor = self.teacher if recovery.inherits else context.pretrained()
-        if found.start is not None:
-            ancestor = with_weights(ancestor, found.start)
+        ancestor = ancestor_of(context, recovery, self.teacher, found.start)
         student = start_of(context, found.plan, ancestor)
         inputs = TrainingInputs(
             examples=context.fit,

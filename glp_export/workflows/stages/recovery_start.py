@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glp_export.compress.compressors import COMPRESSORS
 from glp_export.compress.compressors.layers.strategies import Problem, order_by_rule
 from glp_export.compress.compressors.structure.options import CALIBRATION_SAMPLES
+from glp_export.compress.compressors.structure.ranked import with_weights
 from glp_export.compress.plan import Plan
 from glp_export.core.progress import Progress
 from glp_export.encoder import HiddenStates, Recovery
@@ -35,6 +37,21 @@ def tokenizer_of(context: RunContext, plan: Plan) -> PreTrainedTokenizerBase:
 def needs_no_recovery(plan: Plan, recovery: Recovery) -> bool:
     """Whether a plan leaves all layers of the teacher, so that its model answers as that does."""
     return recovery.inherits and not plan.whole_vocabulary.edits
+
+
+def ancestor_of(
+    context: RunContext, recovery: Recovery, unpruned: PreTrainedModel, start: Path | None
+) -> PreTrainedModel:
+    """The model at full size whose weights a plan's model inherits.
+
+    Args:
+        context: of the run.
+        recovery: says whether that is the unpruned model or the pretrained one.
+        unpruned: fine-tuned.
+        start: a directory of weights in their place; None for none.
+    """
+    ancestor = unpruned if recovery.inherits else context.pretrained()
+    return ancestor if start is None else with_weights(ancestor, start)
 
 
 def start_of(context: RunContext, plan: Plan, ancestor: PreTrainedModel) -> PreTrainedModel:

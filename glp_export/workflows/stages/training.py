@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from glp_export.bench import ContenderName
 from glp_export.cache.store import Cache
 from glp_export.compress.compressors.base import Found
-from glp_export.compress.compressors.structure.ranked import needs_trained, with_weights
+from glp_export.compress.compressors.structure.ranked import needs_trained
 from glp_export.compress.plan import Plan
 from glp_export.config.sections import NO_RIVAL
 from glp_export.core.errors import UsageError
@@ -45,6 +45,7 @@ from glp_export.workflows.stages.evaluator import open_cache, train_teacher, tra
 from glp_export.workflows.stages.factor_training import train_factors
 from glp_export.workflows.stages.recovery_start import (
     alternate_student,
+    ancestor_of,
     hidden_states_of,
     needs_no_recovery,
     start_of,
@@ -157,10 +158,8 @@ class _StudentTraining:
         tokenizer = tokenizer_of(self.context, plan)
 
         def make(report: Callable[[int, int], None]) -> PreTrainedModel:
-            ancestor = self.unpruned if recovery.inherits else self.context.pretrained()
-            if start is not None:
-                ancestor = with_weights(ancestor, start)
-            elif needs_trained(plan):
+            ancestor = ancestor_of(self.context, recovery, self.unpruned, start)
+            if start is None and needs_trained(plan):
                 self.progress.say(
                     f"the weights that {plan.strategy} trained are not at hand: recovery begins "
                     "with those of the unpruned model"
