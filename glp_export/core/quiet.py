@@ -33,6 +33,18 @@ def quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def quiet_retries() -> Iterator[None]:
+    """Let the hub's library try again without a page of warnings; in the end we say what came."""
+    library = logging.getLogger("huggingface_hub")
+    before = library.level
+    library.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        library.setLevel(before)
+
+
+@contextlib.contextmanager
 def _errors_only() -> Iterator[None]:
     """Let only errors through of every logger but our own."""
     before = logging.root.manager.disable

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from glp_export.core.errors import DataError
+from glp_export.core.quiet import quiet_retries
 from glp_export.tasks.raw import RawData, RawSplit
 from glp_export.tasks.spec import DataSpec
 from glp_export.tasks.task import HubData
@@ -68,7 +69,7 @@ def _fetch(dataset: str, config: str | None, spec: DataSpec) -> Any:
     if spec.offline and spec.revision:
         logger.warning("offline, the cached %s is taken; --revision cannot be checked", dataset)
     try:
-        with _offline(spec.offline):
+        with _offline(spec.offline), quiet_retries():
             return load_dataset(
                 dataset,
                 config,

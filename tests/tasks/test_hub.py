@@ -159,3 +159,4 @@ except DataError as error:
     )
     assert "The hub cannot be reached" in run.stdout, run.stderr
     assert "--dataset DIRECTORY" in run.stdout
+    assert "Retrying" not in run.stderr
