@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from glp_export.bench.contenders import onnx_contender
-from glp_export.bench.elimination import means_of, measure_by_elimination
+from glp_export.bench.elimination import means_of, measure_by_elimination, told_apart_after
 from glp_export.bench.shapes import Workload
 from glp_export.bench.statistics import Ratio, paired_ratio
 from glp_export.bench.timing import Progress, Samples, Timing, measure
@@ -32,7 +32,7 @@ class CandidateTiming:
         p50_ms: median latency for each shape's name.
         speedup: over the plain file, over all shapes together; its interval is widened for the
             number of candidates. Exactly 1 for the plain file itself.
-        beats_plain: the interval lies above 1.
+        beats_plain: the interval lies above 1, and the file was timed long enough to say so.
     """
 
     file: OnnxFile
@@ -48,17 +48,11 @@ class Choice:
     table: tuple[CandidateTiming, ...]
 
     @property
-    def ranked(self) -> tuple[OnnxFile, ...]:
-        """What beat the plain file, the fastest first, and last the plain file itself."""
-        winners = [row for row in self.table if row.beats_plain]
-        winners.sort(key=lambda row: -row.speedup.value)
-        plain = [row.file for row in self.table if row.file.optimisation == PLAIN]
-        return (*(row.file for row in winners), *plain)
-
-    @property
     def winner(self) -> OnnxFile:
-        """The fastest of them."""
-        return self.ranked[0]
+        """The fastest of what beat the plain file; the plain file where none did."""
+        winners = [row for row in self.table if row.beats_plain]
+        plain = [row for row in self.table if row.file.optimisation == PLAIN]
+        return max(winners or plain, key=lambda row: row.speedup.value).file
 
 
 def fastest(
@@ -80,7 +74,7 @@ def fastest(
     (microsoft/onnxruntime #29655, #33873), so it has to earn its place: it wins only if its
     speedup over the plain file, the geometric mean over the shapes, excludes 1. The confidence is
     divided among the candidates (Bonferroni): many ties must not make a winner by chance.
-    `measure_by_elimination` gives up early what is surely slower.
+    `measure_by_elimination` gives up early what is surely slower than another.
 
     Args:
         candidates: files of the same model, one of them with `optimisation == "none"`.
@@ -111,18 +105,20 @@ def fastest(
     ]
     alpha = (1 - confidence) / (len(candidates) - 1)
     place = candidates.index(plain[0])
+    timing = timing or Timing()
     runs = measure_by_elimination(
         contenders,
         contenders[place],
         workloads,
-        timing=timing or Timing(),
+        timing=timing,
         confidence=1 - alpha,
         required=required,
         progress=progress,
     )
+    enough = min(told_apart_after(1 - alpha), timing.min_rounds)
     return Choice(
         tuple(
-            _compare(file, own, runs[place], confidence=1 - alpha)
+            _compare(file, own, runs[place], confidence=1 - alpha, enough=enough)
             for file, own in zip(candidates, runs, strict=True)
         )
     )
@@ -156,7 +152,7 @@ def quickest(
 
 
 def _compare(
-    file: OnnxFile, own: list[Samples], plain: list[Samples], *, confidence: float
+    file: OnnxFile, own: list[Samples], plain: list[Samples], *, confidence: float, enough: int
 ) -> CandidateTiming:
     means = means_of(own)
     ratio = paired_ratio(means_of(plain)[: len(means)], means, confidence=confidence)
@@ -164,5 +160,5 @@ def _compare(
         file=file,
         p50_ms={sample.shape.name: median(sample.milliseconds) for sample in own},
         speedup=ratio,
-        beats_plain=ratio.low > 1,
+        beats_plain=ratio.low > 1 and ratio.pairs >= enough,
     )

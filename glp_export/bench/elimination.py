@@ -5,6 +5,7 @@ For a choice, not for a report.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Collection, Sequence
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _PART = "compare the files"
 _FIRST_LOOK = 3
 """Rounds before anyone can drop out: an interval needs three."""
+_SURELY_LONG = 2.0
+"""Times `Timing.long_run_s` that a larger shape must be expected to take to be left out unseen."""
 
 
 def measure_by_elimination(
@@ -36,16 +39,20 @@ def measure_by_elimination(
 ) -> list[list[Samples]]:
     """Run contenders in turns over all shapes, round by round, until who is left has enough.
 
-    One that is slower than the reference, by the whole interval of their ratio over all shapes,
-    drops out: more rounds would not make it the winner. A shape whose run takes longer than
-    `timing.long_run_s` is left out where a shorter one is there: what sets graphs of the same
-    weights apart shows at each, and those are what takes the time.
+    One that is slower than the reference or than the fastest so far, by the whole interval of
+    their ratio over all shapes, drops out: more rounds would not make it the winner. Once the
+    fastest is alone with the reference and beats it, the timing ends, though not before so many
+    rounds that all of them would favour one of two equals by chance more seldom than the
+    confidence allows. A shape whose run takes longer than `timing.long_run_s` is left out where a
+    shorter one is there: what sets graphs of the same weights apart shows at each, and those are
+    what takes the time.
 
     Args:
         contenders: with the reference among them.
         reference: never drops out.
         workloads: what they run.
-        timing: `min_rounds` for who stays; past `seconds`, of all shapes together, no more.
+        timing: `min_rounds` for who is not yet told apart; past `seconds`, of all shapes
+            together, no more.
         confidence: of the intervals.
         required: names of shapes that are not left out.
         progress: called with a stage, units done and units in all.
@@ -83,12 +90,20 @@ def measure_by_elimination(
         report(_PART, done, max(done, timing.min_rounds))
         if done >= _FIRST_LOOK:
             means = {n: means_of([turns[n] for _, turns, _, _ in left]) for n in alive}
+            leader = min(alive, key=lambda n: geometric_mean(means[n]))
             alive = [
                 n
                 for n in alive
-                if n == place
-                or paired_ratio(means[place], means[n], confidence=confidence).high >= 1
+                if n in (place, leader)
+                or not any(
+                    paired_ratio(means[one], means[n], confidence=confidence).high < 1
+                    for one in (place, leader)
+                )
             ]
+            if len(alive) == 2 and leader != place and done >= told_apart_after(confidence):
+                ahead = paired_ratio(means[place], means[leader], confidence=confidence)
+                if ahead.low > 1:
+                    break
     return [
         [
             Samples(contenders[number], one.shape, tuple(turns[number].blocks))
@@ -96,6 +111,11 @@ def measure_by_elimination(
         ]
         for number in numbers
     ]
+
+
+def told_apart_after(confidence: float) -> int:
+    """The fewest rounds of which all favour one side by chance less often than 1 − confidence."""
+    return math.ceil(math.log2(2 / (1 - confidence)))
 
 
 _Left = tuple["Workload", Sequence[Turns], int, int]
@@ -109,17 +129,21 @@ def _short(
 ) -> list[_Left]:
     """The shapes that are run, the smallest first, each with a turn's uncounted and counted runs.
 
-    A larger shape than one that takes too long is not even warmed up.
+    A larger shape than one that takes too long is not even warmed up, nor is one whose run must
+    be expected to take far too long: at least in proportion to its tokens.
     """
     left: list[_Left] = []
     too_long = False
+    per_token = 0.0
     size = [one.shape.batch_size * one.shape.sequence_length for one in workloads]
     for number in sorted(range(len(workloads)), key=size.__getitem__):
         one, turns = workloads[number], prepared[number]
         needed = not left or one.shape.name in required
+        too_long = too_long or per_token * size[number] > _SURELY_LONG * timing.long_run_s
         if too_long and not needed:
             continue
         slowest = max(turn.warm_up() for turn in turns)
+        per_token = slowest / size[number]
         too_long = too_long or slowest > timing.long_run_s
         if needed or not too_long:
             left.append((one, turns, *runs_of_turn(slowest, timing)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 import numpy as np
@@ -42,8 +43,23 @@ def test_the_slower_one_drops_out_once_its_interval_says_so(
 ) -> None:
     fake_runtime(lambda who, _: MS[who])
     plain, slow, fast = run(workloads()[:2])
-    assert plain == fast == {"1x4": 8, "8x4": 8}
+    assert plain == fast == {"1x4": 6, "8x4": 6}
     assert slow == {"1x4": 3, "8x4": 3}
+
+
+def test_one_that_is_slower_than_the_fastest_drops_out_though_the_plain_one_is_slower_still(
+    clock: Clock, fake_runtime: Install
+) -> None:
+    fake_runtime(lambda who, _: {PLAIN: 10.0, SLOW: 9.0, FAST: 8.0}[who])
+    assert [own["1x4"] for own in run(workloads()[:1])] == [6, 3, 6]
+
+
+def test_equals_are_timed_to_the_end(clock: Clock, fake_runtime: Install) -> None:
+    draw = random.Random(0)
+    milliseconds = iter(lambda: 10.0 + draw.random(), None)
+    fake_runtime(lambda who, _: next(milliseconds))
+    plain, *others = (own["1x4"] for own in run(workloads()[:1]))
+    assert plain == max(others) == 8
 
 
 def test_who_is_alone_with_the_plain_file_lost_to_ends_the_timing(
@@ -66,3 +82,12 @@ def test_shapes_that_take_long_are_left_out_unless_a_target_names_them(
     assert list(run(given)[0]) == ["1x4", "8x4"]
     assert list(run(given, required=("8x64",))[0]) == ["1x4", "8x4", "8x64"]
     assert list(run(given[2:])[0]) == ["8x64"]
+
+
+def test_a_shape_that_must_take_far_too_long_is_not_even_warmed_up(
+    clock: Clock, fake_runtime: Install
+) -> None:
+    given = workloads()
+    fake_runtime(lambda who, _: 200.0)
+    assert list(run(given[1:])[0]) == ["8x4"]
+    assert id(given[2].batches[0]) not in {ran for _, ran in clock.calls}

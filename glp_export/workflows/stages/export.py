@@ -7,10 +7,9 @@ among them, the same check.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from glp_export.artifact import (
     LEVELS,
@@ -38,9 +37,6 @@ from glp_export.serve.runtimes import ONNX_RUNTIME
 from glp_export.workflows.context import ExecutionContext
 from glp_export.workflows.stages.timing_progress import watch
 from glp_export.workflows.stages.trained import Trained
-
-if TYPE_CHECKING:
-    pass
 
 AUTO, PLAIN = "auto", "none"
 OPTIMISED = "fp32-optimized"
@@ -126,8 +122,14 @@ def export_contender(
         built = candidates(plain, _levels(execution.export), work, trained.checkpoint)
         if execution.export.require_fusion:
             _require_fusion(trained, built)
-        ranked = _ranked(execution, trained, plain, built, meter, progress)
-        chosen, found = _first_right(execution, trained, ranked, reference)
+        asked = execution.export.optimize != AUTO
+        chosen, found = _first_right(
+            execution,
+            trained,
+            [plain, *(built[:1] if asked else built)],
+            reference,
+            lambda files: _fastest(execution, trained, files, meter, progress),
+        )
         if found is not None:
             chosen = relocate(chosen, layout.variant(OPTIMISED), move=True)
             named = replace(found, variant=chosen.variant)
@@ -206,19 +208,27 @@ def _require_fusion(trained: Trained, built: Sequence[OnnxFile]) -> None:
 def _first_right(
     execution: ExecutionContext,
     trained: Trained,
-    ranked: Sequence[OnnxFile],
+    files: Sequence[OnnxFile],
     reference: Reference,
+    pick: Callable[[Sequence[OnnxFile]], OnnxFile],
 ) -> tuple[OnnxFile, FileParity | None]:
-    """The first of the files that computes what PyTorch does, with what was found of it.
+    """The first that is picked and computes what PyTorch does, with what was found of it.
 
-    None was found of the plain file, which was proved before.
+    Files are picked before they are proved: one that is no faster does not ship, and what it
+    computes is nothing to anyone. None was found of the plain file, which was proved before.
+
+    Args:
+        execution: the wishes and the machine.
+        trained: whose files they are.
+        files: the plain one and its rivals.
+        reference: the PyTorch model.
+        pick: the best of those that are left.
 
     Raises:
         ParityError: the level that was asked for computes something else.
     """
-    for file in ranked:
-        if file.optimisation == PLAIN:
-            return file, None
+    left = list(files)
+    while (file := pick(left)).optimisation != PLAIN:
         report = check(execution, trained, [file], reference=reference)
         if execution.export.optimize != AUTO:
             report.require()
@@ -226,31 +236,25 @@ def _first_right(
         if found.passed:
             return file, found
         logger.warning("%s is left out: %s", file.optimisation, "; ".join(found.failures))
-    raise AssertionError("the plain file is the last of the ranked ones")
+        left.remove(file)
+    return file, None
 
 
-def _ranked(
+def _fastest(
     execution: ExecutionContext,
     trained: Trained,
-    plain: OnnxFile,
-    built: Sequence[OnnxFile],
+    files: Sequence[OnnxFile],
     meter: Meter,
     progress: Progress,
-) -> Sequence[OnnxFile]:
-    """The level that was asked for, or what is faster than the plain file, the fastest first.
-
-    The plain file is the last of them. They are timed before they are proved: a file that is no
-    faster does not ship, and what it computes is nothing to anyone.
-    """
-    if not built:
-        return [plain]
-    if execution.export.optimize != AUTO:
-        return built[:1]
+) -> OnnxFile:
+    """The level that was asked for, or what is faster than the plain file; else the plain file."""
+    if len(files) == 1 or execution.export.optimize != AUTO:
+        return files[-1]
     workloads = choice_workloads(execution, trained)
     seconds = min(3.0, execution.benchmark.bench_seconds)
     with progress.paused():
         choice = fastest(
-            [plain, *built],
+            files,
             trained.checkpoint,
             workloads,
             provider=execution.provider,
@@ -260,7 +264,7 @@ def _ranked(
             required={shape.name for shape in execution.targets.shapes},
             progress=watch(meter, 1, seconds),
         )
-    return choice.ranked
+    return choice.winner
 
 
 def choice_workloads(execution: ExecutionContext, trained: Trained) -> list[Workload]:
