@@ -146,7 +146,9 @@ def _short(
         per_token = slowest / size[number]
         too_long = too_long or slowest > timing.long_run_s
         if needed or not too_long:
-            left.append((one, turns, *runs_of_turn(slowest, timing)))
+            dropped, runs = runs_of_turn(slowest, timing)
+            # In one run that fills the turn, cold caches cost little, and all of them the same.
+            left.append((one, turns, dropped if runs > 1 else 0, runs))
     return left
 
 
