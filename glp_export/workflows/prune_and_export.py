@@ -31,7 +31,12 @@ from glp_export.report import summary_lines
 from glp_export.tasks import truth_of
 from glp_export.workflows.context import RunContext, make_context
 from glp_export.workflows.estimate import Estimate, estimate_run
-from glp_export.workflows.resuming import is_complete, kept_config, require_same
+from glp_export.workflows.resuming import (
+    is_complete,
+    kept_config,
+    require_same,
+    require_same_inputs,
+)
 from glp_export.workflows.stage_count import (
     stages_after_search,
     stages_of_run,
@@ -247,6 +252,7 @@ def _set_up(
         require_search(context)
         require_texts_of_run(context)
         confirm_cost(context, confirm)
+        require_same_inputs(context, layout)
     except BaseException:
         if not kept.is_file():  # nothing was learned yet: the next try starts from a clean place
             with suppress(OSError):

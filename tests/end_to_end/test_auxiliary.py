@@ -12,7 +12,6 @@ from glp_export.artifact.transfer_record import read_transfer
 from glp_export.cli.app import run
 from glp_export.compress.plan import Plan
 from glp_export.config.files import resolve
-from glp_export.core.errors import UsageError
 from glp_export.core.progress import Progress
 from glp_export.workflows.context import RunContext, make_context
 from glp_export.workflows.stages import transfer
@@ -126,18 +125,6 @@ def test_a_dry_run_counts_auxiliary_examples(
     found = json.loads(capsys.readouterr().out)
     assert 2 * 48 < found["auxiliary_samples"] < found["samples"]
     assert not list(tmp_path.glob("out*"))
-
-
-def test_other_auxiliary_rows_than_the_run_began_with(
-    encoder: Path, data: Path, tmp_path: Path
-) -> None:
-    own = make_data_of(tmp_path / "tags", tagged_rows, 48, 1)
-    for _ in range(2):
-        context = context_of(encoder, data, own, "recovery")
-        assert with_transfer(context, tmp_path, Progress()).transfer is not None
-    write_jsonl(own / "train.jsonl", tagged_rows(40))
-    with pytest.raises(UsageError, match="auxiliary data"):
-        with_transfer(context_of(encoder, data, own, "recovery"), tmp_path, Progress())
 
 
 @pytest.mark.parametrize(

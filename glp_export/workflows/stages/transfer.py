@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from glp_export.artifact.transfer_record import AuxiliaryRecord, TransferRecord
 from glp_export.cache.store import Cache
-from glp_export.core.errors import UsageError
 from glp_export.core.progress import Meter, Progress
 from glp_export.encoder import TrainSettings, finetune, learn_first, row_losses
 from glp_export.tasks import KINDS, AuxiliaryData, encode
@@ -36,27 +35,18 @@ MOST_ROWS = 3000
 """Train rows above which `auto` takes no auxiliary task: so short a training would only show which
 start is ahead."""
 
-DECISION = "transfer.json"
-"""In the work directory of a run: its record, which a resumed run is held to."""
-
 LOSSES = "losses.json"
 """In an entry of the cache: the loss of each train row while it was held out."""
 
 
 def with_transfer(context: RunContext, work: Path, progress: Progress) -> RunContext:
-    """The run with what its auxiliary tasks are used for, the encoder that learned them included.
-
-    Raises:
-        UsageError: a run is resumed whose auxiliary data was other.
-    """
+    """The run with what its auxiliary tasks are used for, and the encoder that learned them."""
     if not context.auxiliary:
         return context
-    _require_same_data(context, work)
     cache = open_cache(context, work)
     record = _decided(context, cache, progress)
     for line in record.lines:
         progress.say(line)
-    record.save(work / DECISION)
     context = replace(context, transfer=record)
     if "before" not in record.uses:
         return context
@@ -150,19 +140,6 @@ def _interval(differences: NDArray[np.float64], level: float) -> tuple[float, fl
     return round(float(differences.mean()), 4), round(float(low), 4), round(float(high), 4)
 
 
-def _require_same_data(context: RunContext, work: Path) -> None:
-    path = work / DECISION
-    if not path.is_file():
-        return
-    before = TransferRecord.read(path, what="the transfer", fix="start anew: --overwrite")
-    if [task.checksum for task in before.tasks] != _of(context):
-        raise UsageError(
-            "the auxiliary data is not what the run began with",
-            where=str(path),
-            fix="put it back as it was, or start anew: --overwrite",
-        )
-
-
 def _learned(
     context: RunContext, tasks: Sequence[AuxiliaryData], cache: Cache, progress: Progress
 ) -> Path:
@@ -198,7 +175,16 @@ def _learned(
 def _model_facts(context: RunContext) -> dict[str, Any]:
     """All that the training of an auxiliary task depends on, but its rows: nothing of the run's."""
     facts = training_facts(context)
-    names = ("model", "revision", "model_checksum", "kind", "max_length", "threads", "versions")
+    names = (
+        "model",
+        "revision",
+        "model_checksum",
+        "tokenizer",
+        "kind",
+        "max_length",
+        "threads",
+        "versions",
+    )
     return {name: facts[name] for name in names}
 
 
