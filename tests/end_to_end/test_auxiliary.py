@@ -28,10 +28,15 @@ def tags(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def context_of(
-    encoder: Path, data: Path, auxiliary: Path, use: str = "auto", **settings: Any
+    encoder: Path, data: Path, auxiliary: Path | str, use: str = "auto", **settings: Any
 ) -> RunContext:
     given = {"model": str(encoder), "dataset": str(data), "depth": 2, "batch_size": 16}
-    given |= {"auxiliary": [str(auxiliary)], "transfer": [use], "threads": 1, "offline": True}
+    given |= {
+        "auxiliary": str(auxiliary).split(","),
+        "transfer": [use],
+        "threads": 1,
+        "offline": True,
+    }
     return make_context(resolve({**given, **settings}))
 
 
@@ -94,6 +99,25 @@ def test_with_many_rows_auto_takes_none_and_says_so(
     assert record is not None
     assert (record.uses, record.alone, record.kept) == ((), None, ())
     assert "100" in record.decided
+
+
+def test_auto_does_not_take_the_task_itself_for_a_task_that_helps(
+    encoder: Path, data: Path, tmp_path: Path
+) -> None:
+    """An encoder that learned the very rows that are held out in turns would always win."""
+    context = context_of(encoder, data, data)
+    (own,) = context.auxiliary
+    texts = {text for rows in (context.data.select, context.data.test) for text in rows["text"][:]}
+    assert texts.isdisjoint(own.rows["text"][:])
+    record = with_transfer(context, tmp_path, Progress()).transfer
+    assert record is not None
+    assert (record.uses, record.alone, record.kept) == ((), None, ())
+    assert "--transfer" in record.decided
+
+
+def test_rows_of_two_names_are_one_task(encoder: Path, data: Path, tags: Path) -> None:
+    names = f"{tags},{tags / 'train.jsonl'},{tags / '..' / tags.name}"
+    assert len(context_of(encoder, data, names, "recovery").auxiliary) == 1
 
 
 @pytest.mark.parametrize("samples", [60, 140, 512])

@@ -15,7 +15,7 @@ from glp_export.artifact.transfer_record import AuxiliaryRecord, TransferRecord
 from glp_export.cache.store import Cache
 from glp_export.core.progress import Meter, Progress
 from glp_export.encoder import TrainSettings, finetune, learn_first, row_losses
-from glp_export.tasks import KINDS, AuxiliaryData, encode
+from glp_export.tasks import KINDS, AuxiliaryData, encode, unseen
 from glp_export.workflows.auxiliary import encoded_auxiliary, settings_before
 from glp_export.workflows.context import ENCODER_WEIGHTS, RunContext
 from glp_export.workflows.stages.evaluator import open_cache, training_facts
@@ -90,7 +90,14 @@ def _decided(context: RunContext, cache: Cache, progress: Progress) -> TransferR
             else f"above {MOST_ROWS} train rows auto takes no auxiliary task; --transfer does"
         )
         return _record(context, (), why, {})
-    alone, others = _cross_validated(context, cache, progress)
+    own = _held_in_turns(context)
+    if 2 * len(own) < len(context.train_and_dev):
+        why = (
+            "most texts of train are in auxiliary tasks too, so that auto cannot tell on them what "
+            "those are worth; --transfer takes them"
+        )
+        return _record(context, (), why, {})
+    alone, others = _cross_validated(context, own, cache, progress)
     level = 0.05 / len(others)
     found = {one: _interval(losses - alone, level) for one, losses in others.items()}
     kept = {one: interval for one, interval in found.items() if interval[2] < 0}
@@ -197,15 +204,22 @@ class _Folds:
     settings: TrainSettings
 
 
+def _held_in_turns(context: RunContext) -> Dataset:
+    """The train rows whose texts no auxiliary task has: on the others it would only remember."""
+    rows = context.train_and_dev
+    kept = unseen(rows, *(one.rows for one in context.auxiliary))
+    return rows if kept.all() else rows.select(np.flatnonzero(kept))
+
+
 def _cross_validated(
-    context: RunContext, cache: Cache, progress: Progress
+    context: RunContext, own: Dataset, cache: Cache, progress: Progress
 ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
     """The loss of each train row while it is held out: without auxiliary tasks, and with each."""
     starts = {
         one.checksum: _learned(context, [one], cache, progress) / ENCODER_WEIGHTS
         for one in context.auxiliary
     }
-    folds = _folds(context)
+    folds = _folds(context, own)
     with progress.stage("cross-validate auxiliary tasks", FOLDS * (1 + len(starts))) as meter:
         alone = _losses(context, folds, None, None, cache, meter)
         others = {
@@ -214,8 +228,8 @@ def _cross_validated(
     return alone, others
 
 
-def _folds(context: RunContext) -> _Folds:
-    data, kind = context.train_and_dev, KINDS[context.data.task.kind]
+def _folds(context: RunContext, data: Dataset) -> _Folds:
+    kind = KINDS[context.data.task.kind]
     members = np.arange(len(data)) if kind.groups is None else kind.groups(data)
     order = np.random.default_rng(context.config.training.seed).permutation(members.max() + 1)
     return _Folds(data, (order % FOLDS)[members].astype(np.int64), settings_before(context))
@@ -241,6 +255,8 @@ def _losses(
         "folds": FOLDS,
         "updates": _updates(context),
     }
+    if len(folds.rows) < len(context.train_and_dev):
+        known |= {"without": _of(context)}
 
     def make(directory: Path) -> None:
         parts = [_fold(context, folds, number, start, meter) for number in range(FOLDS)]
