@@ -132,10 +132,18 @@ def named_plan(context: RunContext) -> Plan:
     return plan
 
 
-def targets_of(targets: Targets, plans: int) -> list[Targets]:
-    """The targets that the model of each of so many plans has to reach."""
+def targets_by_plan(targets: Targets, plan_ids: Sequence[str]) -> dict[str, Targets]:
+    """What the model of each plan has to reach.
+
+    Where two speeds led to one model, that is the higher one.
+
+    Args:
+        targets: of the run.
+        plan_ids: the slowest first.
+    """
     each = targets.each()
-    return list(each) if len(each) == plans else [targets] * plans
+    each = each if len(each) == len(plan_ids) else (targets,) * len(plan_ids)
+    return dict(zip(plan_ids, each, strict=True))
 
 
 def confirm_cost(context: RunContext, confirm: Callable[[str], bool]) -> None:

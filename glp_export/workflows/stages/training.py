@@ -35,7 +35,7 @@ from glp_export.encoder import (
 )
 from glp_export.encoder.compaction import compact
 from glp_export.encoder.kronecker import factorize
-from glp_export.encoder.structure import Structure, read_structure
+from glp_export.encoder.structure import STRUCTURE, Structure, read_structure
 from glp_export.encoder.vocabulary import write_vocabulary_files
 from glp_export.tasks import blank_labels, encode, labels_of, with_labels
 from glp_export.workflows.auxiliary import joint_of
@@ -177,16 +177,19 @@ class _StudentTraining:
                 return train_factors(begun, plan, recovery, inputs, rows, report)
             return recovery.train(begun, inputs, report)
 
-        own = str(plan.depth) if plan.layers_only else plan.id[:8]
         made = _train(
             self.context,
-            self.work / f"{name}-{own}",
+            self.work / f"{name}-{plan.id[:8]}",
             f"{title}, {plan.label}",
             self.progress,
             make,
             tokenizer,
             plan=plan,
         )
+        structure = read_structure(made)
+        if structure is not None and structure.rival_of != rival_of:
+            # Of two plans the rival may be the same model, which stands beside each.
+            made = _copied(made, self.work / f"{made.name}-beside-{str(rival_of)[:8]}")
         _record(self.context, made, plan, rival_of)
         return made
 
@@ -377,6 +380,16 @@ def _train(
         if plan and plan.kept_tokens is not None:
             write_vocabulary_files(tokenizer or context.tokenizer, unfinished)
         return unfinished.rename(directory)
+
+
+def _copied(checkpoint: Path, directory: Path) -> Path:
+    """A copy of a checkpoint without its record, unless an interrupted run has made it."""
+    if directory.exists():
+        return directory
+    unfinished = directory.with_suffix(".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    shutil.copytree(checkpoint, unfinished, ignore=shutil.ignore_patterns(STRUCTURE.name))
+    return unfinished.rename(directory)
 
 
 def _record(context: RunContext, checkpoint: Path, plan: Plan, rival_of: str | None) -> None:

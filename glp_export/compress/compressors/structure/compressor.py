@@ -8,6 +8,7 @@ of what it chose.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -255,17 +256,18 @@ def _fastest(table: LatencyTable, removable: Sequence[int]) -> float:
 
 def wanted_ms(time: TimeBudget, table: LatencyTable) -> float:
     """What a batch may take by a table, with the margin."""
-    if time.milliseconds is not None:
-        return time.milliseconds / MARGIN
-    return table.predict(table.base) / ((time.speedup or 1.0) * MARGIN)
+    most = math.inf if time.milliseconds is None else time.milliseconds
+    if time.speedup or time.milliseconds is None:
+        most = min(most, table.predict(table.base) / (time.speedup or 1.0))
+    return most / MARGIN
 
 
 def _looks(budget: Budget) -> tuple[Sequence[TimeBudget], Sequence[TimeBudget]]:
     """The times that structure is chosen for at most, and those of them that are recovered.
 
     Raises:
-        UsageError: nothing says how fast or how accurate the model is to be, or several times stand
-            beside an accuracy.
+        UsageError: nothing says how fast or how accurate the model is to be, several times stand
+            beside an accuracy, or they are of several shapes.
     """
     if budget.max_drop is not None:
         looks = [replace(speed_wanted(budget), speedup=2.0, milliseconds=None)] * MOST_LOOKS
@@ -275,6 +277,12 @@ def _looks(budget: Budget) -> tuple[Sequence[TimeBudget], Sequence[TimeBudget]]:
             "structure is chosen for a speed or an accuracy",
             where="--compress structure",
             fix="add --target-speedup 2.0@1x128, --latency-budget 10ms@1x128 or --max-drop 0.01",
+        )
+    if len({(one.batch_size, one.sequence_length) for one in budget.times}) > 1:
+        raise UsageError(
+            "structure is chosen by a latency table of one shape, and the targets name several",
+            where="--latency-budget",
+            fix="name the shape of --target-speedup there too, or add --compress layers",
         )
     return budget.times, ()
 
