@@ -328,7 +328,7 @@ def checksum(source: ModelSource) -> str | None:
 
 def tokenizer_checksum(tokenizer: PreTrainedTokenizerBase) -> str:
     """SHA-256 over all that decides how a tokenizer cuts texts, but for the longest input."""
-    backend = getattr(tokenizer, "backend_tokenizer", None)
+    backend: Any = getattr(tokenizer, "backend_tokenizer", None)
     try:
         content = json.loads(backend.to_str())
     except Exception:  # a slow tokenizer, or one with parts in Python
