@@ -37,17 +37,12 @@ from glp_export.compress.criteria.base import Criterion
 from glp_export.compress.edits import RemoveLayers, width_edits
 from glp_export.compress.latency_fit import corrected_by_choices
 from glp_export.compress.latency_table import LatencyTable, WholeModel
+from glp_export.compress.mutation import Mutation, improve
 from glp_export.compress.plan import Cost, Plan, Step
 from glp_export.compress.pruned_model import build_pruned, refit_kept
 from glp_export.compress.search_cost import SearchCost, TrialGroup
 from glp_export.compress.search_space import kept_units, make_space, removed_layers, selected_shape
-from glp_export.compress.selection import (
-    Mutation,
-    SearchSpace,
-    Selection,
-    improve,
-    selection_ms,
-)
+from glp_export.compress.selection import SearchSpace, Selection, selection_ms
 from glp_export.compress.sensitivity import divergences
 from glp_export.core.errors import UsageError
 from glp_export.core.numbers import layers_in_words
