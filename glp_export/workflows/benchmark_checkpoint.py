@@ -10,7 +10,7 @@ from typing import Any
 from glp_export.artifact import ArtifactLayout, resolve_exporter
 from glp_export.artifact.modules import load_fp32
 from glp_export.bench import BenchmarkFile
-from glp_export.bench.benchmark_file import Row
+from glp_export.bench.benchmark_rows import Row
 from glp_export.bench.target_outcome import TargetOutcome
 from glp_export.config.files import resolve
 from glp_export.config.outcomes import outcomes
