@@ -31,7 +31,7 @@ from glp_export.encoder.block_sparse_file import copy_dense
 from glp_export.precision.selection import Wanted
 from glp_export.report.measurements import headline_shape
 from glp_export.tasks import KINDS, Task, kind_of_config
-from glp_export.workflows.context import (
+from glp_export.workflows.execution import (
     ExecutionContext,
     execution_context,
     on_device,
