@@ -6,8 +6,9 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,7 @@ class ServedModel:
         encoder: makes batches of texts.
         graph: the opened file.
         batch_tokens: tokens of a batch at most, padding included.
+        reopen: opens the same file in the same way.
         width: of the hidden states, where the configuration tells it.
         reads_pairs: whether it was trained on pairs of texts; None where nothing says it.
         runtime: that runs it, `onnxruntime` or `openvino`.
@@ -99,6 +101,7 @@ class ServedModel:
     encoder: TextEncoder
     graph: Graph
     batch_tokens: int
+    reopen: Callable[[], ServedModel]
     width: int = 0
     reads_pairs: bool | None = None
     runtime: str = ONNX_RUNTIME
@@ -127,15 +130,7 @@ class ServedModel:
 
         A session does not travel; the files have to be where it arrives.
         """
-        opened: tuple[Any, ...] = (
-            self.provider,
-            self.threads,
-            self.variant,
-            self.batch_tokens,
-        )
-        if self.runtime != ONNX_RUNTIME:
-            opened = (*opened, self.runtime, self.precision)
-        return _reopen, (str(self.path.parent.parent), *opened)
+        return self.reopen, ()
 
     def __call__(self, texts: Any, text_pairs: str | Iterable[str] | None = None) -> Any:
         """Answer a text, texts, or pairs of texts.
@@ -302,8 +297,11 @@ def _open(
         verify_files(root, (f"onnx/{file.name}",), perhaps=(f"onnx/{file.name}_data",))
     cores = _threads(settings) if threads is None else threads
     kind = served_kind(settings.kind, config, root)
+    most = batch_tokens or _batch_tokens(chosen)
+    path = Path(os.path.abspath(root))
+    reopen = partial(load, path, provider=chosen, threads=cores, batch_tokens=most, runtime=ran_by)
     return ServedModel(
-        path=Path(os.path.abspath(root)) / "onnx" / file.name,
+        path=path / "onnx" / file.name,
         variant=file.variant,
         precision=arithmetic,
         provider=chosen,
@@ -320,33 +318,14 @@ def _open(
             cores,
             kind.outputs,
         ),
-        batch_tokens=batch_tokens or _batch_tokens(chosen),
+        batch_tokens=most,
+        reopen=partial(reopen, precision=BF16)
+        if in_bf16
+        else partial(reopen, variant=file.variant),
         width=int(config.get("hidden_size") or config.get("dim") or 0),
         reads_pairs=settings.text_pair,
         runtime=ran_by,
         pads=settings.pads,
-    )
-
-
-def _reopen(
-    root: str,
-    provider: str,
-    threads: int,
-    variant: str,
-    batch_tokens: int,
-    runtime: str = ONNX_RUNTIME,
-    precision: str = "",
-) -> ServedModel:
-    """Open what was pickled, where it arrives."""
-    same: dict[str, str] = {"precision": BF16} if precision == BF16 else {"variant": variant}
-    return load(
-        root,
-        provider=provider,
-        threads=threads,
-        batch_tokens=batch_tokens,
-        runtime=runtime,
-        precision=same.get("precision"),
-        variant=same.get("variant"),
     )
 
 
