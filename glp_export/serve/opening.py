@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,41 +43,78 @@ _TRIES = 3
 """An artifact that is replaced while it is opened is opened anew so often, then refused."""
 
 
-def load(
-    path: str | Path,
-    *,
-    provider: str | None = None,
-    threads: int | None = None,
-    precision: str | None = None,
-    variant: str | None = None,
-    verify: bool = True,
-    batch_tokens: int | None = None,
-    runtime: str | None = None,
-) -> ServedModel:
-    """Open an artifact; `glp_export.load` tells of the arguments."""
-    root, threads = path_of(path, "path"), threads_of(threads)
-    if batch_tokens is not None:
-        batch_tokens = count_of(batch_tokens, "batch_tokens")
-    for name, value in (
-        ("provider", provider),
-        ("precision", precision),
-        ("variant", variant),
-        ("runtime", runtime),
-    ):
-        text_of(value, name)
+@dataclass(frozen=True)
+class OpenOptions:
+    """How an artifact is opened, as `glp_export.load` explains; None: as it was measured."""
+
+    provider: str | None = None
+    threads: int | None = None
+    precision: str | None = None
+    variant: str | None = None
+    verify: bool = True
+    batch_tokens: int | None = None
+    runtime: str | None = None
+
+    def checked(self) -> OpenOptions:
+        """The same in plain types.
+
+        Raises:
+            UsageError: one is of another type, or no such number.
+        """
+        most = self.batch_tokens
+        return OpenOptions(
+            provider=text_of(self.provider, "provider"),
+            threads=threads_of(self.threads),
+            precision=text_of(self.precision, "precision"),
+            variant=text_of(self.variant, "variant"),
+            verify=self.verify,
+            batch_tokens=None if most is None else count_of(most, "batch_tokens"),
+            runtime=text_of(self.runtime, "runtime"),
+        )
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """What is opened, and how.
+
+    Attributes:
+        runtime: a key of `RUNTIMES`.
+        provider: full name of the execution provider.
+        file: below `onnx/`.
+        precision: of its arithmetic.
+        threads: intra-op.
+    """
+
+    runtime: str
+    provider: str
+    file: ServedFile
+    precision: str
+    threads: int
+
+    def again(self, batch_tokens: int) -> OpenOptions:
+        """What opens the same once more."""
+        in_bf16 = self.precision == BF16
+        return OpenOptions(
+            provider=self.provider,
+            threads=self.threads,
+            precision=BF16 if in_bf16 else None,
+            variant=None if in_bf16 else self.file.variant,
+            batch_tokens=batch_tokens,
+            runtime=self.runtime,
+        )
+
+
+def open_artifact(path: str | Path, options: OpenOptions = OpenOptions()) -> ServedModel:
+    """Open an artifact.
+
+    Raises:
+        GlpError: as of `glp_export.load`.
+    """
+    root, asked = path_of(path, "path"), options.checked()
     for _ in range(_TRIES):
         before = stamp(root)
         try:
-            model = _open(
-                root,
-                provider=provider,
-                threads=threads,
-                precision=precision,
-                variant=variant,
-                verify=verify,
-                batch_tokens=batch_tokens,
-                runtime=runtime,
-            )
+            model = _open(root, asked)
         except (GlpError, OSError):
             if stamp(root) == before:
                 raise
@@ -91,66 +128,57 @@ def load(
     )
 
 
-def _open(
-    root: Path,
-    *,
-    provider: str | None,
-    threads: int | None,
-    precision: str | None,
-    variant: str | None,
-    verify: bool,
-    batch_tokens: int | None,
-    runtime: str | None,
-) -> ServedModel:
+def _open(root: Path, asked: OpenOptions) -> ServedModel:
     """Open what stands there now; of an artifact that is replaced meanwhile, files of both."""
     require_artifact(root)
-    if verify:
+    if asked.verify:
         perhaps = (SETTINGS, ENVIRONMENT)
         verify_files(root, (CONFIG, TOKENIZER, TOKENIZER_CONFIG), perhaps=perhaps)
     settings, config = read_settings(root), read_config(root)
     require_agreement(root, settings, config)
-    ran_by = _runtime(settings, runtime, provider, root)
-    chosen = _provider(settings, provider, root) if ran_by == ONNX_RUNTIME else CPU
-    in_bf16 = (ran_by, precision) == (OPENVINO, BF16)
-    file = settings.choose(
-        chosen, precision="fp32" if in_bf16 else precision, variant=variant, runtime=ran_by
-    )
-    if precision is None and variant is None:
-        file = _for_this_cpu(root, settings, chosen, file, ran_by)
-    arithmetic = BF16 if in_bf16 else file.precision
-    if verify:
-        verify_files(root, (f"onnx/{file.name}",), perhaps=(f"onnx/{file.name}_data",))
-    cores = _threads(settings) if threads is None else threads
-    kind = served_kind(settings.kind, config, root)
-    most = batch_tokens or _batch_tokens(chosen)
+    chosen = _choose(root, settings, asked)
+    name = chosen.file.name
+    if asked.verify:
+        verify_files(root, (f"onnx/{name}",), perhaps=(f"onnx/{name}_data",))
     path = Path(os.path.abspath(root))
-    reopen = partial(load, path, provider=chosen, threads=cores, batch_tokens=most, runtime=ran_by)
+    kind = served_kind(settings.kind, config, root)
+    batch_tokens = asked.batch_tokens or _batch_tokens(chosen.provider)
     return ServedModel(
-        path=path / "onnx" / file.name,
-        variant=file.variant,
-        precision=arithmetic,
-        provider=chosen,
-        threads=cores,
+        path=path / "onnx" / name,
+        variant=chosen.file.variant,
+        precision=chosen.precision,
+        provider=chosen.provider,
+        threads=chosen.threads,
         kind=kind,
         head=Head.of(config),
         encoder=open_encoder(
             root, config, max_length=settings.max_length, multiple=settings.pad_to_multiple_of
         ),
-        graph=_open_graph(
-            root / "onnx" / file.name,
-            settings,
-            (ran_by, chosen, arithmetic),
-            cores,
-            kind.outputs,
-        ),
-        batch_tokens=most,
-        reopen=partial(reopen, precision=BF16)
-        if in_bf16
-        else partial(reopen, variant=file.variant),
+        graph=Graph(_session(root / "onnx" / name, settings, chosen), kind.outputs),
+        batch_tokens=batch_tokens,
+        reopen=partial(open_artifact, path, chosen.again(batch_tokens)),
         width=int(config.get("hidden_size") or config.get("dim") or 0),
         reads_pairs=settings.text_pair,
-        runtime=ran_by,
+        runtime=chosen.runtime,
         pads=settings.pads,
+    )
+
+
+def _choose(root: Path, settings: Settings, asked: OpenOptions) -> _Chosen:
+    """What is asked for, and for the rest what was measured to be fastest."""
+    runtime = _runtime(settings, asked.runtime, asked.provider, root)
+    provider = _provider(settings, asked.provider, root) if runtime == ONNX_RUNTIME else CPU
+    in_bf16 = (runtime, asked.precision) == (OPENVINO, BF16)
+    precision = "fp32" if in_bf16 else asked.precision
+    file = settings.choose(provider, precision=precision, variant=asked.variant, runtime=runtime)
+    if precision is None and asked.variant is None:
+        file = _for_this_cpu(root, settings, provider, file, runtime)
+    return _Chosen(
+        runtime=runtime,
+        provider=provider,
+        file=file,
+        precision=BF16 if in_bf16 else file.precision,
+        threads=asked.threads or _threads(settings),
     )
 
 
@@ -205,24 +233,20 @@ def _for_this_cpu(
     return instead
 
 
-def _open_graph(
-    path: Path,
-    settings: Settings,
-    place: tuple[str, str, str],
-    threads: int,
-    outputs: Sequence[str],
-) -> Graph:
-    """Open a file by runtime, provider and precision."""
-    runtime, provider, precision = place
+def _session(path: Path, settings: Settings, chosen: _Chosen) -> Any:
+    """Open a file in the runtime that was chosen; what ONNX Runtime alone is told stands here."""
     own: dict[str, Any] = {
         "graph_level": settings.graph_level,
-        "provider_options": settings.of_provider(provider).options,
+        "provider_options": settings.of_provider(chosen.provider).options,
         "session_options": settings.session_config,
     }
-    options = own if runtime == ONNX_RUNTIME else {}
-    return Graph(
-        open_in(runtime, path, precision=precision, provider=provider, threads=threads, **options),
-        outputs,
+    return open_in(
+        chosen.runtime,
+        path,
+        precision=chosen.precision,
+        provider=chosen.provider,
+        threads=chosen.threads,
+        **(own if chosen.runtime == ONNX_RUNTIME else {}),
     )
 
 
