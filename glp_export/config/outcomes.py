@@ -19,7 +19,8 @@ from glp_export.core.errors import LatencyError
 from glp_export.core.numbers import ROUNDING
 
 if TYPE_CHECKING:
-    from glp_export.bench.benchmark_file import BenchmarkFile, Row
+    from glp_export.bench.benchmark_file import BenchmarkFile
+    from glp_export.bench.benchmark_rows import Row
 
 PLAIN = "model.onnx"
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from glp_export.bench.benchmark_file import BenchmarkFile, Interval, Row
+from glp_export.bench.benchmark_file import BenchmarkFile
+from glp_export.bench.benchmark_rows import Interval, Row
 from glp_export.config.outcomes import OpenedFile, check_shipped, outcomes
 from glp_export.config.targets import (
     DepthLatency,
