@@ -142,10 +142,9 @@ def load(
         DeviceError: the provider or the runtime is not there, or did not start.
         UsageError: nothing of that precision or variant ships.
     """
-    from glp_export.serve import load as open_artifact
+    from glp_export.serve import OpenOptions, open_artifact
 
-    return open_artifact(
-        path,
+    options = OpenOptions(
         provider=provider,
         threads=threads,
         precision=precision,
@@ -154,6 +153,7 @@ def load(
         batch_tokens=batch_tokens,
         runtime=runtime,
     )
+    return open_artifact(path, options)
 
 
 def load_torch(path: str | Path, *, trust_remote_code: bool = False) -> PreTrainedModel:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from glp_export.bench.benchmark_file import (
+from glp_export.bench.benchmark_file import BenchmarkFile
+from glp_export.bench.benchmark_rows import (
     Baseline,
-    BenchmarkFile,
     Chance,
     ClassChange,
     DifferenceRow,

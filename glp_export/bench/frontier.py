@@ -9,15 +9,8 @@ from typing import Literal
 from pydantic import Field
 
 from glp_export.artifact.layout import layers_directory
-from glp_export.bench.benchmark_file import (
-    READ_VERSIONS,
-    BenchmarkFile,
-    DifferenceRow,
-    Interval,
-    MetricRow,
-    OfModel,
-    Row,
-)
+from glp_export.bench.benchmark_file import READ_VERSIONS, BenchmarkFile
+from glp_export.bench.benchmark_rows import DifferenceRow, Interval, MetricRow, OfModel, Row
 from glp_export.bench.contenders import ContenderName
 from glp_export.core import numbers
 from glp_export.core.errors import UsageError

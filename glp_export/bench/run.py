@@ -7,14 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from glp_export.bench.benchmark_file import (
-    Baseline,
-    BenchmarkFile,
-    Interval,
-    MetricRow,
-    Row,
-    Speedup,
-)
+from glp_export.bench.benchmark_file import BenchmarkFile
+from glp_export.bench.benchmark_rows import Baseline, Interval, MetricRow, Row, Speedup
 from glp_export.bench.contenders import Contender
 from glp_export.bench.memory import largest, peak_memory_mb
 from glp_export.bench.runtimes import RUNTIMES

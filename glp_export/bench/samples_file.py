@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from glp_export.bench.benchmark_file import OfModel, of_plan
+from glp_export.bench.benchmark_rows import OfModel, of_plan
 from glp_export.core.records import Record
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from itertools import groupby
 from statistics import median
 
 from glp_export.artifact.serving import deciding_shape
-from glp_export.bench.benchmark_file import BenchmarkFile, Interval, OfModel, Winner
+from glp_export.bench.benchmark_file import BenchmarkFile
+from glp_export.bench.benchmark_rows import Interval, OfModel, Winner
 from glp_export.bench.contenders import Contender
 from glp_export.bench.statistics import paired_ratio
 from glp_export.bench.timing import Samples

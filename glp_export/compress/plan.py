@@ -10,17 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from glp_export.compress.edits import (
-    Edit,
-    RemoveLayers,
-    SparsifyBlocks,
-    TrimVocabulary,
+from glp_export.compress.combined_edits import (
     blocks_after,
     factors_after,
     kept_after,
     shape_after,
     tokens_after,
 )
+from glp_export.compress.edits import Edit, RemoveLayers, SparsifyBlocks, TrimVocabulary
 from glp_export.compress.plan_v1 import PlanV1
 from glp_export.compress.steps import Candidate, Cost, Step, digest_of_choices
 from glp_export.core import numbers

@@ -8,7 +8,7 @@ times of their own: a file in the first-token form computes one token of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -302,84 +302,3 @@ def selection_ms(space: SearchSpace, layers: Sequence[tuple[int, int] | None]) -
             total += times[sublayer.counts.index(count)]
         below = below or kept[0] > 0
     return total
-
-
-def weighted(space: SearchSpace, coefficients: Sequence[tuple[float, float, float]]) -> SearchSpace:
-    """The space with errors multiplied, layer by layer: of attention, feed-forward, whole layer."""
-    return replace(
-        space,
-        layers=tuple(
-            LayerLevels(
-                _times(layer.attention, attention),
-                _times(layer.feed_forward, feed_forward),
-                None if layer.gone is None else layer.gone * whole,
-            )
-            for layer, (attention, feed_forward, whole) in zip(
-                space.layers, coefficients, strict=True
-            )
-        ),
-    )
-
-
-def _times(levels: Levels, factor: float) -> Levels:
-    return replace(levels, errors=tuple(error * factor for error in levels.errors))
-
-
-@dataclass(frozen=True)
-class Mutation:
-    """How coefficients are varied, as ZipLM does it.
-
-    Attributes:
-        rounds: choices that are scored, the first one included.
-        share: of the coefficients that change in a round.
-        spread: standard deviation of a change, in natural logarithms.
-        seed: of the changes.
-    """
-
-    rounds: int = 20
-    share: float = 0.3
-    spread: float = 0.7
-    seed: int = 0
-
-
-def improve(
-    space: SearchSpace,
-    budget_ms: float,
-    loss: Callable[[Selection], float],
-    mutation: Mutation = Mutation(),
-    *,
-    cells: int = CELLS,
-) -> tuple[Selection, float]:
-    """Vary the coefficients of the errors and keep the choice whose measured loss is least.
-
-    Each round changes some coefficients of the best ones so far. A choice that was scored before
-    is not scored again. The errors in the result are those of the varied coefficients.
-
-    Args:
-        space: with the coefficients to begin with.
-        budget_ms: milliseconds.
-        loss: of a model that keeps what is chosen, on texts for choosing.
-        mutation: how.
-        cells: as in `select`.
-
-    Returns:
-        The choice and its loss.
-
-    Raises:
-        LatencyError: the budget is out of reach.
-    """
-    generator = np.random.default_rng(mutation.seed)
-    best = np.zeros((len(space.layers), 3))
-    chosen = select(space, [budget_ms], cells=cells)[0]
-    scores = {chosen.layers: loss(chosen)}
-    for _ in range(mutation.rounds - 1):
-        changed = generator.random(best.shape) < mutation.share
-        logs = best + changed * generator.normal(0, mutation.spread, best.shape)
-        factors = [(float(a), float(f), float(w)) for a, f, w in np.exp(logs)]
-        found = select(weighted(space, factors), [budget_ms], cells=cells)[0]
-        if found.layers in scores:
-            continue
-        scores[found.layers] = loss(found)
-        if scores[found.layers] < scores[chosen.layers]:
-            chosen, best = found, logs
-    return chosen, scores[chosen.layers]

@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from glp_export.artifact.serving import deciding_shape
-from glp_export.bench.benchmark_file import BenchmarkFile, Row
+from glp_export.bench.benchmark_file import BenchmarkFile
+from glp_export.bench.benchmark_rows import Row
 from glp_export.bench.winners import UNSCORED
 from glp_export.gate.budget import PLACES, Place
 from glp_export.serve.runtimes import ONNX_RUNTIME

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table as RichTable
 
-    from glp_export.bench.benchmark_file import BenchmarkFile, Interval, MetricRow
+    from glp_export.bench.benchmark_file import BenchmarkFile
+    from glp_export.bench.benchmark_rows import Interval, MetricRow
     from glp_export.bench.frontier import FrontierPoint
 
 _TONES: dict[str, type[str]] = {"base": Faint, "faster": Good, "slower": Bad}

@@ -11,13 +11,8 @@ from glp_export.report.words import below_fp32
 from glp_export.serve.openvino_session import PRECISION_HINT
 
 if TYPE_CHECKING:
-    from glp_export.bench.benchmark_file import (
-        BenchmarkFile,
-        DifferenceRow,
-        MetricRow,
-        OfModel,
-        Row,
-    )
+    from glp_export.bench.benchmark_file import BenchmarkFile
+    from glp_export.bench.benchmark_rows import DifferenceRow, MetricRow, OfModel, Row
     from glp_export.bench.frontier import Frontier, FrontierPoint
     from glp_export.compress.plan import Plan
 

@@ -28,7 +28,8 @@ from glp_export.report.words import metric_name
 
 if TYPE_CHECKING:
     from glp_export.artifact.parity_report import FileParity, ParityReport
-    from glp_export.bench.benchmark_file import BenchmarkFile, ClassChange, DifferenceRow, MetricRow
+    from glp_export.bench.benchmark_file import BenchmarkFile
+    from glp_export.bench.benchmark_rows import ClassChange, DifferenceRow, MetricRow
     from glp_export.precision.record import Loss, PrecisionEntry
 
 _CLASSES = 5

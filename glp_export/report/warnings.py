@@ -19,7 +19,8 @@ from glp_export.report.measurements import (
 from glp_export.report.words import below_fp32, metric_name, significance
 
 if TYPE_CHECKING:
-    from glp_export.bench.benchmark_file import BenchmarkFile, DifferenceRow, Row
+    from glp_export.bench.benchmark_file import BenchmarkFile
+    from glp_export.bench.benchmark_rows import DifferenceRow, Row
     from glp_export.compress.plan import Plan
     from glp_export.report.html.report_data import ReportData
 

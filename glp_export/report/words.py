@@ -9,7 +9,7 @@ from glp_export.core.numbers import MISSING, ratio, ratio_span
 from glp_export.tasks.own_metric import is_own
 
 if TYPE_CHECKING:
-    from glp_export.bench.benchmark_file import DifferenceRow, Interval
+    from glp_export.bench.benchmark_rows import DifferenceRow, Interval
 
 
 def metric_name(metric: str) -> str:

@@ -7,6 +7,7 @@ only serves can do without them.
 from __future__ import annotations
 
 from glp_export.serve.answers import Answers
-from glp_export.serve.model import ServedModel, load
+from glp_export.serve.model import ServedModel
+from glp_export.serve.opening import OpenOptions, open_artifact
 
-__all__ = ["Answers", "ServedModel", "load"]
+__all__ = ["Answers", "OpenOptions", "ServedModel", "open_artifact"]

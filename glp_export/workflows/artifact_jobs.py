@@ -53,13 +53,13 @@ from glp_export.report import artifact_view, plan_view
 from glp_export.serve.runtimes import ONNX_RUNTIME
 from glp_export.serve.settings import read_settings
 from glp_export.tasks import encode, load_task_data
-from glp_export.workflows.context import (
+from glp_export.workflows.execution import (
     ExecutionContext,
-    data_spec,
     execution_context,
     on_device,
     with_length,
 )
+from glp_export.workflows.sources import data_spec
 from glp_export.workflows.stages.benchmark import time_contenders
 from glp_export.workflows.stages.export import Exported, export_contender
 from glp_export.workflows.stages.precision import add_precisions

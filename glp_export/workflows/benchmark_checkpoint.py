@@ -10,7 +10,7 @@ from typing import Any
 from glp_export.artifact import ArtifactLayout, resolve_exporter
 from glp_export.artifact.modules import load_fp32
 from glp_export.bench import BenchmarkFile
-from glp_export.bench.benchmark_file import Row
+from glp_export.bench.benchmark_rows import Row
 from glp_export.bench.target_outcome import TargetOutcome
 from glp_export.config.files import resolve
 from glp_export.config.outcomes import outcomes
@@ -31,7 +31,7 @@ from glp_export.encoder.block_sparse_file import copy_dense
 from glp_export.precision.selection import Wanted
 from glp_export.report.measurements import headline_shape
 from glp_export.tasks import KINDS, Task, kind_of_config
-from glp_export.workflows.context import (
+from glp_export.workflows.execution import (
     ExecutionContext,
     execution_context,
     on_device,

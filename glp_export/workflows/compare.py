@@ -25,7 +25,7 @@ from glp_export.core.progress import Progress
 from glp_export.core.records import Record
 from glp_export.encoder import task_of_model
 from glp_export.gate.accuracy import DATA_SETTINGS, answers_of, read_test_rows
-from glp_export.serve import load
+from glp_export.serve import OpenOptions, open_artifact
 from glp_export.tasks import KINDS, same_task, truth_of
 from glp_export.tasks.changes import LABELLED, wilson
 from glp_export.tasks.scoring import BOOTSTRAP, judged, metric_of, resample
@@ -210,7 +210,7 @@ def _compare(
 
 def _opened(path: Path, precision: str | None, provider: str, threads: int) -> _Side:
     layout = one_artifact(path)
-    model = load(path, provider=provider, threads=threads, precision=precision)
+    model = open_artifact(path, OpenOptions(provider, threads, precision))
     (file,) = (one for one in shipped_files(layout) if one.path.name == model.path.name)
     auto_class = KINDS[task_of_model(layout.root).kind].auto_class
     contender = onnx_contender(

@@ -1,4 +1,4 @@
-"""What a run stands on: its data, its model and its machine, read and checked before any work."""
+"""What a run stands on: its data and its model, read and checked before any work."""
 
 from __future__ import annotations
 
@@ -14,17 +14,7 @@ from numpy.typing import NDArray
 from glp_export.artifact.exporters import ExporterChoice, resolve_exporter
 from glp_export.artifact.transfer_record import TransferRecord
 from glp_export.config.run_config import RunConfig
-from glp_export.config.sections import (
-    BenchmarkOptions,
-    DataOptions,
-    ExportOptions,
-    MachineOptions,
-    ModelOptions,
-    PrecisionOptions,
-    TrainingOptions,
-)
-from glp_export.config.targets import Targets
-from glp_export.core.machine import provider_for, resolve_device, usable_cores
+from glp_export.config.sections import TrainingOptions
 from glp_export.core.shape import ModelShape
 from glp_export.encoder import (
     DistillSettings,
@@ -47,15 +37,14 @@ from glp_export.encoder import (
     tokenizer_checksum,
 )
 from glp_export.encoder.reporting import require_reporters
+from glp_export.encoder.schedule import LEAST_TO_TELL
 from glp_export.encoder.sublayers import find_sublayers, shape_of
-from glp_export.precision.selection import Wanted, wanted_precisions
 from glp_export.tasks import (
     KINDS,
     AuxiliaryData,
     DataSpec,
-    Task,
     TaskData,
-    TaskKind,
+    against_chance,
     encode,
     load_task_data,
     read_unlabeled,
@@ -65,9 +54,16 @@ from glp_export.tasks import (
     truth_of,
 )
 from glp_export.workflows.auxiliary_data import read_auxiliary
-from glp_export.workflows.checks import require_choices, require_labels, wanted_runtimes
+from glp_export.workflows.checks import require_choices, require_labels
 from glp_export.workflows.depths import most_cuts, wanted_depths
+from glp_export.workflows.execution import (
+    ExecutionContext,
+    execution_context,
+    on_device,
+    with_length,
+)
 from glp_export.workflows.final_training import schedule_of, train_settings
+from glp_export.workflows.sources import data_spec, model_source
 from glp_export.workflows.teacher import taken_as_is, with_answers
 
 if TYPE_CHECKING:
@@ -77,48 +73,6 @@ if TYPE_CHECKING:
 
 ENCODER_WEIGHTS = "encoder.safetensors"
 """The name of a file with the weights of an encoder without its head."""
-
-
-@dataclass(frozen=True)
-class ExecutionContext:
-    """What exporting and measuring need to know: their options, the task and the machine.
-
-    Attributes:
-        device: `cpu` or `cuda`.
-        threads: of PyTorch and of ONNX Runtime.
-        precisions: that are made beside fp32.
-        max_length: longest input in tokens.
-        seed: of the order in which contenders are timed, and of random inputs.
-        runtimes: that files are measured in beside ONNX Runtime.
-        runtimes_named: whether they were asked for by name.
-    """
-
-    task: Task
-    device: str
-    threads: int
-    precisions: Wanted
-    export: ExportOptions
-    precision: PrecisionOptions
-    benchmark: BenchmarkOptions
-    targets: Targets
-    max_length: int
-    seed: int
-    runtimes: tuple[str, ...] = ()
-    runtimes_named: bool = False
-
-    @property
-    def kind(self) -> TaskKind:
-        """What the task's kind knows."""
-        return KINDS[self.task.kind]
-
-    @property
-    def provider(self) -> str:
-        """The execution provider of the device.
-
-        Raises:
-            DeviceError: ONNX Runtime here does not have it.
-        """
-        return provider_for(self.device)
 
 
 @dataclass(frozen=True)
@@ -208,7 +162,18 @@ class RunContext:
             finite = bool(np.isfinite(answers).all())
             return score(task, answers, truth) if finite else -math.inf
 
-        return Watch(self.schedule, self.select, on_dev, teacher_answers)
+        def beats_chance(answers: NDArray[np.float32]) -> bool:
+            finite = bool(np.isfinite(answers).all())
+            return finite and against_chance(task, answers, truth).significant
+
+        def learned(model: PreTrainedModel) -> bool:
+            return beats_chance(predict(model, self.select, self.tokenizer, device=device))
+
+        # What imitates a teacher that is at chance itself would not leave it by imitating longer.
+        told = len(self.select) >= LEAST_TO_TELL and (
+            teacher_answers is None or beats_chance(teacher_answers)
+        )
+        return Watch(self.schedule, self.select, on_dev, teacher_answers, learned if told else None)
 
     def reported(self, settings: TrainSettings, title: str) -> TrainSettings:
         """The settings of a training that the trackers are told of, by its title."""
@@ -348,46 +313,6 @@ def _joined(*parts: Dataset) -> Dataset:
     return concatenate_datasets(list(parts))
 
 
-def on_device(machine: MachineOptions, precision: PrecisionOptions) -> tuple[str, Wanted]:
-    """The device of a run, and the precisions that it makes there.
-
-    Raises:
-        DeviceError: the device asked for is not there.
-        UsageError: there is no such precision, or it makes no sense on the device.
-    """
-    device = resolve_device(machine.device)
-    return device, wanted_precisions(precision.precision, device)
-
-
-def execution_context(
-    config: RunConfig, task: Task, device: str, precisions: Wanted
-) -> ExecutionContext:
-    """What exporting and measuring need, on a device that was found; PyTorch gets its threads.
-
-    Libraries size their thread pools by the host, not by what the process may use, so they are
-    told.
-    """
-    import torch
-
-    threads = config.machine.threads or usable_cores()
-    runtimes, named = wanted_runtimes(config.benchmark.runtime, device)
-    torch.set_num_threads(threads)
-    return ExecutionContext(
-        task=task,
-        device=device,
-        threads=threads,
-        precisions=precisions,
-        export=config.export,
-        precision=config.precision,
-        benchmark=config.benchmark,
-        targets=config.targets,
-        max_length=config.data.max_length,
-        seed=config.training.seed,
-        runtimes=runtimes,
-        runtimes_named=named,
-    )
-
-
 def load_seeded(source: ModelSource, data: TaskData, seed: int, *, doubtful: bool = True) -> Loaded:
     """Load a model whose new head depends on the seed alone; see `load_checkpoint`."""
     from transformers import set_seed
@@ -396,51 +321,6 @@ def load_seeded(source: ModelSource, data: TaskData, seed: int, *, doubtful: boo
     return load_checkpoint(source, data.task, doubtful=doubtful)
 
 
-def model_source(options: ModelOptions, name: str) -> ModelSource:
-    """Where a model of that name is fetched from, in this run."""
-    return ModelSource(
-        name=name,
-        revision=options.revision if name == options.model else None,
-        cache_dir=options.cache_dir,
-        token=options.token,
-        offline=options.offline,
-        trust_remote_code=options.trust_remote_code,
-    )
-
-
-def data_spec(data: DataOptions, model: ModelOptions, seed: int) -> DataSpec:
-    """The data that a configuration names; it is fetched as the model is."""
-    return DataSpec(
-        task=data.task,
-        dataset=data.dataset,
-        dataset_config=data.dataset_config,
-        train_file=_text(data.train_file),
-        validation_file=_text(data.validation_file),
-        text_columns=data.text_columns,
-        label_column=data.label_column,
-        metric=data.metric,
-        kind=data.kind,
-        dev_fraction=data.dev_fraction,
-        max_train_samples=data.max_train_samples,
-        max_dev_samples=data.max_dev_samples,
-        max_test_samples=data.max_test_samples,
-        seed=seed,
-        offline=model.offline,
-        cache_dir=model.cache_dir,
-        token=model.token,
-        trust_remote_code=model.trust_remote_code,
-    )
-
-
-def with_length(config: RunConfig, tokenizer: PreTrainedTokenizerBase) -> RunConfig:
-    """The configuration with the longest input in tokens that a matched tokenizer makes."""
-    return config.updated(max_length=min(config.data.max_length, tokenizer.model_max_length))
-
-
 def _first(examples: Dataset, count: int | None) -> Dataset:
     """A part of the training examples; they are already in random order."""
     return examples if count is None else examples.select(range(min(count, len(examples))))
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)

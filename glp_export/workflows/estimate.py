@@ -13,9 +13,9 @@ from glp_export.config.sections import NO_RIVAL, STUDENT
 from glp_export.core.machine import SharingMonitor
 from glp_export.core.numbers import duration, these_layers
 from glp_export.encoder import distill, finetune, predict, schedule_for
+from glp_export.workflows.compressors import compressors_of, search_cost_of
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.final_training import classes_of
-from glp_export.workflows.stages.compression import compressors_of, search_cost_of
 from glp_export.workflows.stages.precision import require_texts_of_run
 from glp_export.workflows.stages.search import named_plan, require_search
 from glp_export.workflows.stages.transfer import transfer_examples

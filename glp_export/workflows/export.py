@@ -47,7 +47,7 @@ from glp_export.encoder.block_sparse_file import copy_dense
 from glp_export.precision.record import PrecisionsFile
 from glp_export.tasks import KINDS, Task
 from glp_export.tasks.unlabeled import text_columns_of
-from glp_export.workflows.context import (
+from glp_export.workflows.execution import (
     ExecutionContext,
     execution_context,
     on_device,

@@ -145,7 +145,9 @@ def prune_and_export(
             _export(context, one, sweep_variants, layout, spent, progress) for one in trained
         ]
         measured, scored = _measure(context, exported, progress)
-        measured = _held_to_targets(context, sweep_variants, asked, measured, spent)
+        measured = _held_to_targets(
+            context, sweep_variants, asked, measured, spent, layout.work_dir
+        )
         frontier = write_output(context, layout, sweep_variants, measured, scored)
     targets = measured.file.targets
     return RunResult(_directory(config.output), plan, measured.file, frontier, targets)
@@ -157,6 +159,7 @@ def _held_to_targets(
     asked: Mapping[str, Targets],
     measured: Benchmark,
     spent: float,
+    work: Path,
 ) -> Benchmark:
     """The benchmark with what became of each target, which are given by the plans' ids.
 
@@ -168,7 +171,8 @@ def _held_to_targets(
         targets = asked[one.plan.id]
         own = measured.file.of_plan(one.plan.id)
         opened = opened_file(one.layout, targets, context.execution.provider, own)
-        check_shipped(targets, own, opened)
+        table = kept_table(work, one.plan.latency_table)
+        check_shipped(targets, own, opened, doubtful_table=bool(table and table.notes))
         found += outcomes(targets, own, spent=spent, plan_id=one.plan.id, opened=opened)
     return measured.with_targets(found)
 

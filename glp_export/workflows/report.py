@@ -13,7 +13,7 @@ from glp_export.core.checksums import enter, verify_files
 from glp_export.core.errors import DataError, OutputError, UsageError
 from glp_export.report.html import ReportData, comparison_page, page, read_by, report_data
 from glp_export.tasks.own_metric import is_own
-from glp_export.workflows.context import data_spec
+from glp_export.workflows.sources import data_spec
 
 TOGETHER = Path("report.html")
 """Where the report of several artifacts goes by default."""

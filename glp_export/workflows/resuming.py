@@ -16,7 +16,8 @@ from glp_export.core.records import Record
 from glp_export.encoder import checksum
 from glp_export.tasks.checksum import rows_checksum
 from glp_export.tasks.own_metric import code_of, is_own
-from glp_export.workflows.context import RunContext, model_source
+from glp_export.workflows.context import RunContext
+from glp_export.workflows.sources import model_source
 from glp_export.workflows.stages.search import named_plan
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from glp_export.config.sections import NO_RIVAL, STUDENT
+from glp_export.workflows.compressors import LAYERS, compressors_of, search_cost_of
 from glp_export.workflows.context import RunContext
-from glp_export.workflows.stages.compression import LAYERS, compressors_of, search_cost_of
 from glp_export.workflows.stages.transfer import stages_of_transfer
 
 AT_THE_END = 2

@@ -5,14 +5,13 @@ from itertools import product
 import numpy as np
 import pytest
 
+from glp_export.compress.mutation import Mutation, improve
 from glp_export.compress.selection import (
     LayerLevels,
     Levels,
-    Mutation,
     SearchSpace,
     Selection,
     fastest_ms,
-    improve,
     select,
     selection_ms,
 )

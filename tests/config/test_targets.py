@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from glp_export.bench.benchmark_file import BenchmarkFile, Interval, Row
+from glp_export.bench.benchmark_file import BenchmarkFile
+from glp_export.bench.benchmark_rows import Interval, Row
 from glp_export.config.outcomes import OpenedFile, check_shipped, outcomes
 from glp_export.config.targets import (
     DepthLatency,
@@ -165,6 +166,17 @@ def test_what_ships_too_slow_is_exit_5_with_value_and_interval():
     assert "9 ms" not in text.splitlines()[0]  # the budget is met
     with pytest.raises(LatencyError, match=r"9 ms at 8x128, 8\.5 ms was asked for"):
         check_shipped(Targets.parse(None, "8.5ms@8x128", None), file)
+
+
+def test_where_the_latency_table_is_doubtful_the_choice_is_to_be_made_again():
+    file, targets = (
+        shipped({"model.onnx": 12.0, "model_optimized.onnx": 9.0}),
+        Targets.parse("2.5@8x128", None, None),
+    )
+    for doubtful in (False, True):
+        with pytest.raises(LatencyError) as caught:
+            check_shipped(targets, file, doubtful_table=doubtful)
+        assert ("--overwrite" in str(caught.value)) is doubtful
 
 
 def test_a_shape_that_was_not_measured_proves_nothing():

@@ -8,9 +8,9 @@ from typing import Any
 from rich.console import Console, RenderableType
 
 from glp_export.artifact.parity_report import FileParity, ParityReport, Probe
-from glp_export.bench.benchmark_file import (
+from glp_export.bench.benchmark_file import BenchmarkFile
+from glp_export.bench.benchmark_rows import (
     Baseline,
-    BenchmarkFile,
     DifferenceRow,
     Interval,
     MetricRow,

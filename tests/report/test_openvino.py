@@ -6,7 +6,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from glp_export.bench.benchmark_file import Winner
+from glp_export.bench.benchmark_rows import Winner
 from glp_export.report import benchmark_table
 from glp_export.report.card import card_text
 from glp_export.report.measurements import headline_shape

@@ -24,7 +24,8 @@ from glp_export.report.measurements import (
 from glp_export.report.words import below_fp32, metric_name, significance, speedup_of
 
 if TYPE_CHECKING:
-    from glp_export.bench.benchmark_file import BenchmarkFile, DifferenceRow, Interval, Row
+    from glp_export.bench.benchmark_file import BenchmarkFile
+    from glp_export.bench.benchmark_rows import DifferenceRow, Interval, Row
     from glp_export.report.html.report_data import ReportData
 
 Answer = Literal["yes", "open", "no", "unknown"]
@@ -128,7 +129,7 @@ def _difference(benchmark: BenchmarkFile, row: Row) -> DifferenceRow | None:
     A benchmark without paired differences has the two intervals alone; taken as independent they
     add up in squares (Newcombe 1998, method 10), which is wider than pairing would be.
     """
-    from glp_export.bench.benchmark_file import DifferenceRow, OfModel
+    from glp_export.bench.benchmark_rows import DifferenceRow, OfModel
 
     found = difference_of(benchmark, "unpruned", row.precision, row.plan_id)
     ours = metric_of(benchmark, "pruned", row.precision, row.plan_id)

@@ -43,7 +43,7 @@ from glp_export.tasks import (
 )
 from glp_export.tasks.divergence import NAME as DIVERGENCE
 from glp_export.tasks.divergence import divergences, mean_interval
-from glp_export.workflows.context import ExecutionContext
+from glp_export.workflows.execution import ExecutionContext
 from glp_export.workflows.stages.export import (
     Exported,
     as_pytorch,

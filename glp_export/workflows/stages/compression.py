@@ -1,4 +1,4 @@
-"""What a compressor is given: the budget of a run, and what it chooses with."""
+"""What a compressor chooses with, made from a run: teacher, texts, latency tables, trials."""
 
 from __future__ import annotations
 
@@ -13,24 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.cache.store import Cache
-from glp_export.compress.budget import Budget, TimeBudget
-from glp_export.compress.compressors import AUTO, COMPRESSORS, names_of
 from glp_export.compress.compressors.base import Calibrator, Divergence, Found, TrainBriefly
-from glp_export.compress.compressors.layers.options import LayerOptions
 from glp_export.compress.compressors.vocabulary import trimmed
-from glp_export.compress.criteria.moments import run
 from glp_export.compress.plan import Cost, Plan
-from glp_export.compress.search.context import TrialContext, judge
 from glp_export.compress.search.evaluator import TrialEvaluator
-from glp_export.compress.search_cost import SearchCost
-from glp_export.config.targets import DEFAULT_SHAPE
-from glp_export.core.errors import ModelError
 from glp_export.core.machine import describe
 from glp_export.core.progress import Progress
 from glp_export.encoder import RECOVERIES, Regulariser, TrainingInputs, distill, predict
-from glp_export.encoder.positions import longest_of_model
 from glp_export.tasks import truth_of
 from glp_export.workflows.auxiliary import kept_tasks
+from glp_export.workflows.compressors import VOCABULARY, compressors_of
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.latency_table import Deployment, Tables
 from glp_export.workflows.stages.calibration import (
@@ -48,108 +40,16 @@ from glp_export.workflows.stages.evaluator import (
     training_facts,
 )
 from glp_export.workflows.stages.recovery_start import ancestor_of, hidden_states_of, start_of
+from glp_export.workflows.stages.short_training import DEV_SAMPLES, ShortTraining, divergence_of
 from glp_export.workflows.stages.size import Sizes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from glp_export.compress.criteria import Teach
-    from glp_export.tasks import TaskKind
 
-LAYERS, STRUCTURE, VOCABULARY = "layers", "structure", "vocabulary"
-
-DEV_SAMPLES = 384
-"""Rows of dev that choices are scored on."""
 
 ANSWERS = "dev.npy"
-
-JUDGED = 8
-"""Rows of dev that have one loss in a final round, which is the mean of many."""
-
-
-def compressors_of(context: RunContext) -> tuple[str, ...]:
-    """The keys of `COMPRESSORS` that a run uses, in order.
-
-    Without a wish, a target of speed is met by structure where the family allows it, a number of
-    layers by whole layers, as in the paper, and a size by the vocabulary, where the tokenizer
-    allows it: that costs the least.
-    """
-    asked = names_of(context.config.compress.compress)
-    if asked != (AUTO,):
-        return asked
-    targets = context.config.targets
-    if targets.size is not None and not context.config.compress.plan and _can_be_trimmed(context):
-        alone = not context.depths and not targets.any
-        return (VOCABULARY,) if alone else (_of_layers(context), VOCABULARY)
-    return (_of_layers(context),)
-
-
-def _can_be_trimmed(context: RunContext) -> bool:
-    if context.execution.kind.of_tokens:
-        return False
-    try:
-        COMPRESSORS[VOCABULARY].load().require(context.pretrained(), context.tokenizer)
-    except ModelError:
-        return False
-    return True
-
-
-def _of_layers(context: RunContext) -> str:
-    """What takes layers out, or parts of them; a strategy that is named is one of whole layers."""
-    named = context.config.layers.search != LayerOptions().search
-    if context.config.compress.plan or named or not context.config.targets.any:
-        return LAYERS
-    return STRUCTURE if context.has_sublayers else LAYERS
-
-
-def budget_of(context: RunContext, tail: float = 1.0) -> Budget:
-    """What the targets of a run ask for.
-
-    Args:
-        context: of the run.
-        tail: of the unpruned model, the percentile of the latency budget over the median: a
-            latency table knows medians.
-    """
-    targets = context.config.targets
-    times = []
-    for one in targets.speedups:
-        shape = one.shape
-        times.append(TimeBudget(shape.batch_size, shape.sequence_length, speedup=one.value))
-    if targets.latency is not None:
-        shape, most = targets.latency.shape, targets.latency.milliseconds / tail
-        own = TimeBudget(shape.batch_size, shape.sequence_length, milliseconds=most)
-        if times and all(replace(one, speedup=None, milliseconds=most) == own for one in times):
-            times = [replace(one, milliseconds=most) for one in times]  # each model keeps both
-        else:
-            times.append(own)
-    megabytes = None if targets.size is None else targets.size.megabytes
-    length = min(DEFAULT_SHAPE.sequence_length, longest_of_model(context.pretrained()))
-    return Budget(
-        cuts=context.cuts,
-        depths=context.depths,
-        times=tuple(times),
-        shape=(DEFAULT_SHAPE.batch_size, length),
-        max_drop=targets.max_drop,
-        megabytes=megabytes,
-    )
-
-
-def search_cost_of(context: RunContext) -> SearchCost:
-    """What the search of a run may spend at most; nothing with a plan."""
-    if context.config.compress.plan:
-        return SearchCost(strategy=f"plan {context.config.compress.plan}", stages=0)
-    first, *others = compressors_of(context)
-    cost = (
-        COMPRESSORS[first]
-        .load()
-        .cost(
-            context.config.compressors[first],
-            budget_of(context),
-            context.base_shape,
-            context.stack.removable,
-        )
-    )
-    return replace(cost, stages=cost.stages + len(others))
 
 
 class RunEvaluator:
@@ -234,12 +134,12 @@ class RunEvaluator:
     @cached_property
     def divergence(self) -> Divergence:
         """How far a model's outputs are from the teacher's."""
-        return _divergence(self._context.execution.kind)
+        return divergence_of(self._context.execution.kind)
 
     @cached_property
     def train_briefly(self) -> TrainBriefly:
         """Trains a candidate in a final round."""
-        return _ShortTraining(self._context, self._trained, self._answers)
+        return ShortTraining(self._context, self._trained, self._answers)
 
     @cached_property
     def _answers(self) -> NDArray[np.float32]:
@@ -364,75 +264,6 @@ def facts_of(context: RunContext) -> dict[str, Any]:
         "auxiliary": tuple(one.checksum for one in kept_tasks(context)),
         "versions": describe().versions,
     }
-
-
-def _divergence(kind: TaskKind) -> Any:
-    """How far a model's outputs are from the teacher's, as recovery measures it, unsoftened."""
-    import torch
-
-    def divergence(outputs: Any, teacher: Any, batch: Any) -> Any:
-        arrays = {name: teacher[name].float().cpu().numpy() for name in kind.outputs}
-        rows = {name: tensor.cpu().numpy() for name, tensor in batch.items()}
-        wanted = torch.from_numpy(np.ascontiguousarray(kind.read(arrays, rows)))
-        return kind.imitation(outputs, wanted, batch, 1.0)
-
-    return divergence
-
-
-class _ShortTraining:
-    """Trains a candidate on a part of the training rows, and judges it by its own answers.
-
-    Trials of whole layers are judged by a head that is refitted: theirs was trained behind layers
-    that went. Of narrowed layers the weights are refitted to feed the head that there is, and what
-    another head would make of them says little (TREC-6, 3 times as fast, after 1024 examples: loss
-    of a refitted head .489 against .486 of whole layers, accuracy 90.7 against 82.7).
-    """
-
-    def __init__(self, context: RunContext, teacher: Teacher, answers: NDArray[np.float32]) -> None:
-        inputs = TrainingInputs(
-            examples=context.fit,
-            tokenizer=context.tokenizer,
-            teacher_logits=answers,
-            settings=context.candidate,
-            distillation=context.distillation,
-        )
-        self._context = TrialContext(
-            ancestor=teacher.model,
-            inputs=inputs,
-            recovery=RECOVERIES["distill"],
-            task=context.data.task,
-            select=context.select,
-            refit=False,
-            threads=context.execution.threads,
-        )
-        rows = context.select.select(range(min(DEV_SAMPLES, len(context.select))))
-        self._dev = batches_of(context, teacher.model, rows, size=JUDGED)
-        self._wanted = [_answers(teacher.model, batch) for batch in self._dev]
-        self._divergence = _divergence(context.execution.kind)
-
-    def __call__(self, model: PreTrainedModel, examples: int) -> tuple[NDArray[np.float32], float]:
-        inputs = self._context.inputs.part(examples)
-        if inputs is not None:
-            self._context.recovery.train(model, inputs, None)
-        _, _, score = judge(self._context, model)
-        return self._losses(model.eval()), score
-
-    def _losses(self, model: PreTrainedModel) -> NDArray[np.float32]:
-        """Of every batch of dev, weighted so that their mean is that of the rows."""
-        rows = np.array([len(batch["input_ids"]) for batch in self._dev])
-        found = [
-            float(self._divergence(_answers(model, batch), wanted, batch))
-            for batch, wanted in zip(self._dev, self._wanted, strict=True)
-        ]
-        losses = np.array(found, dtype=np.float32) * rows / rows.mean()
-        return np.where(np.isfinite(losses), losses, np.inf).astype(np.float32)
-
-
-def _answers(model: PreTrainedModel, batch: Any) -> Any:
-    import torch
-
-    with torch.inference_mode():
-        return run(model, batch)
 
 
 def deployment_of(context: RunContext, model: PreTrainedModel) -> Deployment:

@@ -34,7 +34,7 @@ from glp_export.core.progress import Meter, Progress
 from glp_export.precision.job import LowerPrecision
 from glp_export.precision.record import PrecisionEntry
 from glp_export.serve.runtimes import ONNX_RUNTIME
-from glp_export.workflows.context import ExecutionContext
+from glp_export.workflows.execution import ExecutionContext
 from glp_export.workflows.stages.timing_progress import watch
 from glp_export.workflows.stages.trained import Trained
 

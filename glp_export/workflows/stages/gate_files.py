@@ -13,7 +13,7 @@ from glp_export.bench.winners import fastest_runtime
 from glp_export.encoder import random_rows
 from glp_export.gate.budget_writer import write_budget
 from glp_export.serve.runtimes import ONNX_RUNTIME
-from glp_export.workflows.context import ExecutionContext
+from glp_export.workflows.execution import ExecutionContext
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -24,7 +24,8 @@ from glp_export.precision.record import PrecisionEntry
 from glp_export.tasks import Task, blank_labels, encode, with_labels
 from glp_export.tasks.kinds.base import encode_text
 from glp_export.tasks.unlabeled import can_be_blank, read_texts
-from glp_export.workflows.context import ExecutionContext, RunContext
+from glp_export.workflows.context import RunContext
+from glp_export.workflows.execution import ExecutionContext
 from glp_export.workflows.stages.export import Exported, check, choice_workloads, timing_of
 from glp_export.workflows.stages.trained import Trained
 

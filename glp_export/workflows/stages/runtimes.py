@@ -14,7 +14,7 @@ from glp_export.core.errors import ModelError, ParityError
 from glp_export.core.progress import Progress
 from glp_export.serve.openvino_session import computes_bf16
 from glp_export.serve.runtimes import RUNTIMES
-from glp_export.workflows.context import ExecutionContext
+from glp_export.workflows.execution import ExecutionContext
 from glp_export.workflows.stages.export import Exported, check
 
 

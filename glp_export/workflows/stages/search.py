@@ -18,16 +18,15 @@ from glp_export.config.targets import Targets
 from glp_export.core.errors import LatencyError, UsageError
 from glp_export.core.progress import Progress
 from glp_export.encoder.positions import longest_of_model
-from glp_export.workflows.context import RunContext
-from glp_export.workflows.stages.compression import (
+from glp_export.workflows.compressors import (
     STRUCTURE,
     VOCABULARY,
-    RunEvaluator,
     budget_of,
     compressors_of,
-    facts_of,
     search_cost_of,
 )
+from glp_export.workflows.context import RunContext
+from glp_export.workflows.stages.compression import RunEvaluator, facts_of
 from glp_export.workflows.stages.depth import require_shape
 from glp_export.workflows.stages.unpruned import kept_tail, tell_what_is_met
 

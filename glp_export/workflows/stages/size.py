@@ -22,7 +22,7 @@ from glp_export.workflows.context import RunContext
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from glp_export.bench.benchmark_file import Row
+    from glp_export.bench.benchmark_rows import Row
 
 INT8 = "int8"
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from glp_export.bench import ContenderName
 from glp_export.core.numbers import layers_in_words
 from glp_export.encoder.structure import Structure, read_structure
+from glp_export.tasks import encode
+from glp_export.workflows.context import RunContext
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -66,3 +68,21 @@ class Trained:
         shape = self.structure and self.structure.model_shape
         model = shape.label() if shape else layers_in_words(self.layers)
         return f"{self.contender}, {model}"
+
+
+def trained_contender(
+    context: RunContext,
+    contender: ContenderName,
+    origin: str,
+    checkpoint: Path,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+) -> Trained:
+    """A contender with the test sets as its tokenizer cuts them; by default as the run's does."""
+    own, length = tokenizer or context.tokenizer, context.config.data.max_length
+
+    def encoded(rows: Dataset) -> Dataset:
+        return encode(rows, context.data.task, own, length)
+
+    others = {name: encoded(rows) for name, rows in context.data.other_tests.items()}
+    test = context.test if own is context.tokenizer else encoded(context.data.test)
+    return Trained(contender, origin, checkpoint, own, test, others)

@@ -38,7 +38,8 @@ from glp_export.report.card_facts import UNCHANGED
 from glp_export.serve.runtimes import ONNX_RUNTIME
 from glp_export.serve.runtimes import RUNTIMES as SERVED_RUNTIMES
 from glp_export.tasks import KINDS
-from glp_export.workflows.context import ExecutionContext, RunContext
+from glp_export.workflows.context import RunContext
+from glp_export.workflows.execution import ExecutionContext
 from glp_export.workflows.report import write_report
 from glp_export.workflows.stages.base_card import told_by_card
 from glp_export.workflows.stages.benchmark import Scored

@@ -10,7 +10,7 @@ from typing import Any
 
 from glp_export.artifact.parity_report import ParityReport
 from glp_export.bench import BenchmarkFile, Frontier, Interval, SamplesFile
-from glp_export.bench.benchmark_file import ClassChange, Share
+from glp_export.bench.benchmark_rows import ClassChange, Share
 from glp_export.bench.samples_file import SampleRow
 from glp_export.precision.record import KernelCount, Loss, PrecisionEntry
 from glp_export.report.html import ReportData, SweepVariant, page

@@ -10,7 +10,8 @@ import pytest
 from glp_export.artifact import ArtifactLayout
 from glp_export.compress.budget import Budget, TimeBudget
 from glp_export.compress.compressors.base import Found
-from glp_export.compress.compressors.structure.compressor import MARGIN, STRUCTURE, wanted_ms
+from glp_export.compress.compressors.structure.choice import MARGIN, wanted_ms
+from glp_export.compress.compressors.structure.compressor import STRUCTURE
 from glp_export.compress.compressors.structure.options import StructureOptions
 from glp_export.compress.edits import PruneHeads, RemoveLayers
 from glp_export.compress.plan import Plan
@@ -18,8 +19,9 @@ from glp_export.config.files import resolve
 from glp_export.config.targets import Targets
 from glp_export.core.errors import UsageError
 from glp_export.core.progress import Progress
+from glp_export.workflows.compressors import budget_of
 from glp_export.workflows.context import RunContext, make_context
-from glp_export.workflows.stages.compression import budget_of, facts_of
+from glp_export.workflows.stages.compression import facts_of
 from glp_export.workflows.stages.search import targets_by_plan
 from glp_export.workflows.stages.training import train_contenders
 from glp_export.workflows.stages.writing import variants_of_sweep

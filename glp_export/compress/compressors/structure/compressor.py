@@ -8,8 +8,7 @@ of what it chose.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,49 +22,42 @@ from glp_export.compress.compressors.base import (
 )
 from glp_export.compress.compressors.layers.compressor import LAYERS
 from glp_export.compress.compressors.layers.options import LayerOptions
-from glp_export.compress.compressors.layers.strategies import Problem, order_by_rule
 from glp_export.compress.compressors.structure.accuracy import (
     MOST_LOOKS,
     fastest_within_drop,
     speed_wanted,
     speeds_within,
 )
+from glp_export.compress.compressors.structure.choice import (
+    MARGIN,
+    Chooser,
+    fastest_speedup,
+    wanted_ms,
+)
 from glp_export.compress.compressors.structure.final_round import Finalist, FinalRound
 from glp_export.compress.compressors.structure.options import StructureOptions
-from glp_export.compress.compressors.structure.ranked import Ranked, looked_at, trained_for
+from glp_export.compress.compressors.structure.ranked import looked_at, trained_for
+from glp_export.compress.compressors.structure.rivals import (
+    RIVAL_RULES,
+    rivals_by_rule,
+    search_rival,
+)
 from glp_export.compress.criteria import CRITERIA
 from glp_export.compress.criteria.base import Criterion
 from glp_export.compress.edits import RemoveLayers, width_edits
 from glp_export.compress.latency_fit import corrected_by_choices
-from glp_export.compress.latency_table import LatencyTable, WholeModel
+from glp_export.compress.latency_table import LatencyTable
 from glp_export.compress.plan import Cost, Plan, Step
 from glp_export.compress.pruned_model import build_pruned, refit_kept
 from glp_export.compress.search_cost import SearchCost, TrialGroup
-from glp_export.compress.search_space import kept_units, make_space, removed_layers, selected_shape
-from glp_export.compress.selection import (
-    Mutation,
-    SearchSpace,
-    Selection,
-    improve,
-    selection_ms,
-)
-from glp_export.compress.sensitivity import divergences
+from glp_export.compress.search_space import kept_units, removed_layers, selected_shape
+from glp_export.compress.selection import Selection
 from glp_export.core.errors import UsageError
-from glp_export.core.numbers import layers_in_words
 from glp_export.core.shape import ModelShape
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-
-MARGIN = 1.03
-"""A choice is made for so much more than the speedup asked for: what ships is measured anew, and a
-median of it moves by a few percent."""
-
-RIVAL_RULES = ("alternate", "symmetric", "top")
-"""Rules of whole layers that a chosen structure has to beat in the final round, beside the layers
-that the layers compressor finds."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +137,7 @@ class StructureCompressor:
             ranked = once or trained_for(
                 criterion, options, evaluator, table, wanted_ms(time, table)
             )
-            return _for(_Chosen(options, time, evaluator, ranked), table, tables)
+            return _for(Chooser(options, time, evaluator, ranked), table, tables)
 
         if budget.max_drop is None:
             return [choose(one) for one in budget.times]
@@ -153,7 +145,7 @@ class StructureCompressor:
         table = tables.table(least)
         unpruned = table.predict(table.base)
         slowest = unpruned / (wanted_ms(least, table) * MARGIN)
-        speeds = speeds_within(least, slowest, _fastest(table, evaluator.removable) / MARGIN)
+        speeds = speeds_within(least, slowest, fastest_speedup(table, evaluator.removable) / MARGIN)
         return [fastest_within_drop(speeds, choose, budget.max_drop, evaluator)]
 
     def start(self, plan: Plan, model: PreTrainedModel, calibrator: Calibrator) -> PreTrainedModel:
@@ -168,18 +160,18 @@ class StructureCompressor:
         return refit_kept(plan, model, kept, calibrator)
 
 
-def _for(chosen: _Chosen, measured: LatencyTable, tables: LatencyTables) -> Found:
+def _for(chooser: Chooser, measured: LatencyTable, tables: LatencyTables) -> Found:
     """The plan for one time budget."""
-    base, evaluator, ranked = measured.base, chosen.evaluator, chosen.ranked
+    base, evaluator, ranked = measured.base, chooser.evaluator, chooser.ranked
     with evaluator.progress.stage("choose heads, neurons and layers") as meter:
         table = corrected_by_choices(
             measured,
-            lambda one: [selected_shape(chosen.by(one), base)],
+            lambda one: [selected_shape(chooser.by(one), base)],
             lambda shapes: tables.measure_whole(measured.conditions, shapes),
-            enough=chosen.fast_enough,
+            enough=chooser.fast_enough,
         )
         table.keep(evaluator.directory)
-        selection = chosen.by(table)
+        selection = chooser.by(table)
         shape = selected_shape(selection, base)
         chosen_words = f"{shape.label(base)}, {table.speedup(shape):.2f}× predicted"
         meter.advance(chosen_words)
@@ -187,10 +179,10 @@ def _for(chosen: _Chosen, measured: LatencyTable, tables: LatencyTables) -> Foun
     own = Finalist("structure", selection)
     winner, cost = own, ranked.cost
     steps: tuple[Step, ...] = ()
-    rivals = _by_rules(chosen, table) if chosen.options.final_round else []
+    rivals = rivals_by_rule(chooser, table) if chooser.options.final_round else []
     if rivals:
         final_round = FinalRound(
-            chosen.options.final_round,
+            chooser.options.final_round,
             evaluator,
             # Whole layers are those of the teacher, whatever a criterion trained.
             lambda one: build_pruned(
@@ -198,68 +190,11 @@ def _for(chosen: _Chosen, measured: LatencyTable, tables: LatencyTables) -> Foun
             ),
         )
         final_round.train([own, *rivals])
-        cost = _sum(cost, _search_rival(chosen, table, rivals, final_round))
+        cost = _sum(cost, search_rival(chooser, table, rivals, final_round))
         winner, steps, compared = final_round.result()
         cost = _sum(cost, compared)
-    plan = _plan(chosen, winner.selection, table, steps, cost)
+    plan = _plan(chooser, winner.selection, table, steps, cost)
     return Found(plan, ranked.start if winner is own else None)
-
-
-@dataclass(frozen=True)
-class _Chosen:
-    """What a latency table leads to, with everything else as it is: a pure function of it."""
-
-    options: StructureOptions
-    time: TimeBudget
-    evaluator: CompressionEvaluator
-    ranked: Ranked
-
-    def by(self, table: LatencyTable) -> Selection:
-        """The choice that diverges least from the teacher, of those that were scored."""
-        evaluator = self.evaluator
-        mutation = Mutation(rounds=self.options.mutations, seed=evaluator.seed)
-        wanted = wanted_ms(self.time, table)
-        chosen, _ = improve(self.space(table), wanted, self._loss, mutation)
-        return chosen
-
-    def fast_enough(self, models: Sequence[WholeModel]) -> bool:
-        """Whether measured models keep the budget; the unpruned one stands first."""
-        unpruned, *chosen = (model.milliseconds for model in models)
-        return all(self.time.kept_by(milliseconds, unpruned) for milliseconds in chosen)
-
-    def space(self, table: LatencyTable) -> SearchSpace:
-        """All choices."""
-        layers, worth = range(table.base.depth), self.ranked.sensitivities
-        return make_space(
-            self.ranked.ranking,
-            table,
-            neuron_step=self.options.neuron_step,
-            sensitivity=worth.sublayers,
-            whole_layers={n: worth.layers.get(n, 0.0) for n in layers},
-            pinned=[n for n in layers if n not in self.evaluator.removable],
-        )
-
-    def _loss(self, choice: Selection) -> float:
-        ranked, evaluator = self.ranked, self.evaluator
-        return divergences(
-            ranked.model, ranked.ranking, [choice], evaluator.dev, evaluator.divergence
-        )[0]
-
-
-def _fastest(table: LatencyTable, removable: Sequence[int]) -> float:
-    """The speedup of a single head where layers may go: nothing that is chosen is faster."""
-    base = table.base
-    least = base.layers[-1].model_copy(update={"heads": 1, "neurons": 0})
-    stay = max(1, base.depth - len(removable))
-    return table.speedup(base.model_copy(update={"layers": (least,) * stay}))
-
-
-def wanted_ms(time: TimeBudget, table: LatencyTable) -> float:
-    """What a batch may take by a table, with the margin."""
-    most = math.inf if time.milliseconds is None else time.milliseconds
-    if time.speedup or time.milliseconds is None:
-        most = min(most, table.predict(table.base) / (time.speedup or 1.0))
-    return most / MARGIN
 
 
 def _looks(budget: Budget) -> tuple[Sequence[TimeBudget], Sequence[TimeBudget]]:
@@ -307,60 +242,6 @@ def _layers_less(time: TimeBudget, layers: int) -> int:
     return layers - round(layers / time.speedup) if time.speedup else 0
 
 
-def _by_rules(chosen: _Chosen, table: LatencyTable) -> list[Finalist]:
-    """Whole layers by the rules, at about the same time, which structure has to beat."""
-    removable, fits = chosen.evaluator.removable, _fitting(chosen, table)
-    found: dict[Selection, str] = {}
-    for rule in RIVAL_RULES:
-        orders = (
-            order_by_rule(rule, Problem(removable, cuts)) for cuts in range(1, len(removable) + 1)
-        )
-        choice = next(filter(None, map(fits, orders)), None)
-        if choice is not None:
-            found.setdefault(choice, f"layers ({rule})")
-    return [Finalist(label, choice) for choice, label in found.items()]
-
-
-def _search_rival(
-    chosen: _Chosen, table: LatencyTable, rivals: Sequence[Finalist], final_round: FinalRound
-) -> Cost:
-    """Add the layers that the layers compressor finds to a final round; what finding them took.
-
-    Its search is worth a few points where many layers go, and it takes most of the time: nothing is
-    searched where layers are far behind.
-    """
-    evaluator, options = chosen.evaluator, LayerOptions()
-    fewest = min(len(removed_layers(one.selection)) for one in rivals)
-    if final_round.settled():
-        evaluator.progress.skip(
-            "layers by search", "not needed, whole layers by rule are far behind"
-        )
-        return Cost()
-    evaluator.progress.say(f"rivals: a search for {layers_in_words(fewest)} that may go whole")
-    plan = LAYERS.search(options, Budget(cuts=fewest), evaluator)[0].plan
-    choice = _fitting(chosen, table)(plan.order)
-    if choice is not None and choice not in {one.selection for one in rivals}:
-        final_round.train([Finalist(f"layers ({options.search})", choice)])
-    return plan.cost
-
-
-def _fitting(chosen: _Chosen, table: LatencyTable) -> Callable[[Sequence[int]], Selection | None]:
-    """Tells of layers that go the choice without them, where it is fast enough and one stays."""
-    space, wanted = chosen.space(table), wanted_ms(chosen.time, table)
-    whole = [
-        (max(layer.attention.counts), max(layer.feed_forward.counts)) for layer in space.layers
-    ]
-
-    def fits(removed: Sequence[int]) -> Selection | None:
-        layers = tuple(None if n in removed else pair for n, pair in enumerate(whole))
-        if all(layer is None for layer in layers):
-            return None
-        milliseconds = selection_ms(space, layers)
-        return Selection(layers, 0.0, milliseconds) if milliseconds <= wanted else None
-
-    return fits
-
-
 def _sum(one: Cost, other: Cost) -> Cost:
     return Cost(
         trainings=one.trainings + other.trainings,
@@ -371,12 +252,12 @@ def _sum(one: Cost, other: Cost) -> Cost:
 
 
 def _plan(
-    chosen: _Chosen, selection: Selection, table: LatencyTable, steps: tuple[Step, ...], cost: Cost
+    chooser: Chooser, selection: Selection, table: LatencyTable, steps: tuple[Step, ...], cost: Cost
 ) -> Plan:
-    options, evaluator, ranking = chosen.options, chosen.evaluator, chosen.ranked.ranking
+    options, evaluator, ranking = chooser.options, chooser.evaluator, chooser.ranked.ranking
     gone = removed_layers(selection)
     unused = {"latency_table", "criterion_epochs", "block"}
-    settings = options.model_dump(mode="json", exclude=unused) | dict(chosen.ranked.settings)
+    settings = options.model_dump(mode="json", exclude=unused) | dict(chooser.ranked.settings)
     edits = (RemoveLayers(layers=gone),) if gone else ()
     base: ModelShape = evaluator.facts["base_shape"]
     left = edits[0].shape(base) if edits else base

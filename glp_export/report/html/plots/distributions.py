@@ -26,7 +26,8 @@ from glp_export.report.tables import Table
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from glp_export.bench.benchmark_file import BenchmarkFile, Row
+    from glp_export.bench.benchmark_file import BenchmarkFile
+    from glp_export.bench.benchmark_rows import Row
     from glp_export.bench.samples_file import SamplesFile
 
     Runs = NDArray[np.float64]

@@ -14,7 +14,7 @@ from glp_export.report.html.theme import placeholder
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from glp_export.bench.benchmark_file import DifferenceRow, Interval
+    from glp_export.bench.benchmark_rows import DifferenceRow, Interval
 
 TOP, BOTTOM = 12, 48
 _WIDE_ROW, _NARROW_ROW = 36, 56
