@@ -190,9 +190,9 @@ def _for(chooser: Chooser, measured: LatencyTable, tables: LatencyTables) -> Fou
             ),
         )
         final_round.train([own, *rivals])
-        cost = _sum(cost, search_rival(chooser, table, rivals, final_round))
+        cost += search_rival(chooser, table, rivals, final_round)
         winner, steps, compared = final_round.result()
-        cost = _sum(cost, compared)
+        cost += compared
     plan = _plan(chooser, winner.selection, table, steps, cost)
     return Found(plan, ranked.start if winner is own else None)
 
@@ -234,15 +234,6 @@ def criterion_of(name: str) -> Criterion:
 def _layers_less(time: TimeBudget, layers: int) -> int:
     """Whole layers that a speedup is worth by count alone; 0 where it is not known before."""
     return layers - round(layers / time.speedup) if time.speedup else 0
-
-
-def _sum(one: Cost, other: Cost) -> Cost:
-    return Cost(
-        trainings=one.trainings + other.trainings,
-        sample_layers=one.sample_layers + other.sample_layers,
-        scored_sample_layers=one.scored_sample_layers + other.scored_sample_layers,
-        seconds=round(one.seconds + other.seconds, 1),
-    )
 
 
 def _plan(
