@@ -28,7 +28,6 @@ from glp_export.workflows.latency_table import Deployment, Tables
 from glp_export.workflows.stages.calibration import (
     batches_of,
     calibrator_of,
-    encoded_unlabeled,
     tokens_in,
 )
 from glp_export.workflows.stages.depth import fast_enough_depth
@@ -39,6 +38,7 @@ from glp_export.workflows.stages.evaluator import (
     train_teacher,
     training_facts,
 )
+from glp_export.workflows.stages.labelled_texts import blank, encoded
 from glp_export.workflows.stages.recovery_start import ancestor_of, hidden_states_of, start_of
 from glp_export.workflows.stages.short_training import DEV_SAMPLES, ShortTraining, divergence_of
 from glp_export.workflows.stages.size import Sizes
@@ -94,7 +94,7 @@ class RunEvaluator:
         context = self._context
         parts = [context.fit, context.select, context.train]
         if context.unlabeled is not None:
-            parts.append(encoded_unlabeled(context))
+            parts.append(encoded(context, blank(context, context.unlabeled)))
         named = needed_ids(context.pretrained())
         known = set(context.tokenizer.get_vocab().values())
         return frozenset(named & known).union(*map(tokens_in, parts))
