@@ -39,7 +39,11 @@ class OpenedFile:
 
 
 def check_shipped(
-    targets: Targets, benchmark: BenchmarkFile, opened: OpenedFile | None = None
+    targets: Targets,
+    benchmark: BenchmarkFile,
+    opened: OpenedFile | None = None,
+    *,
+    doubtful_table: bool = False,
 ) -> None:
     """Hold the shipped files, as they were measured in the end, to the targets of time and size.
 
@@ -50,6 +54,8 @@ def check_shipped(
         targets: of one model.
         benchmark: of it alone.
         opened: the file that `load` opens.
+        doubtful_table: whether others used the machine while the latency table was measured that
+            the model was chosen by. A resumed run keeps the choice, so only a new one helps.
 
     Raises:
         LatencyError: none does.
@@ -72,7 +78,10 @@ def check_shipped(
     raise LatencyError(
         f"what would ship is not fast enough: {nearest or 'no file'}: {'; '.join(missed)}",
         where=targets.asked_of_time,
-        fix="measure on an idle machine with more --bench-rounds, or ask for less",
+        fix="run again with --overwrite on an idle machine: others used it while the latency table "
+        "was measured, so the choice itself may be wrong"
+        if doubtful_table
+        else "measure on an idle machine with more --bench-rounds, or ask for less",
     )
 
 

@@ -138,14 +138,18 @@ def prune_and_export(
             _export(context, one, sweep_variants, layout, spent, progress) for one in trained
         ]
         measured, scored = _measure(context, exported, progress)
-        measured = _held_to_targets(context, sweep_variants, measured, spent)
+        measured = _held_to_targets(context, sweep_variants, measured, spent, layout.work_dir)
         frontier = write_output(context, layout, sweep_variants, measured, scored)
     targets = measured.file.targets
     return RunResult(_directory(config.output), plan, measured.file, frontier, targets)
 
 
 def _held_to_targets(
-    context: RunContext, sweep_variants: Sequence[SweepVariant], measured: Benchmark, spent: float
+    context: RunContext,
+    sweep_variants: Sequence[SweepVariant],
+    measured: Benchmark,
+    spent: float,
+    work: Path,
 ) -> Benchmark:
     """The benchmark with what became of each target.
 
@@ -157,7 +161,8 @@ def _held_to_targets(
     for one, targets in zip(sweep_variants, each, strict=True):
         own = measured.file.of_plan(one.plan.id)
         opened = opened_file(one.layout, targets, context.execution.provider, own)
-        check_shipped(targets, own, opened)
+        table = kept_table(work, one.plan.latency_table)
+        check_shipped(targets, own, opened, doubtful_table=bool(table and table.notes))
         found += outcomes(targets, own, spent=spent, plan_id=one.plan.id, opened=opened)
     return measured.with_targets(found)
 

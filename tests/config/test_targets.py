@@ -168,6 +168,17 @@ def test_what_ships_too_slow_is_exit_5_with_value_and_interval():
         check_shipped(Targets.parse(None, "8.5ms@8x128", None), file)
 
 
+def test_where_the_latency_table_is_doubtful_the_choice_is_to_be_made_again():
+    file, targets = (
+        shipped({"model.onnx": 12.0, "model_optimized.onnx": 9.0}),
+        Targets.parse("2.5@8x128", None, None),
+    )
+    for doubtful in (False, True):
+        with pytest.raises(LatencyError) as caught:
+            check_shipped(targets, file, doubtful_table=doubtful)
+        assert ("--overwrite" in str(caught.value)) is doubtful
+
+
 def test_a_shape_that_was_not_measured_proves_nothing():
     with pytest.raises(LatencyError, match="4x4 was not measured"):
         check_shipped(Targets.parse("1.1@4x4", None, None), make_benchmark())
