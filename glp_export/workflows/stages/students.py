@@ -185,16 +185,14 @@ def _distilled_rival(students: StudentTraining, name: str) -> Trained:
         doubtful=context.config.training.teacher != "finetune",
     ).model
     match_inputs(tokenizer, model, where=name)
-    task = context.data.task
     length = min(context.config.data.max_length, tokenizer.model_max_length)
-    examples = encode(students.rows, task, tokenizer, length)
+    examples = encode(students.rows, context.data.task, tokenizer, length)
     _require_comparable(context, source, inputs, examples)
-    own_inputs = TrainingInputs(
+    own_inputs = replace(
+        inputs,
         examples=examples,
         tokenizer=tokenizer,
-        teacher_logits=inputs.teacher_logits,
         settings=context.reported(inputs.settings, f"distill {name}"),
-        distillation=inputs.distillation,
         watch=_own_watch(context, inputs, tokenizer),
         joint=joint_of(context, "recovery", tokenizer),
     )
@@ -206,12 +204,7 @@ def _distilled_rival(students: StudentTraining, name: str) -> Trained:
     checkpoint = train_once(
         context, students.work / "distilled", title, students.progress, make, tokenizer
     )
-    test, *others = (
-        encode(rows, task, tokenizer, length)
-        for rows in (context.data.test, *context.data.other_tests.values())
-    )
-    others_by_name = dict(zip(context.data.other_tests, others, strict=True))
-    return Trained("distilled", name, checkpoint, tokenizer, test, others_by_name)
+    return trained_contender(context, "distilled", name, checkpoint, tokenizer)
 
 
 def _require_comparable(
