@@ -87,8 +87,7 @@ class StudentTraining:
             if needs_no_recovery(plan, recovery):
                 return begun
             inputs = self._inputs_of(plan, tokenizer, begun)
-            told = self.context.reported(inputs.settings, title)
-            inputs = replace(inputs, settings=told)
+            inputs = replace(inputs, settings=self.context.reported(inputs.settings, title))
             if plan.blocks is not None:
                 return train_blocks(begun, plan.blocks, plan, recovery, inputs, report)
             if plan.factors is not None:
