@@ -8,7 +8,7 @@ weights on the way are the best, and which of a few learning rates is.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 LEAST_UPDATES = 200
 """Of any task, at the end of the schedule."""
@@ -35,6 +35,13 @@ RATES = (1.0, 2.0, 4.0)
 TRIED = 0.15
 """Share of the updates that each of them is tried for."""
 
+LONGER = 4
+"""Times as many updates for a model that answers no better than chance after them: what is hard to
+tell from a text (whether it is grammatical, whether it follows) is learned late."""
+
+LEAST_TO_TELL = 200
+"""Rows of dev below which chance and a little learning are not told apart."""
+
 WARMUP = 0.1
 """Share of the updates in which the learning rate rises."""
 
@@ -51,6 +58,7 @@ class Schedule:
         rates: learning rates of which the best is found; one is taken as it is.
         tried: updates that each of several rates is tried for.
         warmup: share of the updates in which the rate rises.
+        longer: times as long for a model that is left at chance.
     """
 
     updates: int
@@ -60,11 +68,23 @@ class Schedule:
     rates: tuple[float, ...]
     tried: int
     warmup: float = WARMUP
+    longer: int = LONGER
 
     @property
     def most(self) -> int:
         """Updates of a whole training, those of the rates that are tried among them."""
         return self.updates + (len(self.rates) > 1) * len(self.rates) * self.tried
+
+    def again(self) -> Schedule:
+        """For a model that this one left at chance: the same, `longer` times as long."""
+        longer = self.longer
+        return replace(
+            self,
+            updates=longer * self.updates,
+            every=longer * self.every,
+            least=longer * self.least,
+            tried=longer * self.tried,
+        )
 
 
 def schedule_for(rows: int, batch_size: int, classes: int, rates: tuple[float, ...]) -> Schedule:

@@ -74,12 +74,14 @@ class Watch:
         dev: encoded rows that are not trained on.
         score: of a model on dev, the higher the better: the weights with the best one are kept.
         teacher_answers: the teacher's on dev, where it is imitated.
+        learned: whether a model answers better than chance on dev; None where that cannot be told.
     """
 
     schedule: Schedule
     dev: Dataset
     score: Callable[[PreTrainedModel], float]
     teacher_answers: NDArray[np.float32] | None = None
+    learned: Callable[[PreTrainedModel], bool] | None = None
 
 
 def finetune(
@@ -179,7 +181,40 @@ def _train_watched(
     watch: Watch,
     train: Callable[..., Any],
 ) -> None:
-    """Find the learning rate, train at most as long as the schedule says, keep the best weights."""
+    """Train by the schedule; once more, longer, from the same start, what that leaves at chance.
+
+    The weights with the better score on dev are kept, the longer training's of equals.
+    """
+    start, done = _weights(model), watch.schedule.most
+    score = _train_by_schedule(model, tokenizer, settings, progress, watch, train)
+    if watch.learned is None or watch.learned(model):
+        return
+    longer = replace(watch, schedule=watch.schedule.again())
+    logger.warning(
+        "no better than chance on dev after %d updates: trained once more, for %d",
+        watch.schedule.updates,
+        longer.schedule.updates,
+    )
+    first = _weights(model)
+    model.load_state_dict(start)
+    further = progress and (lambda step, most: progress(done + step, done + most))
+    if _train_by_schedule(model, tokenizer, settings, further, longer, train) < score:
+        model.load_state_dict(first)
+
+
+def _train_by_schedule(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    settings: TrainSettings,
+    progress: Progress | None,
+    watch: Watch,
+    train: Callable[..., Any],
+) -> float:
+    """Find the learning rate, train at most as long as the schedule says, keep the best weights.
+
+    Returns:
+        Their score on dev.
+    """
     schedule, start = watch.schedule, _weights(model)
     settings = replace(settings, warmup_ratio=schedule.warmup)
     done, losses = 0, {}
@@ -208,6 +243,7 @@ def _train_watched(
         schedule.every,
         ", ".join(f"{score:.3f}" for score in best.scores),
     )
+    return best.score
 
 
 class _Best:
@@ -218,7 +254,7 @@ class _Best:
         self.scores: list[float] = []
         self._model, self._watch, self._schedule = model, watch, schedule
         self._looks = Looks(schedule)
-        self._start: float | None = None
+        self._start = -np.inf
 
     def look_first(self) -> None:
         """Score the model before its training, which may have nothing to add.
@@ -228,6 +264,11 @@ class _Best:
         """
         self._start = self._watch.score(self._model)
         self.weights = _weights(self._model)
+
+    @property
+    def score(self) -> float:
+        """Of the weights that are kept."""
+        return max(self._start, *self.scores)
 
     def callback(self) -> Any:
         from transformers import TrainerCallback
@@ -245,8 +286,7 @@ class _Best:
     def look(self) -> bool:
         """Score the model as it is now; whether its training may end."""
         self.scores.append(self._watch.score(self._model))
-        better = self._start is None or self.scores[-1] >= self._start
-        if self._looks.add(self.scores[-1]) and better:
+        if self._looks.add(self.scores[-1]) and self.scores[-1] >= self._start:
             self.weights = _weights(self._model)
         return self._looks.ends
 

@@ -36,12 +36,14 @@ from glp_export.encoder import (
     require_removable,
 )
 from glp_export.encoder.reporting import require_reporters
+from glp_export.encoder.schedule import LEAST_TO_TELL
 from glp_export.encoder.sublayers import find_sublayers, shape_of
 from glp_export.tasks import (
     KINDS,
     AuxiliaryData,
     DataSpec,
     TaskData,
+    against_chance,
     encode,
     load_task_data,
     read_unlabeled,
@@ -159,7 +161,18 @@ class RunContext:
             finite = bool(np.isfinite(answers).all())
             return score(task, answers, truth) if finite else -math.inf
 
-        return Watch(self.schedule, self.select, on_dev, teacher_answers)
+        def beats_chance(answers: NDArray[np.float32]) -> bool:
+            finite = bool(np.isfinite(answers).all())
+            return finite and against_chance(task, answers, truth).significant
+
+        def learned(model: PreTrainedModel) -> bool:
+            return beats_chance(predict(model, self.select, self.tokenizer, device=device))
+
+        # What imitates a teacher that is at chance itself would not leave it by imitating longer.
+        told = len(self.select) >= LEAST_TO_TELL and (
+            teacher_answers is None or beats_chance(teacher_answers)
+        )
+        return Watch(self.schedule, self.select, on_dev, teacher_answers, learned if told else None)
 
     def reported(self, settings: TrainSettings, title: str) -> TrainSettings:
         """The settings of a training that the trackers are told of, by its title."""

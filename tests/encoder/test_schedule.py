@@ -116,3 +116,27 @@ def test_a_student_is_watched_by_the_same_rule_and_the_same_seed_gives_the_same(
     torch.manual_seed(1)
     second = train()
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_what_is_left_at_chance_is_trained_once_more_and_longer(encoder, room, caplog):
+    task, tokenizer, fit, dev = room
+    truth, asked = np.asarray(dev["labels"][:]), []
+
+    def on_dev(model):
+        return score(task, predict(model, dev, tokenizer), truth)
+
+    def learned(model):
+        asked.append(on_dev(model))
+        return False
+
+    short = replace(SHORT, rates=(1e-9,), longer=2)  # nothing is learned at this rate
+    watch = Watch(short, dev, on_dev, learned=learned)
+    seen = []
+    settings = TrainSettings(learning_rate=1e-9, batch_size=8)
+    told = lambda done, most: seen.append((done, most))  # noqa: E731
+    with caplog.at_level("WARNING"):
+        finetune(fresh(encoder, task), fit, tokenizer, settings, told, watch=watch)
+    assert len(asked) == 1
+    assert "trained once more, for 48" in caplog.text
+    assert seen[-1][0] <= seen[-1][1] == 24 + 48
+    assert short.again().most == 2 * short.most
