@@ -140,9 +140,13 @@ def device_words(provider: str, threads: list[int], gpu: str | None) -> str:
     return f"{name} ({counted} thread{'s' * (threads != [1])})"
 
 
-def shapes(benchmark: BenchmarkFile) -> list[str]:
-    """The names of all shapes: the fixed ones by batch and length, then the task's own lengths."""
-    first = {row.shape: row for row in reversed(benchmark.rows)}
+def shapes(benchmark: BenchmarkFile, provider: str | None = None) -> list[str]:
+    """The names of all shapes, or of those that a provider was measured on.
+
+    The fixed ones come first by batch and length, then the task's own lengths.
+    """
+    rows = [row for row in benchmark.rows if provider in (None, row.provider)]
+    first = {row.shape: row for row in reversed(rows)}
     return sorted(first, key=lambda name: _size(first[name]))
 
 
