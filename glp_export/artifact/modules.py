@@ -15,11 +15,14 @@ from glp_export.encoder.checkpoint import read_config
 from glp_export.encoder.checkpoint_files import require_weights
 from glp_export.encoder.families import BARE, auto_class_for
 from glp_export.encoder.model_source import ModelSource
-from glp_export.encoder.structure import compacted
+from glp_export.encoder.structure import compacted, read_structure
+from glp_export.encoder.sublayers import shape_of
 from glp_export.encoder.transformers_compat import quiet_weights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+    from glp_export.core.shape import ModelShape
 
 Source: TypeAlias = "Path | PreTrainedModel"
 """A module, or a directory with config.json and safetensors weights."""
@@ -50,6 +53,18 @@ def config_of(source: Source) -> Any:
     if not isinstance(source, Path):
         return source.config
     return read_config(ModelSource(str(source), offline=True))
+
+
+def shape_of_source(source: Source) -> ModelShape | None:
+    """The layers of what is exported; None for a checkpoint that is as its configuration says.
+
+    Raises:
+        DataError: the record of the checkpoint's structure is broken.
+    """
+    if not isinstance(source, Path):
+        return shape_of(source)
+    structure = read_structure(source)
+    return None if structure is None else structure.model_shape
 
 
 def name_of(source: Source) -> str:

@@ -6,11 +6,11 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact.fusions import describe_fusions
 from glp_export.artifact.graph_passes import PASSES
-from glp_export.artifact.modules import config_of
+from glp_export.artifact.modules import config_of, shape_of_source
 from glp_export.artifact.onnx_file import (
     PLAIN,
     OnnxFile,
@@ -188,6 +188,7 @@ def _optimised(source: Path, level: Level, exported_from: Source) -> ModelProto:
             "ONNX Runtime has no fusion patterns for %s: general optimisations only",
             config.model_type,
         )
+    heads, width = _told(exported_from, config)
     options = FusionOptions(patterns or "bert")
     options.enable_gelu_approximation = level.gelu_approximation
     # It takes two thirds of the time and finds no other fusions; parity proves what comes out.
@@ -196,12 +197,23 @@ def _optimised(source: Path, level: Level, exported_from: Source) -> ModelProto:
         optimised = optimize_model(
             str(source),
             model_type=patterns or "bert",
-            # Given, since the patterns cannot read them off every traced graph.
-            num_heads=getattr(config, "num_attention_heads", 0),
-            hidden_size=getattr(config, "hidden_size", 0),
+            num_heads=heads,
+            hidden_size=width,
             optimization_options=options,
             opt_level=level.graph_level,
             only_onnxruntime=not level.fusions or patterns is None,
         )
         optimised.topological_sort()
     return optimised.model
+
+
+def _told(source: Source, config: Any) -> tuple[int, int]:
+    """The heads and the width that the fusion patterns are told, as not every graph shows them.
+
+    Zeros where layers have lost heads: what no graph shows is left as it is then, since attention
+    that is fused with other heads computes something else.
+    """
+    heads, shape = getattr(config, "num_attention_heads", 0), shape_of_source(source)
+    if shape is not None and any(layer.heads not in (0, heads) for layer in shape.layers):
+        return 0, 0
+    return heads, getattr(config, "hidden_size", 0)

@@ -12,9 +12,8 @@ class TimeBudget:
     Attributes:
         batch_size: rows.
         sequence_length: tokens a row.
-        speedup: at least so many times as fast as the unpruned model; None where `milliseconds` is
-            given.
-        milliseconds: median of a batch at most.
+        speedup: at least so many times as fast as the unpruned model; None for any.
+        milliseconds: median of a batch at most; None for any.
     """
 
     batch_size: int
@@ -24,9 +23,8 @@ class TimeBudget:
 
     def kept_by(self, milliseconds: float, unpruned: float) -> bool:
         """Whether a batch of so long is fast enough beside the unpruned model's."""
-        if self.milliseconds is not None:
-            return milliseconds <= self.milliseconds
-        return unpruned >= milliseconds * (self.speedup or 1.0)
+        short = self.milliseconds is None or milliseconds <= self.milliseconds
+        return short and unpruned >= milliseconds * (self.speedup or 0.0)
 
 
 @dataclass(frozen=True)

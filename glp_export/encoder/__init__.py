@@ -8,6 +8,7 @@ from glp_export.encoder.checkpoint import (
     load_tokenizer,
     match_inputs,
     save_checkpoint,
+    tokenizer_checksum,
 )
 from glp_export.encoder.distillation import DistillSettings, distill
 from glp_export.encoder.families import FAMILIES, Family
@@ -79,6 +80,7 @@ __all__ = [
     "save_checkpoint",
     "schedule_for",
     "task_of_model",
+    "tokenizer_checksum",
     "torch_threads",
     "with_head_for",
     "write_loader_files",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -323,6 +324,23 @@ def checksum(source: ModelSource) -> str | None:
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
+
+
+def tokenizer_checksum(tokenizer: PreTrainedTokenizerBase) -> str:
+    """SHA-256 over all that decides how a tokenizer cuts texts, but for the longest input."""
+    backend: Any = getattr(tokenizer, "backend_tokenizer", None)
+    try:
+        content = json.loads(backend.to_str())
+    except Exception:  # a slow tokenizer, or one with parts in Python
+        content = tokenizer.get_vocab()
+    facts = {
+        "class": type(tokenizer).__name__,
+        # Set by whoever cut texts last.
+        "content": {k: v for k, v in content.items() if k not in ("truncation", "padding")},
+        "inputs": tokenizer.model_input_names,
+        "sides": [tokenizer.padding_side, tokenizer.truncation_side],
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _require_encoder(source: ModelSource, model: PreTrainedModel, loading: Any) -> None:

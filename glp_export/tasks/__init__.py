@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glp_export.tasks.auxiliary import AuxiliaryData, load_auxiliary
+from glp_export.tasks.auxiliary import AuxiliaryData, load_auxiliary, unseen
 from glp_export.tasks.calibration import calibration_error
 from glp_export.tasks.chance import AgainstChance, against_chance
 from glp_export.tasks.changes import Interval, changed_predictions, class_drops
@@ -61,5 +61,6 @@ __all__ = [
     "score",
     "score_interval",
     "truth_of",
+    "unseen",
     "with_labels",
 ]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from glp_export.core.errors import DataError
 from glp_export.tasks.checksum import rows_checksum
@@ -15,6 +16,7 @@ from glp_export.tasks.encoding import quiet_datasets
 from glp_export.tasks.files import read_alone, read_training_file
 from glp_export.tasks.load import read_labelled
 from glp_export.tasks.raw import RawData
+from glp_export.tasks.reading import TEXT_COLUMNS
 from glp_export.tasks.sources import read_source
 from glp_export.tasks.spec import DataSpec
 from glp_export.tasks.task import Task
@@ -41,7 +43,7 @@ class AuxiliaryData:
         rows: in columns ``text``[, ``text_pair``] and ``label``.
         source: as it was named.
         checksum: sha256 over task and rows.
-        dropped: rows that were left out because their text is one of the test set.
+        dropped: rows that were left out because the run is judged by their text.
     """
 
     task: Task
@@ -51,17 +53,18 @@ class AuxiliaryData:
     dropped: int = 0
 
 
-def load_auxiliary(name: str, spec: DataSpec, limit: int, test: Dataset) -> AuxiliaryData:
+def load_auxiliary(name: str, spec: DataSpec, limit: int, *held: Dataset) -> AuxiliaryData:
     """Read the training rows of an auxiliary task, of any kind that its columns tell.
 
-    Its own test rows are not looked at, and rows whose text is in the test set of the run are left
+    Its own test rows are not looked at, and rows with a text that the run is judged by are left
     out: nothing is learned from them.
 
     Args:
         name: a directory with a train file, a file, or a hub id.
         spec: of the run: its seed, and how the hub is reached.
         limit: rows that are kept at most, in the proportions of their labels.
-        test: the normalised test rows of the run.
+        held: the normalised rows of the run that choose or are reported on: dev, and every test
+            set.
 
     Raises:
         DataError: it cannot be read, has no rows or no labels, or its kind cannot be told.
@@ -73,12 +76,12 @@ def load_auxiliary(name: str, spec: DataSpec, limit: int, test: Dataset) -> Auxi
             if raw.train.source.endswith(".txt") or _unlabelled(raw):
                 raise DataError("The rows have no labels.", where=raw.train.source)
             task, rows = read_labelled(raw, replace(_bare(spec), dataset=name), limit)
-            kept = rows.select(_unseen(rows, test))
+            kept = rows.select(np.flatnonzero(unseen(rows, *held)))
     except DataError as error:
         at = where if error.where in (None, where) else f"{where}: {error.where}"
         raise DataError(error.what, where=at, fix=_FIX) from error
     if len(kept) < LEAST_ROWS:
-        left = "besides those of the test set" if len(rows) > len(kept) else "in it"
+        left = "besides those of dev and test" if len(rows) > len(kept) else "in it"
         raise DataError(f"There are too few rows {left}.", where=where, fix=_FIX)
     checksum = rows_checksum({"kind": task.kind, "labels": task.labels}, {"": kept})
     return AuxiliaryData(task, kept, name, checksum, len(rows) - len(kept))
@@ -109,15 +112,12 @@ def _unlabelled(raw: RawData) -> bool:
     return len(raw.train.rows.column_names) < 2 and label_name(raw.train) is None
 
 
-def _unseen(rows: Dataset, test: Dataset) -> list[int]:
-    """The rows of which no text is one of a test row's."""
+def unseen(rows: Dataset, *others: Dataset) -> NDArray[np.bool_]:
+    """(rows,): whether no text of a row is one of another data set's."""
     found = np.zeros(len(rows), dtype=bool)
-    for column in ("text", "text_pair"):
-        for other in ("text", "text_pair"):
-            if column in rows.column_names and other in test.column_names:
-                own, taken = (
-                    digests(one.select_columns([name]))
-                    for one, name in ((rows, column), (test, other))
-                )
-                found |= np.isin(own, taken)
-    return [int(row) for row in np.flatnonzero(~found)]
+    for column in set(TEXT_COLUMNS).intersection(rows.column_names):
+        own = digests(rows.select_columns([column]))
+        for other in others:
+            for name in set(TEXT_COLUMNS).intersection(other.column_names):
+                found |= np.isin(own, digests(other.select_columns([name])))
+    return ~found

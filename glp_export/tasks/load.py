@@ -32,6 +32,7 @@ from glp_export.tasks.raw import RawData, RawSplit, is_number
 from glp_export.tasks.reading import (
     TEXT_COLUMNS,
     Reading,
+    check_metric,
     check_texts,
     in_order_of,
     label_column,
@@ -135,6 +136,7 @@ def _texts_alone(raw: RawData, spec: DataSpec, own: Task | None) -> TaskData:
 
     Raises:
         DataError: there is no such model, or its answers are no labels of texts.
+        UsageError: the metric does not fit.
     """
     kind = KINDS[own.kind] if own else None
     if own is None or kind is None or kind.predictions is None:
@@ -156,6 +158,8 @@ def _texts_alone(raw: RawData, spec: DataSpec, own: Task | None) -> TaskData:
         raw = cut_test(replace(raw, test=None), columns, spec.seed)
         share = min(0.5, share / (1 - TEST_FRACTION))
     task = Task(raw.name, kind.name, columns, "", own.labels, AGREEMENT)
+    other_metric = spec.metric or kind.metric_for(own.labels)
+    check_metric(replace(task, metric=other_metric))
     train = _blank(raw.train, task)
     names = TEXT_COLUMNS[: len(columns)]
     kept = train.select(groups_of(train, names).sample(spec.max_train_samples, spec.seed))
@@ -171,7 +175,7 @@ def _texts_alone(raw: RawData, spec: DataSpec, own: Task | None) -> TaskData:
         source=raw.source,
         hub=raw.hub,
         labelled=False,
-        other_metric=spec.metric or kind.metric_for(own.labels),
+        other_metric=other_metric,
     )
     repeats = repeats_in_words(data.fit, data.select, {"test": data.test, **data.other_tests})
     unread = () if spec.text_columns else texts_in_words(raw.train, Columns(columns, ""))

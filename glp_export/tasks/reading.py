@@ -79,7 +79,7 @@ def understand(
     metric = spec.metric or usual
     positive = positive_id(spec.task, reader.labels)
     task = Task(raw.name, kind.name, columns.text, columns.label, reader.labels, metric, positive)
-    _check_metric(task)
+    check_metric(task)
     return Reading(task, kind, reader, notes)
 
 
@@ -119,7 +119,12 @@ def _recognised(
     return next(kinds), columns
 
 
-def _check_metric(task: Task) -> None:
+def check_metric(task: Task) -> None:
+    """Check that the metric of a task can score it.
+
+    Raises:
+        UsageError: it does not fit.
+    """
     if is_own(task.metric):
         KINDS[task.kind].metric(task.metric)  # it says what does not fit
         return

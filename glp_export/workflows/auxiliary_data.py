@@ -35,10 +35,12 @@ def read_auxiliary(
     if not wanted.auxiliary:
         return ()
     _require_uses(wanted.transfer, KINDS[data.task.kind], as_is)
-    found = tuple(
-        load_auxiliary(name, spec, wanted.max_auxiliary_samples, data.test)
+    held = (data.select, data.test, *data.other_tests.values())
+    read = (
+        load_auxiliary(name, spec, wanted.max_auxiliary_samples, *held)
         for name in dict.fromkeys(wanted.auxiliary)
     )
+    found = tuple({one.checksum: one for one in read}.values())  # one file may have two names
     for one in found:
         with_head_for(model, one.task, config.training.seed)
     return found

@@ -66,7 +66,11 @@ def budget_of(context: RunContext, tail: float = 1.0) -> Budget:
         times.append(TimeBudget(shape.batch_size, shape.sequence_length, speedup=one.value))
     if targets.latency is not None:
         shape, most = targets.latency.shape, targets.latency.milliseconds / tail
-        times.append(TimeBudget(shape.batch_size, shape.sequence_length, milliseconds=most))
+        own = TimeBudget(shape.batch_size, shape.sequence_length, milliseconds=most)
+        if times and all(replace(one, speedup=None, milliseconds=most) == own for one in times):
+            times = [replace(one, milliseconds=most) for one in times]  # each model keeps both
+        else:
+            times.append(own)
     megabytes = None if targets.size is None else targets.size.megabytes
     length = min(DEFAULT_SHAPE.sequence_length, longest_of_model(context.pretrained()))
     return Budget(

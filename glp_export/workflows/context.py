@@ -34,6 +34,7 @@ from glp_export.encoder import (
     predict,
     require_model,
     require_removable,
+    tokenizer_checksum,
 )
 from glp_export.encoder.reporting import require_reporters
 from glp_export.encoder.schedule import LEAST_TO_TELL
@@ -178,6 +179,11 @@ class RunContext:
         """The settings of a training that the trackers are told of, by its title."""
         name = f"{self.data.task.name}: {title}"
         return replace(settings, report_to=self.config.training.reporters, run_name=name)
+
+    @cached_property
+    def tokenizer_checksum(self) -> str:
+        """Of the tokenizer: the same rows cut otherwise train another model."""
+        return tokenizer_checksum(self.tokenizer)
 
     @cached_property
     def has_sublayers(self) -> bool:

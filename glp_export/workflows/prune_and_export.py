@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,12 @@ from glp_export.report import summary_lines
 from glp_export.tasks import truth_of
 from glp_export.workflows.context import RunContext, make_context
 from glp_export.workflows.estimate import Estimate, estimate_run
-from glp_export.workflows.resuming import is_complete, kept_config, require_same
+from glp_export.workflows.resuming import (
+    is_complete,
+    kept_config,
+    require_same,
+    require_same_inputs,
+)
 from glp_export.workflows.stage_count import (
     stages_after_search,
     stages_of_run,
@@ -55,7 +60,7 @@ from glp_export.workflows.stages.search import (
     choose_plans,
     confirm_cost,
     require_search,
-    targets_of,
+    targets_by_plan,
 )
 from glp_export.workflows.stages.size import opened_file
 from glp_export.workflows.stages.trained import Trained
@@ -128,6 +133,8 @@ def prune_and_export(
         progress.expect(stages_of_run(context))
         context = with_transfer(context, layout.work_dir, progress)
         found = choose_plans(context, layout.work_dir, progress)
+        asked = targets_by_plan(config.targets, [one.plan.id for one in found])
+        found = list({one.plan.id: one for one in found}.values())
         plans, spent = [one.plan for one in found], found[0].drop
         plan = plans[-1]
         plan.save(layout.plan)
@@ -138,7 +145,9 @@ def prune_and_export(
             _export(context, one, sweep_variants, layout, spent, progress) for one in trained
         ]
         measured, scored = _measure(context, exported, progress)
-        measured = _held_to_targets(context, sweep_variants, measured, spent, layout.work_dir)
+        measured = _held_to_targets(
+            context, sweep_variants, asked, measured, spent, layout.work_dir
+        )
         frontier = write_output(context, layout, sweep_variants, measured, scored)
     targets = measured.file.targets
     return RunResult(_directory(config.output), plan, measured.file, frontier, targets)
@@ -147,18 +156,19 @@ def prune_and_export(
 def _held_to_targets(
     context: RunContext,
     sweep_variants: Sequence[SweepVariant],
+    asked: Mapping[str, Targets],
     measured: Benchmark,
     spent: float,
     work: Path,
 ) -> Benchmark:
-    """The benchmark with what became of each target.
+    """The benchmark with what became of each target, which are given by the plans' ids.
 
     Raises:
         LatencyError: a target of time or size is missed.
     """
     found: list[TargetOutcome] = []
-    each = targets_of(context.config.targets, len(sweep_variants))
-    for one, targets in zip(sweep_variants, each, strict=True):
+    for one in sweep_variants:
+        targets = asked[one.plan.id]
         own = measured.file.of_plan(one.plan.id)
         opened = opened_file(one.layout, targets, context.execution.provider, own)
         table = kept_table(work, one.plan.latency_table)
@@ -214,10 +224,11 @@ def _finished_run(output: Path, targets: Targets) -> RunResult:
     layout = ArtifactLayout(output)
     frontier = Frontier.load(layout.frontier) if layout.frontier.is_file() else None
     measured = BenchmarkFile.load(layout.benchmark)
-    plan_ids = dict.fromkeys(row.plan_id for row in measured.rows if row.contender == "pruned")
+    rows = (row.plan_id for row in measured.rows if row.contender == "pruned")
+    asked = targets_by_plan(targets, list(dict.fromkeys(rows)))
     kept = measured.targets or tuple(
         outcome
-        for plan_id, own in zip(plan_ids, targets_of(targets, len(plan_ids)), strict=True)
+        for plan_id, own in asked.items()
         for outcome in outcomes(own, measured.of_plan(plan_id), plan_id=plan_id)
     )
     measured = measured.model_copy(update={"targets": kept})
@@ -252,6 +263,7 @@ def _set_up(
         require_search(context)
         require_texts_of_run(context)
         confirm_cost(context, confirm)
+        require_same_inputs(context, layout)
     except BaseException:
         if not kept.is_file():  # nothing was learned yet: the next try starts from a clean place
             with suppress(OSError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact import ArtifactLayout
 from glp_export.artifact.staging import finished, staging_path
@@ -12,6 +12,16 @@ from glp_export.config.files import read_file
 from glp_export.config.run_config import RunConfig, may_change
 from glp_export.core.errors import UsageError
 from glp_export.core.progress import Progress
+from glp_export.core.records import Record
+from glp_export.encoder import checksum
+from glp_export.tasks.checksum import rows_checksum
+from glp_export.tasks.own_metric import code_of, is_own
+from glp_export.workflows.context import RunContext
+from glp_export.workflows.sources import model_source
+from glp_export.workflows.stages.search import named_plan
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 
 def kept_config(layout: ArtifactLayout) -> Path:
@@ -81,3 +91,79 @@ def require_same(config: RunConfig, kept: Path) -> None:
             where=str(kept),
             fix="leave them as they were (--resume -o OUT is enough), or start anew: --overwrite",
         )
+
+
+class Inputs(Record):
+    """Checksums of what a run reads; null where it reads none, or from the hub.
+
+    Attributes:
+        model: its configuration and weights.
+        tokenizer: how it cuts texts.
+        data: the task and its rows.
+        unlabeled: texts.
+        plan: what it decides.
+        auxiliary: the auxiliary tasks.
+        distilled: the rival that was named.
+        metric: the code of a metric of the user's own.
+    """
+
+    model: str | None
+    tokenizer: str
+    data: str
+    unlabeled: str | None
+    plan: str | None
+    auxiliary: tuple[str, ...]
+    distilled: str | None
+    metric: str | None
+
+    @classmethod
+    def of(cls, context: RunContext) -> Inputs:
+        """What a run reads now."""
+        config, metric = context.config, context.data.task.metric
+        rival = config.training.named_rival
+        return cls(
+            model=context.model_checksum,
+            tokenizer=context.tokenizer_checksum,
+            data=context.data.checksum,
+            unlabeled=_checksum_of(context.unlabeled),
+            plan=_checksum_of_plan(context) if config.compress.plan else None,
+            auxiliary=tuple(one.checksum for one in context.auxiliary),
+            distilled=checksum(model_source(config.model, rival)) if rival else None,
+            metric=code_of(metric) if is_own(metric) else None,
+        )
+
+
+_FLAGS = {"tokenizer": "--model", "data": "--dataset"}
+"""The flag that names what a field of `Inputs` is of, where it is not the field's own name."""
+
+
+def require_same_inputs(context: RunContext, layout: ArtifactLayout) -> None:
+    """A resumed run must read what the former one read; the first time, write down what it is.
+
+    Raises:
+        DataError: what was written down cannot be read.
+        UsageError: a file is another one; all that are, are named.
+    """
+    path = layout.work_dir / "inputs.json"
+    now = Inputs.of(context)
+    before = Inputs.read_optional(path, what="the inputs of the run", fix="start anew: --overwrite")
+    if before is None:
+        now.write(path)
+        return
+    changed = [name for name in Inputs.model_fields if getattr(now, name) != getattr(before, name)]
+    flags = dict.fromkeys(_FLAGS.get(name, f"--{name}") for name in changed)
+    if flags:
+        raise UsageError(
+            f"what the run reads is not what it began with: {', '.join(flags)}",
+            where=str(path),
+            fix="put the files back as they were, or start anew: --overwrite",
+        )
+
+
+def _checksum_of(rows: Dataset | None) -> str | None:
+    return None if rows is None else rows_checksum({}, {"": rows})
+
+
+def _checksum_of_plan(context: RunContext) -> str:
+    decided = {"compressors", "edits", "strategy", "settings"}
+    return rows_checksum(named_plan(context).model_dump(mode="json", include=decided), {})

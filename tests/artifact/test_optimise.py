@@ -16,9 +16,13 @@ from glp_export.artifact import (
     optimise,
 )
 from glp_export.artifact.export import require_standard
+from glp_export.artifact.modules import load_fp32
 from glp_export.artifact.onnx_file import read_graph, sidecar
+from glp_export.compress.edits import PruneHeads
 from glp_export.core.errors import ModelError, UsageError
-from tests.exported import AUTO_CLASS, EXPORT_TASK, MAX_LENGTH, THREADS, Exported
+from glp_export.precision.int8 import quantise
+from tests.exported import AUTO_CLASS, EXPORT_TASK, MAX_LENGTH, SPREAD, THREADS, Exported
+from tests.tiny import make_checkpoint
 
 LAYERS = 4
 
@@ -54,6 +58,30 @@ def test_every_layer_is_fused_and_still_right(
         threads=THREADS,
     )
     report.require()
+
+
+@pytest.mark.parametrize("family", ["bert", "electra"])
+def test_attention_that_lost_heads_is_fused_with_those_it_has_or_not_at_all(
+    family: str, tmp_path: Path, encoded: Any, tokenizer: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory = make_checkpoint(tmp_path / "dense", family, num_labels=2, **SPREAD)
+    dense = load_fp32(directory, AUTO_CLASS)
+    heads = ((3,), (0, 1), (), (0, 1, 2, 3))
+    small = PruneHeads(heads=heads).compact(dense)
+    plain = export_onnx(small, tmp_path / "model.onnx", export_task=EXPORT_TASK)
+    fused = optimise(plain, "O2", tmp_path / "model_O2.onnx", small)
+    report = check_parity(
+        [plain, fused],
+        small,
+        encoded,
+        tokenizer,
+        auto_class=AUTO_CLASS,
+        max_length=MAX_LENGTH,
+        threads=THREADS,
+    )
+    report.require()
+    quantise(plain, tmp_path / "model_int8.onnx", small)
+    assert "names of matmuls" not in caplog.text
 
 
 def test_inputs_stay_as_they_were(bert: Exported, tmp_path: Path) -> None:

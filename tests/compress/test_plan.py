@@ -179,6 +179,20 @@ def test_a_plan_of_a_deeper_model_is_refused(tmp_path):
         read_plan(str(path), 6, {**FACTS, "num_layers": 6})
 
 
+def test_tokens_of_another_vocabulary_are_refused(tmp_path):
+    layers = (LayerShape(heads=4, head_size=8, neurons=64),) * 12
+    base = ModelShape(layers=layers, vocabulary=100, hidden_size=32)
+    path = tmp_path / "plan.json"
+    kept = TrimVocabulary(tokens=tuple(range(40)))
+    plan().model_copy(update={"base_shape": base, "edits": (kept,)}).save(path)
+    assert read_plan(str(path), 12, {**FACTS, "base_shape": base}).kept_tokens == kept.tokens
+    other = base.model_copy(update={"vocabulary": 90})
+    with pytest.raises(UsageError, match="tokens"):
+        read_plan(str(path), 12, {**FACTS, "base_shape": other})
+    plan(base_shape=base).save(path)  # layers alone go of either
+    assert read_plan(str(path), 12, {**FACTS, "base_shape": other}).order == (7, 0)
+
+
 @pytest.mark.parametrize("text", ["", "\n\n", "1\ntwo\n", "-1\n", "1.5\n"])
 def test_layer_files_that_are_none(tmp_path, text):
     path = tmp_path / "order.txt"

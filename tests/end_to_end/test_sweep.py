@@ -180,16 +180,23 @@ def test_the_sweep_itself_is_no_single_artifact(command, sweep, capsys):
     assert str(sweep / "2-layers") in capsys.readouterr().err.replace("\n", "")
 
 
+def trained(work: Path) -> list[Path]:
+    """The pruned models that are kept, the first one first."""
+    found = [path for path in work.glob("pruned-*") if path.suffix != ".unfinished"]
+    return sorted(found, key=lambda path: path.stat().st_mtime_ns)
+
+
 def test_a_killed_sweep_resumes_and_ends_in_the_same_files(sweep, small_sweep, tmp_path):
     output = tmp_path / "killed"
-    first = tmp_path / "killed.partial" / "work" / "pruned-3"
+    work = tmp_path / "killed.partial" / "work"
     command = [sys.executable, "-m", "glp_export.cli.app", *small_sweep, "-o", str(output), "-q"]
     process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.getcwd()})
     deadline = time.monotonic() + 120  # only a hang reaches it
-    while time.monotonic() < deadline and process.poll() is None and not first.exists():
+    while time.monotonic() < deadline and process.poll() is None and not trained(work):
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
+    (first,) = trained(work)[:1]
     kept = (first / "model.safetensors").stat().st_mtime_ns
     assert not output.exists()
     resumed = ["prune-and-export", "-o", str(output), "--resume", "-q"]

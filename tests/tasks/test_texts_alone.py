@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glp_export.core.errors import DataError
+from glp_export.core.errors import DataError, UsageError
 from glp_export.tasks import DataSpec, Task, load_task_data
 from glp_export.tasks.divergence import divergences, mean_interval
 from tests.tiny import text_rows, write_jsonl
@@ -89,6 +89,17 @@ def test_tags_of_words_are_not_learned_without_labels(tmp_path: Path) -> None:
     tagger = Task("m", "token-classification", ("text",), "", ("O", "B"), "seqeval_f1")
     with pytest.raises(DataError, match="token-classification"):
         load_task_data(DataSpec(dataset=str(path)), tagger)
+
+
+@pytest.mark.parametrize("metric", ["pearson", "seqeval_f1"])
+def test_a_metric_that_does_not_fit_a_labelled_test_set_is_refused_at_once(
+    metric: str, tmp_path: Path
+) -> None:
+    path = write_jsonl(tmp_path / "logs.jsonl", [{"text": text} for text in TEXTS])
+    with pytest.raises(UsageError, match=metric) as caught:
+        load_task_data(DataSpec(dataset=str(path), metric=metric), OWN)
+    assert "accuracy" in str(caught.value.fix)
+    assert load_task_data(DataSpec(dataset=str(path), metric="f1"), OWN).other_metric == "f1"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from glp_export.artifact.graph_passes.graph import GraphView
 from glp_export.artifact.graph_passes.passes import PASSES
-from glp_export.artifact.modules import config_of
+from glp_export.artifact.modules import config_of, shape_of_source
 from glp_export.artifact.onnx_file import OnnxFile, describe, read_graph, write_graph
 from glp_export.artifact.staging import writing
 from glp_export.core.errors import ModelError, UsageError
@@ -198,13 +198,17 @@ def _ranges(
 
 
 def _compare_depth(located: Sequence[Located], model: Source) -> None:
-    """Say so if the layers found by structure are not those of the configuration."""
-    config = config_of(model)
+    """Say so if the layers found by their attention are not those that the model has."""
     found = len({one.matmul.layer for one in located} - {None})
-    expected = getattr(config, "num_hidden_layers", found)
+    shape = shape_of_source(model)
+    if shape is None:
+        expected = getattr(config_of(model), "num_hidden_layers", found)
+    else:
+        expected = sum(layer.heads > 0 for layer in shape.layers)
     if found != expected:
         logger.warning(
-            "the graph shows %d layers and config.json says %s: names of matmuls may mislead",
+            "the graph shows %d layers with attention and the model has %s: names of matmuls may "
+            "mislead",
             found,
             expected,
         )

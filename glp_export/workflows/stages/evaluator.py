@@ -180,6 +180,7 @@ def training_facts(context: RunContext) -> dict[str, Any]:
             "model": context.source.name,
             "revision": context.source.revision,
             "model_checksum": context.model_checksum,
+            "tokenizer": context.tokenizer_checksum,
             "task": context.data.task.name,
             "kind": context.data.task.kind,
             "metric": context.data.task.metric,

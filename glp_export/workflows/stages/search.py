@@ -15,7 +15,7 @@ from glp_export.compress.compressors.layers.search import read_plan
 from glp_export.compress.compressors.structure.ranked import trained_before
 from glp_export.compress.plan import Plan
 from glp_export.config.targets import Targets
-from glp_export.core.errors import UsageError
+from glp_export.core.errors import LatencyError, UsageError
 from glp_export.core.progress import Progress
 from glp_export.encoder.positions import longest_of_model
 from glp_export.workflows.compressors import (
@@ -29,6 +29,9 @@ from glp_export.workflows.context import RunContext
 from glp_export.workflows.stages.compression import RunEvaluator, facts_of
 from glp_export.workflows.stages.depth import require_shape
 from glp_export.workflows.stages.unpruned import kept_tail, tell_what_is_met
+
+ROOM = 1.1
+"""Times a size: an optimised graph may be a few percent smaller than the plain one."""
 
 MOST_TRAININGS = 100
 """Whole trainings that a search may take without a question before it."""
@@ -59,7 +62,30 @@ def choose_plans(context: RunContext, work: Path, progress: Progress) -> list[Fo
         for one in found:
             if one.plan.predicted_speedup is not None:
                 progress.say(f"{one.plan.label}: {one.plan.predicted_speedup:.2f}× predicted")
+    _require_small_enough(context, [one.plan for one in found], budget, evaluator)
     return found
+
+
+def _require_small_enough(
+    context: RunContext, plans: Sequence[Plan], budget: Budget, evaluator: RunEvaluator
+) -> None:
+    """Refuse before any training what will be too large: compressors look at what they take out.
+
+    Raises:
+        LatencyError: a plan's model takes more than the size that is asked for.
+    """
+    half = {"fp16", "bf16"}.intersection(context.execution.precisions.names)
+    if budget.megabytes is None or half:  # such files are smaller than what is measured here
+        return
+    for plan in plans:
+        taken = evaluator.megabytes(plan)
+        if taken > budget.megabytes * ROOM:
+            raise LatencyError(
+                f"{plan.label} take {taken:.2f} MB",
+                where=f"--size-budget {budget.megabytes:g}MB",
+                fix="take out more (--compress structure,vocabulary or layers,vocabulary; a "
+                "smaller --depth), add --precision int8, or ask for more",
+            )
 
 
 def require_search(context: RunContext) -> None:
@@ -131,10 +157,18 @@ def named_plan(context: RunContext) -> Plan:
     return plan
 
 
-def targets_of(targets: Targets, plans: int) -> list[Targets]:
-    """The targets that the model of each of so many plans has to reach."""
+def targets_by_plan(targets: Targets, plan_ids: Sequence[str]) -> dict[str, Targets]:
+    """What the model of each plan has to reach.
+
+    Where two speeds led to one model, that is the higher one.
+
+    Args:
+        targets: of the run.
+        plan_ids: the slowest first.
+    """
     each = targets.each()
-    return list(each) if len(each) == plans else [targets] * plans
+    each = each if len(each) == len(plan_ids) else (targets,) * len(plan_ids)
+    return dict(zip(plan_ids, each, strict=True))
 
 
 def confirm_cost(context: RunContext, confirm: Callable[[str], bool]) -> None:

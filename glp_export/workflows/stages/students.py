@@ -24,6 +24,7 @@ from glp_export.encoder import (
     load_tokenizer,
     match_inputs,
 )
+from glp_export.encoder.structure import read_structure
 from glp_export.tasks import encode
 from glp_export.workflows.auxiliary import joint_of
 from glp_export.workflows.context import RunContext, load_seeded
@@ -38,7 +39,7 @@ from glp_export.workflows.stages.recovery_start import (
     start_of,
     tokenizer_of,
 )
-from glp_export.workflows.stages.train_once import Report, record_structure, train_once
+from glp_export.workflows.stages.train_once import Report, copied, record_structure, train_once
 from glp_export.workflows.stages.trained import Trained, trained_contender
 
 if TYPE_CHECKING:
@@ -95,16 +96,19 @@ class StudentTraining:
                 return train_factors(begun, plan, recovery, inputs, rows, report)
             return recovery.train(begun, inputs, report)
 
-        own = str(plan.depth) if plan.layers_only else plan.id[:8]
         made = train_once(
             self.context,
-            self.work / f"{name}-{own}",
+            self.work / f"{name}-{plan.id[:8]}",
             f"{title}, {plan.label}",
             self.progress,
             make,
             tokenizer,
             plan=plan,
         )
+        structure = read_structure(made)
+        if structure is not None and structure.rival_of != rival_of:
+            # Of two plans the rival may be the same model, which stands beside each.
+            made = copied(made, self.work / f"{made.name}-beside-{str(rival_of)[:8]}")
         record_structure(self.context, made, plan, rival_of)
         return made
 

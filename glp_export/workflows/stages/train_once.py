@@ -12,7 +12,7 @@ from glp_export.core.progress import Progress
 from glp_export.encoder import ModelSource, save_checkpoint
 from glp_export.encoder.compaction import compact
 from glp_export.encoder.kronecker import factorize
-from glp_export.encoder.structure import Structure, read_structure
+from glp_export.encoder.structure import STRUCTURE, Structure, read_structure
 from glp_export.encoder.vocabulary import write_vocabulary_files
 from glp_export.workflows.context import RunContext, load_seeded
 from glp_export.workflows.stages.block_training import write_blocks
@@ -54,6 +54,16 @@ def train_once(
         if plan and plan.kept_tokens is not None:
             write_vocabulary_files(tokenizer or context.tokenizer, unfinished)
         return unfinished.rename(directory)
+
+
+def copied(checkpoint: Path, directory: Path) -> Path:
+    """A copy of a checkpoint without its record, unless an interrupted run has made it."""
+    if directory.exists():
+        return directory
+    unfinished = directory.with_suffix(".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    shutil.copytree(checkpoint, unfinished, ignore=shutil.ignore_patterns(STRUCTURE.name))
+    return unfinished.rename(directory)
 
 
 def record_structure(

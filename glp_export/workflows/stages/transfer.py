@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from glp_export.artifact.transfer_record import AuxiliaryRecord, TransferRecord
 from glp_export.cache.store import Cache
-from glp_export.core.errors import UsageError
 from glp_export.core.progress import Meter, Progress
 from glp_export.encoder import TrainSettings, finetune, learn_first, row_losses
-from glp_export.tasks import KINDS, AuxiliaryData, encode
+from glp_export.tasks import KINDS, AuxiliaryData, encode, unseen
 from glp_export.workflows.auxiliary import encoded_auxiliary, settings_before
 from glp_export.workflows.context import ENCODER_WEIGHTS, RunContext
 from glp_export.workflows.stages.evaluator import open_cache, training_facts
@@ -36,27 +35,18 @@ MOST_ROWS = 3000
 """Train rows above which `auto` takes no auxiliary task: so short a training would only show which
 start is ahead."""
 
-DECISION = "transfer.json"
-"""In the work directory of a run: its record, which a resumed run is held to."""
-
 LOSSES = "losses.json"
 """In an entry of the cache: the loss of each train row while it was held out."""
 
 
 def with_transfer(context: RunContext, work: Path, progress: Progress) -> RunContext:
-    """The run with what its auxiliary tasks are used for, the encoder that learned them included.
-
-    Raises:
-        UsageError: a run is resumed whose auxiliary data was other.
-    """
+    """The run with what its auxiliary tasks are used for, and the encoder that learned them."""
     if not context.auxiliary:
         return context
-    _require_same_data(context, work)
     cache = open_cache(context, work)
     record = _decided(context, cache, progress)
     for line in record.lines:
         progress.say(line)
-    record.save(work / DECISION)
     context = replace(context, transfer=record)
     if "before" not in record.uses:
         return context
@@ -100,7 +90,14 @@ def _decided(context: RunContext, cache: Cache, progress: Progress) -> TransferR
             else f"above {MOST_ROWS} train rows auto takes no auxiliary task; --transfer does"
         )
         return _record(context, (), why, {})
-    alone, others = _cross_validated(context, cache, progress)
+    own = _held_in_turns(context)
+    if 2 * len(own) < len(context.train_and_dev):
+        why = (
+            "most texts of train are in auxiliary tasks too, so that auto cannot tell on them what "
+            "those are worth; --transfer takes them"
+        )
+        return _record(context, (), why, {})
+    alone, others = _cross_validated(context, own, cache, progress)
     level = 0.05 / len(others)
     found = {one: _interval(losses - alone, level) for one, losses in others.items()}
     kept = {one: interval for one, interval in found.items() if interval[2] < 0}
@@ -150,19 +147,6 @@ def _interval(differences: NDArray[np.float64], level: float) -> tuple[float, fl
     return round(float(differences.mean()), 4), round(float(low), 4), round(float(high), 4)
 
 
-def _require_same_data(context: RunContext, work: Path) -> None:
-    path = work / DECISION
-    if not path.is_file():
-        return
-    before = TransferRecord.read(path, what="the transfer", fix="start anew: --overwrite")
-    if [task.checksum for task in before.tasks] != _of(context):
-        raise UsageError(
-            "the auxiliary data is not what the run began with",
-            where=str(path),
-            fix="put it back as it was, or start anew: --overwrite",
-        )
-
-
 def _learned(
     context: RunContext, tasks: Sequence[AuxiliaryData], cache: Cache, progress: Progress
 ) -> Path:
@@ -198,7 +182,16 @@ def _learned(
 def _model_facts(context: RunContext) -> dict[str, Any]:
     """All that the training of an auxiliary task depends on, but its rows: nothing of the run's."""
     facts = training_facts(context)
-    names = ("model", "revision", "model_checksum", "kind", "max_length", "threads", "versions")
+    names = (
+        "model",
+        "revision",
+        "model_checksum",
+        "tokenizer",
+        "kind",
+        "max_length",
+        "threads",
+        "versions",
+    )
     return {name: facts[name] for name in names}
 
 
@@ -211,15 +204,22 @@ class _Folds:
     settings: TrainSettings
 
 
+def _held_in_turns(context: RunContext) -> Dataset:
+    """The train rows whose texts no auxiliary task has: on the others it would only remember."""
+    rows = context.train_and_dev
+    kept = unseen(rows, *(one.rows for one in context.auxiliary))
+    return rows if kept.all() else rows.select(np.flatnonzero(kept))
+
+
 def _cross_validated(
-    context: RunContext, cache: Cache, progress: Progress
+    context: RunContext, own: Dataset, cache: Cache, progress: Progress
 ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
     """The loss of each train row while it is held out: without auxiliary tasks, and with each."""
     starts = {
         one.checksum: _learned(context, [one], cache, progress) / ENCODER_WEIGHTS
         for one in context.auxiliary
     }
-    folds = _folds(context)
+    folds = _folds(context, own)
     with progress.stage("cross-validate auxiliary tasks", FOLDS * (1 + len(starts))) as meter:
         alone = _losses(context, folds, None, None, cache, meter)
         others = {
@@ -228,8 +228,8 @@ def _cross_validated(
     return alone, others
 
 
-def _folds(context: RunContext) -> _Folds:
-    data, kind = context.train_and_dev, KINDS[context.data.task.kind]
+def _folds(context: RunContext, data: Dataset) -> _Folds:
+    kind = KINDS[context.data.task.kind]
     members = np.arange(len(data)) if kind.groups is None else kind.groups(data)
     order = np.random.default_rng(context.config.training.seed).permutation(members.max() + 1)
     return _Folds(data, (order % FOLDS)[members].astype(np.int64), settings_before(context))
@@ -255,6 +255,8 @@ def _losses(
         "folds": FOLDS,
         "updates": _updates(context),
     }
+    if len(folds.rows) < len(context.train_and_dev):
+        known |= {"without": _of(context)}
 
     def make(directory: Path) -> None:
         parts = [_fold(context, folds, number, start, meter) for number in range(FOLDS)]

@@ -42,7 +42,7 @@ def tell_what_is_met(context: RunContext, work: Path, progress: Progress) -> lis
     """
     if not context.execution.targets.fast_enough_asked or context.config.compress.plan:
         return []
-    directory = work / "unpruned"
+    directory = work / "timed"  # not where the trained one is kept
     with progress.stage("measure the unpruned model"):
         try:
             monitor = SharingMonitor()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -75,15 +76,25 @@ def variants_of_sweep(plans: Sequence[Plan], layout: ArtifactLayout) -> list[Swe
     """Where each depth's artifact goes: a single one into the root, several below it."""
     if len(plans) == 1:
         return [SweepVariant(plans[0], layout, of_several=False)]
+    depths = Counter(plan.depth for plan in plans if plan.layers_only)
     return [
-        SweepVariant(plan, layout.sweep_variant(directory_of(plan)), of_several=True)
+        SweepVariant(
+            plan,
+            layout.sweep_variant(directory_of(plan, alone=depths[plan.depth] < 2)),
+            of_several=True,
+        )
         for plan in plans
     ]
 
 
-def directory_of(plan: Plan) -> str:
-    """The name of an artifact among several: `6-layers`, or its speedup and a part of its id."""
-    if plan.layers_only:
+def directory_of(plan: Plan, *, alone: bool = True) -> str:
+    """The name of an artifact among several: `6-layers`, or its speedup and a part of its id.
+
+    Args:
+        plan: that made it.
+        alone: whether no other one lost whole layers down to the same number.
+    """
+    if plan.layers_only and alone:
         return layers_directory(plan.depth)
     return f"{plan.predicted_speedup or 1.0:.1f}x-{plan.id[:8]}"
 

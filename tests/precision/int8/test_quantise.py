@@ -198,7 +198,7 @@ def test_depth_that_is_not_the_configurations_is_said(
 ) -> None:
     other = make_checkpoint(tmp_path / "deep", layers=7, num_labels=2)
     quantise(bert.file, tmp_path / "model.onnx", other)
-    assert "the graph shows 4 layers and config.json says 7" in caplog.text
+    assert "the graph shows 4 layers with attention and the model has 7" in caplog.text
 
 
 def test_quantising_prints_nothing(

@@ -52,7 +52,8 @@ def read_plan(name: str, num_layers: int, facts: dict[str, Any]) -> Plan:
 
     Raises:
         DataError: it cannot be read.
-        UsageError: it was made for a model with another number of layers.
+        UsageError: it was made for a model with another number of layers, other sizes or, where it
+            keeps a part of them, other tokens.
     """
     if name.startswith(PREFIX):
         plan = published_plan(name)
@@ -75,11 +76,18 @@ def read_plan(name: str, num_layers: int, facts: dict[str, Any]) -> Plan:
             where=f"--plan {name}",
             fix="give a plan that was searched for this model",
         )
+    if base is not None and plan.kept_tokens and plan.base_vocabulary != base.vocabulary:
+        raise UsageError(
+            f"the plan keeps some of {plan.base_vocabulary} tokens, and this model has "
+            f"{base.vocabulary}: ids are those of other tokens",
+            where=f"--plan {name}",
+            fix="give a plan that was searched for a model with this tokenizer",
+        )
     return plan.model_copy(update={**facts, "source": plan.source or name})
 
 
 def _alike(one: ModelShape, other: ModelShape) -> bool:
-    """Whether a plan for one model can be applied to another; the vocabulary has no part in it."""
+    """Whether a plan's edits of layers fit another model; the vocabulary has no part in it."""
     return (one.layers, one.hidden_size) == (other.layers, other.hidden_size)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -71,6 +72,7 @@ def fastest_speedup(table: LatencyTable, removable: Sequence[int]) -> float:
 
 def wanted_ms(time: TimeBudget, table: LatencyTable) -> float:
     """What a batch may take by a table, with the margin."""
-    if time.milliseconds is not None:
-        return time.milliseconds / MARGIN
-    return table.predict(table.base) / ((time.speedup or 1.0) * MARGIN)
+    most = math.inf if time.milliseconds is None else time.milliseconds
+    if time.speedup or time.milliseconds is None:
+        most = min(most, table.predict(table.base) / (time.speedup or 1.0))
+    return most / MARGIN

@@ -201,8 +201,8 @@ def _times(budget: Budget) -> tuple[Sequence[TimeBudget], Sequence[TimeBudget]]:
     """The times that structure is chosen for at most, and those of them that are recovered.
 
     Raises:
-        UsageError: nothing says how fast or how accurate the model is to be, or several times stand
-            beside an accuracy.
+        UsageError: nothing says how fast or how accurate the model is to be, several times stand
+            beside an accuracy, or they are of several shapes.
     """
     if budget.max_drop is not None:
         looked_at = longest_search(budget)
@@ -212,6 +212,12 @@ def _times(budget: Budget) -> tuple[Sequence[TimeBudget], Sequence[TimeBudget]]:
             "structure is chosen for a speed or an accuracy",
             where="--compress structure",
             fix="add --target-speedup 2.0@1x128, --latency-budget 10ms@1x128 or --max-drop 0.01",
+        )
+    if len({(one.batch_size, one.sequence_length) for one in budget.times}) > 1:
+        raise UsageError(
+            "structure is chosen by a latency table of one shape, and the targets name several",
+            where="--latency-budget",
+            fix="name the shape of --target-speedup there too, or add --compress layers",
         )
     return budget.times, ()
 
