@@ -29,7 +29,8 @@ from glp_export.encoder.regulariser import Regulariser
 from glp_export.encoder.schedule import RATES, Schedule, schedule_for
 from glp_export.encoder.scoring import predict, predict_with_features
 from glp_export.encoder.threads import torch_threads
-from glp_export.encoder.training import TrainSettings, Watch, finetune
+from glp_export.encoder.train_settings import TrainSettings
+from glp_export.encoder.training import finetune
 from glp_export.encoder.transfer import (
     AuxiliaryRows,
     JointTasks,
@@ -37,6 +38,7 @@ from glp_export.encoder.transfer import (
     row_losses,
     with_head_for,
 )
+from glp_export.encoder.watched_training import Watch
 
 __all__ = [
     "FAMILIES",

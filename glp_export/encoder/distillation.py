@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from glp_export.encoder.batches import TEACHER, forward, kind_of
 from glp_export.encoder.hidden_states import HiddenStates
 from glp_export.encoder.regulariser import Regulariser, regulated
-from glp_export.encoder.training import Progress, TrainSettings, Watch, run_trainer, scale_of
+from glp_export.encoder.train_settings import TrainSettings
+from glp_export.encoder.training import run_trainer, scale_of
+from glp_export.encoder.watched_training import Progress, Watch
 
 if TYPE_CHECKING:
     from datasets import Dataset

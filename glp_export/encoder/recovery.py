@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from glp_export.encoder.distillation import DistillSettings, distill
 from glp_export.encoder.hidden_states import HiddenStates
 from glp_export.encoder.regulariser import Regulariser
-from glp_export.encoder.training import Progress, TrainSettings, Watch, finetune
+from glp_export.encoder.train_settings import TrainSettings
+from glp_export.encoder.training import finetune
+from glp_export.encoder.watched_training import Progress, Watch
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -19,7 +19,9 @@ from glp_export.encoder.batches import Collator, forward, kind_of, training_rows
 from glp_export.encoder.checkpoint import configure
 from glp_export.encoder.families import auto_class_for
 from glp_export.encoder.regulariser import Regulariser
-from glp_export.encoder.training import Progress, TrainSettings, finetune, scale_of
+from glp_export.encoder.train_settings import TrainSettings
+from glp_export.encoder.training import finetune, scale_of
+from glp_export.encoder.watched_training import Progress
 from glp_export.tasks import KINDS, Task
 
 if TYPE_CHECKING:

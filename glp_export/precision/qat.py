@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from glp_export.encoder.distillation import distill
 from glp_export.encoder.recovery import TrainingInputs
-from glp_export.encoder.training import Progress
+from glp_export.encoder.watched_training import Progress
 from glp_export.precision.int8.weights import steps_here
 
 if TYPE_CHECKING:

@@ -1,0 +1,201 @@
+"""A training that dev watches: its learning rate, its end and the weights that are kept."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glp_export.encoder.batches import Collator, kind_of, training_rows
+from glp_export.encoder.schedule import Looks, Schedule
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from glp_export.encoder.train_settings import TrainSettings
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[int, int], None]
+"""Called with the steps done and the steps in all."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A training that is looked at on dev: how long it lasts, and what it is judged by.
+
+    Attributes:
+        schedule: how long, and which learning rates are tried.
+        dev: encoded rows that are not trained on.
+        score: of a model on dev, the higher the better: the weights with the best one are kept.
+        teacher_answers: the teacher's on dev, where it is imitated.
+        learned: whether a model answers better than chance on dev; None where that cannot be told.
+    """
+
+    schedule: Schedule
+    dev: Dataset
+    score: Callable[[PreTrainedModel], float]
+    teacher_answers: NDArray[np.float32] | None = None
+    learned: Callable[[PreTrainedModel], bool] | None = None
+
+
+def train_watched(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    settings: TrainSettings,
+    progress: Progress | None,
+    watch: Watch,
+    train: Callable[..., Any],
+) -> None:
+    """Train by the schedule; once more, longer, from the same start, what that leaves at chance.
+
+    The weights with the better score on dev are kept, the longer training's of equals.
+    """
+    start, done = _weights(model), watch.schedule.most
+    score = _train_by_schedule(model, tokenizer, settings, progress, watch, train)
+    if watch.learned is None or watch.learned(model):
+        return
+    longer = replace(watch, schedule=watch.schedule.again())
+    logger.warning(
+        "no better than chance on dev after %d updates: trained once more, for %d",
+        watch.schedule.updates,
+        longer.schedule.updates,
+    )
+    first = _weights(model)
+    model.load_state_dict(start)
+    further = progress and (lambda step, most: progress(done + step, done + most))
+    if _train_by_schedule(model, tokenizer, settings, further, longer, train) < score:
+        model.load_state_dict(first)
+
+
+def _train_by_schedule(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    settings: TrainSettings,
+    progress: Progress | None,
+    watch: Watch,
+    train: Callable[..., Any],
+) -> float:
+    """Find the learning rate, train at most as long as the schedule says, keep the best weights.
+
+    Returns:
+        Their score on dev.
+    """
+    schedule, start = watch.schedule, _weights(model)
+    settings = replace(settings, warmup_ratio=schedule.warmup)
+    done, losses = 0, {}
+    for rate in schedule.rates if len(schedule.rates) > 1 else ():
+        own = replace(settings, learning_rate=rate, report_to=())
+        tried = train(own, _reporting(progress, schedule, done), schedule.tried)
+        losses[rate] = _dev_loss(tried, model, tokenizer, watch)
+        model.load_state_dict(start)
+        done += schedule.tried
+    finite = {rate: loss for rate, loss in losses.items() if np.isfinite(loss)}
+    rate = min(finite, key=lambda one: finite[one]) if finite else settings.learning_rate
+    best = _Best(model, watch, schedule)
+    best.look_first()
+    train(
+        replace(settings, learning_rate=rate),
+        [*_reporting(progress, schedule, done), best.callback()],
+        schedule.updates,
+    )
+    if best.weights is not None:
+        model.load_state_dict(best.weights)
+    logger.info(
+        "learning rate %g (loss on dev after %d updates: %s); dev by %d updates: %s",
+        rate,
+        schedule.tried,
+        ", ".join(f"{one:g} {loss:.3f}" for one, loss in losses.items()) or "none tried",
+        schedule.every,
+        ", ".join(f"{score:.3f}" for score in best.scores),
+    )
+    return best.score
+
+
+class _Best:
+    """Looks at dev while a model is trained, and keeps the weights that were best there."""
+
+    def __init__(self, model: PreTrainedModel, watch: Watch, schedule: Schedule) -> None:
+        self.weights: dict[str, Any] | None = None
+        self.scores: list[float] = []
+        self._model, self._watch, self._schedule = model, watch, schedule
+        self._looks = Looks(schedule)
+        self._start = -np.inf
+
+    def look_first(self) -> None:
+        """Score the model before its training, which may have nothing to add.
+
+        Of a model that was narrowed with weights in closed form few rows bring it no nearer to its
+        teacher. An untrained head is at chance, and costs a look.
+        """
+        self._start = self._watch.score(self._model)
+        self.weights = _weights(self._model)
+
+    @property
+    def score(self) -> float:
+        """Of the weights that are kept."""
+        return max(self._start, *self.scores)
+
+    def callback(self) -> Any:
+        from transformers import TrainerCallback
+
+        best = self
+
+        class Look(TrainerCallback):
+            def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+                last = state.global_step == state.max_steps
+                if state.global_step % best._schedule.every == 0 or last:
+                    control.should_training_stop |= best.look()
+
+        return Look()
+
+    def look(self) -> bool:
+        """Score the model as it is now; whether its training may end."""
+        self.scores.append(self._watch.score(self._model))
+        if self._looks.add(self.scores[-1]) and self.scores[-1] >= self._start:
+            self.weights = _weights(self._model)
+        return self._looks.ends
+
+
+def _weights(model: PreTrainedModel) -> dict[str, Any]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def _dev_loss(
+    trainer: Any, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, watch: Watch
+) -> float:
+    """The loss that is trained for, on dev: the mean over batches."""
+    import torch
+
+    teacher = watch.teacher_answers
+    rows = training_rows(model, watch.dev, tokenizer, numbered=teacher is not None)
+    collate, size = Collator(tokenizer, teacher), kind_of(model).batch_size
+    losses, model = [], model.eval()
+    with torch.inference_mode():
+        for start in range(0, len(rows), size):
+            batch = collate([rows[row] for row in range(start, min(start + size, len(rows)))])
+            batch = {name: tensor.to(model.device) for name, tensor in batch.items()}
+            losses.append(float(trainer.compute_loss(model, batch)))
+    return float(np.mean(losses))
+
+
+def _reporting(progress: Progress | None, schedule: Schedule, done: int) -> list[Any]:
+    if progress is None:
+        return []
+    return [progress_callback(lambda step, _: progress(done + step, schedule.most))]
+
+
+def progress_callback(progress: Progress) -> Any:
+    """A callback of Trainer that reports every step."""
+    from transformers import TrainerCallback
+
+    class Report(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            progress(state.global_step, state.max_steps)
+
+    return Report()
