@@ -7,7 +7,7 @@ transformers lets `tokenizer_config.json` win over it, so tokens are compared on
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,20 +37,15 @@ TEXTS: tuple[Text, ...] = (
 _MOST_REPEATED = 600
 
 
-def check_served_texts(
-    root: Path,
-    tokenizer: PreTrainedTokenizerBase,
-    *,
-    max_length: int,
-    texts: Iterable[Text] = (),
-) -> int:
-    """Compare the tokens that are served with those of transformers, on texts.
+def check_served_texts(root: Path, tokenizer: PreTrainedTokenizerBase, *, max_length: int) -> int:
+    """Compare the tokens that are served with those of transformers.
+
+    On `TEXTS`, long ones, and the tokenizer's own special tokens.
 
     Args:
         root: of the artifact, its tokenizer files and `config.json` in place.
         tokenizer: as transformers loaded it for the model.
         max_length: longest input in tokens.
-        texts: of the data, beside `TEXTS` and the tokenizer's own special tokens.
 
     Returns:
         How many texts were compared.
@@ -61,7 +56,7 @@ def check_served_texts(
     """
     config = json.loads((root / "config.json").read_text(encoding="utf-8"))
     served = open_encoder(root, config, max_length=max_length, multiple=None)
-    rows = [*TEXTS, *_long_texts(max_length), *_special_texts(tokenizer), *texts]
+    rows = [*TEXTS, *_long_texts(max_length), *_special_texts(tokenizer)]
     for row, found in zip(rows, served.encode(rows), strict=True):
         wanted = tokenizer(*_parts(row), truncation=True, max_length=max_length, padding=False)
         _require_equal(row, found, wanted, segments=served.segments)

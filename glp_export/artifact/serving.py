@@ -7,7 +7,7 @@ The name is that of optimum's `ORTConfig`, and the file is one: our part stands 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
@@ -158,10 +158,6 @@ def serving_settings(
     max_length: int,
     measured: Iterable[Measured] = (),
     opset: int | None = None,
-    provider_options: Mapping[str, Mapping[str, str]] | None = None,
-    graph_level: str = "all",
-    session_config: Mapping[str, str] | None = None,
-    pad_to_multiple_of: int | None = None,
     pads: bool = True,
     text_pair: bool | None = None,
     too_large: Collection[str] = (),
@@ -182,10 +178,6 @@ def serving_settings(
         max_length: longest input in tokens, as in training.
         measured: rows of the benchmark for the files that ship; others are passed over.
         opset: of the plain file.
-        provider_options: by provider; by default those that sessions are opened with.
-        graph_level: that it was measured with.
-        session_config: likewise.
-        pad_to_multiple_of: where lengths should be multiples of some number.
         pads: whether rows may be padded to one length.
         text_pair: whether the texts of the task come in pairs; None where that is not known.
         too_large: files that are larger than the artifact was to be; they stand last.
@@ -199,13 +191,13 @@ def serving_settings(
         labels=tuple(labels),
         provider=provider,
         threads=threads,
-        graph_level=graph_level,
-        session_config=dict(session_config or {}),
+        graph_level="all",
+        session_config={},
         opset=opset,
         shapes=ShapeHints(
             max_length=max_length,
             pad_token_id=json.loads(layout.config.read_text(encoding="utf-8")).get("pad_token_id"),
-            pad_to_multiple_of=pad_to_multiple_of,
+            pad_to_multiple_of=None,
             pads=pads,
             batch_sizes=tuple(sorted({row.batch_size for row in rows})),
             sequence_lengths=tuple(sorted({row.sequence_length for row in rows})),
@@ -217,7 +209,6 @@ def serving_settings(
         providers=_providers(
             provider,
             [row for row in rows if row.runtime == ONNX_RUNTIME],
-            provider_options or {},
             too_large,
         ),
         text_pair=text_pair,
@@ -232,14 +223,12 @@ def serving_settings(
 def _providers(
     own: str,
     rows: Sequence[Measured],
-    given: Mapping[str, Mapping[str, str]],
     too_large: Collection[str],
 ) -> dict[str, ProviderEntry]:
     """What is known of the artifact's own provider and of every other one that was measured."""
-    options = {**PROVIDER_OPTIONS, **given}
     return {
         name: ProviderEntry(
-            options=dict(options.get(name, {})),
+            options=dict(PROVIDER_OPTIONS.get(name, {})),
             files=_in_order([row for row in rows if row.provider == name], too_large),
         )
         for name in sorted({own, *(row.provider for row in rows)})

@@ -25,9 +25,7 @@ logger = logging.getLogger(__name__)
 _TIMEOUT = 600.0  # seconds; loading a model of many GB from a cold disk takes minutes
 
 
-def peak_memory_mb(
-    contender: Contender, shape: Shape, *, timeout: float = _TIMEOUT
-) -> float | None:
+def peak_memory_mb(contender: Contender, shape: Shape) -> float | None:
     """Peak memory, in MiB, of a process that loads a contender and runs one full-length batch.
 
     On the CPU: the process's highest resident set, interpreter and libraries included (about
@@ -44,7 +42,7 @@ def peak_memory_mb(
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, places))}
     try:
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=timeout, check=True
+            command, env=environment, capture_output=True, text=True, timeout=_TIMEOUT, check=True
         )
         return float(done.stdout.split()[-1])
     except (subprocess.SubprocessError, OSError, IndexError, ValueError) as error:

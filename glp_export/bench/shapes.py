@@ -79,7 +79,6 @@ def task_workloads(
     batch_sizes: Sequence[int],
     *,
     batches: int = 32,
-    seed: int = 0,
     own: Mapping[str, tuple[Any, Any]] | None = None,
 ) -> list[Workload]:
     """Workloads of the task's own lengths: real rows in random order, padded batch by batch.
@@ -93,7 +92,6 @@ def task_workloads(
         tokenizer: pads them.
         batch_sizes: one workload each.
         batches: how many batches a workload holds at most.
-        seed: of the order of the rows.
         own: for a contender with another tokenizer, its encoding of the same rows and that
             tokenizer.
 
@@ -105,7 +103,7 @@ def task_workloads(
     for contender, (others, _) in (own or {}).items():
         if len(others) != len(encoded):
             raise DataError(f"{contender} has {len(others)} rows, the others {len(encoded)}")
-    order = np.random.default_rng(seed).permutation(len(encoded))
+    order = np.random.default_rng(0).permutation(len(encoded))
     return [
         _task_workload(encoded, tokenizer, _groups(order, batch_size, batches), own or {})
         for batch_size in batch_sizes

@@ -26,6 +26,8 @@ _REGULAR = 0.02
 """Weight of the wish that neighbouring slopes be alike, beside relative errors of times."""
 TOLERANCE = 0.05
 """Relative error up to which a predicted speedup over the unpruned model is good enough."""
+_ROUNDS = 3
+"""Measurements of what a table leads to, at most."""
 _STAY = 0.05
 """Weight of the wish that a correction change nothing, beside relative errors of times."""
 
@@ -123,8 +125,6 @@ def corrected_by_choices(
     measure: Callable[[Sequence[ModelShape]], Sequence[WholeModel]],
     *,
     enough: Callable[[Sequence[WholeModel]], bool] = lambda models: True,
-    tolerance: float = TOLERANCE,
-    rounds: int = 3,
 ) -> LatencyTable:
     """Correct a table by what is chosen with it, until its speedups are as predicted and enough.
 
@@ -138,16 +138,14 @@ def corrected_by_choices(
         measure: runs models of some shapes interleaved.
         enough: whether those, the unpruned one first, are as fast as was asked for; an error
             within the tolerance may be larger than the margin.
-        tolerance: largest relative error of a speedup over the unpruned model.
-        rounds: measurements at most.
     """
     seen: list[WholeModel] = []
-    for _ in range(rounds):
+    for _ in range(_ROUNDS):
         models = list(measure([table.base, *choose(table)]))
         worst = max(table.errors(models))
         scale = seen[0].milliseconds / models[0].milliseconds if seen else 1.0
         seen += [m.model_copy(update={"milliseconds": m.milliseconds * scale}) for m in models]
-        if worst <= tolerance and enough(models):
+        if worst <= TOLERANCE and enough(models):
             known = (*table.measured, *models)
             return table.model_copy(update={"measured": known, "worst_error": worst})
         table = corrected(table, seen)

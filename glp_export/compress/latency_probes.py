@@ -232,6 +232,13 @@ def measure_table(
     )
 
 
+FASTEST_COUNTS = (
+    "the fastest run of each model counts, which is less sure than its median; measure again on an "
+    "idle machine"
+)
+"""What others on the machine do to the times of `measure_whole`."""
+
+
 def measure_whole(
     make: Make,
     shapes: Sequence[ModelShape],

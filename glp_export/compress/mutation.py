@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from glp_export.compress.selection import CELLS, LayerLevels, Levels, SearchSpace, Selection, select
+from glp_export.compress.selection import LayerLevels, Levels, SearchSpace, Selection, select
 
 
 def weighted(space: SearchSpace, coefficients: Sequence[tuple[float, float, float]]) -> SearchSpace:
@@ -56,8 +56,6 @@ def improve(
     budget_ms: float,
     loss: Callable[[Selection], float],
     mutation: Mutation = Mutation(),
-    *,
-    cells: int = CELLS,
 ) -> tuple[Selection, float]:
     """Vary the coefficients of the errors and keep the choice whose measured loss is least.
 
@@ -69,7 +67,6 @@ def improve(
         budget_ms: milliseconds.
         loss: of a model that keeps what is chosen, on texts for choosing.
         mutation: how.
-        cells: as in `select`.
 
     Returns:
         The choice and its loss.
@@ -79,13 +76,13 @@ def improve(
     """
     generator = np.random.default_rng(mutation.seed)
     best = np.zeros((len(space.layers), 3))
-    chosen = select(space, [budget_ms], cells=cells)[0]
+    chosen = select(space, [budget_ms])[0]
     scores = {chosen.layers: loss(chosen)}
     for _ in range(mutation.rounds - 1):
         changed = generator.random(best.shape) < mutation.share
         logs = best + changed * generator.normal(0, mutation.spread, best.shape)
         factors = [(float(a), float(f), float(w)) for a, f, w in np.exp(logs)]
-        found = select(weighted(space, factors), [budget_ms], cells=cells)[0]
+        found = select(weighted(space, factors), [budget_ms])[0]
         if found.layers in scores:
             continue
         scores[found.layers] = loss(found)

@@ -21,16 +21,13 @@ if TYPE_CHECKING:
     from glp_export.core.shape import Kept
 
 
-def build_pruned(
-    model: PreTrainedModel, selection: Selection, ranking: Ranking, *, update: bool = True
-) -> PreTrainedModel:
+def build_pruned(model: PreTrainedModel, selection: Selection, ranking: Ranking) -> PreTrainedModel:
     """The compact model where recovery begins; `model` stays as it is.
 
     Args:
         model: unpruned, as it was ranked.
         selection: what stays.
         ranking: which units those are, and their refitted weights if the criterion has any.
-        update: take the refitted weights.
 
     Raises:
         ModelError: see `remove_layers` and `compact`.
@@ -41,8 +38,7 @@ def build_pruned(
     from glp_export.encoder.compaction import compact
     from glp_export.encoder.layer_stack import remove_layers
 
-    refits = refits_of(selection, ranking) if update else {}
-    with torch.no_grad(), _refitted(find_projections(model), refits):
+    with torch.no_grad(), _refitted(find_projections(model), refits_of(selection, ranking)):
         gone = removed_layers(selection)
         shallower = remove_layers(model, gone) if gone else model
         # A shallower model is built anew, in training mode.

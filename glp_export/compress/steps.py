@@ -64,6 +64,14 @@ class Cost(Record):
     scored_sample_layers: int = 0
     seconds: float = 0.0
 
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            trainings=self.trainings + other.trainings,
+            sample_layers=self.sample_layers + other.sample_layers,
+            scored_sample_layers=self.scored_sample_layers + other.scored_sample_layers,
+            seconds=round(self.seconds + other.seconds, 1),
+        )
+
 
 def digest_of_choices(plan: Record) -> str:
     """SHA-256 of a plan of any schema, without times and versions, 64 hexadecimal digits."""

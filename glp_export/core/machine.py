@@ -134,15 +134,23 @@ def cpu_seconds_of_others() -> float:
     return float(busy - own.user - own.system - own.children_user - own.children_system)
 
 
-def sharing_notes(others: float, wall: float) -> tuple[str, ...]:
-    """A sentence if others used more than a tenth of a core over `wall` seconds, else nothing."""
+TOO_HIGH = (
+    "latencies are too high, PyTorch's more than ONNX Runtime's; measure again on an idle machine"
+)
+
+
+def sharing_notes(others: float, wall: float, effect: str = TOO_HIGH) -> tuple[str, ...]:
+    """A sentence if others used more than a tenth of a core over `wall` seconds, else nothing.
+
+    Args:
+        others: CPU seconds of other processes.
+        wall: seconds in all.
+        effect: what that does to what was measured, and what to do.
+    """
     share = others / wall if wall > 0 else 0.0
     if share <= _SHARED:
         return ()
-    return (
-        f"other processes used {share:.1f} cores while measuring: latencies are too high, "
-        "PyTorch's more than ONNX Runtime's; measure again on an idle machine",
-    )
+    return (f"other processes used {share:.1f} cores while measuring: {effect}",)
 
 
 class SharingMonitor:
@@ -151,9 +159,9 @@ class SharingMonitor:
     def __init__(self) -> None:
         self._start, self._others = time.monotonic(), cpu_seconds_of_others()
 
-    def notes(self) -> tuple[str, ...]:
+    def notes(self, effect: str = TOO_HIGH) -> tuple[str, ...]:
         """A sentence if others used more than a tenth of a core until now, else nothing."""
-        return sharing_notes(self._spent(), time.monotonic() - self._start)
+        return sharing_notes(self._spent(), time.monotonic() - self._start, effect)
 
     def words(self) -> str:
         """`busy: others use 1.3 of 2 cores`, or `idle`, from its making until now."""

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 
 logger = logging.getLogger(__name__)
 
-_TALKATIVE = ("transformers", "optimum", "torch.onnx", "onnxruntime", "fusion_base", "onnx_model")
-
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:

@@ -184,13 +184,13 @@ class Loaded(NamedTuple):
     own_head: bool
 
 
-def load_model(source: ModelSource, task: Task, *, doubtful: bool = True) -> PreTrainedModel:
+def load_model(source: ModelSource, task: Task) -> PreTrainedModel:
     """Load an encoder with the head that a task needs; see `load_checkpoint`.
 
     Raises:
         ModelError: likewise.
     """
-    return load_checkpoint(source, task, doubtful=doubtful).model
+    return load_checkpoint(source, task).model
 
 
 def load_checkpoint(source: ModelSource, task: Task, *, doubtful: bool = True) -> Loaded:

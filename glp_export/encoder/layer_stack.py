@@ -104,21 +104,16 @@ def find_layer_stack(model: PreTrainedModel) -> LayerStack:
     )
 
 
-def require_removable(model: PreTrainedModel, removed: Iterable[int] | None = None) -> None:
-    """Try, on models without memory for weights, whether layers can go.
-
-    Args:
-        model: stays as it is.
-        removed: the layers that go together; each alone if None.
+def require_removable(model: PreTrainedModel) -> None:
+    """Try, on models without memory for weights, whether each layer can go; `model` stays.
 
     Raises:
         UsageError: see `LayerStack.check`.
         ModelError: see `remove_layers`.
     """
     stack = find_layer_stack(model)
-    tried = [[layer] for layer in stack.removable] if removed is None else [list(removed)]
-    for gone in tried if stack.num_layers > 1 else []:
-        left = set(stack.check(gone))
+    for gone in stack.removable if stack.num_layers > 1 else ():
+        left = set(stack.check([gone]))
         _shallower(model, stack, [n for n in range(stack.num_layers) if n not in left], "meta")
 
 

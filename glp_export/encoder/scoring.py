@@ -51,14 +51,12 @@ def predict_with_features(
     examples: Dataset,
     tokenizer: PreTrainedTokenizerBase,
     *,
-    batch_size: int | None = None,
     device: str = "cpu",
 ) -> tuple[NDArray[np.float32], Any]:
     """Compute the answers to every example, and what the encoder knows of it before any head.
 
     Args:
         examples: encoded, see `glp_export.tasks.encode`.
-        batch_size: rows that are answered together; None for the kind's own.
 
     Returns:
         Answers as of `predict`, and what the kind of task takes from the last hidden states: of
@@ -70,7 +68,7 @@ def predict_with_features(
     kind, parts, order = kind_of(model), [], []
     features: list[NDArray[np.float32]] = []
     with torch.inference_mode():
-        size = batch_size or kind.batch_size
+        size = kind.batch_size
         for rows, batch in padded_batches(model, examples, tokenizer, kind.targets, size, device):
             inputs = {name: batch[name] for name in batch if name not in kind.targets}
             outputs = forward(model, inputs, output_hidden_states=True)

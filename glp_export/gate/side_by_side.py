@@ -39,16 +39,15 @@ class SideBySide:
     Args:
         reference: what the other is compared with.
         own: what is asked about.
-        timing: how a turn looks; its rounds and seconds are not used here.
 
     Raises:
         DeviceError: a provider is missing or fell back.
         ModelError: a contender cannot be loaded.
     """
 
-    def __init__(self, reference: Contender, own: Contender, timing: Timing | None = None) -> None:
+    def __init__(self, reference: Contender, own: Contender) -> None:
         self._contenders = (reference, own)
-        self._timing = timing or default_timing(reference, own)
+        self._timing = default_timing(reference, own)
         self._runners = [open_contender(contender) for contender in self._contenders]
 
     def rounds(self, workload: Workload, *, warm_up_seconds: float) -> Iterator[Round]:

@@ -124,7 +124,6 @@ def estimate_speedup(
     *,
     seconds: float,
     precision: float,
-    alpha: float = ALPHA,
     clock: Clock = time.perf_counter,
 ) -> Estimate:
     """Take rounds until the interval is narrow, or the time is up.
@@ -133,7 +132,6 @@ def estimate_speedup(
         rounds: an endless stream.
         seconds: after which no further round is taken.
         precision: width of the interval over its middle at which it is narrow enough.
-        alpha: chance that the truth lies above the interval, and as much for below.
         clock: in seconds.
     """
     ratios: list[float] = []
@@ -142,10 +140,10 @@ def estimate_speedup(
         ratios.append(one.speedup)
         late = clock() - start >= seconds
         if late or len(ratios) % _ESTIMATE_ROUNDS == 0:
-            found = median_estimate(ratios, alpha)
+            found = median_estimate(ratios, ALPHA)
             if late or found.high - found.low <= precision * found.value:
                 return found
-    return median_estimate(ratios, alpha)
+    return median_estimate(ratios, ALPHA)
 
 
 def second_look_seconds(first: float, longest: float) -> float:

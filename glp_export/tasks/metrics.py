@@ -35,7 +35,6 @@ class Metric:
         tallied: such columns and counts ``(resamples, examples)``, how often an example is drawn
             in a resample, to ``(resamples,)`` values. With every count 1 it equals `compute`.
         two_classes: whether it needs a positive and a negative class; id 1 is the positive one.
-        higher_is_better: whether a larger value is the better one.
         suits: whether labels of these names can be scored by it.
         of_model: whether it compares with another model's answers; nobody can ask for it then.
     """
@@ -48,7 +47,6 @@ class Metric:
         [labels, predictions]
     )
     two_classes: bool = False
-    higher_is_better: bool = True
     suits: Callable[[Sequence[str]], bool] = lambda labels: True
     of_model: bool = False
 

@@ -11,7 +11,12 @@ from typing import Any
 
 from glp_export.cache.store import Cache
 from glp_export.compress.budget import TimeBudget
-from glp_export.compress.latency_probes import ProbeMaker, measure_table, measure_whole
+from glp_export.compress.latency_probes import (
+    FASTEST_COUNTS,
+    ProbeMaker,
+    measure_table,
+    measure_whole,
+)
 from glp_export.compress.latency_table import Conditions, LatencyTable, WholeModel
 from glp_export.core.machine import SharingMonitor, describe
 from glp_export.core.progress import Progress
@@ -116,7 +121,7 @@ def measure(
                 separate_top=conditions.form == FIRST_TOKEN,
                 progress=lambda what, done, total: meter.update(done, total, what),
             )
-        if notes := monitor.notes():
+        if notes := monitor.notes(FASTEST_COUNTS):
             raise _DisturbedError(table.model_copy(update={"notes": notes}))
         table.save(directory / "table.json")
 
@@ -198,7 +203,7 @@ class Tables:
             maker = self._deployment.maker(conditions.precision, conditions.form)
             monitor = SharingMonitor()
             models = measure_whole(maker, shapes, conditions, scratch)
-        for note in monitor.notes():
+        for note in monitor.notes(FASTEST_COUNTS):
             self._progress.say(f"what corrects the latency table: {note}")
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps([one.model_dump(mode="json") for one in models]))

@@ -42,7 +42,8 @@ def settings(layout: ArtifactLayout, **changes: Any) -> ServingSettings:
 
 def test_what_is_saved_is_read_back(layout: ArtifactLayout) -> None:
     rows = [(CPU, PLAIN, "1x32", 1, 32, 3.5), (CPU, OPTIMISED, "1x32", 1, 32, 3.0)]
-    written = settings(layout, measured=rows, session_config={"session.use_env_allocators": "1"})
+    entries = {"session_config": {"session.use_env_allocators": "1"}}
+    written = settings(layout, measured=rows).model_copy(update=entries)
     assert written.save(layout) == layout.root / "ort_config.json"
     assert ServingSettings.load(layout) == written
     assert written.shapes.batch_sizes == (1,)

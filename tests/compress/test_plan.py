@@ -6,10 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from glp_export.compress.compressors.layers.layer_file import (
-    read_layer_file,
-    read_log,
-)
+from glp_export.compress.compressors.layers.layer_file import read_layer_file
 from glp_export.compress.compressors.layers.search import read_plan
 from glp_export.compress.edits import (
     KroneckerFactors,
@@ -202,15 +199,6 @@ def test_layer_files_that_are_none(tmp_path, text):
     path.write_text(text)
     with pytest.raises(DataError, match=r"empty|not a layer number"):
         read_layer_file(path)
-
-
-def test_the_authors_log(tmp_path):
-    path = tmp_path / "log.txt"
-    path.write_text("0;{0: 0.695, 1: 0.663}\n1;{1: 0.65}\n")
-    assert read_log(path) == [{0: 0.695, 1: 0.663}, {1: 0.65}]
-    path.write_text("0;{0: 0.695\n")
-    with pytest.raises(DataError, match="not a step"):
-        read_log(path)
 
 
 def plan_of(*edits: Any) -> Plan:

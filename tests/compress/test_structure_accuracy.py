@@ -9,9 +9,9 @@ import pytest
 from glp_export.compress.budget import Budget, TimeBudget
 from glp_export.compress.compressors.base import Found
 from glp_export.compress.compressors.structure.accuracy import (
-    MOST_LOOKS,
     SPEEDS,
     fastest_within_drop,
+    longest_search,
     speed_wanted,
     speeds_within,
 )
@@ -69,7 +69,15 @@ def test_the_fastest_within_the_drop_is_found_in_few_recoveries() -> None:
     found = tried.fastest(least, SPEEDS[-1], 100.0, 0.045)
     assert speed_of(found) == 2.25
     assert found.drop == pytest.approx(0.045)
-    assert len(tried.looked_at) <= MOST_LOOKS
+    assert len(tried.looked_at) <= len(longest_search(Budget(max_drop=0.045, shape=(1, 64))))
+
+
+def test_the_longest_search_ends_at_the_slowest_speed_that_is_allowed() -> None:
+    assert [one.speedup for one in longest_search(Budget(max_drop=0.01))] == [
+        *(2.5, 1.5, 1.1, 1.25, 1.75)
+    ]
+    at_least = Budget(times=(TimeBudget(1, 16, speedup=3.0),), max_drop=0.01)
+    assert min(one.speedup or 0.0 for one in longest_search(at_least)) == 3.0
 
 
 def test_what_is_asked_for_in_time_is_kept_in_any_case() -> None:

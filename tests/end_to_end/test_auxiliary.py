@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,15 @@ import pytest
 
 from glp_export.artifact.transfer_record import read_transfer
 from glp_export.cli.app import run
+from glp_export.compress.compressors.base import Found
 from glp_export.compress.plan import Plan
 from glp_export.config.files import resolve
 from glp_export.core.progress import Progress
+from glp_export.encoder import RECOVERIES, TrainingInputs
 from glp_export.workflows.context import RunContext, make_context
 from glp_export.workflows.stages import transfer
 from glp_export.workflows.stages.calibration import calibrator_of
+from glp_export.workflows.stages.compression import RunEvaluator
 from glp_export.workflows.stages.transfer import with_transfer
 from tests.end_to_end.conftest import SMALL, TRAINING
 from tests.tiny import make_data_of, rows, tagged_rows, write_jsonl
@@ -200,3 +204,25 @@ def test_a_bad_plan_is_refused_before_auxiliary_tasks_are_learned(
     auxiliary = ("--auxiliary", str(tags), "--transfer", "before", "--offline", "-q")
     assert run(["prune-and-export", *map(str, given), *auxiliary]) == 7
     assert not list(tmp_path.glob("*out*"))
+
+
+def test_a_recovery_that_an_accuracy_is_judged_by_learns_what_the_final_one_does(
+    encoder: Path, data: Path, tags: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "texts.txt").write_text("red green\nblue\n")
+    settings = {"unlabeled": str(tmp_path / "texts.txt"), "cache": str(tmp_path / "cache")}
+    context = context_of(encoder, data, tags, "recovery", epochs=1, **settings)
+    context = with_transfer(context, tmp_path, Progress())
+    evaluator = RunEvaluator(context, tmp_path, Progress())
+    trained: list[TrainingInputs] = []
+
+    def train(model: Any, inputs: TrainingInputs, report: Any) -> Any:
+        trained.append(inputs)
+        return model
+
+    monkeypatch.setitem(RECOVERIES, "distill", replace(RECOVERIES["distill"], train=train))
+    plan = Plan.of_layers((0,), **evaluator.facts, strategy="bottom")
+    evaluator.recovered(Found(plan), lambda done, total: None)
+    (inputs,) = trained
+    assert len(inputs.examples) == len(inputs.teacher_logits) == len(context.fit) + 2
+    assert inputs.joint is not None

@@ -41,7 +41,6 @@ def quantise(
     *,
     batches: Sequence[Batch] = (),
     ranges: Ranges | None = None,
-    threads: int = 1,
     sidecar_threshold: int | None = None,
 ) -> OnnxFile:
     """Write an int8 copy of an exported file, for ONNX Runtime on CPUs with 8-bit dot products.
@@ -59,7 +58,6 @@ def quantise(
         recipe: what is quantised, and how.
         batches: padded model inputs by name, `(batch, length) int64`; for static quantisation.
         ranges: of `ranges_of` for this source and recipe, where they are known.
-        threads: of the session that calibrates.
         sidecar_threshold: bytes of weights past which they go to a sidecar; None as `write_graph`.
 
     Raises:
@@ -73,7 +71,7 @@ def quantise(
     chosen = _chosen(located, recipe, source.path)
     with writing(output.parent):
         if recipe.mode == "static" and ranges is None:
-            ranges = _ranges(graph, chosen, batches, recipe, output, threads)
+            ranges = _ranges(graph, chosen, batches, recipe, output)
         if recipe.scope == FULL:
             graph = to_qdq(graph, chosen, ranges or {})
         else:
@@ -86,19 +84,14 @@ def quantise(
 
 
 def ranges_of(
-    source: OnnxFile,
-    recipe: Int8Recipe,
-    batches: Sequence[Batch],
-    scratch: Path,
-    *,
-    threads: int = 1,
+    source: OnnxFile, recipe: Int8Recipe, batches: Sequence[Batch], scratch: Path
 ) -> Ranges:
     """The ranges of everything that a static recipe can quantise, to build several files with.
 
     Args and errors as of `quantise`; `scratch` is a name for the graph that is run.
     """
     graph, located = _read(source, recipe)
-    return _ranges(graph, located, batches, recipe, scratch, threads)
+    return _ranges(graph, located, batches, recipe, scratch)
 
 
 def any_ranges(source: OnnxFile, recipe: Int8Recipe) -> Ranges:
@@ -193,7 +186,6 @@ def _ranges(
     batches: Sequence[Batch],
     recipe: Int8Recipe,
     output: Path,
-    threads: int,
 ) -> Ranges:
     return activation_ranges(
         model,
@@ -201,7 +193,7 @@ def _ranges(
         batches,
         recipe.calibration,
         output.with_name(f".calibrate_{output.name}"),
-        threads=threads,
+        threads=1,
     )
 
 

@@ -308,6 +308,14 @@ def encode_text(
     return {**encoding, "length": [len(ids) for ids in encoding["input_ids"]]}
 
 
+def encode_with_numbers(
+    batch: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> dict[str, Any]:
+    """As `encode_text`, with labels in float32, as logits are: a loss wants both sides alike."""
+    labels = np.asarray(batch["label"], dtype=np.float32)
+    return {**encode_text(batch, tokenizer, max_length), "labels": labels}
+
+
 def _shortened(
     first: str, second: str, tokenizer: PreTrainedTokenizerBase, max_length: int
 ) -> tuple[str, str]:

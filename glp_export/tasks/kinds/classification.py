@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.core.errors import DataError
+from glp_export.core.numbers import few
 from glp_export.tasks.kinds.base import (
     NO_LABEL,
     Choices,
@@ -120,10 +121,9 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(ordered)
 
 
-def listing(names: Sequence[str], most: int = 8) -> str:
+def listing(names: Sequence[str]) -> str:
     """Names in quotation marks; of many the first few, and how many more."""
-    shown = ", ".join(f"'{name}'" for name in names[:most])
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+    return few([f"'{name}'" for name in names])
 
 
 def read_classes(column: LabelColumn, known: Sequence[str] = ()) -> ClassReader:

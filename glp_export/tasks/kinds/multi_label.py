@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from glp_export.tasks.kinds.base import (
     Choices,
     LabelColumn,
     TaskKind,
-    encode_text,
+    encode_with_numbers,
     standardise,
 )
 from glp_export.tasks.kinds.classification import in_order, label_name, listing
@@ -24,7 +24,7 @@ from glp_export.tasks.kinds.lists import list_of
 from glp_export.tasks.metrics import AGREEMENT, Counts, Metric, ratio
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    pass
 
 NAME = "multi-label-classification"
 
@@ -175,13 +175,6 @@ def _strata(targets: NDArray[Any]) -> NDArray[np.int64]:
     return np.where(targets.any(axis=1), rarity.argmin(axis=1), targets.shape[1]).astype(np.int64)
 
 
-def _encode(
-    batch: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase, max_length: int
-) -> dict[str, Any]:
-    labels = np.asarray(batch["label"], dtype=np.float32)
-    return {**encode_text(batch, tokenizer, max_length), "labels": labels}
-
-
 def _predictions(answers: NDArray[Any]) -> NDArray[np.float32]:
     """1 for every label whose chance is more than one half: whose logit is above 0."""
     return (answers > 0).astype(np.float32)
@@ -277,7 +270,7 @@ MULTI_LABEL = TaskKind(
     recognises=_holds_lists,
     reader=read_label_lists,
     strata=_strata,
-    encode=_encode,
+    encode=encode_with_numbers,
     judge=_judge,
     choices=_choices,
     predictions=_predictions,

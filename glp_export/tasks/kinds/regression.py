@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from glp_export.core.errors import DataError
 from glp_export.tasks.kinds.base import (
     LabelColumn,
     TaskKind,
-    encode_text,
+    encode_with_numbers,
     is_missing,
     standardise,
     value_type,
@@ -24,7 +24,7 @@ from glp_export.tasks.kinds.learning import imitate_scores
 from glp_export.tasks.metrics import NUMBER_METRICS
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    pass
 
 _WRITTEN = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 
@@ -125,14 +125,6 @@ def tenths(targets: NDArray[Any]) -> NDArray[np.int64]:
     return np.asarray(ranks * STRATA // max(len(targets), 1), dtype=np.int64)
 
 
-def _encode(
-    batch: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase, max_length: int
-) -> dict[str, Any]:
-    # The logits are float32, and the loss wants its two sides alike.
-    labels = np.asarray(batch["label"], dtype=np.float32)
-    return {**encode_text(batch, tokenizer, max_length), "labels": labels}
-
-
 def _predictions(logits: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(logits, dtype=np.float64).reshape(len(logits))
 
@@ -165,7 +157,7 @@ REGRESSION = TaskKind(
     recognises=has_fractions,
     reader=read_numbers,
     strata=tenths,
-    encode=_encode,
+    encode=encode_with_numbers,
     judge=_judge,
     predictions=_predictions,
     imitation=imitate_scores,

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.core.errors import DataError
-from glp_export.tasks.kinds.base import LabelColumn, TaskKind, encode_text, value_type
+from glp_export.tasks.kinds.base import LabelColumn, TaskKind, encode_with_numbers, value_type
 from glp_export.tasks.kinds.learning import imitate_scores
 from glp_export.tasks.kinds.ranking_metrics import RANKING_METRICS
 from glp_export.tasks.kinds.regression import NumberReader, read_numbers, refit_numbers
@@ -106,8 +106,7 @@ def _strata(targets: NDArray[Any]) -> NDArray[np.int64]:
 def _encode(
     batch: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase, max_length: int
 ) -> dict[str, Any]:
-    labels = np.asarray(batch["label"], dtype=np.float32)
-    return {**encode_text(batch, tokenizer, max_length), "labels": labels, "query": batch["text"]}
+    return {**encode_with_numbers(batch, tokenizer, max_length), "query": batch["text"]}
 
 
 def _truth(rows: Dataset, labels: Sequence[str]) -> Ranking:

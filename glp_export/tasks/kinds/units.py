@@ -57,7 +57,7 @@ def labelled_tokens(hidden_states: Tensor, batch: Mapping[str, Any]) -> list[Ten
     return [hidden_states[row][labels[row] != NO_LABEL] for row in range(len(labels))]
 
 
-def balanced(labels: NDArray[np.int64], most: int, seed: int = 0) -> NDArray[np.int64]:
+def balanced(labels: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     """Numbers of units of which no more than half have the most frequent label.
 
     Most tokens of most texts are no name of anything: taken as they come, a loss over them says
@@ -66,9 +66,8 @@ def balanced(labels: NDArray[np.int64], most: int, seed: int = 0) -> NDArray[np.
     Args:
         labels: (units,).
         most: so many units at most.
-        seed: of the drawing.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     common = labels == np.bincount(labels).argmax()
     rare = generator.permutation(np.flatnonzero(~common))[: most // 2]
     usual = generator.permutation(np.flatnonzero(common))[: max(len(rare), 1)]

@@ -20,15 +20,16 @@ from glp_export.compress.search.evaluator import TrialEvaluator
 from glp_export.core.machine import describe
 from glp_export.core.progress import Progress
 from glp_export.encoder import RECOVERIES, Regulariser, TrainingInputs, distill, predict
+from glp_export.encoder.recovery import Joint
 from glp_export.tasks import truth_of
-from glp_export.workflows.auxiliary import kept_tasks
+from glp_export.tasks.checksum import rows_checksum
+from glp_export.workflows.auxiliary import joint_of, kept_tasks
 from glp_export.workflows.compressors import VOCABULARY, compressors_of
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.latency_table import Deployment, Tables
 from glp_export.workflows.stages.calibration import (
     batches_of,
     calibrator_of,
-    encoded_unlabeled,
     tokens_in,
 )
 from glp_export.workflows.stages.depth import fast_enough_depth
@@ -39,11 +40,13 @@ from glp_export.workflows.stages.evaluator import (
     train_teacher,
     training_facts,
 )
+from glp_export.workflows.stages.labelled_texts import blank, encoded, labelled_by
 from glp_export.workflows.stages.recovery_start import ancestor_of, hidden_states_of, start_of
 from glp_export.workflows.stages.short_training import DEV_SAMPLES, ShortTraining, divergence_of
 from glp_export.workflows.stages.size import Sizes
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from transformers import PreTrainedModel
 
     from glp_export.compress.criteria import Teach
@@ -94,7 +97,7 @@ class RunEvaluator:
         context = self._context
         parts = [context.fit, context.select, context.train]
         if context.unlabeled is not None:
-            parts.append(encoded_unlabeled(context))
+            parts.append(encoded(context, blank(context, context.unlabeled)))
         named = needed_ids(context.pretrained())
         known = set(context.tokenizer.get_vocab().values())
         return frozenset(named & known).union(*map(tokens_in, parts))
@@ -172,23 +175,46 @@ class RunEvaluator:
             "recover": training.recover,
             "hidden_weight": training.weight_of_hidden_states(changed=plan.inside_layers),
         }
+        if context.unlabeled is not None:
+            facts["unlabeled"] = rows_checksum({}, {"texts": context.unlabeled})
+        if self._joint is not None:
+            facts["joint"] = "recovery"
         answers: NDArray[np.float32] = np.load(self.kept("recovered", facts, make) / ANSWERS)
         return answers
 
+    @cached_property
+    def _imitated(self) -> tuple[Dataset, NDArray[np.float32]]:
+        """What a whole recovery is trained on, unlabelled texts too, and the teacher's answers."""
+        from datasets import concatenate_datasets
+
+        context = self._context
+        if context.unlabeled is None:
+            return context.fit, self._answers
+        texts = encoded(context, labelled_by(context, self.teacher, context.unlabeled))
+        examples, device = concatenate_datasets([context.fit, texts]), context.execution.device
+        return examples, predict(self.teacher, examples, context.tokenizer, device=device)
+
+    @cached_property
+    def _joint(self) -> Joint | None:
+        """The auxiliary tasks that a whole recovery learns beside it."""
+        return joint_of(self._context, "recovery", self.tokenizer)
+
     def _recover(self, found: Found, report: Callable[[int, int], None]) -> PreTrainedModel:
-        """A plan's model as it will ship, but for the rows of dev."""
+        """A plan's model as it will ship, but for the rows of dev and when training ends."""
         context, recovery = self._context, RECOVERIES[self.recovery]
+        examples, answers = self._imitated
         ancestor = ancestor_of(context, recovery, self.teacher, found.start)
         student = start_of(context, found.plan, ancestor)
         inputs = TrainingInputs(
-            examples=context.fit,
+            examples=examples,
             tokenizer=context.tokenizer,
-            teacher_logits=self._answers,
+            teacher_logits=answers,
             settings=context.candidate,
             distillation=context.distillation,
             hidden_states=hidden_states_of(
                 context, found.plan, self.teacher, student, self.progress
             ),
+            joint=self._joint,
         )
         return recovery.train(student, inputs, report).eval()
 

@@ -22,9 +22,7 @@ CACHED = 1.5
 that a large one does not."""
 
 
-def settled(
-    measure: Callable[[int], Sequence[DepthLatency]], total: int, *, attempts: int = ATTEMPTS
-) -> list[DepthLatency]:
+def settled(measure: Callable[[int], Sequence[DepthLatency]], total: int) -> list[DepthLatency]:
     """The rows of a depth, measured again as long as others use the machine.
 
     Where they never stop, the attempt with the lowest speedup counts: a model that is fast enough
@@ -34,14 +32,13 @@ def settled(
     Args:
         measure: one row for each shape of the targets, in so many times the usual seconds.
         total: layers of the unpruned model.
-        attempts: at most.
 
     Raises:
         LatencyError: no attempt could be true.
     """
     disturbed: list[Sequence[DepthLatency]] = []
     doubt, longer = "", 1
-    for _ in range(attempts):
+    for _ in range(ATTEMPTS):
         rows = measure(longer)
         doubts = [words for row in rows if (words := impossible(row, total))]
         if doubts:
@@ -53,7 +50,7 @@ def settled(
     if not disturbed:
         raise LatencyError(
             f"the machine is too busy to measure on: {doubt}",
-            where=f"{attempts} measurements",
+            where=f"{ATTEMPTS} measurements",
             fix="run it again with --resume when nothing else runs here, or say --depth",
         )
     slowest = (min(same, key=lambda row: row.speedup_low) for same in zip(*disturbed, strict=True))

@@ -1,4 +1,4 @@
-"""What a search works with: its cache, its teacher, and the bench where candidates are tried."""
+"""What a search works with: its cache, its teacher, and the evaluator of its trials."""
 
 from __future__ import annotations
 

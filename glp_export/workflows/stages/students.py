@@ -88,8 +88,7 @@ class StudentTraining:
             if needs_no_recovery(plan, recovery):
                 return begun
             inputs = self._inputs_of(plan, tokenizer, begun)
-            told = self.context.reported(inputs.settings, title)
-            inputs = replace(inputs, settings=told)
+            inputs = replace(inputs, settings=self.context.reported(inputs.settings, title))
             if plan.blocks is not None:
                 return train_blocks(begun, plan.blocks, plan, recovery, inputs, report)
             if plan.factors is not None:
@@ -189,16 +188,14 @@ def _distilled_rival(students: StudentTraining, name: str) -> Trained:
         doubtful=context.config.training.teacher != "finetune",
     ).model
     match_inputs(tokenizer, model, where=name)
-    task = context.data.task
     length = min(context.config.data.max_length, tokenizer.model_max_length)
-    examples = encode(students.rows, task, tokenizer, length)
+    examples = encode(students.rows, context.data.task, tokenizer, length)
     _require_comparable(context, source, inputs, examples)
-    own_inputs = TrainingInputs(
+    own_inputs = replace(
+        inputs,
         examples=examples,
         tokenizer=tokenizer,
-        teacher_logits=inputs.teacher_logits,
         settings=context.reported(inputs.settings, f"distill {name}"),
-        distillation=inputs.distillation,
         watch=_own_watch(context, inputs, tokenizer),
         joint=joint_of(context, "recovery", tokenizer),
     )
@@ -210,12 +207,7 @@ def _distilled_rival(students: StudentTraining, name: str) -> Trained:
     checkpoint = train_once(
         context, students.work / "distilled", title, students.progress, make, tokenizer
     )
-    test, *others = (
-        encode(rows, task, tokenizer, length)
-        for rows in (context.data.test, *context.data.other_tests.values())
-    )
-    others_by_name = dict(zip(context.data.other_tests, others, strict=True))
-    return Trained("distilled", name, checkpoint, tokenizer, test, others_by_name)
+    return trained_contender(context, "distilled", name, checkpoint, tokenizer)
 
 
 def _require_comparable(

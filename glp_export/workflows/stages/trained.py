@@ -78,7 +78,8 @@ def trained_contender(
     tokenizer: PreTrainedTokenizerBase | None = None,
 ) -> Trained:
     """A contender with the test sets as its tokenizer cuts them; by default as the run's does."""
-    own, length = tokenizer or context.tokenizer, context.config.data.max_length
+    own = tokenizer or context.tokenizer
+    length = min(context.config.data.max_length, own.model_max_length)
 
     def encoded(rows: Dataset) -> Dataset:
         return encode(rows, context.data.task, own, length)

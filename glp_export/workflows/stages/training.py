@@ -14,16 +14,15 @@ from glp_export.compress.compressors.base import Found
 from glp_export.core.progress import Progress
 from glp_export.encoder import ModelSource, TrainingInputs, finetune, predict, save_checkpoint
 from glp_export.encoder.structure import Structure, read_structure
-from glp_export.tasks import blank_labels, encode, labels_of, with_labels
 from glp_export.workflows.auxiliary import joint_of
 from glp_export.workflows.context import RunContext, load_seeded
 from glp_export.workflows.stages.evaluator import open_cache, train_teacher, training_facts
+from glp_export.workflows.stages.labelled_texts import encoded, with_unlabeled
 from glp_export.workflows.stages.students import StudentTraining, train_distilled, train_pruned
 from glp_export.workflows.stages.train_once import Make, Report, saved_model, train_once
 from glp_export.workflows.stages.trained import Trained, trained_contender
 
 if TYPE_CHECKING:
-    from datasets import Dataset
     from transformers import PreTrainedModel
 
 UNPRUNED = "unpruned"
@@ -46,8 +45,8 @@ def train_contenders(
     unpruned = saved_model(context, teacher)
     if read_structure(teacher) is None:
         Structure.of(unpruned, plan_id=UNPRUNED).save(teacher)
-    rows = _training_rows(context, unpruned)
-    examples = context.train if context.unlabeled is None else _encode(context, rows)
+    rows = with_unlabeled(context, context.train_rows, unpruned)
+    examples = context.train if context.unlabeled is None else encoded(context, rows)
     inputs = TrainingInputs(
         examples=examples,
         tokenizer=context.tokenizer,
@@ -69,26 +68,6 @@ def train_contenders(
         *(train_pruned(students, one) for one in found),
         *train_distilled(students, [one.plan for one in found]),
     ]
-
-
-def _training_rows(context: RunContext, unpruned: PreTrainedModel) -> Dataset:
-    """The training rows, and after them the unlabelled texts with the labels the teacher gives."""
-    from datasets import concatenate_datasets
-
-    texts, task = context.unlabeled, context.data.task
-    if texts is None:
-        return context.train_rows
-    blank = with_labels(texts, blank_labels(texts, task), task)
-    if context.execution.kind.blank:
-        return concatenate_datasets([context.train_rows, blank])
-    unknown = _encode(context, blank)
-    predictions = predict(unpruned, unknown, context.tokenizer, device=context.execution.device)
-    found = labels_of(predictions, task)
-    return concatenate_datasets([context.train_rows, with_labels(texts, found, task)])
-
-
-def _encode(context: RunContext, rows: Dataset) -> Dataset:
-    return encode(rows, context.data.task, context.tokenizer, context.config.data.max_length)
 
 
 def _unpruned(context: RunContext, work: Path, progress: Progress) -> tuple[str, Make]:

@@ -116,11 +116,11 @@ def _cost(evaluator: TrialEvaluator, num_layers: int, teacher: Cost) -> Cost:
     def trained(candidate: Candidate) -> int:
         return context.whole if candidate.examples is None else candidate.examples
 
-    return Cost(
-        trainings=teacher.trainings + sum(trained(candidate) > 0 for candidate in asked),
-        sample_layers=teacher.sample_layers
-        + sum((num_layers - len(one.removed)) * trained(one) for one in asked),
-        scored_sample_layers=teacher.scored_sample_layers
-        + sum((num_layers - len(one.removed)) * evaluator.scored for one in asked),
-        seconds=round(teacher.seconds + sum(one.seconds for one in asked), 1),
+    return teacher + Cost(
+        trainings=sum(trained(candidate) > 0 for candidate in asked),
+        sample_layers=sum((num_layers - len(one.removed)) * trained(one) for one in asked),
+        scored_sample_layers=sum(
+            (num_layers - len(one.removed)) * evaluator.scored for one in asked
+        ),
+        seconds=sum(one.seconds for one in asked),
     )

@@ -15,11 +15,10 @@ from glp_export.tasks import score
 SPEEDS = (8.0, 6.0, 5.0, 4.0, 3.5, 3.0, 2.5, 2.25, 2.0, 1.75, 1.5, 1.25, 1.1)
 """Times as fast as the unpruned model, that an accuracy is looked for at; those in reach."""
 
-MOST_LOOKS = math.ceil(math.log2(len(SPEEDS) + 1)) + 1
-"""Speeds that are looked at, at most: a bisection, and one more."""
-
 OUT_OF_REACH = DropScore("out of reach", math.nan, math.inf, math.inf, math.inf, 0.0)
 """What a table says that was corrected by what was chosen may be slower than it said before."""
+
+_ACCURATE = DropScore("accurate", math.nan, 0.0, 0.0, 0.0, 1.0)
 
 
 def speed_wanted(budget: Budget) -> TimeBudget:
@@ -50,6 +49,22 @@ def speeds_within(least: TimeBudget, slowest: float, fastest: float) -> list[Tim
     """
     faster = [speed for speed in SPEEDS if slowest < speed <= fastest]
     return [*(replace(least, speedup=one, milliseconds=None) for one in faster), least]
+
+
+def longest_search(budget: Budget) -> list[TimeBudget]:
+    """The time budgets that are looked at where only the slowest model is accurate enough.
+
+    No search recovers larger models. What the table leaves within reach is not known yet.
+
+    Raises:
+        UsageError: several speeds are asked for.
+    """
+    least = speed_wanted(budget)
+    speeds = speeds_within(least, least.speedup or 1.0, math.inf)
+    _, looked_at = smallest_accurate(
+        speeds, lambda time: _ACCURATE if time == least else OUT_OF_REACH, max_drop=0.0
+    )
+    return list(looked_at)
 
 
 def fastest_within_drop(

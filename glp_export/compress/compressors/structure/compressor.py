@@ -23,8 +23,8 @@ from glp_export.compress.compressors.base import (
 from glp_export.compress.compressors.layers.compressor import LAYERS
 from glp_export.compress.compressors.layers.options import LayerOptions
 from glp_export.compress.compressors.structure.accuracy import (
-    MOST_LOOKS,
     fastest_within_drop,
+    longest_search,
     speed_wanted,
     speeds_within,
 )
@@ -90,7 +90,7 @@ class StructureCompressor:
             UsageError: no time budget was given, or there is no such criterion.
         """
         criterion_of(options.criterion)
-        times, recoveries = _looks(budget)
+        times, recoveries = _times(budget)
         if options.latency_table is not None:
             LatencyTable.load(Path(options.latency_table)).require_base(base)
         groups = [TrialGroup(1, _layers_less(time, base.depth), sure=False) for time in recoveries]
@@ -123,7 +123,7 @@ class StructureCompressor:
             UsageError: no time budget was given, there is no such criterion, or it will not do for
                 this model.
         """
-        times, _ = _looks(budget)
+        times, _ = _times(budget)
         criterion = criterion_of(options.criterion)
         criterion.check(evaluator.facts["base_shape"], options.block_shape)
         tables = evaluator.tables(options.latency_table)
@@ -190,14 +190,14 @@ def _for(chooser: Chooser, measured: LatencyTable, tables: LatencyTables) -> Fou
             ),
         )
         final_round.train([own, *rivals])
-        cost = _sum(cost, search_rival(chooser, table, rivals, final_round))
+        cost += search_rival(chooser, table, rivals, final_round)
         winner, steps, compared = final_round.result()
-        cost = _sum(cost, compared)
+        cost += compared
     plan = _plan(chooser, winner.selection, table, steps, cost)
     return Found(plan, ranked.start if winner is own else None)
 
 
-def _looks(budget: Budget) -> tuple[Sequence[TimeBudget], Sequence[TimeBudget]]:
+def _times(budget: Budget) -> tuple[Sequence[TimeBudget], Sequence[TimeBudget]]:
     """The times that structure is chosen for at most, and those of them that are recovered.
 
     Raises:
@@ -205,8 +205,8 @@ def _looks(budget: Budget) -> tuple[Sequence[TimeBudget], Sequence[TimeBudget]]:
             beside an accuracy, or they are of several shapes.
     """
     if budget.max_drop is not None:
-        looks = [replace(speed_wanted(budget), speedup=2.0, milliseconds=None)] * MOST_LOOKS
-        return looks, looks
+        looked_at = longest_search(budget)
+        return looked_at, looked_at
     if not budget.times:
         raise UsageError(
             "structure is chosen for a speed or an accuracy",
@@ -240,15 +240,6 @@ def criterion_of(name: str) -> Criterion:
 def _layers_less(time: TimeBudget, layers: int) -> int:
     """Whole layers that a speedup is worth by count alone; 0 where it is not known before."""
     return layers - round(layers / time.speedup) if time.speedup else 0
-
-
-def _sum(one: Cost, other: Cost) -> Cost:
-    return Cost(
-        trainings=one.trainings + other.trainings,
-        sample_layers=one.sample_layers + other.sample_layers,
-        scored_sample_layers=one.scored_sample_layers + other.scored_sample_layers,
-        seconds=round(one.seconds + other.seconds, 1),
-    )
 
 
 def _plan(
