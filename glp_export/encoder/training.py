@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +22,6 @@ from glp_export.tasks.kinds.learning import own_loss
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
-
-logger = logging.getLogger(__name__)
 
 REPORTS = 50
 """Times that a training is reported of, where trackers are told."""
