@@ -11,7 +11,7 @@ from glp_export.compress.budget import Budget
 from glp_export.compress.compressors import COMPRESSORS
 from glp_export.compress.compressors.base import Follower, Found
 from glp_export.compress.compressors.layers.compressor import found_by
-from glp_export.compress.compressors.layers.search import read_plan
+from glp_export.compress.compressors.layers.search import read_plan, stored_plan
 from glp_export.compress.compressors.structure.ranked import trained_before
 from glp_export.compress.plan import Plan
 from glp_export.config.targets import Targets
@@ -53,6 +53,12 @@ def choose_plans(context: RunContext, work: Path, progress: Progress) -> list[Fo
     evaluator = RunEvaluator(context, work, progress)
     budget = budget_of(context, kept_tail(work))
     if context.config.compress.plan:
+        stored = stored_plan(context.config.compress.plan)
+        if stored and stored.checksum and context.model_checksum not in (None, stored.checksum):
+            progress.say(
+                f"the plan was chosen for other weights ({stored.base_model}): what was worth "
+                "little there may be worth more here"
+            )
         found = [
             replace(one, start=trained_before(one.plan, evaluator))
             for one in found_by(named_plan(context), budget, evaluator)
@@ -74,8 +80,9 @@ def _require_small_enough(
     Raises:
         LatencyError: a plan's model takes more than the size that is asked for.
     """
-    half = {"fp16", "bf16"}.intersection(context.execution.precisions.names)
-    if budget.megabytes is None or half:  # such files are smaller than what is measured here
+    sixteen_bits = {"fp16", "bf16"}.intersection(context.execution.precisions.names)
+    # Such files are smaller than what is measured here.
+    if budget.megabytes is None or sixteen_bits:
         return
     for plan in plans:
         taken = evaluator.megabytes(plan)

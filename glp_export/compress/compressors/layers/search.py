@@ -55,13 +55,8 @@ def read_plan(name: str, num_layers: int, facts: dict[str, Any]) -> Plan:
         UsageError: it was made for a model with another number of layers, other sizes or, where it
             keeps a part of them, other tokens.
     """
-    if name.startswith(PREFIX):
-        plan = published_plan(name)
-    elif Path(name).suffix == ".json":
-        plan = Plan.load(Path(name))
-    elif Path(name).is_dir():
-        plan = Plan.load(Path(name) / "glp" / "plan.json")
-    else:
+    plan = stored_plan(name)
+    if plan is None:
         order = read_layer_file(Path(name))
         if max(order) >= num_layers or len(order) >= num_layers:
             raise _other_depth(name, max(max(order), len(order)) + 1, num_layers)
@@ -84,6 +79,20 @@ def read_plan(name: str, num_layers: int, facts: dict[str, Any]) -> Plan:
             fix="give a plan that was searched for a model with this tokenizer",
         )
     return plan.model_copy(update={**facts, "source": plan.source or name})
+
+
+def stored_plan(name: str) -> Plan | None:
+    """The plan that `--plan` names as it was written, for whichever model; None for a layer file.
+
+    Raises:
+        DataError: it cannot be read.
+        UsageError: there is no such published plan.
+    """
+    if name.startswith(PREFIX):
+        return published_plan(name)
+    if Path(name).suffix == ".json":
+        return Plan.load(Path(name))
+    return Plan.load(Path(name) / "glp" / "plan.json") if Path(name).is_dir() else None
 
 
 def _alike(one: ModelShape, other: ModelShape) -> bool:
