@@ -36,8 +36,11 @@ TRIED = 0.15
 """Share of the updates that each of them is tried for."""
 
 LONGER = 4
-"""Times as many updates for a model that answers no better than chance after them: what is hard to
+"""Times as many updates for a model that has hardly learned anything after them: what is hard to
 tell from a text (whether it is grammatical, whether it follows) is learned late."""
+
+LITTLE = 0.25
+"""Of the way from chance to a metric of 1: a model that has come less far has learned little."""
 
 LEAST_TO_TELL = 200
 """Rows of dev below which chance and a little learning are not told apart."""
@@ -58,7 +61,8 @@ class Schedule:
         rates: learning rates of which the best is found; one is taken as it is.
         tried: updates that each of several rates is tried for.
         warmup: share of the updates in which the rate rises.
-        longer: times as long for a model that is left at chance.
+        longer: times as long for a model that has learned little.
+        little: of the way from chance to a metric of 1.
     """
 
     updates: int
@@ -69,6 +73,7 @@ class Schedule:
     tried: int
     warmup: float = WARMUP
     longer: int = LONGER
+    little: float = LITTLE
 
     @property
     def most(self) -> int:
@@ -76,7 +81,7 @@ class Schedule:
         return self.updates + (len(self.rates) > 1) * len(self.rates) * self.tried
 
     def again(self) -> Schedule:
-        """For a model that this one left at chance: the same, `longer` times as long."""
+        """For a model that learned little by this one: the same, `longer` times as long."""
         longer = self.longer
         return replace(
             self,

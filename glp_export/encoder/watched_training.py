@@ -34,7 +34,7 @@ class Watch:
         dev: encoded rows that are not trained on.
         score: of a model on dev, the higher the better: the weights with the best one are kept.
         teacher_answers: the teacher's on dev, where it is imitated.
-        learned: whether a model answers better than chance on dev; None where that cannot be told.
+        learned: whether a model answers well above chance on dev; None where that cannot be told.
     """
 
     schedule: Schedule
@@ -52,7 +52,7 @@ def train_watched(
     watch: Watch,
     train: Callable[..., Any],
 ) -> None:
-    """Train by the schedule; once more, longer, from the same start, what that leaves at chance.
+    """Train by the schedule; once more, longer, from the same start, what learned little by it.
 
     The weights with the better score on dev are kept, the longer training's of equals.
     """
@@ -62,7 +62,7 @@ def train_watched(
         return
     longer = replace(watch, schedule=watch.schedule.again())
     logger.warning(
-        "no better than chance on dev after %d updates: trained once more, for %d",
+        "little is learned after %d updates, by dev: trained once more, for %d",
         watch.schedule.updates,
         longer.schedule.updates,
     )

@@ -53,6 +53,7 @@ from glp_export.tasks import (
     score,
     truth_of,
 )
+from glp_export.tasks.own_metric import is_own
 from glp_export.workflows.auxiliary_data import read_auxiliary
 from glp_export.workflows.checks import require_choices, require_labels
 from glp_export.workflows.depths import most_cuts, wanted_depths
@@ -152,7 +153,8 @@ class RunContext:
         Args:
             teacher_answers: on dev, where they are imitated.
         """
-        if self.schedule is None:
+        schedule = self.schedule
+        if schedule is None:
             return None
         task, device = self.data.task, self.execution.device
         truth = truth_of(task, self.select)
@@ -162,18 +164,22 @@ class RunContext:
             finite = bool(np.isfinite(answers).all())
             return score(task, answers, truth) if finite else -math.inf
 
-        def beats_chance(answers: NDArray[np.float32]) -> bool:
-            finite = bool(np.isfinite(answers).all())
-            return finite and against_chance(task, answers, truth).significant
+        def well_above_chance(answers: NDArray[np.float32]) -> bool:
+            if not np.isfinite(answers).all():
+                return False
+            found = against_chance(task, answers, truth)
+            # What a metric of the user's own is at its best is not known.
+            little = 0.0 if is_own(task.metric) else schedule.little * (1 - found.chance)
+            return found.significant and found.value - found.chance >= little
 
         def learned(model: PreTrainedModel) -> bool:
-            return beats_chance(predict(model, self.select, self.tokenizer, device=device))
+            return well_above_chance(predict(model, self.select, self.tokenizer, device=device))
 
-        # What imitates a teacher that is at chance itself would not leave it by imitating longer.
+        # What imitates a teacher that learned little itself would not learn more by it.
         told = len(self.select) >= LEAST_TO_TELL and (
-            teacher_answers is None or beats_chance(teacher_answers)
+            teacher_answers is None or well_above_chance(teacher_answers)
         )
-        return Watch(self.schedule, self.select, on_dev, teacher_answers, learned if told else None)
+        return Watch(schedule, self.select, on_dev, teacher_answers, learned if told else None)
 
     def reported(self, settings: TrainSettings, title: str) -> TrainSettings:
         """The settings of a training that the trackers are told of, by its title."""

@@ -133,7 +133,7 @@ def test_a_terminated_run_says_how_to_go_on(small_run, tmp_path):
     output = tmp_path / "stopped"
     command = [sys.executable, "-m", "glp_export", *small_run, "-o", str(output), "-q"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120  # only a hang reaches it
+    deadline = time.monotonic() + 300  # only a hang reaches it
     while time.monotonic() < deadline and process.poll() is None:
         if (tmp_path / "stopped.partial" / "work" / "run.yaml").is_file():
             break

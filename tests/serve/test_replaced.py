@@ -77,7 +77,7 @@ def test_what_is_opened_is_of_one_artifact(
 def test_what_is_replaced_again_and_again_is_refused(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from glp_export.serve import model
+    from glp_export.serve import opening
 
     kept = iter(range(100))
 
@@ -85,7 +85,7 @@ def test_what_is_replaced_again_and_again_is_refused(
         (root / "glp" / "SHA256SUMS").write_text(f"{next(kept):064}  config.json\n")
         raise ParityError("of two artifacts")
 
-    monkeypatch.setattr(model, "require_agreement", replaced)
+    monkeypatch.setattr(opening, "require_agreement", replaced)
     with pytest.raises(ModelError, match="again and again"):
         glp_export.load(copy, verify=False)
 
