@@ -39,13 +39,13 @@ def measure_by_elimination(
 ) -> list[list[Samples]]:
     """Run contenders in turns over all shapes, round by round, until who is left has enough.
 
-    One that is slower than the reference or than the fastest so far, by the whole interval of
-    their ratio over all shapes, drops out: more rounds would not make it the winner. Once the
-    fastest is alone with the reference and beats it, the timing ends, though not before so many
-    rounds that all of them would favour one of two equals by chance more seldom than the
-    confidence allows. A shape whose run takes longer than `timing.long_run_s` is left out where a
-    shorter one is there: what sets graphs of the same weights apart shows at each, and those are
-    what takes the time.
+    One that is slower than the reference or than the fastest so far, by the whole interval of their
+    ratio over all shapes, drops out: more rounds would not make it the winner. Once the fastest is
+    alone with the reference and ahead of it in every round, the timing ends, though not before so
+    many rounds that one of two equals is ahead in all of them more seldom than the confidence
+    allows: an interval that is looked at again and again would not keep it. A shape whose run takes
+    longer than `timing.long_run_s` is left out where a shorter one is there: what sets graphs of
+    the same weights apart shows at each, and those are what takes the time.
 
     Args:
         contenders: with the reference among them.
@@ -100,10 +100,9 @@ def measure_by_elimination(
                     for one in (place, leader)
                 )
             ]
-            if len(alive) == 2 and leader != place and done >= told_apart_after(confidence):
-                ahead = paired_ratio(means[place], means[leader], confidence=confidence)
-                if ahead.low > 1:
-                    break
+            ahead = all(a > b for a, b in zip(means[place], means[leader], strict=True))
+            if len(alive) == 2 and ahead and done >= told_apart_after(confidence):
+                break
     return [
         [
             Samples(contenders[number], one.shape, tuple(turns[number].blocks))
