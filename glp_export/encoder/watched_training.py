@@ -56,8 +56,9 @@ def train_watched(
 
     The weights with the better score on dev are kept, the longer training's of equals.
     """
+    training = _Training(model, tokenizer, settings, train)
     start, done = _weights(model), watch.schedule.most
-    score = _train_by_schedule(model, tokenizer, settings, progress, watch, train)
+    score = training.run(watch, progress)
     if watch.learned is None or watch.learned(model):
         return
     longer = replace(watch, schedule=watch.schedule.again())
@@ -69,72 +70,67 @@ def train_watched(
     first = _weights(model)
     model.load_state_dict(start)
     further = progress and (lambda step, most: progress(done + step, done + most))
-    if _train_by_schedule(model, tokenizer, settings, further, longer, train) < score:
+    if training.run(longer, further) < score:
         model.load_state_dict(first)
 
 
-def _train_by_schedule(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    settings: TrainSettings,
-    progress: Progress | None,
-    watch: Watch,
-    train: Callable[..., Any],
-) -> float:
-    """Find the learning rate, train at most as long as the schedule says, keep the best weights.
+@dataclass(frozen=True)
+class _Training:
+    """What is trained, and by what; `train` takes settings, callbacks and updates."""
 
-    Returns:
-        Their score on dev.
-    """
-    schedule, start = watch.schedule, _weights(model)
-    settings = replace(settings, warmup_ratio=schedule.warmup)
-    done, losses = 0, {}
-    for rate in schedule.rates if len(schedule.rates) > 1 else ():
-        own = replace(settings, learning_rate=rate, report_to=())
-        tried = train(own, _reporting(progress, schedule, done), schedule.tried)
-        losses[rate] = _dev_loss(tried, model, tokenizer, watch)
-        model.load_state_dict(start)
-        done += schedule.tried
-    finite = {rate: loss for rate, loss in losses.items() if np.isfinite(loss)}
-    rate = min(finite, key=lambda one: finite[one]) if finite else settings.learning_rate
-    best = _Best(model, watch, schedule)
-    best.look_first()
-    train(
-        replace(settings, learning_rate=rate),
-        [*_reporting(progress, schedule, done), best.callback()],
-        schedule.updates,
-    )
-    if best.weights is not None:
-        model.load_state_dict(best.weights)
-    logger.info(
-        "learning rate %g (loss on dev after %d updates: %s); dev by %d updates: %s",
-        rate,
-        schedule.tried,
-        ", ".join(f"{one:g} {loss:.3f}" for one, loss in losses.items()) or "none tried",
-        schedule.every,
-        ", ".join(f"{score:.3f}" for score in best.scores),
-    )
-    return best.score
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    settings: TrainSettings
+    train: Callable[..., Any]
+
+    def run(self, watch: Watch, progress: Progress | None) -> float:
+        """Find the rate, train at most as long as the schedule says, keep the best weights.
+
+        Returns:
+            Their score on dev.
+        """
+        schedule, start = watch.schedule, _weights(self.model)
+        settings = replace(self.settings, warmup_ratio=schedule.warmup)
+        done, losses = 0, {}
+        for rate in schedule.rates if len(schedule.rates) > 1 else ():
+            own = replace(settings, learning_rate=rate, report_to=())
+            tried = self.train(own, _reporting(progress, schedule, done), schedule.tried)
+            losses[rate] = _dev_loss(tried, self.model, self.tokenizer, watch)
+            self.model.load_state_dict(start)
+            done += schedule.tried
+        finite = {rate: loss for rate, loss in losses.items() if np.isfinite(loss)}
+        rate = min(finite, key=lambda one: finite[one]) if finite else settings.learning_rate
+        best = _Best(self.model, watch)
+        self.train(
+            replace(settings, learning_rate=rate),
+            [*_reporting(progress, schedule, done), best.callback()],
+            schedule.updates,
+        )
+        self.model.load_state_dict(best.weights)
+        logger.info(
+            "learning rate %g (loss on dev after %d updates: %s); dev by %d updates: %s",
+            rate,
+            schedule.tried,
+            ", ".join(f"{one:g} {loss:.3f}" for one, loss in losses.items()) or "none tried",
+            schedule.every,
+            ", ".join(f"{score:.3f}" for score in best.scores),
+        )
+        return best.score
 
 
 class _Best:
-    """Looks at dev while a model is trained, and keeps the weights that were best there."""
+    """Looks at dev while a model is trained, and keeps the weights that were best there.
 
-    def __init__(self, model: PreTrainedModel, watch: Watch, schedule: Schedule) -> None:
-        self.weights: dict[str, Any] | None = None
+    The first look is before the training, which may have nothing to add: of a model that was
+    narrowed with weights in closed form few rows bring it no nearer to its teacher. An untrained
+    head is at chance, and costs a look.
+    """
+
+    def __init__(self, model: PreTrainedModel, watch: Watch) -> None:
         self.scores: list[float] = []
-        self._model, self._watch, self._schedule = model, watch, schedule
-        self._looks = Looks(schedule)
-        self._start = -np.inf
-
-    def look_first(self) -> None:
-        """Score the model before its training, which may have nothing to add.
-
-        Of a model that was narrowed with weights in closed form few rows bring it no nearer to its
-        teacher. An untrained head is at chance, and costs a look.
-        """
-        self._start = self._watch.score(self._model)
-        self.weights = _weights(self._model)
+        self._model, self._watch = model, watch
+        self._looks = Looks(watch.schedule)
+        self._start, self.weights = watch.score(model), _weights(model)
 
     @property
     def score(self) -> float:
@@ -149,7 +145,7 @@ class _Best:
         class Look(TrainerCallback):
             def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
                 last = state.global_step == state.max_steps
-                if state.global_step % best._schedule.every == 0 or last:
+                if state.global_step % best._watch.schedule.every == 0 or last:
                     control.should_training_stop |= best.look()
 
         return Look()
