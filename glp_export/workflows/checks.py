@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from glp_export.artifact.exporters import EXPORTERS
 from glp_export.bench.contenders import PYTORCH
-from glp_export.compress.compressors import AUTO, WHOLE_DEPTH, names_of
+from glp_export.compress.compressors import AUTO, keep_all_layers, names_of
 from glp_export.compress.compressors.layers.strategies import STRATEGIES
 from glp_export.compress.search.workers import WORKERS
 from glp_export.config.run_config import COUNTS, RunConfig
@@ -64,7 +64,7 @@ def require_choices(config: RunConfig) -> None:
 def _require_layers(config: RunConfig, compressors: tuple[str, ...]) -> None:
     """Check that a number of layers is not asked of compressors that leave all layers there."""
     counts = [name for name in COUNTS if getattr(config.compress, name) not in (None, False)]
-    if counts and set(compressors) <= WHOLE_DEPTH:
+    if counts and keep_all_layers(compressors):
         asked = ",".join(compressors)
         raise UsageError(
             f"--{counts[0]} asks for fewer layers, and {asked} takes none out",
@@ -86,7 +86,7 @@ def _require_speed(config: RunConfig, compressors: tuple[str, ...]) -> None:
             fix="leave the target of speed out, or say --compress group-lasso, which takes out "
             "whole heads and neurons",
         )
-    if set(compressors) <= WHOLE_DEPTH or "kronecker" in compressors:
+    if keep_all_layers(compressors) or "kronecker" in compressors:
         raise UsageError(
             "Kronecker factors and a trimmed vocabulary make a model smaller; what time it takes "
             "is only known when it is measured",

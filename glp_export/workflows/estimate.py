@@ -6,7 +6,7 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from glp_export.compress.compressors import WHOLE_DEPTH
+from glp_export.compress.compressors import keep_all_layers
 from glp_export.compress.compressors.layers.strategies import RULES, Problem, order_by_rule
 from glp_export.compress.search_cost import SearchCost, TrialGroup
 from glp_export.config.sections import NO_RIVAL, STUDENT
@@ -184,7 +184,7 @@ def _job_of(context: RunContext) -> _Job:
     least = context.depths or _as_fast(context) or (1,)
     if compress.plan:  # one that is missing or does not fit is an error now, too
         depths = least = context.depths or (named_plan(context).depth,)
-    elif set(compressors_of(context)) <= WHOLE_DEPTH:
+    elif keep_all_layers(compressors_of(context)):
         depths = least = (layers,)
     rivals = {NO_RIVAL: 0, STUDENT: len(depths)}.get(context.config.training.distilled, 1)
     teacher = () if context.as_is else (layers,)

@@ -14,7 +14,7 @@ from glp_export.artifact import ArtifactLayout
 from glp_export.cache.store import Cache
 from glp_export.cli.app import run
 from glp_export.compress.budget import Budget, TimeBudget
-from glp_export.compress.compressors import COMPRESSORS, WHOLE_DEPTH, Row
+from glp_export.compress.compressors import COMPRESSORS, Row
 from glp_export.compress.compressors.base import Calibrator, CompressionEvaluator, Found
 from glp_export.compress.compressors.layers.options import LayerOptions
 from glp_export.compress.edits import RemoveSublayers
@@ -110,7 +110,9 @@ def test_every_row_tells_what_its_search_may_cost() -> None:
         cost = row.load().cost(row.options(), Budget(cuts=2, times=times), BASE, range(4))
         assert cost.strategy
         assert cost.flag.startswith("--")
-        assert (cost.trials > 0) == (name not in WHOLE_DEPTH)  # which search by no training
+        assert (cost.trials > 0) == (
+            not COMPRESSORS[name].whole_depth
+        )  # which search by no training
 
 
 def test_a_dry_run_for_speed_counts_the_trials_of_structure(

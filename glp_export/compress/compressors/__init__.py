@@ -51,12 +51,14 @@ class Row:
         load: imports the compressor.
         source: the paper that it follows; None where there is none.
         follows: those that it can be used after; it is a `Follower` then.
+        whole_depth: it leaves all layers there.
     """
 
     options: type[BaseModel]
     load: Callable[[], Compressor]
     source: Source | None = None
     follows: frozenset[str] = frozenset()
+    whole_depth: bool = False
 
 
 def _layers() -> Compressor:
@@ -120,6 +122,7 @@ COMPRESSORS = {
             "2109.06243",
         ),
         follows=frozenset(("layers",)),
+        whole_depth=True,
     ),
     "block-sparse": Row(
         BlockSparseOptions,
@@ -131,17 +134,21 @@ COMPRESSORS = {
             "2009.08065",
         ),
         follows=frozenset(("layers",)),
+        whole_depth=True,
     ),
     "vocabulary": Row(
         VocabularyOptions,
         _vocabulary,
         follows=frozenset(("layers", "structure", "kronecker", "block-sparse")),
+        whole_depth=True,
     ),
 }
 """By name, as given to `--compress`."""
 
-WHOLE_DEPTH = frozenset(("kronecker", "block-sparse", "vocabulary"))
-"""Those that leave all layers there."""
+
+def keep_all_layers(names: Iterable[str]) -> bool:
+    """Whether no compressor of these names takes a layer out."""
+    return all(name in COMPRESSORS and COMPRESSORS[name].whole_depth for name in names)
 
 
 def sources_of(plans: Iterable[Plan]) -> list[Source]:
