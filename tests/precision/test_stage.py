@@ -17,15 +17,8 @@ from glp_export.workflows.context import make_context
 from glp_export.workflows.stages.export import _first_right, check, export_contender
 from glp_export.workflows.stages.precision import add_precisions, calibration_data_of
 from glp_export.workflows.stages.trained import Trained
+from tests.heard import Heard
 from tests.tiny import make_checkpoint
-
-
-class Heard(Progress):
-    def __init__(self):
-        self.messages = []
-
-    def say(self, message):
-        self.messages.append(message)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +42,7 @@ def ask(exported, tmp_path, *, required, max_drop, **settings):
     execution = replace(context.execution, precisions=wanted, **parts)
     calibration = replace(calibration_data_of(context, files.trained), max_drop=max_drop)
     heard = Heard()
-    return add_precisions(execution, files, layout, tmp_path, calibration, heard), heard.messages
+    return add_precisions(execution, files, layout, tmp_path, calibration, heard), heard.said
 
 
 def test_an_accurate_file_ships_with_what_it_costs(exported, tmp_path):

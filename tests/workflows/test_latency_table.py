@@ -11,19 +11,9 @@ from glp_export.cache.store import Cache
 from glp_export.compress.latency_fit import fit_table
 from glp_export.compress.latency_table import LatencyTable, WholeModel
 from glp_export.core import machine
-from glp_export.core.progress import Progress
 from glp_export.workflows import latency_table
 from tests.compress.test_latency_table import BASE, HEADS, NEURONS, conditions, invented_ms, shape
-
-
-class Heard(Progress):
-    """Remembers what was said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.said.append(message)
+from tests.heard import Heard
 
 
 class Made:

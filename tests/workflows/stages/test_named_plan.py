@@ -7,19 +7,10 @@ from pathlib import Path
 from glp_export.compress.edits import RemoveLayers
 from glp_export.compress.plan import Plan
 from glp_export.config.files import resolve
-from glp_export.core.progress import Progress
 from glp_export.workflows.context import make_context
 from glp_export.workflows.stages.compression import facts_of
 from glp_export.workflows.stages.search import choose_plans
-
-
-class Heard(Progress):
-    def __init__(self) -> None:
-        super().__init__()
-        self.messages: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.messages.append(message)
+from tests.heard import Heard
 
 
 def test_a_plan_for_other_weights_is_applied_and_said_to_be(
@@ -35,4 +26,4 @@ def test_a_plan_for_other_weights_is_applied_and_said_to_be(
         heard = Heard()
         (found,) = choose_plans(make_context(resolve(given)), tmp_path, heard)
         assert found.plan.order == (1,)
-        assert any("other weights" in message for message in heard.messages) is said
+        assert any("other weights" in message for message in heard.said) is said
