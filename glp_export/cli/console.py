@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from glp_export.cli.outcome import StoppedError
+from glp_export.cli.outcome import told_as_stopped
 from glp_export.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,11 +46,8 @@ def at_work(
     """
     from glp_export.report.progress import make_progress
 
-    try:
-        with redirect_stdout(sys.stderr):
-            yield make_progress(quiet, verbose)
-    except KeyboardInterrupt as stopped:
-        raise StoppedError(stopped, _what_is_kept(output)) from None
+    with told_as_stopped(lambda: _what_is_kept(output)), redirect_stdout(sys.stderr):
+        yield make_progress(quiet, verbose)
 
 
 def _what_is_kept(output: Path | None) -> str:

@@ -114,13 +114,36 @@ def _stopping(command: Callable[[], Any]) -> Any:
     Raises:
         StoppedError: it was stopped, before its work began too, where Typer says it by a code.
     """
-    try:
+    with told_as_stopped():
         outcome = command()
-    except KeyboardInterrupt as stopped:
-        raise StoppedError(stopped) from None
     if outcome == BY_TYPER:
         raise StoppedError(_last_stop[-1]() if _last_stop else KeyboardInterrupt())
     return outcome
+
+
+@contextmanager
+def told_as_stopped(kept: Callable[[], str] = str) -> Iterator[None]:
+    """Work that ends by a stop, whatever error comes of the stop.
+
+    Code in C that a signal's exception runs into makes an error of its own of it: of a file that is
+    read, that its weights are damaged.
+
+    Args:
+        kept: tells what is left of the work.
+
+    Raises:
+        StoppedError: by Ctrl-C, SIGTERM or SIGHUP.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as stopped:
+        raise StoppedError(stopped, kept()) from None
+    except StoppedError:
+        raise
+    except Exception:
+        if not _last_stop:
+            raise
+        raise StoppedError(_last_stop[-1](), kept()) from None
 
 
 @contextmanager

@@ -242,6 +242,25 @@ def test_the_root_of_a_file_system_is_no_output(classifier, capsys):
     assert "mount point" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+@pytest.mark.parametrize("error", ["DataError('damaged')", "ValueError('damaged')"])
+def test_an_error_that_a_stop_became_is_told_as_the_stop(name, code, error):
+    program = (
+        "import os, signal, sys; from glp_export.cli import outcome\n"
+        "from glp_export.core.errors import DataError\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "def work():\n"
+        f"    try: os.kill(os.getpid(), signal.{name})\n"
+        f"    except KeyboardInterrupt: raise {error}\n"
+        "with outcome.as_a_process():\n"
+        "    code = outcome.exit_code_of(work, [])\n"
+        "sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert done.stderr.strip() in ("interrupted", "terminated")
+
+
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 @pytest.mark.parametrize("where", ["Typer's own", "before it"])
 def test_a_stop_before_the_work_begins_is_told(name, code, where):
