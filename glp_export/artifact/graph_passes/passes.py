@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FIRST_QUERY = "first-query"
-
 
 def as_exported(model: ModelProto) -> None:
     """The graph as it is."""
@@ -45,12 +43,6 @@ def first_token(model: ModelProto) -> None:
     shapes, cut = _last_layer_cut(model)
     if cut:
         absorb_projections(model, shapes, cut)
-    _keep_sums(model)
-
-
-def first_query(model: ModelProto) -> None:
-    """`first_token` with the last layer's keys and values, whose products can be integers."""
-    _last_layer_cut(model)
     _keep_sums(model)
 
 
@@ -83,7 +75,6 @@ PASSES: dict[str, Callable[[ModelProto], None]] = {
     "plain": as_exported,
     "lean": lean,
     "first-token": first_token,
-    FIRST_QUERY: first_query,
 }
 """What changes a graph, in place, by the name of the form that it then has."""
 

@@ -7,7 +7,7 @@ its nodes, and a graph that was rewritten has the names of the one that it was m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,9 @@ _FEED_FORWARD = 2
 
 TABLE = "embeddings"
 """The role of the one thing that is looked up and not multiplied."""
+
+QKV = "attention.qkv"
+"""The role of queries, keys and values."""
 
 _ATTENDED = 128
 """Tokens that attention's products are reckoned with: their work grows with the text's length."""
@@ -60,10 +63,19 @@ class MatMul:
 
 @dataclass(frozen=True)
 class Located:
-    """A matmul and the nodes that compute it."""
+    """A matmul and the nodes that compute it.
+
+    Attributes:
+        matmul: what it is.
+        nodes: that multiply, or look up.
+        stored: those whose weight, one matrix a head, can be stored in integers and is multiplied
+            in float: keys and values that are taken from the layer's input
+            (`graph_passes.absorption`).
+    """
 
     matmul: MatMul
     nodes: tuple[NodeProto, ...]
+    stored: tuple[NodeProto, ...] = ()
 
 
 def find_matmuls(source: OnnxFile | ModelProto, scope: str = "matmuls") -> tuple[MatMul, ...]:
@@ -91,7 +103,8 @@ def locate(view: GraphView, scope: str = "matmuls") -> list[Located]:
         grouped.setdefault(key, []).append(node)
     tables = _tables(view, every=full)
     found = [_located(view, (None, TABLE), tables)] if tables else []
-    found += [_located(view, key, nodes) for key, nodes in grouped.items()]
+    stored = _absorbed(view, weighted, blocks)
+    found += [_located(view, key, nodes, stored.get(key, [])) for key, nodes in grouped.items()]
     return found + (_attention_products(view, weighted, blocks) if full else [])
 
 
@@ -107,7 +120,12 @@ def weight_shape(view: GraphView, node: NodeProto) -> tuple[int, int] | None:
     return shape[0], shape[1]
 
 
-def _located(view: GraphView, key: tuple[int | None, str], nodes: list[NodeProto]) -> Located:
+def _located(
+    view: GraphView,
+    key: tuple[int | None, str],
+    nodes: list[NodeProto],
+    stored: Sequence[NodeProto] = (),
+) -> Located:
     layer, role = key
     if nodes[0].op_type == "Gather":
         shapes = [view.dimensions(nodes[0].input[0]) or (0, 0)]
@@ -115,7 +133,11 @@ def _located(view: GraphView, key: tuple[int | None, str], nodes: list[NodeProto
         shapes = [shape for node in nodes if (shape := weight_shape(view, node))]
     name = role if layer is None else f"layer.{layer}.{role}"
     columns = sum(shape[1] for shape in shapes)
-    return Located(MatMul(name, layer, role, shapes[0][0], columns), tuple(nodes))
+    for node in stored:  # keys are turned: a matrix has the columns of a head first, or last
+        heads, *sides = view.dimensions(node.input[1]) or (0, 0, 0)
+        columns += heads * min(sides)
+    matmul = MatMul(name, layer, role, shapes[0][0], columns)
+    return Located(matmul, tuple(nodes), tuple(stored))
 
 
 def _tables(view: GraphView, *, every: bool) -> list[NodeProto]:
@@ -156,7 +178,7 @@ class _Block:
         softmax: between the two products.
         context: the product of probabilities and values.
         absorbed: keys or values are taken from the layer's input (`graph_passes.absorption`): its
-            products are small, have weights of three dimensions, and stay in float.
+            products are small and stay in float.
     """
 
     inputs: frozenset[int]
@@ -166,18 +188,33 @@ class _Block:
     absorbed: bool
 
 
+def _absorbed(
+    view: GraphView, weighted: list[NodeProto], blocks: list[_Block]
+) -> dict[tuple[int | None, str], list[NodeProto]]:
+    """Keys and values of single queries, one matrix a head, by the matmul that they belong to."""
+    numbers = {node.output[0]: number for number, node in enumerate(weighted)}
+    found: dict[tuple[int | None, str], list[NodeProto]] = {}
+    for layer, block in enumerate(blocks):
+        if block.absorbed:
+            found[layer, QKV] = [
+                node
+                for node in _nodes_behind(view, weighted[block.output], numbers)
+                if node.op_type == "MatMul" and len(view.dimensions(node.input[1]) or ()) == 3
+            ]
+    return found
+
+
 def _attention_products(
     view: GraphView, weighted: list[NodeProto], blocks: list[_Block]
 ) -> list[Located]:
     """The products of two activations in each layer: scores and context.
 
-    Relative positions (DeBERTa) make several products of the scores.
+    Relative positions (DeBERTa) make several products of the scores. Where keys and values are
+    absorbed there are none to make integers.
     """
     numbers = {node.output[0]: number for number, node in enumerate(weighted)}
     found = []
     for layer, block in enumerate(blocks):
-        if block.absorbed:
-            continue
         shape = weight_shape(view, weighted[block.output]) or (0, 0)
         scores = [
             node
@@ -189,7 +226,8 @@ def _attention_products(
         for role, nodes in (("scores", scores), ("context", [block.context])):
             role = f"attention.{role}"
             matmul = MatMul(f"layer.{layer}.{role}", layer, role, shape[0], _ATTENDED)
-            found += [Located(matmul, tuple(nodes))] if nodes else []
+            if nodes:
+                found.append(Located(matmul, () if block.absorbed else tuple(nodes)))
     return found
 
 
@@ -262,7 +300,7 @@ def _names(weighted: list[NodeProto], blocks: list[_Block]) -> list[tuple[int | 
         end = min(block.output + 1 + between, len(weighted)) if last else starts[layer + 1]
         fed = range(block.output + 1, end)
         for number in range(starts[layer], block.output):
-            names[number] = (layer, "attention.qkv")
+            names[number] = (layer, QKV)
         names[block.output] = (layer, "attention.output")
         for place, number in enumerate(fed):
             names[number] = (layer, f"feed_forward.{_place(place, len(fed))}")

@@ -7,12 +7,13 @@ outputs, sums and softmax too, masks of -3e38 among their inputs, and the answer
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from glp_export.artifact.graph_passes.graph import GraphView, name_nodes, read_directly
 from glp_export.core.quiet import quiet
-from glp_export.precision.int8.matmuls import Located
+from glp_export.precision.int8.matmuls import TABLE, Located
 from glp_export.precision.int8.rewrite import Ranges, Rewriter
 from glp_export.precision.int8.weights import LARGEST, steps_here
 
@@ -40,20 +41,41 @@ def to_qdq(model: ModelProto, located: Sequence[Located], ranges: Ranges) -> Mod
         ranges: of every tensor of `activations_of`.
     """
     # Looked up, integers cannot overflow on any CPU.
-    tables = [one for one in located if one.nodes[0].op_type == "Gather"]
+    tables = [one for one in located if one.matmul.role == TABLE]
+    stored = [replace(one, nodes=()) for one in located if one.stored]
     outputs = {node.output[0] for node in _products(located)}
-    Rewriter(model, per_channel=True, ranges=None, table_steps=LARGEST).apply(tables)
+    Rewriter(model, per_channel=True, ranges=None, table_steps=LARGEST).apply(tables + stored)
     read_directly(model)
     name_nodes(model.graph)
     names = [node.name for node in model.graph.node if node.output[0] in outputs]
-    return _quantised(model, names, ranges) if names else model
+    return _quantised(model, names, _signed(model, outputs, ranges), ranges) if names else model
 
 
 def _products(located: Sequence[Located]) -> list[NodeProto]:
     return [node for one in located for node in one.nodes if node.op_type != "Gather"]
 
 
-def _quantised(model: ModelProto, names: list[str], ranges: Ranges) -> ModelProto:
+def _signed(model: ModelProto, products: Collection[str], ranges: Ranges) -> list[str]:
+    """What attention's products read and goes below zero: queries, keys, values.
+
+    Signed bytes around zero have no zero point to take away, so that OpenVINO computes scores,
+    softmax and context in integers, as one; with a zero point it falls back to floats. Where pairs
+    of products overflow, ONNX Runtime needs two unsigned operands, which it multiplies another way.
+    """
+    if steps_here() < LARGEST:
+        return []
+    view = GraphView(model)
+    both = [
+        node.input[:2]
+        for node in view.nodes
+        if node.output[0] in products and view.dimensions(node.input[1]) is None
+    ]
+    return sorted({name for pair in both for name in pair if ranges[name][0] < 0})
+
+
+def _quantised(
+    model: ModelProto, names: list[str], signed: Sequence[str], ranges: Ranges
+) -> ModelProto:
     import numpy as np
     from onnxruntime.quantization import CalibrationMethod, QuantType
     from onnxruntime.quantization.calibrate import TensorsData
@@ -76,6 +98,9 @@ def _quantised(model: ModelProto, names: list[str], ranges: Ranges) -> ModelProt
                 "OpTypesToExcludeOutputQuantization": list(OPERATORS),
                 # Else the residual branch would read the rounded tensor as well.
                 "DedicatedQDQPair": True,
+                "TensorQuantOverrides": {
+                    name: [{"quant_type": QuantType.QInt8, "symmetric": True}] for name in signed
+                },
             },
         )
         quantizer.quantize_model()

@@ -116,7 +116,7 @@ def _read(source: OnnxFile, recipe: Int8Recipe) -> tuple[ModelProto, list[Locate
     _require_plain(source)
     _require_known(recipe)
     graph = read_graph(source.path, weights=True)
-    PASSES[recipe.graph_pass](graph)
+    PASSES[recipe.form](graph)
     return graph, locate(GraphView(graph), recipe.scope)
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from glp_export.artifact.graph_passes.passes import FIRST_QUERY
-
 FULL = "full"
 
 
@@ -33,15 +31,6 @@ class Int8Recipe:
     per_channel: bool = True
     form: str = "first-token"
     keep_float: frozenset[str] = frozenset()
-
-    @property
-    def graph_pass(self) -> str:
-        """The key of `PASSES` for its form and scope.
-
-        Full int8 keeps the last layer's keys and values, whose products are integers: what stands
-        for them in the first-token form has weights of three dimensions and stays in float.
-        """
-        return FIRST_QUERY if (self.scope, self.form) == (FULL, "first-token") else self.form
 
 
 DYNAMIC = "dynamic"

@@ -15,15 +15,22 @@ from glp_export.artifact.onnx_file import read_graph
 from glp_export.artifact.session import run_batch
 from glp_export.core.errors import DataError, UsageError
 from glp_export.precision.int8 import Int8Recipe, any_ranges, find_matmuls, quantise, ranges_of
+from glp_export.precision.int8.weights import LARGEST, SEVEN_BITS
 from glp_export.precision.kernels import count_kernels
 from glp_export.serve import openvino_session
 from glp_export.serve.runtimes import ONNX_RUNTIME, OPENVINO
 from tests.exported import Exported
 from tests.precision.int8.conftest import batch, rows
+from tests.precision.int8.test_matmuls import WIDTH
 from tests.precision.int8.test_quantise import assert_close, logits
 
 FULL = Int8Recipe(scope="full", mode="static")
 LAYERS = 4
+# Of each layer query, key, value, output, two of the feed-forward block, scores and context; of the
+# last, for one token, the first, output and feed-forward; the pooler.
+INTEGER = 8 * (LAYERS - 1) + 4 + 1
+# What stands for keys and values there, which are two products each, and the classifier.
+IN_FLOAT = 2 * 2 + 1
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +56,8 @@ def test_logits_stay_close_to_fp32(
     output = tmp_path / "model_quantized.onnx"
     file = quantise(made.file, output, made.checkpoint, FULL, batches=rows(32, seed=9))
     assert file.precision == "int8"
-    assert_close(logits(file, rows(64)), logits(made.file, rows(64)))
+    # Attention's products round twice more, on what random weights spread widely.
+    assert_close(logits(file, rows(64)), logits(made.file, rows(64)), 0.97)
 
 
 def test_every_product_reads_integers_in_operators_of_the_standard(full: OnnxFile) -> None:
@@ -61,8 +69,7 @@ def test_every_product_reads_integers_in_operators_of_the_standard(full: OnnxFil
         all(node is not None and node.op_type == "DequantizeLinear" for node in pair)
         for pair in inputs
     ]
-    # Of each layer query, key, value, output, two of the feed-forward block, scores and context.
-    assert (sum(integer), len(integer)) == (8 * LAYERS + 1, 8 * LAYERS + 2)
+    assert (sum(integer), len(integer)) == (INTEGER, INTEGER + IN_FLOAT)
 
 
 def test_its_bytes_are_known_without_texts(bert: Exported, full: OnnxFile, tmp_path: Path) -> None:
@@ -84,7 +91,40 @@ def test_tables_are_integers_and_softmax_is_rounded_with_an_exact_zero(full: Onn
         for node in nodes
         if node.op_type == "QuantizeLinear" and made_by[node.input[0]].op_type == "Softmax"
     ]
-    assert [int(zero) for zero in rounded] == [0] * LAYERS
+    assert [(zero.dtype, int(zero)) for zero in rounded] == [(np.uint8, 0)] * (LAYERS - 1)
+
+
+@pytest.mark.parametrize("steps", [LARGEST, SEVEN_BITS])
+def test_attention_reads_signed_bytes_where_no_sum_of_them_overflows(
+    bert: Exported, steps: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("glp_export.precision.int8.qdq.steps_here", lambda: steps)
+    file = quantise(
+        bert.file, tmp_path / "model.onnx", bert.checkpoint, FULL, batches=rows(32, seed=9)
+    )
+    nodes, made_by = producers(file)
+    graph = read_graph(file.path, weights=True).graph
+    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    zeros = [
+        values[reader.input[2]]
+        for node in nodes
+        if node.op_type == "MatMul"
+        if len(both := [made_by[name] for name in node.input if name in made_by]) == 2
+        for reader in both
+        if reader.op_type == "DequantizeLinear" and reader.input[0] in made_by
+        if made_by[reader.input[0]].op_type == "QuantizeLinear"
+    ]
+    signed = [zero for zero in zeros if zero.dtype == np.int8]
+    # Queries, keys and values; probabilities are never below zero.
+    assert len(signed) == (3 * (LAYERS - 1) if steps == LARGEST else 0)
+    assert not any(signed)
+
+
+def test_weights_that_are_multiplied_in_float_are_stored_in_integers(full: OnnxFile) -> None:
+    graph = read_graph(full.path, weights=True).graph
+    values = [numpy_helper.to_array(tensor) for tensor in graph.initializer]
+    stacked = [value.dtype for value in values if value.ndim == 3 and value.size >= WIDTH * WIDTH]
+    assert stacked == [np.int8, np.int8]
 
 
 def test_padding_does_not_leak(full: OnnxFile) -> None:
@@ -97,13 +137,13 @@ def test_padding_does_not_leak(full: OnnxFile) -> None:
         np.testing.assert_allclose(run_batch(session, alone)[0], together[row], atol=0.05)
 
 
-def test_onnx_runtime_computes_all_but_the_classifier_in_integers(full: OnnxFile) -> None:
+def test_onnx_runtime_computes_in_integers_what_the_file_says(full: OnnxFile) -> None:
     found = {count.runtime: count for count in count_kernels(full.path, batch(5, 11))}
     own = found[ONNX_RUNTIME]
-    assert sum(own.integer.values()) == 8 * LAYERS + 1
-    assert sum(own.in_float.values()) == 1
+    assert sum(own.integer.values()) == INTEGER
+    assert sum(own.in_float.values()) == IN_FLOAT
     assert own.beside["Softmax"] == LAYERS
-    assert "33 of 34 products in integers" in own.words
+    assert f"{INTEGER} of {INTEGER + IN_FLOAT} products in integers" in own.words
 
 
 @pytest.mark.skipif(not openvino_session.installed(), reason="openvino is not installed")
@@ -111,8 +151,8 @@ def test_openvino_is_counted_by_its_own_graph(full: OnnxFile) -> None:
     found = {count.runtime: count for count in count_kernels(full.path, batch(5, 11))}
     own = found[OPENVINO]
     # Whether attention's products are integers depends on the CPU; those with a weight are.
-    assert own.integer["FullyConnected"] == 6 * LAYERS + 1
-    assert sum(own.integer.values()) + sum(own.in_float.values()) == 8 * LAYERS + 2
+    assert own.integer["FullyConnected"] == 6 * (LAYERS - 1) + 4 + 1
+    assert sum(own.integer.values()) + sum(own.in_float.values()) == INTEGER + IN_FLOAT
 
 
 def test_products_and_tables_kept_in_float(bert: Exported, tmp_path: Path) -> None:
@@ -121,7 +161,7 @@ def test_products_and_tables_kept_in_float(bert: Exported, tmp_path: Path) -> No
     ranges = ranges_of(bert.file, recipe, rows(32), tmp_path / "ranges.onnx")
     file = quantise(bert.file, tmp_path / "model.onnx", bert.checkpoint, recipe, ranges=ranges)
     (own, *_) = count_kernels(file.path, batch(5, 11))
-    assert sum(own.in_float.values()) == 1 + 1 + 3
+    assert sum(own.in_float.values()) == IN_FLOAT + 1 + 3
     assert_close(logits(file, rows(64)), logits(bert.file, rows(64)))
 
 
