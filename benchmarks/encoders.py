@@ -18,6 +18,13 @@ SIZES: dict[str, dict[str, Any]] = {
         "type_vocab_size": 1,
     },
     "distilbert": {"model_type": "distilbert", "vocab_size": 30522},
+    "minilm": {
+        "model_type": "bert",
+        "vocab_size": 30522,
+        "hidden_size": 384,
+        "num_attention_heads": 12,
+        "intermediate_size": 1536,
+    },
 }
 
 
@@ -32,4 +39,25 @@ def random_checkpoint(size: str, directory: Path, *, layers: int | None = None) 
     if layers is not None:
         config.num_hidden_layers = layers
     AutoModelForSequenceClassification.from_config(config).save_pretrained(directory)
+    return directory
+
+
+def narrow_checkpoint(size: str, directory: Path, *, share: float) -> Path:
+    """Write a two-label classifier with a share of the heads and neurons of each layer."""
+    from transformers import AutoModelForSequenceClassification
+
+    from glp_export.core.shape import Kept
+    from glp_export.encoder.compaction import compact, expand
+    from glp_export.encoder.structure import Structure
+    from glp_export.encoder.sublayers import shape_of
+
+    random_checkpoint(size, directory)
+    model = AutoModelForSequenceClassification.from_pretrained(directory)
+    layers = shape_of(model).layers
+    kept = Kept.of(
+        (range(round(share * layer.heads)), range(round(share * layer.neurons))) for layer in layers
+    )
+    small = compact(model, kept)
+    expand(small, kept).save_pretrained(directory)
+    Structure.of(small, kept=kept).save(directory)
     return directory

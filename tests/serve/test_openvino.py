@@ -91,6 +91,16 @@ def test_bf16_is_asked_for_by_name(fastest_there: Path) -> None:
         glp_export.load(fastest_there, precision="bf16")
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_floats_of_an_int8_file_are_bf16_where_the_cpu_has_it(
+    there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openvino_session, "computes_bf16", lambda: there)
+    hinted = {one: openvino_session.hints(one, 1) for one in ("fp32", "bf16", "int8")}
+    found = {one: told[openvino_session.PRECISION_HINT] for one, told in hinted.items()}
+    assert found == {"fp32": "f32", "bf16": "bf16", "int8": "bf16" if there else "f32"}
+
+
 @needs_openvino
 def test_torch_and_onnx_runtime_are_not_imported(fastest_there: Path) -> None:
     allowed = (ALLOWED | {"openvino", "openvino_telemetry"}) - {"onnxruntime"}
