@@ -48,8 +48,13 @@ def fastest_there(artifact: Callable[..., Path], tmp_path: Path) -> Path:
 def without_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib.util
 
+    find = importlib.util.find_spec
     monkeypatch.setitem(sys.modules, "openvino", None)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, package=None: None if name == "openvino" else find(name, package),
+    )
 
 
 @needs_openvino
