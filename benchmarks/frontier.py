@@ -58,6 +58,7 @@ from glp_export.tasks import (
 from glp_export.workflows.context import RunContext, load_seeded, make_context
 from glp_export.workflows.stages.compression import RunEvaluator
 from glp_export.workflows.stages.export import Exported, export_contender
+from glp_export.workflows.stages.precision import add_precisions, calibration_data_of
 from glp_export.workflows.stages.trained import Trained
 from glp_export.workflows.stages.training import train_contenders
 
@@ -140,6 +141,7 @@ def parse(what: str, rows: Sequence[str], speedups: Sequence[float]) -> argparse
         "--updates", type=int, help="of every recovery; else by the rule of the task"
     )
     parser.add_argument("--optimize", default="first-token", help="form of every file")
+    parser.add_argument("--precision", choices=["fp32", "int8"], default="fp32", help="likewise")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rows", nargs="+", choices=rows, default=list(rows))
     parser.add_argument("--seconds", type=float, default=20.0, help="of timing a task and seed")
@@ -167,7 +169,7 @@ class Group:
                 "max_train_samples": samples,
                 "threads": arguments.threads,
                 "optimize": arguments.optimize,
-                "precision": ("fp32",),
+                "precision": (arguments.precision,),
                 "distilled": "none",
                 "batch_sizes": (self._shape[0],),
                 "seq_lens": (self._shape[1],),
@@ -240,8 +242,17 @@ class Group:
         # The unpruned model is trained by the rule of the task, whatever the others get.
         context = self._recovery if found else self._context
         trained = train_contenders(context, [found] if found else [], own, self._progress)[-1]
-        layout, scratch = ArtifactLayout(own / "files"), own / "scratch"
-        return export_contender(self._context.execution, trained, layout, scratch, self._progress)
+        return self._files(trained, ArtifactLayout(own / "files"), own / "scratch")
+
+    def _files(self, trained: Trained, layout: ArtifactLayout, scratch: Path) -> Exported:
+        """The files of a model, the one that is timed as its choice."""
+        execution, progress = self._context.execution, self._progress
+        exported = export_contender(execution, trained, layout, scratch, progress)
+        if self._arguments.precision == "fp32":
+            return exported
+        rows = calibration_data_of(self._context, trained)
+        exported = add_precisions(execution, exported, layout, scratch, rows, progress)
+        return replace(exported, chosen=exported.lower[-1].file)
 
     def _scored(self, row: str, target: float, plan: Plan | None, exported: Exported) -> Cell:
         context, trained = self._context, exported.trained
@@ -300,7 +311,7 @@ class Group:
         contenders = [
             onnx_contender(
                 one.contender,
-                describe(one.file, optimisation=one.form),
+                describe(one.file, precision=self._arguments.precision, optimisation=one.form),
                 one.checkpoint,
                 execution.provider,
                 execution.threads,

@@ -19,8 +19,9 @@ from tables import PACKAGES, markdown
 from glp_export.core import machine
 
 EXPLANATION = """\
-Test metric in percent by the ONNX files that are timed, fp32, in the form that ships; all chosen on
-dev (15 % of the training rows), nothing on test. At most {rows} training rows a task, dev included.
+Test metric in percent by the ONNX files that are timed, {precision}, in the form that ships; all
+chosen on dev (15 % of the training rows), nothing on test. At most {rows} training rows a task, dev
+included.
 The unpruned model is trained until dev stops improving, by the project's own rule, and all others
 are recovered from it in the same way: distilled (answers, labels, hidden states) on the same rows,
 {recovery}.
@@ -77,6 +78,7 @@ def write_page(
         f"{datetime.date.today()}. `python {' '.join(map(_shown, sys.argv))}`",
         f"{arguments.device}; Python {here.python}, {versions}.",
         layout.explanation.format(
+            precision=arguments.precision,
             rows=arguments.max_train_samples,
             recovery=f"for {arguments.updates} updates, the rate and the best weights by dev"
             if arguments.updates
