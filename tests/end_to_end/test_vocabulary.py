@@ -204,8 +204,8 @@ def test_alone_it_leaves_the_weights_as_they_are(
         ("vocabulary", ("--max-drop", "0.1"), 2),
         ("vocabulary", ("--size-budget", "8"), 2),
         # The tokenizer alone would fit; the ONNX file does not.
-        ("vocabulary", ("--size-budget", "60kB", "--offline"), 5),
-        ("layers,vocabulary", ("--size-budget", "60kB", "--offline"), 5),
+        ("vocabulary", ("--size-budget", "60kB", "--precision", "fp32"), 5),
+        ("layers,vocabulary", ("--size-budget", "60kB", "--precision", "fp32"), 5),
         ("vocabulary", ("--target-speedup", "2@1x16"), 2),
     ],
 )
