@@ -48,7 +48,7 @@ from glp_export.precision.int8.mixed_precision import (
 )
 from glp_export.precision.int8.recipe import DYNAMIC, RECIPES
 from glp_export.precision.qat import quantisation_aware
-from glp_export.tasks import paired_difference_interval, score
+from glp_export.tasks import paired_difference_interval, score, truth_of
 from glp_export.workflows.context import RunContext, make_context
 
 BUDGETS = {"matthews_correlation": 0.01, "pearson": 0.01, "spearman": 0.01}
@@ -81,7 +81,10 @@ class Subject:
     def answers(self, path: Path, part: str) -> Any:
         """Logits of a file on `select` or `test`."""
         session = open_session(path, threads=self.context.execution.threads)
-        return predict_onnx(session, getattr(self.context, part), self.context.tokenizer)
+        rows, kind = getattr(self.context, part), self.context.execution.kind
+        return predict_onnx(
+            session, rows, self.context.tokenizer, read=kind.read, batch_size=kind.batch_size
+        )
 
     def batches(self) -> list[dict[str, Any]]:
         """Batches of `fit` to see ranges on."""
@@ -128,8 +131,8 @@ def main() -> None:
             work = arguments.work or Path(scratch)
             subject = prepare(arguments, data, work / Path(data).name)
             reference = subject.answers(subject.source, "test")
-            labels = subject.context.test["labels"][:]
             task = subject.context.data.task
+            labels = truth_of(task, subject.context.test)
             title = f"{task.name} | {task.metric} | {100 * score(task, reference, labels):.1f}"
             found[title] = []
             for way, path, note in files(subject):
@@ -228,7 +231,7 @@ def files(subject: Subject) -> Iterator[tuple[str, Path, str]]:
 def search(subject: Subject, plain: OnnxFile) -> Kept:
     """Which products stay in float, chosen on `select`."""
     reference = subject.answers(subject.source, "select")
-    labels = subject.context.select["labels"][:]
+    labels = truth_of(subject.context.data.task, subject.context.select)
     return fewest_in_float(
         {one.name: float(one.work) for one in find_matmuls(plain) if one.columns >= NARROW},
         lambda keep: subject.answers(subject.build(plain, DYNAMIC, keep), "select"),

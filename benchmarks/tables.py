@@ -6,6 +6,7 @@ import datetime
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from glp_export.bench import Contender, Samples, paired_ratio
@@ -14,7 +15,7 @@ from glp_export.core import machine
 
 PACKAGES = (
     *("torch", "transformers", "optimum", "optimum-onnx"),
-    *("onnxruntime", "onnxruntime-gpu"),
+    *("onnxruntime", "onnxruntime-gpu", "openvino", "nncf"),
 )
 
 
@@ -52,7 +53,8 @@ class Page:
 
     def write(self, here: machine.Machine, path: Path) -> None:
         """Write the page as Markdown, and print it."""
-        versions = ", ".join(f"{n} {here.versions[n]}" for n in PACKAGES if n in here.versions)
+        found = here.versions | installed("nncf")
+        versions = ", ".join(f"{name} {found[name]}" for name in PACKAGES if name in found)
         command = f"python benchmarks/{Path(sys.argv[0]).name} {' '.join(sys.argv[1:])}".strip()
         text = "\n\n".join(
             [
@@ -71,6 +73,14 @@ class Page:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         print(text)
+
+
+def installed(package: str) -> dict[str, str]:
+    """The version of a package by its name; nothing where it is not there."""
+    try:
+        return {package: version(package)}
+    except PackageNotFoundError:
+        return {}
 
 
 def markdown(rows: Sequence[Sequence[str]], texts: int = 1) -> str:
