@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 PLAIN = "none"
 
+CONFIDENCE = 0.95
+"""That a file which is chosen over the plain one is faster."""
+
 
 @dataclass(frozen=True)
 class CandidateTiming:
@@ -64,7 +67,6 @@ def fastest(
     threads: int,
     auto_class: str = "AutoModelForSequenceClassification",
     timing: Timing | None = None,
-    confidence: float = 0.95,
     required: Collection[str] = (),
     progress: Progress | None = None,
 ) -> Choice:
@@ -72,7 +74,7 @@ def fastest(
 
     A fused graph needs ONNX Runtime's own operators and is at times slower than the plain export
     (microsoft/onnxruntime #29655, #33873), so it has to earn its place: it wins only if its
-    speedup over the plain file, the geometric mean over the shapes, excludes 1. The confidence is
+    speedup over the plain file, the geometric mean over the shapes, excludes 1. `CONFIDENCE` is
     divided among the candidates (Bonferroni): many ties must not make a winner by chance.
     `measure_by_elimination` gives up early what is surely slower than another.
 
@@ -84,7 +86,6 @@ def fastest(
         threads: intra-op threads.
         auto_class: the transformers class of the model, which tells its outputs.
         timing: how long and how carefully.
-        confidence: that a file which is chosen over the plain one is faster.
         required: names of shapes that count however long a run takes.
         progress: called with a stage, units done and units in all.
 
@@ -103,7 +104,7 @@ def fastest(
         onnx_contender("pruned", file, checkpoint, provider, threads, auto_class=auto_class)
         for file in candidates
     ]
-    alpha = (1 - confidence) / (len(candidates) - 1)
+    alpha = (1 - CONFIDENCE) / (len(candidates) - 1)
     place = candidates.index(plain[0])
     timing = timing or Timing()
     runs = measure_by_elimination(
@@ -133,7 +134,6 @@ def quickest(
     threads: int,
     auto_class: str = "AutoModelForSequenceClassification",
     timing: Timing | None = None,
-    progress: Progress | None = None,
 ) -> OnnxFile:
     """Time files that are equally welcome and take the one of the smallest mean latency.
 
@@ -143,7 +143,7 @@ def quickest(
         onnx_contender("pruned", file, checkpoint, provider, threads, auto_class=auto_class)
         for file in files
     ]
-    samples = measure(contenders, workloads, timing=timing, progress=progress)
+    samples = measure(contenders, workloads, timing=timing)
     means = [
         np.mean(means_of([s for s in samples if s.contender is contender]))
         for contender in contenders
