@@ -68,6 +68,12 @@ class OnnxFile:
         return sum(part.stat().st_size for part in parts(self.path))
 
 
+def opset_of(model: ModelProto) -> int:
+    """The version of the standard operator set; 0 where the graph uses none of it."""
+    versions = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    return max(versions, default=0)
+
+
 def sidecar(path: Path) -> Path:
     """The file beside a large graph that holds its weights, under the name that loaders expect."""
     return path.with_name(path.name + "_data")
@@ -120,13 +126,12 @@ def describe(
         ModelError: the file cannot be read.
     """
     model = graph or read_graph(path)
-    versions = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
     operators = Counter(node.op_type for node in model.graph.node)
     return OnnxFile(
         path=path,
         precision=precision,
         optimisation=optimisation,
-        opset=max(versions, default=0),
+        opset=opset_of(model),
         nodes=len(model.graph.node),
         fusions={name: operators[name] for name in FUSED_OPERATORS if operators[name]},
     )

@@ -17,7 +17,7 @@ from glp_export.precision.int8.calibrate import activation_ranges
 from glp_export.precision.int8.matmuls import Located, locate
 from glp_export.precision.int8.qdq import activations_of, to_qdq
 from glp_export.precision.int8.recipe import FULL, Int8Recipe
-from glp_export.precision.int8.rewrite import Ranges, Rewriter
+from glp_export.precision.int8.rewrite import PER_AXIS, Ranges, Rewriter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -115,6 +115,13 @@ def _read(source: OnnxFile, recipe: Int8Recipe) -> tuple[ModelProto, list[Locate
     """The graph in the recipe's form, and what is in it to quantise."""
     _require_plain(source)
     _require_known(recipe)
+    if recipe.scope == FULL and source.opset < PER_AXIS:
+        raise UsageError(
+            f"Full int8 needs the operators of opset {PER_AXIS} or later, and the file has those "
+            f"of {source.opset}.",
+            where=str(source.path),
+            fix="Leave --opset away, or use --int8-scope matmuls.",
+        )
     graph = read_graph(source.path, weights=True)
     PASSES[recipe.form](graph)
     return graph, locate(GraphView(graph), recipe.scope)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact.graph_passes.graph import GraphView, attribute, replace_nodes
+from glp_export.artifact.onnx_file import opset_of
 from glp_export.precision.int8.matmuls import Located
 from glp_export.precision.int8.weights import LARGEST, to_int8
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 MICROSOFT = "com.microsoft"
+
+PER_AXIS = 13
+"""The opset from which on DequantizeLinear takes a scale for each entry of an axis."""
 
 Ranges = Mapping[str, tuple[float, float]]
 """Least and largest value by tensor."""
@@ -166,6 +170,8 @@ class Rewriter:
         """
         from onnx import helper
 
+        if opset_of(self._model) < PER_AXIS:
+            return
         name = node.input[1]
         value = self._view.constant(name)
         assert value is not None

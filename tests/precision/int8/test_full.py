@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from onnx import numpy_helper
 
-from glp_export.artifact import OnnxFile, open_session
+from glp_export.artifact import OnnxFile, export_onnx, open_session
 from glp_export.artifact.onnx_file import read_graph
 from glp_export.artifact.session import run_batch
 from glp_export.core.errors import DataError, UsageError
@@ -171,6 +171,18 @@ def test_names_of_attentions_products(bert: Exported) -> None:
     }
     roles = ("scores", "context")
     assert more == {f"layer.{n}.attention.{role}" for n in range(LAYERS) for role in roles}
+
+
+def test_operators_of_an_opset_without_scales_by_channel_are_refused(
+    export: Callable[..., Exported], tmp_path: Path
+) -> None:
+    checkpoint = export("mpnet").checkpoint
+    target = tmp_path / "onnx" / "model.onnx"
+    old = export_onnx(checkpoint, target, export_task="text-classification", opset=12)
+    with pytest.raises(UsageError, match="opset 13"):
+        quantise(old, tmp_path / "model.onnx", checkpoint, FULL, batches=rows(32))
+    made = quantise(old, tmp_path / "model.onnx", checkpoint)
+    assert_close(logits(made, rows(64)), logits(old, rows(64)))
 
 
 def test_dynamic_ranges_are_refused(bert: Exported, tmp_path: Path) -> None:
