@@ -103,8 +103,9 @@ def locate(view: GraphView, scope: str = "matmuls") -> list[Located]:
         grouped.setdefault(key, []).append(node)
     tables = _tables(view, every=full)
     found = [_located(view, (None, TABLE), tables)] if tables else []
-    stored = _absorbed(view, weighted, blocks)
-    found += [_located(view, key, nodes, stored.get(key, [])) for key, nodes in grouped.items()]
+    for (layer, role), nodes in grouped.items():
+        stored = blocks[layer].stacked if layer is not None and role == QKV else ()
+        found.append(_located(view, (layer, role), nodes, stored))
     return found + (_attention_products(view, weighted, blocks) if full else [])
 
 
@@ -177,31 +178,16 @@ class _Block:
         output: of the output projection.
         softmax: between the two products.
         context: the product of probabilities and values.
-        absorbed: keys or values are taken from the layer's input (`graph_passes.absorption`): its
-            products are small and stay in float.
+        stacked: keys and values that are taken from the layer's input, one matrix a head
+            (`graph_passes.absorption`); where there are any, attention's products are small and
+            stay in float.
     """
 
     inputs: frozenset[int]
     output: int
     softmax: NodeProto
     context: NodeProto
-    absorbed: bool
-
-
-def _absorbed(
-    view: GraphView, weighted: list[NodeProto], blocks: list[_Block]
-) -> dict[tuple[int | None, str], list[NodeProto]]:
-    """Keys and values of single queries, one matrix a head, by the matmul that they belong to."""
-    numbers = {node.output[0]: number for number, node in enumerate(weighted)}
-    found: dict[tuple[int | None, str], list[NodeProto]] = {}
-    for layer, block in enumerate(blocks):
-        if block.absorbed:
-            found[layer, QKV] = [
-                node
-                for node in _nodes_behind(view, weighted[block.output], numbers)
-                if node.op_type == "MatMul" and len(view.dimensions(node.input[1]) or ()) == 3
-            ]
-    return found
+    stacked: tuple[NodeProto, ...]
 
 
 def _attention_products(
@@ -227,7 +213,7 @@ def _attention_products(
             role = f"attention.{role}"
             matmul = MatMul(f"layer.{layer}.{role}", layer, role, shape[0], _ATTENDED)
             if nodes:
-                found.append(Located(matmul, () if block.absorbed else tuple(nodes)))
+                found.append(Located(matmul, () if block.stacked else tuple(nodes)))
     return found
 
 
@@ -249,9 +235,16 @@ def _attention_blocks(view: GraphView, weighted: list[NodeProto]) -> list[_Block
         outputs = _ahead(view, context.output[0], lambda node: node.output[0] in numbers)
         output = next((numbers[node.output[0]] for node in outputs), None)
         if inputs and output is not None:
-            absorbed = len(inputs) < len(behind)
-            blocks.append(_Block(inputs, output, softmax, context, absorbed))
+            stacked = tuple(_stacked(view, weighted[output], numbers))
+            blocks.append(_Block(inputs, output, softmax, context, stacked))
     return blocks
+
+
+def _stacked(view: GraphView, output: NodeProto, numbers: dict[str, int]) -> Iterator[NodeProto]:
+    """Products between a layer's query and its output whose weight is one matrix a head."""
+    for node in _nodes_behind(view, output, numbers):
+        if node.op_type == "MatMul" and len(view.dimensions(node.input[1]) or ()) == 3:
+            yield node
 
 
 def _behind(view: GraphView, node: NodeProto, numbers: dict[str, int]) -> Iterator[int]:

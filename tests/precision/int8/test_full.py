@@ -60,6 +60,15 @@ def test_logits_stay_close_to_fp32(
     assert_close(logits(file, rows(64)), logits(made.file, rows(64)), 0.97)
 
 
+def test_the_only_layer_reads_embeddings(export: Callable[..., Exported], tmp_path: Path) -> None:
+    made = export("bert", layers=1)
+    output = tmp_path / "model_quantized.onnx"
+    file = quantise(made.file, output, made.checkpoint, FULL, batches=rows(32, seed=9))
+    assert_close(logits(file, rows(64)), logits(made.file, rows(64)))
+    (own, *_) = count_kernels(file.path, batch(5, 11))
+    assert sum(own.in_float.values()) == IN_FLOAT
+
+
 def test_every_product_reads_integers_in_operators_of_the_standard(full: OnnxFile) -> None:
     nodes, made_by = producers(full)
     assert {node.domain for node in nodes} <= {"", "ai.onnx"}
@@ -147,8 +156,15 @@ def test_onnx_runtime_computes_in_integers_what_the_file_says(full: OnnxFile) ->
 
 
 @pytest.mark.skipif(not openvino_session.installed(), reason="openvino is not installed")
-def test_openvino_is_counted_by_its_own_graph(full: OnnxFile) -> None:
-    found = {count.runtime: count for count in count_kernels(full.path, batch(5, 11))}
+@pytest.mark.parametrize("family", ["bert", "electra"])
+def test_openvino_is_counted_by_its_own_graph(
+    export: Callable[..., Exported], family: str, tmp_path: Path
+) -> None:
+    made = export(family)
+    file = quantise(
+        made.file, tmp_path / "model.onnx", made.checkpoint, FULL, batches=rows(32, seed=9)
+    )
+    found = {count.runtime: count for count in count_kernels(file.path, batch(5, 11))}
     own = found[OPENVINO]
     # Whether attention's products are integers depends on the CPU; those with a weight are.
     assert own.integer["FullyConnected"] == 6 * (LAYERS - 1) + 4 + 1
