@@ -22,7 +22,8 @@ def add_runtimes(execution: ExecutionContext, exported: Exported, progress: Prog
     """Check a contender's files in every other runtime of the run, and keep those that are right.
 
     Where a runtime was not asked for by name, a file that it cannot run, or computes otherwise, is
-    left out there with a message.
+    left out there with a message. So is fp32 in bf16, which nobody asks for, wherever it is too far
+    away.
 
     Raises:
         DeviceError: the runtime does not start.
@@ -39,7 +40,7 @@ def add_runtimes(execution: ExecutionContext, exported: Exported, progress: Prog
                     )
                     found.require()
                 except (ModelError, ParityError) as error:
-                    if execution.runtimes_named:
+                    if execution.runtimes_named and file in exported.files:
                         raise
                     progress.say(
                         f"{file.path.name} is left out in {RUNTIMES[name].title}: {error.what}"

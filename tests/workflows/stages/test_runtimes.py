@@ -1,0 +1,43 @@
+"""Files in other runtimes than ONNX Runtime: which are measured there, and which end the run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from glp_export.artifact import OnnxFile, ParityReport
+from glp_export.core.errors import ParityError
+from glp_export.workflows.stages import runtimes
+from glp_export.workflows.stages.export import Exported
+from tests import exported
+from tests.heard import Heard
+
+
+@pytest.mark.parametrize("far", ["bf16", "fp32"])
+def test_fp32_in_bf16_is_left_out_of_a_runtime_that_was_named(
+    bert: exported.Exported, far: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = replace(bert.file, precision="fp32")
+
+    def check(_: Any, __: Any, files: list[OnnxFile], *___: Any, **____: Any) -> Any:
+        def require() -> None:
+            if files[0].precision == far:
+                raise ParityError(f"{far} is far away")
+
+        return SimpleNamespace(require=require, files=())
+
+    monkeypatch.setattr(runtimes, "check", check)
+    monkeypatch.setattr(runtimes, "computes_bf16", lambda: True)
+    execution: Any = SimpleNamespace(runtimes=("openvino",), runtimes_named=True)
+    trained: Any = SimpleNamespace(label="pruned")
+    made, heard = Exported(trained, plain, plain, ParityReport(())), Heard()
+    if far == "fp32":
+        with pytest.raises(ParityError, match="fp32 is far away"):
+            runtimes.add_runtimes(execution, made, heard)
+        return
+    found = runtimes.add_runtimes(execution, made, heard)
+    assert found.elsewhere == {"openvino": (plain,)}
+    assert any("bf16 is far away" in message for message in heard.said)
