@@ -77,8 +77,13 @@ class ServedModel:
         threads = f"{self.threads} thread{'s' * (self.threads != 1)}"
         return (
             f"ServedModel({self.path.parent.parent}: {self.path.name}, {self.precision}, "
-            f"{self.provider}, {threads})"
+            f"{self._place}, {threads})"
         )
+
+    @property
+    def _place(self) -> str:
+        """What runs it, where that is not ONNX Runtime, and on which provider."""
+        return self.provider if self.runtime == ONNX_RUNTIME else f"{self.runtime}, {self.provider}"
 
     def _repr_html_(self) -> str:
         facts = {
@@ -86,7 +91,7 @@ class ServedModel:
             "file": self.path.name,
             "precision": self.precision,
             "labels": ", ".join(self.head.names[:8]),
-            "provider": self.provider,
+            "provider": self._place,
             "threads": self.threads,
         }
         return facts_html("served model", facts)

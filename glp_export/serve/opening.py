@@ -24,6 +24,7 @@ from glp_export.serve.session import provider_name
 from glp_export.serve.settings import (
     CPU,
     ONNX_RUNTIME,
+    PLAIN,
     SETTINGS,
     ServedFile,
     Settings,
@@ -83,6 +84,7 @@ class _Chosen:
         file: below `onnx/`.
         precision: of its arithmetic.
         threads: intra-op.
+        verify: whether checksums are compared.
     """
 
     runtime: str
@@ -90,6 +92,7 @@ class _Chosen:
     file: ServedFile
     precision: str
     threads: int
+    verify: bool
 
     def again(self, batch_tokens: int) -> OpenOptions:
         """What opens the same once more."""
@@ -99,6 +102,7 @@ class _Chosen:
             threads=self.threads,
             precision=BF16 if in_bf16 else None,
             variant=None if in_bf16 else self.file.variant,
+            verify=self.verify,
             batch_tokens=batch_tokens,
             runtime=self.runtime,
         )
@@ -169,9 +173,11 @@ def _choose(root: Path, settings: Settings, asked: OpenOptions) -> _Chosen:
     runtime = _runtime(settings, asked.runtime, asked.provider, root)
     provider = _provider(settings, asked.provider, root) if runtime == ONNX_RUNTIME else CPU
     in_bf16 = (runtime, asked.precision) == (OPENVINO, BF16)
-    precision = "fp32" if in_bf16 else asked.precision
-    file = settings.choose(provider, precision=precision, variant=asked.variant, runtime=runtime)
-    if precision is None and asked.variant is None:
+    precision, variant = asked.precision, asked.variant
+    if in_bf16 and variant is None:
+        precision, variant = None, PLAIN.variant  # the file that is checked and measured so
+    file = settings.choose(provider, precision=precision, variant=variant, runtime=runtime)
+    if precision is None and variant is None:
         file = _for_this_cpu(root, settings, provider, file, runtime)
     return _Chosen(
         runtime=runtime,
@@ -179,6 +185,7 @@ def _choose(root: Path, settings: Settings, asked: OpenOptions) -> _Chosen:
         file=file,
         precision=BF16 if in_bf16 else file.precision,
         threads=asked.threads or _threads(settings),
+        verify=asked.verify,
     )
 
 

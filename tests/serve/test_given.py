@@ -128,6 +128,14 @@ def test_a_pickle_and_a_copy_are_opened_anew(artifact: Make, monkeypatch, tmp_pa
         assert (again.variant, again.threads, again.batch_tokens) == (model.variant, 1, 64)
 
 
+def test_a_pickle_of_what_was_not_verified_is_not_either(copy: Path) -> None:
+    settings = copy / "ort_config.json"
+    settings.write_text(settings.read_text() + "\n")
+    model = glp_export.load(copy, verify=False)
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.logits(TEXTS), model.logits(TEXTS))
+
+
 def test_a_pickle_whose_artifact_is_gone_says_so(copy: Path) -> None:
     sent = pickle.dumps(glp_export.load(copy))
     os.rename(copy, copy.with_name("elsewhere"))

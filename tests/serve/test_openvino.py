@@ -61,6 +61,7 @@ def without_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_was_fastest_in_openvino_runs_there(fastest_there: Path) -> None:
     model = glp_export.load(fastest_there)
     assert (model.runtime, model.path.name, model.provider) == ("openvino", "model.onnx", CPU)
+    assert f"openvino, {CPU}" in repr(model)
     # fp32 sums in another order.
     np.testing.assert_allclose(model.logits(TEXTS), pytorch_logits(fastest_there, TEXTS), atol=1e-4)
 
@@ -94,6 +95,22 @@ def test_bf16_is_asked_for_by_name(fastest_there: Path) -> None:
         return
     with pytest.raises(DeviceError, match="bf16"):
         glp_export.load(fastest_there, precision="bf16")
+
+
+@needs_openvino
+def test_bf16_is_of_the_file_that_is_checked_and_measured_so(
+    fastest_there: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(
+        "glp_export.serve.opening.open_in", lambda _, path, **told: asked.append((path, told))
+    )
+    faster = Measured(CPU, "model_optimized.onnx", "1x8", 1, 8, 0.5, "openvino")
+    settle(ArtifactLayout(fastest_there), measured=(*MEASURED[:2], faster), runtime="openvino")
+    with pytest.raises(AttributeError):  # there is no session behind it
+        glp_export.load(fastest_there, precision="bf16").logits(TEXTS)
+    [(path, told)] = asked
+    assert (path.name, told["precision"]) == ("model.onnx", "bf16")
 
 
 @pytest.mark.parametrize("there", [True, False])
