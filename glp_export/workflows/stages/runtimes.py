@@ -34,17 +34,19 @@ def add_runtimes(execution: ExecutionContext, exported: Exported, progress: Prog
         right: list[OnnxFile] = []
         with progress.stage(f"{exported.trained.label} in {RUNTIMES[name].title}"):
             for file in _as_run(exported.files):
+                own = file in exported.files
+                if not own and all(one.path != file.path for one in right):
+                    continue
                 try:
                     found = check(
                         execution, exported.trained, [file], name, reference=exported.reference
                     )
                     found.require()
                 except (ModelError, ParityError) as error:
-                    if execution.runtimes_named and file in exported.files:
+                    if execution.runtimes_named and own:
                         raise
-                    progress.say(
-                        f"{file.path.name} is left out in {RUNTIMES[name].title}: {error.what}"
-                    )
+                    what = file.path.name if own else f"{file.path.name} in {file.precision}"
+                    progress.say(f"{what} is left out in {RUNTIMES[name].title}: {error.what}")
                     continue
                 right.append(file)
                 parity = ParityReport((*exported.parity.files, *found.files))

@@ -16,9 +16,9 @@ from tests import exported
 from tests.heard import Heard
 
 
-@pytest.mark.parametrize("far", ["bf16", "fp32"])
+@pytest.mark.parametrize(("far", "named"), [("bf16", True), ("fp32", True), ("fp32", False)])
 def test_fp32_in_bf16_is_left_out_of_a_runtime_that_was_named(
-    bert: exported.Exported, far: str, monkeypatch: pytest.MonkeyPatch
+    bert: exported.Exported, far: str, named: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = replace(bert.file, precision="fp32")
 
@@ -31,13 +31,14 @@ def test_fp32_in_bf16_is_left_out_of_a_runtime_that_was_named(
 
     monkeypatch.setattr(runtimes, "check", check)
     monkeypatch.setattr(runtimes, "computes_bf16", lambda: True)
-    execution: Any = SimpleNamespace(runtimes=("openvino",), runtimes_named=True)
+    execution: Any = SimpleNamespace(runtimes=("openvino",), runtimes_named=named)
     trained: Any = SimpleNamespace(label="pruned")
     made, heard = Exported(trained, plain, plain, ParityReport(())), Heard()
-    if far == "fp32":
+    if far == "fp32" and named:
         with pytest.raises(ParityError, match="fp32 is far away"):
             runtimes.add_runtimes(execution, made, heard)
         return
     found = runtimes.add_runtimes(execution, made, heard)
-    assert found.elsewhere == {"openvino": (plain,)}
-    assert any("bf16 is far away" in message for message in heard.said)
+    left, what = ((plain,), "model.onnx in bf16") if far == "bf16" else ((), "model.onnx")
+    assert found.elsewhere == {"openvino": left}
+    assert heard.said == [f"{what} is left out in OpenVINO: {far} is far away"]
