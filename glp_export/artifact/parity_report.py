@@ -126,6 +126,15 @@ class ParityReport:
         wrong = [file for file in self.files if not file.passed]
         if not wrong:
             return
+        fix = (
+            "Try --optimize none, another --opset or --exporter; --atol and --rtol widen the "
+            "tolerance where the difference is known to be harmless."
+        )
+        if all(file.runtime != ONNX_RUNTIME for file in wrong):
+            fix = (
+                "Give --runtime onnxruntime, where they are right; auto leaves out what another "
+                "runtime computes otherwise."
+            )
         raise ParityError(
             "\n".join(
                 f"{file.label} does not compute what the PyTorch model computes: "
@@ -136,8 +145,7 @@ class ParityReport:
                 f"{file.variant} ({file.precision}, {file.optimisation}, {file.provider})"
                 for file in wrong
             ),
-            fix="Try --optimize none, another --opset or --exporter; --atol and --rtol widen the "
-            "tolerance where the difference is known to be harmless.",
+            fix=fix,
         )
 
     def to_json(self) -> str:

@@ -291,6 +291,19 @@ def test_logits_that_do_not_vary_are_pointed_out(
     assert "cannot tell right from wrong" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("runtime", "told"), [("onnxruntime", "--optimize none"), ("openvino", "--runtime onnxruntime")]
+)
+def test_what_to_do_depends_on_the_runtime(
+    bert: Exported, check: Check, runtime: str, told: str
+) -> None:
+    [found] = check(bert.file).files
+    wrong = replace(found, failures=("it is far away",), runtime=runtime)
+    with pytest.raises(ParityError, match="far away") as caught:
+        ParityReport((wrong,)).require()
+    assert told in str(caught.value.fix)
+
+
 def test_torch_threads_are_left_as_they_were(bert: Exported, check: Check) -> None:
     import torch
 
