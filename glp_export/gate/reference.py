@@ -128,6 +128,12 @@ def unpruned_reference(
             where=f"[{table.name}]",
             fix="give the unpruned artifact with --against",
         )
+    if table.precision == "int8" and table.unpruned != "none":
+        raise UsageError(
+            f"an int8 file is made of the plain graph, not of one at {table.unpruned}",
+            where=f"[{table.name}]",
+            fix="take the line `unpruned` out of that table",
+        )
     plan = Plan.load(layout.plan)
     layers, vocabulary = plan.num_layers, plan.base_vocabulary
     conversion = _conversion(layout, table.precision)
