@@ -194,14 +194,25 @@ def _ranges(
     recipe: Int8Recipe,
     output: Path,
 ) -> Ranges:
-    return activation_ranges(
+    """The range of each tensor by calibration, of probabilities what they can be.
+
+    A text that is shorter than those seen has larger ones, and a quantile would cut off the few by
+    which a head looks at one token.
+    """
+    producers = GraphView(model).producers
+    measured = _measured(model, chosen, recipe)
+    probabilities = {
+        name for name in measured if name in producers and producers[name].op_type == "Softmax"
+    }
+    found = activation_ranges(
         model,
-        _measured(model, chosen, recipe),
+        [name for name in measured if name not in probabilities],
         batches,
         recipe.calibration,
         output.with_name(f".calibrate_{output.name}"),
         threads=1,
     )
+    return found | dict.fromkeys(probabilities, (0.0, 1.0))
 
 
 def _compare_depth(located: Sequence[Located], model: Source) -> None:
