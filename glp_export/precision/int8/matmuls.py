@@ -7,12 +7,13 @@ its nodes, and a graph that was rewritten has the names of the one that it was m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from glp_export.artifact.graph_passes.graph import GraphView, attribute
 from glp_export.artifact.onnx_file import OnnxFile, read_graph
+from glp_export.precision.int8.attention import AttentionBlock, attention_blocks
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -95,7 +96,7 @@ def find_matmuls(source: OnnxFile | ModelProto, scope: str = "matmuls") -> tuple
 def locate(view: GraphView, scope: str = "matmuls") -> list[Located]:
     """The matmuls of a graph with their nodes; attention's own, in full scope, come last."""
     weighted = [node for node in view.nodes if weight_shape(view, node)]
-    blocks = _attention_blocks(view, weighted)
+    blocks = attention_blocks(view, weighted)
     full = scope == "full"
     names = _names(weighted, blocks) if blocks else _generic(weighted)
     grouped: dict[tuple[int | None, str], list[NodeProto]] = {}
@@ -169,117 +170,25 @@ def _is_float(view: GraphView, gather: NodeProto) -> bool:
     return value is not None and value.dtype == np.float32
 
 
-@dataclass(frozen=True)
-class _Block:
-    """One attention block: numbers of its matmuls in graph order.
-
-    Attributes:
-        inputs: of query, key and value.
-        output: of the output projection.
-        softmax: between the two products.
-        context: the product of probabilities and values.
-        stacked: keys and values that are taken from the layer's input, one matrix a head
-            (`graph_passes.absorption`); where there are any, attention's products are small and
-            stay in float.
-    """
-
-    inputs: frozenset[int]
-    output: int
-    softmax: NodeProto
-    context: NodeProto
-    stacked: tuple[NodeProto, ...]
-
-
 def _attention_products(
-    view: GraphView, weighted: list[NodeProto], blocks: list[_Block]
+    view: GraphView, weighted: list[NodeProto], blocks: list[AttentionBlock]
 ) -> list[Located]:
     """The products of two activations in each layer: scores and context.
 
-    Relative positions (DeBERTa) make several products of the scores. Where keys and values are
-    absorbed there are none to make integers.
+    Where keys and values are absorbed there are none to make integers.
     """
-    numbers = {node.output[0]: number for number, node in enumerate(weighted)}
     found = []
     for layer, block in enumerate(blocks):
         shape = weight_shape(view, weighted[block.output]) or (0, 0)
-        scores = [
-            node
-            for node in _nodes_behind(view, block.softmax, numbers)
-            if node.op_type == "MatMul" and node.output[0] not in numbers
-            # Those of rotary angles have no weight behind them.
-            if list(_behind(view, node, numbers))
-        ]
-        for role, nodes in (("scores", scores), ("context", [block.context])):
+        for role, nodes in (("scores", block.scores), ("context", (block.context,))):
             role = f"attention.{role}"
             matmul = MatMul(f"layer.{layer}.{role}", layer, role, shape[0], _ATTENDED)
             if nodes:
-                found.append(Located(matmul, () if block.stacked else tuple(nodes)))
+                found.append(Located(matmul, () if block.stacked else nodes))
     return found
 
 
-def _attention_blocks(view: GraphView, weighted: list[NodeProto]) -> list[_Block]:
-    """The attention of each layer: a softmax, what it is computed from and what reads it."""
-    numbers = {node.output[0]: number for number, node in enumerate(weighted)}
-    blocks = []
-    for softmax in view.nodes:
-        if softmax.op_type != "Softmax":
-            continue
-        context = next(_ahead(view, softmax.output[0], lambda node: node.op_type == "MatMul"), None)
-        if context is None or context.output[0] in numbers:
-            continue
-        # Where keys and values are taken from the layer's input itself, what made that stands
-        # behind it too, and behind the query.
-        behind = {number: weighted[number] for number in _behind(view, context, numbers)}
-        before = {one for node in behind.values() for one in _behind(view, node, numbers)}
-        inputs = frozenset(behind.keys() - before)
-        outputs = _ahead(view, context.output[0], lambda node: node.output[0] in numbers)
-        output = next((numbers[node.output[0]] for node in outputs), None)
-        if inputs and output is not None:
-            stacked = tuple(_stacked(view, weighted[output], numbers))
-            blocks.append(_Block(inputs, output, softmax, context, stacked))
-    return blocks
-
-
-def _stacked(view: GraphView, output: NodeProto, numbers: dict[str, int]) -> Iterator[NodeProto]:
-    """Products between a layer's query and its output whose weight is one matrix a head."""
-    for node in _nodes_behind(view, output, numbers):
-        if node.op_type == "MatMul" and len(view.dimensions(node.input[1]) or ()) == 3:
-            yield node
-
-
-def _behind(view: GraphView, node: NodeProto, numbers: dict[str, int]) -> Iterator[int]:
-    """Numbers of the matmuls that a node is computed from, without those behind them."""
-    for behind in _nodes_behind(view, node, numbers):
-        if behind.output[0] in numbers:
-            yield numbers[behind.output[0]]
-
-
-def _nodes_behind(view: GraphView, node: NodeProto, numbers: dict[str, int]) -> Iterator[NodeProto]:
-    """What a node is computed from, as far as the nearest matmuls with a weight."""
-    waiting, seen = list(node.input), set()
-    while waiting:
-        name = waiting.pop()
-        if name in seen or name not in view.producers:
-            continue
-        seen.add(name)
-        yield view.producers[name]
-        if name not in numbers and view.producers[name].op_type != "Shape":
-            waiting.extend(view.producers[name].input)
-
-
-def _ahead(view: GraphView, name: str, wanted: Callable[[NodeProto], bool]) -> Iterator[NodeProto]:
-    """The nearest nodes of some kind that read a tensor, or what is made of it."""
-    waiting, seen = [name], set()
-    while waiting:
-        for node in view.consumers[waiting.pop(0)]:
-            if wanted(node):
-                yield node
-            elif node.op_type != "Shape" and id(node) not in seen:
-                seen.add(id(node))
-                waiting.extend(node.output)
-
-
-def _names(weighted: list[NodeProto], blocks: list[_Block]) -> list[tuple[int | None, str]]:
+def _names(weighted: list[NodeProto], blocks: list[AttentionBlock]) -> list[tuple[int | None, str]]:
     """Layer and role of each matmul.
 
     Between a layer's output and the next layer's queries lies its feed-forward block; after the
