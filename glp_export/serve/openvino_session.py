@@ -37,9 +37,9 @@ def hints(precision: str, threads: int) -> dict[str, str]:
 
     One request at a time on so many threads. An fp32 file is computed in fp32: left to itself
     OpenVINO computes it in bf16 where the CPU has it. What stays in float in an int8 file is
-    computed in bf16 there, whose rounding is small beside that to integers and which takes up to
-    6 % less time (benchmarks/results/production_speedup.md). Threads are not pinned to cores, which
-    a container shares with others.
+    computed in bf16 there, whose rounding is small beside that to integers and which takes 1 to 6 %
+    less time (docs/method/int8.md). Threads are not pinned to cores, which a container shares with
+    others.
     """
     in_bf16 = precision == "bf16" or (precision == "int8" and computes_bf16())
     return {
