@@ -43,6 +43,9 @@ def first_token(model: ModelProto) -> None:
     shapes, cut = _last_layer_cut(model)
     if cut:
         absorb_projections(model, shapes, cut)
+    else:
+        why = "the head does not read the first token alone" if shapes else "shapes cannot be told"
+        logger.info("%s: every layer is computed whole", why)
     _keep_sums(model)
 
 
@@ -51,24 +54,16 @@ def _last_layer_cut(model: ModelProto) -> tuple[Shapes, Needs]:
     shapes = infer_shapes(model)
     fix_shapes(model, shapes)
     if not shapes:
-        logger.info("the graph's shapes cannot be told: every layer is computed whole")
         return shapes, {}
     shapes = infer_shapes(model)
-    cut = first_token_only(model, shapes)
-    if not cut:
-        logger.info("the head does not read the first token alone: every layer is computed whole")
-    return shapes, cut
+    return shapes, first_token_only(model, shapes)
 
 
 def reads_first_token(model: ModelProto) -> bool:
     """Whether the head reads the first token alone, so that the last layer needs no other."""
     copied = type(model)()
     copied.CopyFrom(model)
-    shapes = infer_shapes(copied)
-    if not shapes:
-        return False
-    fix_shapes(copied, shapes)
-    return bool(first_token_only(copied, infer_shapes(copied)))
+    return bool(_last_layer_cut(copied)[1])
 
 
 PASSES: dict[str, Callable[[ModelProto], None]] = {
