@@ -44,7 +44,8 @@ def first_token(model: ModelProto) -> None:
     if cut:
         absorb_projections(model, shapes, cut)
     else:
-        why = "the head does not read the first token alone" if shapes else "shapes cannot be told"
+        read = "the head does not read the first token alone"
+        why = read if shapes else "the graph's shapes cannot be told"
         logger.info("%s: every layer is computed whole", why)
     _keep_sums(model)
 
