@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SECOND := VENV=.venv-transformers5 EXTRA=transformers5
 
-.PHONY: install install-second demo demo-layers gate test test-second test-all test-docs test-consumers test-browser test-faults support docs reference check fix clean
+.PHONY: install install-second demo demo-layers gate test test-second test-all test-docs test-consumers test-browser test-faults test-cluster support docs reference check fix clean
 
 install: $(STAMP)
 
@@ -98,6 +98,10 @@ test-consumers: install
 # a larger number for that many of each kind, GLP_EXPORT_FAULTS_DONE=N to go on after the first N.
 test-faults: install
 	$(BIN)/python -m pytest -m faults tests/faults
+
+# Trials on a Ray cluster of this machine, on whose daemons no other test should depend.
+test-cluster: install
+	$(BIN)/python -m pytest -m cluster tests/compress/search/workers
 
 # Reports in a real Chromium; GLP_EXPORT_CHROMIUM names one that is not on the path.
 test-browser: install

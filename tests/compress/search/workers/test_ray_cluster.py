@@ -3,21 +3,18 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
 import time
 from dataclasses import replace
 from functools import partial
 from itertools import combinations
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
 
-from glp_export.compress.search.context import portable
 from glp_export.compress.search.trial import Trial
 from glp_export.compress.search.workers import WORKERS, WorkerResources
-from glp_export.core.errors import DeviceError, ModelError, UsageError
+from glp_export.core.errors import DeviceError, ModelError
 from glp_export.encoder import RECOVERIES
 from tests.compress.search.workers.trials import (
     TRIALS,
@@ -28,6 +25,8 @@ from tests.compress.search.workers.trials import (
 )
 
 ray = pytest.importorskip("ray", reason='Ray is not installed: pip install "glp-export[ray]"')
+
+pytestmark = pytest.mark.cluster
 
 
 @pytest.fixture(scope="module")
@@ -133,26 +132,3 @@ def test_a_candidate_too_large_for_every_machine_is_refused(
     ):
         run_trial(TRIALS)
     assert "--worker-cpus" in caught.value.fix
-
-
-def test_a_search_that_asks_for_nothing_starts_no_cluster(context):
-    said = []
-    with WORKERS["ray"].open(context, WorkerResources(), said.append):
-        pass
-    assert said == []
-
-
-def test_a_ground_that_travels_needs_no_file(context):
-    sent = portable(context)
-    assert context.select.cache_files
-    assert not sent.select.cache_files + sent.inputs.examples.cache_files
-    assert sent.select.features == context.select.features
-    assert sent.inputs.examples[:] == context.inputs.examples[:]
-    assert np.array_equal(sent.select["labels"][:], context.select["labels"][:])
-
-
-def test_without_ray_the_user_is_told_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(UsageError, match="not installed") as caught:
-        WORKERS["ray"].require()
-    assert 'pip install "glp-export[ray]"' in caught.value.fix

@@ -8,7 +8,7 @@ from glp_export.compress.search.workers import WORKERS, WorkerResources
 from tests.compress.search.workers.test_ray_cluster import ray
 from tests.compress.search.workers.trials import TRIALS, outcomes_of, plain
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.cluster
 
 
 @pytest.fixture
