@@ -49,7 +49,7 @@ gate: install
 	$(BIN)/glp-export gate $(GATED) --max-seconds 60
 
 test: install
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --max-worker-restart 0
 	$(BIN)/python -m pytest -m alone
 
 # On the other major of transformers: the rooms that touch a model, and whole jobs. What is left out
@@ -59,7 +59,7 @@ MODEL_TESTS := tests/encoder tests/artifact tests/compress tests/precision \
 	tests/end_to_end/test_export_as_it_is.py tests/end_to_end/test_structure.py
 
 test-second: install-second
-	.venv-transformers5/bin/python -m pytest -n $(WORKERS) --dist loadfile $(MODEL_TESTS)
+	.venv-transformers5/bin/python -m pytest -n $(WORKERS) --dist loadfile --max-worker-restart 0 $(MODEL_TESTS)
 
 # Every test on both majors, each in an environment of its own.
 test-all:
