@@ -154,7 +154,7 @@ _USUAL_LENGTH = 64
 
 
 def random_rows(
-    tokenizer: PreTrainedTokenizerBase, max_length: int, seed: int, count: int = 24
+    tokenizer: PreTrainedTokenizerBase, max_length: int, seed: int, count: int = 16
 ) -> Dataset:
     """Encoded rows of random tokens and lengths, for a check where there is no data."""
     import numpy as np
