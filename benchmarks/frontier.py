@@ -276,7 +276,7 @@ class Group:
             plan_id=plan.id if plan else UNPRUNED,
             predicted=plan.predicted_speedup if plan else 1.0,
             seconds=0.0,
-            search_seconds=plan.cost.seconds if plan else 0.0,
+            search_seconds=plan.cost.choosing_seconds if plan else 0.0,
             megabytes=round(exported.chosen.bytes / 1e6, 2),
             parameters=trained.structure.parameters if trained.structure else None,
             chance=chance.chance if chance else None,

@@ -4,9 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+from enum import StrEnum
+
+from pydantic import Field
 
 from glp_export.compress.search.trial import Trial
 from glp_export.core.records import Record
+
+
+class Part(StrEnum):
+    """A part of what a search spends."""
+
+    TEACHER = "teacher"
+    TABLE = "latency table"
+    RANKING = "ranking"
+    CHOICE = "choice"
+    TRIALS = "trials"
+    FINAL_ROUND = "final round"
 
 
 class Candidate(Record):
@@ -57,12 +71,27 @@ class Cost(Record):
     `sample_layers` counts every training example once for each layer it passed through, the
     measure that machines do not change; `scored_sample_layers` counts the examples that were
     only scored, a third of the work. The teacher's training is part of both cost and seconds.
+    `parts` divides the seconds, by a `Part`.
     """
 
     trainings: int = 0
     sample_layers: int = 0
     scored_sample_layers: int = 0
     seconds: float = 0.0
+    parts: dict[str, float] = Field(default={})
+
+    @classmethod
+    def of_part(cls, part: Part, seconds: float, **counts: int) -> Cost:
+        """What one part took."""
+        seconds = round(seconds, 1)
+        return cls(seconds=seconds, parts={part.value: seconds}, **counts)
+
+    @property
+    def choosing_seconds(self) -> float:
+        """Seconds without the teacher's training and the latency table, which others share."""
+        return round(
+            self.seconds - sum(self.parts.get(one, 0.0) for one in (Part.TEACHER, Part.TABLE)), 1
+        )
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(
@@ -70,13 +99,17 @@ class Cost(Record):
             sample_layers=self.sample_layers + other.sample_layers,
             scored_sample_layers=self.scored_sample_layers + other.scored_sample_layers,
             seconds=round(self.seconds + other.seconds, 1),
+            parts={
+                part: round(self.parts.get(part, 0.0) + other.parts.get(part, 0.0), 1)
+                for part in {**self.parts, **other.parts}
+            },
         )
 
 
 def digest_of_choices(plan: Record) -> str:
     """SHA-256 of a plan of any schema, without times and versions, 64 hexadecimal digits."""
     decided = plan.model_dump(
-        mode="json", exclude={"versions": True, "cost": {"seconds"}}, exclude_defaults=True
+        mode="json", exclude={"versions": True, "cost": {"seconds", "parts"}}, exclude_defaults=True
     )
     for step in decided.get("steps", ()):
         for candidate in step["candidates"]:

@@ -146,10 +146,14 @@ def _probability(step: Step) -> str | None:
 
 def cost_words(plan: Plan) -> str:
     """What the search spent, in words."""
-    if not plan.cost.trainings:
-        return "no training"
-    words = f"{plan.cost.trainings} trainings"
-    return words + (f", {numbers.duration(plan.cost.seconds)}" if plan.cost.seconds else "")
+    trainings = f"{plan.cost.trainings} trainings" if plan.cost.trainings else "no training"
+    words = trainings + (f", {numbers.duration(plan.cost.seconds)}" if plan.cost.seconds else "")
+    parts = [
+        f"{part} {numbers.duration(seconds)}"
+        for part, seconds in plan.cost.parts.items()
+        if seconds
+    ]
+    return f"{words} ({', '.join(parts)})" if len(parts) > 1 else words
 
 
 def steps_table(plan: Plan) -> Table:

@@ -17,6 +17,7 @@ from glp_export.compress.edits import (
     TrimVocabulary,
 )
 from glp_export.compress.plan import Candidate, Cost, Plan, Step
+from glp_export.compress.steps import Part
 from glp_export.core.errors import DataError, UsageError
 from glp_export.core.factors import PRESETS, Factors
 from glp_export.core.shape import LayerShape, ModelShape
@@ -49,7 +50,7 @@ def test_kept_layers_and_depth():
 def test_the_digest_is_of_the_decision_not_of_the_clock():
     slower = Candidate(removed=(7,), score=0.8, seconds=99.0)
     step = plan().steps[0].model_copy(update={"candidates": (slower,)})
-    assert plan(steps=(step,), cost=Cost(seconds=99.0)).digest == plan().digest
+    assert plan(steps=(step,), cost=Cost.of_part(Part.CHOICE, 99.0)).digest == plan().digest
     assert plan(order=(0, 7)).digest != plan().digest
 
 

@@ -62,6 +62,11 @@ def test_a_speed_is_chosen_by_structure_and_says_by_which_table(found: Path) -> 
     assert "structure" in {candidate.label for candidate in step.candidates}
     # The layers compressor may have searched for a rival as well.
     assert plan.cost.trainings >= len(step.candidates)
+    parts = plan.cost.parts
+    assert {"teacher", "latency table", "ranking", "choice", "final round"} <= set(parts)
+    assert plan.cost.seconds == pytest.approx(sum(parts.values()), abs=0.2)
+    apart = parts["teacher"] + parts["latency table"]
+    assert plan.cost.choosing_seconds == pytest.approx(plan.cost.seconds - apart, abs=0.1)
 
 
 def test_an_accuracy_alone_is_kept_by_structure(
@@ -143,7 +148,7 @@ def test_a_criterion_that_trains_ships_what_it_trained_and_does_so_again(
     plan = Plan.load(searched / "glp" / "plan.json")
     assert (plan.compressors, plan.strategy) == (("structure",), "movement")
     assert plan.edits
-    assert plan.cost.trainings == 1
+    assert plan.cost.trainings == 2  # the teacher's and the criterion's
     assert Plan.load(shipped / "glp" / "plan.json").digest == plan.digest
     assert run(["verify", str(shipped), "--threads", "1", "-q"]) == 0
     # A plan finds what its criterion trained in the cache; without it, it begins elsewhere.

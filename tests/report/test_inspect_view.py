@@ -6,9 +6,10 @@ import pytest
 
 from glp_export.artifact.layout import ArtifactLayout
 from glp_export.compress.compressors.layers.published import published_plan
+from glp_export.compress.steps import Cost, Part
 from glp_export.core.errors import DataError, ModelError
 from glp_export.report import artifact_view, plan_view
-from glp_export.report.pruning import candidate_names
+from glp_export.report.pruning import candidate_names, cost_words
 from glp_export.report.structure import stack_line
 from tests.report.helpers import make_benchmark, make_parity, make_plan, printed
 
@@ -19,6 +20,12 @@ def test_a_plan_shows_its_stack_order_and_cost() -> None:
     assert "3 of 6, in this order: 5 3 1" in text
     assert "15 trainings, 7 min" in text
     assert "nreimers/MiniLM-L6-H384-uncased" in text
+
+
+def test_what_a_search_spent_is_told_by_its_parts() -> None:
+    cost = Cost.of_part(Part.TABLE, 31.0) + Cost.of_part(Part.RANKING, 5.0)
+    assert cost_words(make_plan(cost=cost)) == "no training, 36 s (latency table 31 s, ranking 5 s)"
+    assert cost.choosing_seconds == 5.0
 
 
 def test_candidates_stand_best_first_named_by_what_the_step_would_remove() -> None:

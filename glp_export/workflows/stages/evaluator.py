@@ -19,6 +19,7 @@ from glp_export.compress.search.context import TrialContext
 from glp_export.compress.search.evaluator import TrialEvaluator
 from glp_export.compress.search.trial_log import TrialLog
 from glp_export.compress.search.workers import WORKERS, WorkerResources
+from glp_export.compress.steps import Part
 from glp_export.core.machine import describe
 from glp_export.core.progress import Progress
 from glp_export.encoder import (
@@ -102,10 +103,11 @@ def train_teacher(context: RunContext, cache: Cache, progress: Progress) -> Teac
         ModelSource(str(directory)), context.data, context.config.training.seed
     ).model
     examples = round(len(context.fit) * context.candidate.epochs)
-    cost = Cost(
+    cost = Cost.of_part(
+        Part.TEACHER,
+        json.loads((directory / COST).read_text())["seconds"],
         trainings=1,
         sample_layers=examples * context.stack.num_layers,
-        seconds=json.loads((directory / COST).read_text())["seconds"],
     )
     return Teacher(model, _predict(context, model, context.select), cost)
 

@@ -10,6 +10,7 @@ from glp_export.compress.compressors.layers.published import PREFIX, published_p
 from glp_export.compress.compressors.layers.strategies import STRATEGIES, Choice, Problem
 from glp_export.compress.plan import Candidate, Cost, Plan, Step
 from glp_export.compress.search.evaluator import TrialEvaluator
+from glp_export.compress.steps import Part
 from glp_export.core.errors import UsageError
 from glp_export.core.shape import ModelShape
 
@@ -125,11 +126,12 @@ def _cost(evaluator: TrialEvaluator, num_layers: int, teacher: Cost) -> Cost:
     def trained(candidate: Candidate) -> int:
         return context.whole if candidate.examples is None else candidate.examples
 
-    return teacher + Cost(
+    return teacher + Cost.of_part(
+        Part.TRIALS,
+        sum(one.seconds for one in asked),
         trainings=sum(trained(candidate) > 0 for candidate in asked),
         sample_layers=sum((num_layers - len(one.removed)) * trained(one) for one in asked),
         scored_sample_layers=sum(
             (num_layers - len(one.removed)) * evaluator.scored for one in asked
         ),
-        seconds=sum(one.seconds for one in asked),
     )

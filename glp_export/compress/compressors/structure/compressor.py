@@ -46,14 +46,16 @@ from glp_export.compress.criteria import CRITERIA
 from glp_export.compress.criteria.base import Criterion
 from glp_export.compress.edits import RemoveLayers, width_edits
 from glp_export.compress.latency_fit import corrected_by_choices
-from glp_export.compress.latency_table import LatencyTable
+from glp_export.compress.latency_table import LatencyTable, WholeModel
 from glp_export.compress.plan import Cost, Plan, Step
 from glp_export.compress.pruned_model import build_pruned, refit_kept
 from glp_export.compress.search_cost import SearchCost, TrialGroup
 from glp_export.compress.search_space import kept_units, removed_layers, selected_shape
 from glp_export.compress.selection import Selection
+from glp_export.compress.steps import Part
 from glp_export.core.errors import UsageError
 from glp_export.core.shape import ModelShape
+from glp_export.core.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -133,11 +135,12 @@ class StructureCompressor:
         once = looked_at(criterion, options, evaluator) if criterion.train is None else None
 
         def choose(time: TimeBudget) -> Found:
-            table = tables.table(time)
+            with Stopwatch() as measuring:
+                table = tables.table(time)
             ranked = once or trained_for(
                 criterion, options, evaluator, table, wanted_ms(time, table)
             )
-            return _for(Chooser(options, time, evaluator, ranked), table, tables)
+            return _for(Chooser(options, time, evaluator, ranked), table, tables, measuring)
 
         if budget.max_drop is None:
             return [choose(one) for one in budget.times]
@@ -160,14 +163,22 @@ class StructureCompressor:
         return refit_kept(plan, model, kept, calibrator)
 
 
-def _for(chooser: Chooser, measured: LatencyTable, tables: LatencyTables) -> Found:
-    """The plan for one time budget."""
+def _for(
+    chooser: Chooser, measured: LatencyTable, tables: LatencyTables, measuring: Stopwatch
+) -> Found:
+    """The plan for one time budget; `measuring` has taken the seconds of its table."""
     base, evaluator, ranked = measured.base, chooser.evaluator, chooser.ranked
-    with evaluator.progress.stage("choose heads, neurons and layers") as meter:
+    choosing, measured_before = Stopwatch(), measuring.seconds
+
+    def measure(shapes: Sequence[ModelShape]) -> Sequence[WholeModel]:
+        with measuring:
+            return tables.measure_whole(measured.conditions, shapes)
+
+    with evaluator.progress.stage("choose heads, neurons and layers") as meter, choosing:
         table = corrected_by_choices(
             measured,
             lambda one: [selected_shape(chooser.by(one), base)],
-            lambda shapes: tables.measure_whole(measured.conditions, shapes),
+            measure,
             enough=chooser.fast_enough,
         )
         table.keep(evaluator.directory)
@@ -177,7 +188,8 @@ def _for(chooser: Chooser, measured: LatencyTable, tables: LatencyTables) -> Fou
         meter.advance(chosen_words)
     evaluator.progress.say(f"kept {chosen_words}")
     own = Finalist("structure", selection)
-    winner, cost = own, ranked.cost
+    winner, cost = own, ranked.cost + Cost.of_part(Part.TABLE, measuring.seconds)
+    cost += Cost.of_part(Part.CHOICE, choosing.seconds - (measuring.seconds - measured_before))
     steps: tuple[Step, ...] = ()
     rivals = rivals_by_rule(chooser, table) if chooser.options.final_round else []
     if rivals:
@@ -193,6 +205,8 @@ def _for(chooser: Chooser, measured: LatencyTable, tables: LatencyTables) -> Fou
         cost += search_rival(chooser, table, rivals, final_round)
         winner, steps, compared = final_round.result()
         cost += compared
+    else:
+        cost += evaluator.teacher_cost
     plan = _plan(chooser, winner.selection, table, steps, cost)
     return Found(plan, ranked.start if winner is own else None)
 

@@ -14,6 +14,7 @@ from glp_export.compress.plan import Candidate, Cost, Step
 from glp_export.compress.search.confidence import probability_smaller
 from glp_export.compress.search_space import removed_layers
 from glp_export.compress.selection import Selection
+from glp_export.compress.steps import Part
 from glp_export.core.progress import RankedCandidate, Standings
 
 if TYPE_CHECKING:
@@ -116,14 +117,15 @@ class FinalRound:
 
     def result(self) -> tuple[Finalist, tuple[Step, ...], Cost]:
         """The one whose loss on dev is least at best, the step that compares them, and its cost."""
-        cost = Cost(
+        cost = Cost.of_part(
+            Part.FINAL_ROUND,
+            sum(one.candidate.seconds for one in self._trained),
             trainings=len(self._trained),
             sample_layers=self._examples
             * sum(
                 sum(layer is not None for layer in one.finalist.selection.layers)
                 for one in self._trained
             ),
-            seconds=round(sum(one.candidate.seconds for one in self._trained), 1),
         )
         return self._ranked[0].finalist, (_step(self._ranked),), cost
 

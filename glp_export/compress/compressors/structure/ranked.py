@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -30,7 +29,9 @@ from glp_export.compress.criteria.base import (
 from glp_export.compress.criteria.projections import find_projections
 from glp_export.compress.plan import Cost, Plan
 from glp_export.compress.sensitivity import Sensitivities, measure_sensitivities
+from glp_export.compress.steps import Part
 from glp_export.core.errors import DataError
+from glp_export.core.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -69,11 +70,14 @@ def looked_at(
 ) -> Ranked:
     """The teacher, ranked as it is."""
     assert criterion.rank is not None
-    model, calibrator = evaluator.teacher, evaluator.calibrator(options.calibration_samples)
-    ranking = criterion.rank(
-        Calibration(model, find_projections(model), calibrator.batches, calibrator.loss)
-    )
-    return Ranked(model, ranking, _worth(model, ranking, evaluator))
+    model = evaluator.teacher
+    with Stopwatch() as watch:
+        calibrator = evaluator.calibrator(options.calibration_samples)
+        ranking = criterion.rank(
+            Calibration(model, find_projections(model), calibrator.batches, calibrator.loss)
+        )
+        worth = _worth(model, ranking, evaluator)
+    return Ranked(model, ranking, worth, cost=Cost.of_part(Part.RANKING, watch.seconds))
 
 
 def trained_for(
@@ -114,9 +118,9 @@ def trained_for(
                 block=options.block_shape,
                 seed=evaluator.seed,
             )
-            begin = time.perf_counter()
-            trained = criterion.train(training)
-            save_trained(trained, directory, seconds=round(time.perf_counter() - begin, 1))
+            with Stopwatch() as watch:
+                trained = criterion.train(training)
+            save_trained(trained, directory, seconds=round(watch.seconds, 1))
 
     start = evaluator.kept(KEPT, _facts(criterion.name, settings), make)
     if known:
@@ -125,12 +129,14 @@ def trained_for(
     evaluator.progress.say(
         f"{criterion.name}: {trained.reached:.0%} of the time is left where {wanted:.0%} is wanted"
     )
-    cost = Cost(
+    with Stopwatch() as watch:
+        worth = _worth(trained.model, trained.ranking, evaluator)
+    cost = Cost.of_part(
+        Part.RANKING,
+        seconds + watch.seconds,
         trainings=1,
         sample_layers=round(evaluator.rows * options.criterion_epochs) * table.base.depth,
-        seconds=seconds,
     )
-    worth = _worth(trained.model, trained.ranking, evaluator)
     return Ranked(trained.model, trained.ranking, worth, start, cost, settings)
 
 

@@ -38,7 +38,9 @@ def rivals_by_rule(chooser: Chooser, table: LatencyTable) -> list[Finalist]:
 def search_rival(
     chooser: Chooser, table: LatencyTable, rivals: Sequence[Finalist], final_round: FinalRound
 ) -> Cost:
-    """Add the layers that the layers compressor finds to a final round; what finding them took.
+    """Add the layers that the layers compressor finds to a final round.
+
+    Returns what finding them took, with the teacher's training.
 
     Its search is worth a few points where many layers go, and it takes most of the time: nothing is
     searched where layers are far behind.
@@ -49,7 +51,7 @@ def search_rival(
         evaluator.progress.skip(
             "layers by search", "not needed, whole layers by rule are far behind"
         )
-        return Cost()
+        return evaluator.teacher_cost
     evaluator.progress.say(f"rivals: a search for {layers_in_words(fewest)} that may go whole")
     plan = LAYERS.search(options, Budget(cuts=fewest), evaluator)[0].plan
     choice = _fitting(chooser, table)(plan.order)
