@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 from frontier_cells import Cell, Results
-from frontier_rows import LAYERS, OBS, ROWS, UNPRUNED
+from frontier_rows import LAYERS, MATCHED, OBS, ROWS, UNPRUNED
+from scipy.stats import norm
 from tables import PACKAGES, markdown
 
 from glp_export.core import machine
@@ -101,6 +102,7 @@ def write_page(
         text += [f"**Note: {note}**" for note in _notes(results, own)]
         text.append(markdown([HEAD, *_lines(own, results, layout.rows)], texts=2))
     text += ["## Retention over tasks and seeds", markdown(_means(cells, layout.rows), texts=2)]
+    text += _worse_than_layers(cells, results)
     text.append(f"This run took {wall / 60:.0f} minutes; cells of earlier runs were kept.\n")
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text("\n\n".join(text), encoding="utf-8")
@@ -174,6 +176,40 @@ def _difference(cell: Cell, results: Results) -> str:
         return "–"
     middle, low, high = (100 * value for value in found)
     return f"{middle:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
+def _worse_than_layers(cells: Sequence[Cell], results: Results) -> list[str]:
+    """Whether structure is below whole layers of equal speed anywhere, by Holm's procedure.
+
+    One-sided p values are the normal distribution's, its standard error that of the bootstrap.
+    """
+    found = [
+        (cell, *results.differences[cell.key])
+        for cell in cells
+        if cell.row == MATCHED and cell.key in results.differences
+    ]
+    error = 2 * norm.ppf(0.975)
+    rising = sorted(
+        (
+            (float(norm.cdf(error * value / max(high - low, 1e-9))), cell)
+            for cell, value, low, high in found
+        ),
+        key=lambda one: one[0],
+    )
+    if not rising:
+        return []
+    adjusted = 0.0
+    lines = [["task", "seed", "asked", "less layers", "p", "p by Holm"]]
+    for number, (p, cell) in enumerate(rising):
+        adjusted = max(adjusted, min(1.0, p * (len(rising) - number)))
+        asked, difference = f"{cell.target:g}×", _difference(cell, results)
+        lines.append([cell.task, str(cell.seed), asked, difference, f"{p:.3f}", f"{adjusted:.3f}"])
+    return [
+        "## Is structure below whole layers as fast?",
+        f"The probability of a difference so low where structure is as good (one-sided), for each "
+        f"of {len(rising)} comparisons, and by Holm's procedure for all of them together.",
+        markdown(lines, texts=1),
+    ]
 
 
 def retention(cell: Cell, own: Sequence[Cell]) -> float | None:
