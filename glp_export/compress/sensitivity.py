@@ -79,26 +79,31 @@ def divergences(
     selections: Sequence[Selection],
     batches: Sequence[Batch],
     divergence: Divergence,
+    answers: Sequence[Any] | None = None,
 ) -> list[float]:
-    """How far each choice's answers are from the unpruned model's, mean over the rows."""
+    """How far each choice's answers are from the unpruned model's, mean over the rows.
+
+    With its `answers` to every batch, where they are known, the unpruned model does not run; else
+    layers below the first that changes give what it gave.
+    """
     import torch
 
     totals = [0.0] * len(selections)
     changes = [InPlace.of(model, selection, ranking) for selection in selections]
     untouched = [_unchanged(selection, _everything(ranking)) for selection in selections]
     rows = 0
-    for batch in batches:
+    for number, batch in enumerate(batches):
         count = len(batch["input_ids"])
         rows += count
         with torch.inference_mode(), _recorded(model) as outputs:
-            answers = run(model, batch)
+            wanted = run(model, batch) if answers is None else answers[number]
         for place, change in enumerate(changes):
             with (
                 change.applied(model),
                 _replayed(model, outputs[: untouched[place]]),
                 torch.inference_mode(),
             ):
-                totals[place] += count * float(divergence(run(model, batch), answers, batch))
+                totals[place] += count * float(divergence(run(model, batch), wanted, batch))
     return [total / rows for total in totals]
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 from glp_export.compress.budget import TimeBudget
 from glp_export.compress.compressors.base import CompressionEvaluator
 from glp_export.compress.compressors.structure.options import StructureOptions
 from glp_export.compress.compressors.structure.ranked import Ranked
+from glp_export.compress.criteria.moments import run
 from glp_export.compress.latency_table import LatencyTable, WholeModel
 from glp_export.compress.mutation import Mutation, improve
 from glp_export.compress.search_space import make_space
@@ -20,6 +23,9 @@ MARGIN = 1.03
 """A choice is made for so much more than the speedup asked for: what ships is measured anew, and a
 median of it moves by a few percent."""
 
+Widths = tuple[int, int] | None
+"""Heads and neurons of a layer; None for one that goes whole."""
+
 
 @dataclass(frozen=True)
 class Chooser:
@@ -29,6 +35,9 @@ class Chooser:
     time: TimeBudget
     evaluator: CompressionEvaluator
     ranked: Ranked
+    _losses: dict[tuple[Widths, ...], float] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def by(self, table: LatencyTable) -> Selection:
         """The choice that diverges least from the teacher, of those that were scored."""
@@ -56,10 +65,22 @@ class Chooser:
         )
 
     def _loss(self, choice: Selection) -> float:
+        """How far a choice diverges; another table may lead to one that was scored before."""
         ranked, evaluator = self.ranked, self.evaluator
-        return divergences(
-            ranked.model, ranked.ranking, [choice], evaluator.dev, evaluator.divergence
-        )[0]
+        if choice.layers not in self._losses:
+            (self._losses[choice.layers],) = divergences(
+                *(ranked.model, ranked.ranking, [choice], evaluator.dev, evaluator.divergence),
+                answers=self._unpruned,
+            )
+        return self._losses[choice.layers]
+
+    @cached_property
+    def _unpruned(self) -> list[Any]:
+        """The unpruned model's answers to the rows for choosing."""
+        import torch
+
+        with torch.inference_mode():
+            return [run(self.ranked.model, batch) for batch in self.evaluator.dev]
 
 
 def fastest_speedup(table: LatencyTable, removable: Sequence[int]) -> float:
