@@ -91,14 +91,15 @@ def closing_words(output: Path, frontier: Frontier | None = None) -> str:
 
     Args:
         output: the run's.
-        frontier: of several depths; the shallowest that nothing beats is the example.
+        frontier: of several models; the shallowest that nothing beats is the example, or the
+            shallowest of all where the unpruned model beats each.
     """
     report = output / "glp/report.html"
     if frontier is None:
         return f"artifact: {output}\nlook:     {report}\nuse it:   {_opening(output)}"
-    sweep_variants = [point for point in frontier.points if point.directory and point.on_frontier]
-    example = min(sweep_variants, key=lambda point: point.layers).directory
-    opening = _opening(output / str(example))
+    sweep_variants = [point for point in frontier.points if point.directory]
+    example = min(sweep_variants, key=lambda point: (not point.on_frontier, point.layers))
+    opening = _opening(output / str(example.directory))
     return f"artifacts: {output}\nlook:      {report}\nuse one:   {opening}"
 
 

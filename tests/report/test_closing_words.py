@@ -21,3 +21,13 @@ def test_of_several_depths_one_that_nothing_beats_is_the_example() -> None:
     assert words.startswith("artifacts: out\n")
     assert "out/glp/report.html\n" in words
     assert any(f'glp_export.load("out/{name}")' in words for name in best)
+
+
+def test_where_the_unpruned_model_beats_each_one_is_named_all_the_same() -> None:
+    frontier = Frontier.of(make_sweep())
+    beaten = [
+        point.model_copy(update={"on_frontier": point.contender == "unpruned"})
+        for point in frontier.points
+    ]
+    words = closing_words(Path("out"), frontier.model_copy(update={"points": tuple(beaten)}))
+    assert any(f'load("out/{point.directory}")' in words for point in beaten if point.directory)
