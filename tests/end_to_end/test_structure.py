@@ -172,6 +172,18 @@ def test_a_criterion_that_trains_ships_what_it_trained_and_does_so_again(
     assert weights["again"] == weights["shipped"] != weights["elsewhere"]
 
 
+def test_a_table_of_another_shape_is_refused_before_the_teacher_is_trained(
+    found: Path, encoder: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = ("--latency-table", str(found / "glp" / "latency_table.json"))
+    command = ["search", "-m", str(encoder), "--dataset", str(data), *TRAINING, *MEASURING, *table]
+    asked = ("--target-speedup", "1.3@1x8", "--cache", "none", "-o", str(tmp_path / "out"))
+    assert run([*command, *asked]) == 7
+    said = capsys.readouterr().err
+    assert "16, not 8" in said
+    assert "fine-tune" not in said
+
+
 @pytest.mark.parametrize(
     ("flags", "code"),
     [

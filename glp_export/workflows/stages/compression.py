@@ -256,7 +256,7 @@ class RunEvaluator:
 
     def tables(self, given: str | None = None) -> Tables:
         """Tables measured here, or the one of a file."""
-        deployment = deployment_of(self._context, self.teacher)
+        deployment = deployment_of(self._context, self.given)
         path = Path(given) if given else None
         return Tables(deployment, path, self._cache, self.directory, self.progress)
 
