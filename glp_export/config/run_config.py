@@ -118,10 +118,11 @@ class RunConfig(Options):
             return self
         if self.model.offline:
             raise ValueError("--offline forbids --push-to-hub")
-        if self.compress.sweep or len(self.compress.depths or ()) > 1:
+        counts = (self.compress.depths or (), self.targets.speedups)
+        if self.compress.sweep or any(len(asked) > 1 for asked in counts):
             raise ValueError(
-                "several depths are several models: leave out --push-to-hub, and give each its "
-                "repository with glp-export push"
+                "several depths or speeds are several models: leave out --push-to-hub, and give "
+                "each its repository with glp-export push"
             )
         return self
 

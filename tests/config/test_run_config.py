@@ -189,6 +189,12 @@ def test_the_help_names_every_row_of_the_table_that_a_setting_chooses_from():
         assert not [row for row in table if row not in text], f"--{name}: {text}"
 
 
+@pytest.mark.parametrize("several", [{"depths": [2, 3]}, {"target_speedup": "2,3@1x16"}])
+def test_several_models_are_not_sent_to_one_repository(several):
+    with pytest.raises(UsageError, match="several models"):
+        resolve({**several, "push_to_hub": "owner/name"})
+
+
 def test_a_former_name_is_accepted_as_flag_key_and_keyword(tmp_path):
     file = tmp_path / "run.yaml"
     file.write_text("ladder: true\n")
