@@ -80,7 +80,12 @@ class SpeedupTarget:
         return tuple(sorted(found, key=lambda one: one.value))
 
     def __str__(self) -> str:
-        return f"{self.flag} {self.value:g}@{self.shape.name}"
+        return f"{self.flag} {self.written}"
+
+    @property
+    def written(self) -> str:
+        """As `parse` reads it: `1.5@1x32`."""
+        return f"{self.value:g}@{self.shape.name}"
 
     @property
     def words(self) -> str:

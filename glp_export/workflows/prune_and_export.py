@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,16 +138,14 @@ def prune_and_export(
         plans, spent = [one.plan for one in found], found[0].drop
         plan = plans[-1]
         plan.save(layout.plan)
-        sweep_variants = variants_of_sweep(plans, layout)
+        sweep_variants = variants_of_sweep(plans, layout, asked)
         progress.expect(stages_after_search(context, len(plans)))
         trained = train_contenders(context, found, layout.work_dir, progress)
         exported = [
             _export(context, one, sweep_variants, layout, spent, progress) for one in trained
         ]
         measured, scored = _measure(context, exported, progress)
-        measured = _held_to_targets(
-            context, sweep_variants, asked, measured, spent, layout.work_dir
-        )
+        measured = _held_to_targets(context, sweep_variants, measured, spent, layout.work_dir)
         frontier = write_output(context, layout, sweep_variants, measured, scored)
     targets = measured.file.targets
     return RunResult(_directory(config.output), plan, measured.file, frontier, targets)
@@ -156,20 +154,18 @@ def prune_and_export(
 def _held_to_targets(
     context: RunContext,
     sweep_variants: Sequence[SweepVariant],
-    asked: Mapping[str, Targets],
     measured: Benchmark,
     spent: float,
     work: Path,
 ) -> Benchmark:
-    """The benchmark with what became of each target, which are given by the plans' ids.
+    """The benchmark with what became of each target.
 
     Raises:
         LatencyError: a target of time or size is missed.
     """
     found: list[TargetOutcome] = []
     for one in sweep_variants:
-        targets = asked[one.plan.id]
-        own = measured.file.of_plan(one.plan.id)
+        targets, own = one.targets, measured.file.of_plan(one.plan.id)
         opened = opened_file(one.layout, targets, context.execution.provider, own)
         table = kept_table(work, one.plan.latency_table)
         check_shipped(targets, own, opened, doubtful_table=bool(table and table.notes))

@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from glp_export.compress.latency_table import LatencyTable, kept_table
 from glp_export.compress.plan import Plan
 from glp_export.config.run_config import RunConfig
 from glp_export.config.sections import COUNTS, CompressOptions
+from glp_export.config.targets import Targets
 from glp_export.core.command_line import command_line
 from glp_export.core.machine import CPU, describe
 from glp_export.encoder import RECOVERIES, ModelSource, find_file
@@ -59,29 +60,40 @@ _NO_PADDING = (
 
 @dataclass(frozen=True)
 class SweepVariant:
-    """One depth of a run.
+    """One depth or speed of a run.
 
     Attributes:
         plan: what is removed for it.
         layout: where its artifact lies.
-        of_several: whether the run has other depths too.
+        of_several: whether the run has others too.
+        targets: what it has to reach.
     """
 
     plan: Plan
     layout: ArtifactLayout
     of_several: bool
+    targets: Targets
 
 
-def variants_of_sweep(plans: Sequence[Plan], layout: ArtifactLayout) -> list[SweepVariant]:
-    """Where each depth's artifact goes: a single one into the root, several below it."""
+def variants_of_sweep(
+    plans: Sequence[Plan], layout: ArtifactLayout, asked: Mapping[str, Targets]
+) -> list[SweepVariant]:
+    """Where each artifact goes: a single one into the root, several below it.
+
+    Args:
+        plans: of each model.
+        layout: of the run's whole output.
+        asked: what each has to reach, by the plan's id.
+    """
     if len(plans) == 1:
-        return [SweepVariant(plans[0], layout, of_several=False)]
+        return [SweepVariant(plans[0], layout, of_several=False, targets=asked[plans[0].id])]
     depths = Counter(plan.depth for plan in plans if plan.layers_only)
     return [
         SweepVariant(
             plan,
             layout.sweep_variant(directory_of(plan, alone=depths[plan.depth] < 2)),
             of_several=True,
+            targets=asked[plan.id],
         )
         for plan in plans
     ]
@@ -224,7 +236,7 @@ def _write_artifact(
         vocabulary.save(layout.root)
     if context.transfer is not None:
         context.transfer.save(layout.root / TRANSFER)
-    _config_of(sweep_variant, context.config).save(layout.run_config)
+    config_of_variant(sweep_variant, context.config).save(layout.run_config)
     layout.parity.write_text(pruned.exported.parity.to_json())
     PrecisionsFile.of(pruned.entries).save(layout.precisions)
     part.save(layout.benchmark)
@@ -269,16 +281,17 @@ def _vocabulary_of(context: RunContext, plan: Plan, exported: Exported) -> Vocab
     )
 
 
-def _config_of(sweep_variant: SweepVariant, config: RunConfig) -> RunConfig:
-    """The configuration that makes one artifact alone: of a sweep, with its own depth."""
+def config_of_variant(sweep_variant: SweepVariant, config: RunConfig) -> RunConfig:
+    """The configuration that makes one artifact alone: of several, with its own depth or speed."""
     if not sweep_variant.of_several:
         return config
-    nothing: dict[str, object] = {
-        name: CompressOptions.model_fields[name].default for name in COUNTS
-    }
+    own: dict[str, object] = {name: CompressOptions.model_fields[name].default for name in COUNTS}
+    if speedup := sweep_variant.targets.speedup:
+        own["target_speedup"] = speedup.written
+    else:
+        own["depth"] = sweep_variant.plan.depth
     above = config.output.output
-    output = above and above / sweep_variant.layout.root.name
-    return config.updated(**{**nothing, "depth": sweep_variant.plan.depth, "output": output})
+    return config.updated(**own, output=above and above / sweep_variant.layout.root.name)
 
 
 def _name_of(sweep_variant: SweepVariant, output: Path | None) -> str:

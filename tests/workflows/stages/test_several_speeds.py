@@ -15,16 +15,16 @@ from glp_export.compress.compressors.structure.compressor import STRUCTURE
 from glp_export.compress.compressors.structure.options import StructureOptions
 from glp_export.compress.edits import PruneHeads, RemoveLayers
 from glp_export.compress.plan import Plan
-from glp_export.config.files import resolve
+from glp_export.config.files import read_file, resolve
 from glp_export.config.targets import Targets
 from glp_export.core.errors import UsageError
 from glp_export.core.progress import Progress
-from glp_export.workflows.compressors import budget_of
+from glp_export.workflows.compressors import budget_of, search_cost_of
 from glp_export.workflows.context import RunContext, make_context
 from glp_export.workflows.stages.compression import facts_of
 from glp_export.workflows.stages.search import targets_by_plan
 from glp_export.workflows.stages.training import train_contenders
-from glp_export.workflows.stages.writing import variants_of_sweep
+from glp_export.workflows.stages.writing import config_of_variant, variants_of_sweep
 
 
 def context_of(encoder: Path, data: Path, **settings: Any) -> RunContext:
@@ -54,8 +54,14 @@ def test_models_that_look_alike_are_not_taken_for_one_another(
         weights = {(one.checkpoint / "model.safetensors").read_bytes() for one in pruned}
         assert len(weights) == 3
         assert len({one.checkpoint for one in made}) == 7
-    directories = [one.layout.root for one in variants_of_sweep(plans, ArtifactLayout(tmp_path))]
-    assert len(set(directories)) == 3
+    asked = targets_by_plan(context.config.targets, ids)
+    variants = variants_of_sweep(plans, ArtifactLayout(tmp_path), asked)
+    assert len({one.layout.root for one in variants}) == 3
+    speeds = [one.targets.speedups for one in variants]
+    assert [one.value for (one,) in speeds] == [1.2, 1.3, 1.4]
+    for variant, speed in zip(variants, ("1.2@1x16", "1.3@1x16", "1.4@1x16"), strict=True):
+        kept = read_file(config_of_variant(variant, context.config).save(tmp_path / "run.yaml"))
+        assert resolve(kept).compress.target_speedup == speed
 
 
 def test_two_speeds_that_lead_to_one_model_ask_the_higher_one_of_it() -> None:
@@ -97,3 +103,10 @@ def test_structure_is_chosen_at_one_shape(encoder: Path, data: Path) -> None:
     apart = Budget(times=budget.times, max_drop=0.1)
     with pytest.raises(UsageError, match="shape"):
         STRUCTURE.cost(StructureOptions(), apart, context.base_shape, stack.removable)
+
+
+def test_one_speed_where_an_accuracy_is_asked_for(encoder: Path, data: Path) -> None:
+    context = context_of(encoder, data, target_speedup="2,3@1x16", max_drop=0.1)
+    with pytest.raises(UsageError) as caught:
+        search_cost_of(context)
+    assert "--max-drop" in (caught.value.where or "")
