@@ -179,12 +179,18 @@ def search_only(
     progress: Progress | None = None,
     confirm: Confirm = lambda question: False,
 ) -> tuple[Plan, Path]:
-    """Find which layers go, and leave `glp/plan.json` with the run's configuration.
+    """Find what goes, and leave `glp/plan.json` with the run's configuration.
 
     Raises:
-        GlpError: as `prune_and_export`.
+        GlpError: as `prune_and_export`; several speeds are several plans, and this makes one.
     """
     progress = progress or Progress()
+    if len(config.targets.speedups) > 1:
+        raise UsageError(
+            "a search writes one plan, and each speed has its own",
+            where=f"--target-speedup {config.compress.target_speedup}",
+            fix="search for one speed at a time, or make all models with prune-and-export",
+        )
     if is_complete(config, "plan.json", progress):
         layout = ArtifactLayout(_directory(config.output))
         return Plan.load(layout.plan), layout.plan

@@ -75,10 +75,9 @@ def test_speed_alone_keeps_the_deepest_that_is_fast_enough(wish):
     assert plan.depth == 3
 
 
-def test_one_shape_where_an_accuracy_is_asked_for(wish, capsys):
-    flags = ("--max-drop", "0.1", "--target-speedup", "2,3@1x16")
-    assert wish(*flags) == (2, None)
-    assert "--max-drop" in capsys.readouterr().err
+def test_a_search_is_for_one_speed(wish, capsys):
+    assert wish("--target-speedup", "2,3@1x16") == (2, None)
+    assert "--target-speedup 2,3@1x16" in capsys.readouterr().err
 
 
 def test_a_drop_is_never_left_out_of_account(wish, capsys):
