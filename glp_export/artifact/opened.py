@@ -48,7 +48,7 @@ GENERATED = "demo"
 
 
 def finished_artifact(artifact: Path) -> ArtifactLayout:
-    """The layout of a finished artifact, or of several depths of one.
+    """The layout of a finished artifact, or of a directory of several.
 
     Raises:
         ModelError: it is none.
@@ -73,7 +73,7 @@ def one_artifact(artifact: Path) -> ArtifactLayout:
     layout = finished_artifact(artifact)
     if layout.frontier.is_file():
         raise UsageError(
-            "this directory holds the artifacts of several depths",
+            "this directory holds several artifacts",
             where=str(artifact),
             fix=f"name one of them: {', '.join(_directories_of_sweep(layout))}",
         )

@@ -37,13 +37,14 @@ def train_once(
     tokenizer: PreTrainedTokenizerBase | None = None,
     plan: Plan | None = None,
 ) -> Path:
-    """Train a model and keep it at `directory`, unless an interrupted run has done so.
+    """Train a model and keep it at `directory`, unless it is there already.
 
-    It is saved and loaded again before anything else looks at it: layer numbers inside the
-    model are right only then. What a plan narrowed is saved in its dense form.
+    An interrupted run has made it then, or it is the rival of another plan too. It is saved and
+    loaded again before anything else looks at it: layer numbers inside the model are right only
+    then. What a plan narrowed is saved in its dense form.
     """
     if directory.exists():
-        progress.skip(title, "kept from the interrupted run")
+        progress.skip(title, "made already")
         return directory
     with progress.stage(title) as meter:
         model = make(lambda done, total: meter.update(done, total))
