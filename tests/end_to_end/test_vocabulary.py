@@ -177,6 +177,15 @@ def test_alone_it_chooses_tokens_and_trains_nothing(
     assert found.cost.trainings == 0
 
 
+def test_it_is_told_where_every_token_stays(
+    spelled: Path, texts: Path, tmp_path: Path, capsys: Any
+) -> None:
+    command = ["-m", str(spelled), "--dataset", str(texts), "--compress", "vocabulary"]
+    asked = ["--vocabulary-size", "9999", *TRAINING, "--offline", "-o", str(tmp_path / "out")]
+    assert run(["search", *command, *asked]) == 0
+    assert f"all {len(PIECES)} tokens stay" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_alone_it_leaves_the_weights_as_they_are(
     spelled: Path, texts: Path, tmp_path: Path

@@ -86,6 +86,8 @@ class VocabularyCompressor(UntrainedFollower):
             plan = trimmed(found.plan, evaluator, size)
             tokens = plan.kept_tokens or ()
             meter.advance(f"{len(tokens)} of {len(tokenizer)}, {len(used)} in use")
+        if len(tokens) == len(tokenizer):
+            evaluator.progress.say(f"all {len(tokens)} tokens stay: no fewer were asked for")
         settings = options.model_dump(mode="json", exclude_none=True)
         return found.followed(plan, self.name, settings)
 
