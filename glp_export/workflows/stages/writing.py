@@ -87,7 +87,7 @@ def variants_of_sweep(
     """
     if len(plans) == 1:
         return [SweepVariant(plans[0], layout, of_several=False, targets=asked[plans[0].id])]
-    depths = Counter(plan.depth for plan in plans if plan.layers_only)
+    depths = Counter(plan.depth for plan in plans if plan.whole_vocabulary.layers_only)
     return [
         SweepVariant(
             plan,
@@ -106,9 +106,10 @@ def directory_of(plan: Plan, *, alone: bool = True) -> str:
         plan: that made it.
         alone: whether no other one lost whole layers down to the same number.
     """
-    if plan.layers_only and alone:
-        return layers_directory(plan.depth)
-    return f"{plan.predicted_speedup or 1.0:.1f}x-{plan.id[:8]}"
+    layers, speedup = layers_directory(plan.depth), plan.predicted_speedup
+    if plan.whole_vocabulary.layers_only and alone:
+        return layers
+    return f"{layers if speedup is None else f'{speedup:.1f}x'}-{plan.id[:8]}"
 
 
 def write_output(

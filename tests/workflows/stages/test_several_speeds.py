@@ -13,18 +13,28 @@ from glp_export.compress.compressors.base import Found
 from glp_export.compress.compressors.structure.choice import MARGIN, wanted_ms
 from glp_export.compress.compressors.structure.compressor import STRUCTURE
 from glp_export.compress.compressors.structure.options import StructureOptions
-from glp_export.compress.edits import PruneHeads, RemoveLayers
+from glp_export.compress.edits import (
+    KroneckerFactors,
+    PruneHeads,
+    RemoveLayers,
+    TrimVocabulary,
+)
 from glp_export.compress.plan import Plan
 from glp_export.config.files import read_file, resolve
 from glp_export.config.targets import Targets
 from glp_export.core.errors import UsageError
+from glp_export.core.factors import PRESETS
 from glp_export.core.progress import Progress
 from glp_export.workflows.compressors import budget_of, search_cost_of
 from glp_export.workflows.context import RunContext, make_context
 from glp_export.workflows.stages.compression import facts_of
 from glp_export.workflows.stages.search import targets_by_plan
 from glp_export.workflows.stages.training import train_contenders
-from glp_export.workflows.stages.writing import config_of_variant, variants_of_sweep
+from glp_export.workflows.stages.writing import (
+    config_of_variant,
+    directory_of,
+    variants_of_sweep,
+)
 
 
 def context_of(encoder: Path, data: Path, **settings: Any) -> RunContext:
@@ -110,3 +120,13 @@ def test_one_speed_where_an_accuracy_is_asked_for(encoder: Path, data: Path) -> 
     with pytest.raises(UsageError) as caught:
         search_cost_of(context)
     assert "--max-drop" in (caught.value.where or "")
+
+
+def test_a_directory_claims_no_speed_that_nothing_predicted(encoder: Path, data: Path) -> None:
+    facts = {**facts_of(context_of(encoder, data)), "strategy": "top", "compressors": ("layers",)}
+    gone = RemoveLayers(layers=(3,))
+    trimmed = Plan(**facts, edits=(gone, TrimVocabulary(tokens=(0, 1, 2, 3))))
+    factored = Plan(**facts, edits=(gone, KroneckerFactors.of(PRESETS["x8"])))
+    assert directory_of(trimmed) == "3-layers"
+    assert directory_of(trimmed, alone=False) == f"3-layers-{trimmed.id[:8]}"
+    assert directory_of(factored) == f"3-layers-{factored.id[:8]}"
