@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from glp_export.core.errors import AccuracyError
 from glp_export.core.numbers import ROUNDING, signed_with_span
-from glp_export.tasks import paired_difference_interval, probability_at_most
+from glp_export.tasks import against_chance, paired_difference_interval, probability_at_most
 
 if TYPE_CHECKING:
     import numpy as np
@@ -118,6 +118,17 @@ def smallest_accurate(
     if unseen and passes(unseen[-1]):
         found = unseen[-1]
     return found, scores
+
+
+def tell_what_dev_shows(most: float, evaluator: CompressionEvaluator) -> None:
+    """Say so where dev shows no drop, since the unpruned model is no better than chance there."""
+    found = against_chance(evaluator.task, evaluator.predictions, evaluator.truth)
+    if not found.significant:
+        evaluator.progress.say(
+            f"on dev the unpruned model has {evaluator.task.metric} {found.value:.3f}, and chance "
+            f"{found.chance:.3f}: where it is no better than chance, --max-drop {most:g} holds "
+            "nothing back. Train longer, or hold out more (--dev-fraction)"
+        )
 
 
 def _too_inaccurate(scores: Sequence[DropScore], max_drop: float, name: str) -> AccuracyError:

@@ -109,3 +109,13 @@ def test_several_times_have_no_one_shape() -> None:
     times = (TimeBudget(1, 16, speedup=2.0), TimeBudget(1, 16, speedup=3.0))
     with pytest.raises(UsageError, match="several times"):
         speed_wanted(Budget(times=times, max_drop=0.1))
+
+
+@pytest.mark.parametrize(("wrong", "told"), [(0, False), (ROWS // 2, True)])
+def test_it_is_told_where_dev_shows_no_drop(wrong: int, told: bool) -> None:
+    said: list[str] = []
+    tried = Recoveries(lambda speed: wrong)
+    tried.evaluator.predictions = answers(wrong)
+    tried.evaluator.progress = SimpleNamespace(stage=Progress().stage, say=said.append)
+    tried.fastest(TimeBudget(1, 16, speedup=1.1), 1.1, 3.0, 0.01)
+    assert any("chance" in one for one in said) is told

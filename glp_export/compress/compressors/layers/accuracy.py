@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glp_export.compress.accuracy import DropScore, smallest_accurate
+from glp_export.compress.accuracy import DropScore, smallest_accurate, tell_what_dev_shows
 from glp_export.compress.budget import Budget
 from glp_export.compress.compressors.base import CompressionEvaluator
 from glp_export.compress.plan import Plan
@@ -50,4 +50,5 @@ def keep_within_drop(
         depths = range(plan.depth, (deepest or plan.num_layers - 1) + 1)
         depth, scores = smallest_accurate(depths, score_depth, most)
     evaluator.progress.say(scores[depth].words(evaluator.task.metric, most))
+    tell_what_dev_shows(most, evaluator)
     return plan.cut(plan.num_layers - depth), scores[depth].drop

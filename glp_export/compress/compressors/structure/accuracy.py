@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from glp_export.compress.accuracy import DropScore, smallest_accurate
+from glp_export.compress.accuracy import DropScore, smallest_accurate, tell_what_dev_shows
 from glp_export.compress.budget import Budget, TimeBudget
 from glp_export.compress.compressors.base import CompressionEvaluator, Found
 from glp_export.core.errors import LatencyError, UsageError
@@ -104,4 +104,5 @@ def fastest_within_drop(
         return dropped
 
     chosen, scores = smallest_accurate(speeds, score_speed, most, name="structure")
+    tell_what_dev_shows(most, evaluator)
     return replace(found[chosen], drop=scores[chosen].drop)
