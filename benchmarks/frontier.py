@@ -56,9 +56,9 @@ from glp_export.tasks import (
     truth_of,
 )
 from glp_export.workflows.context import RunContext, load_seeded, make_context
-from glp_export.workflows.stages.compression import RunEvaluator
 from glp_export.workflows.stages.export import Exported, export_contender
 from glp_export.workflows.stages.precision import add_precisions, calibration_data_of
+from glp_export.workflows.stages.run_evaluator import RunEvaluator
 from glp_export.workflows.stages.trained import Trained
 from glp_export.workflows.stages.training import train_contenders
 

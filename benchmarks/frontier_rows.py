@@ -22,8 +22,8 @@ from glp_export.compress.plan import Plan
 from glp_export.compress.search_space import kept_units, selected_shape
 from glp_export.compress.selection import Selection
 from glp_export.core.shape import Kept, KeptLayer, LayerShape, ModelShape
-from glp_export.workflows.stages.compression import RunEvaluator
 from glp_export.workflows.stages.recovery_start import alternate_student
+from glp_export.workflows.stages.run_evaluator import RunEvaluator
 
 UNPRUNED = "unpruned"
 LAYERS, STUDENT = "layers (fast-greedy)", "layers (alternate student)"

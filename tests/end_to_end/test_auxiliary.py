@@ -19,7 +19,7 @@ from glp_export.encoder import RECOVERIES, TrainingInputs
 from glp_export.workflows.context import RunContext, make_context
 from glp_export.workflows.stages import transfer
 from glp_export.workflows.stages.calibration import calibrator_of
-from glp_export.workflows.stages.compression import RunEvaluator
+from glp_export.workflows.stages.run_evaluator import RunEvaluator
 from glp_export.workflows.stages.transfer import with_transfer
 from tests.end_to_end.conftest import SMALL, TRAINING
 from tests.tiny import make_data_of, rows, tagged_rows, write_jsonl

@@ -26,8 +26,8 @@ from glp_export.workflows.compressors import (
     search_cost_of,
 )
 from glp_export.workflows.context import RunContext
-from glp_export.workflows.stages.compression import RunEvaluator, facts_of
 from glp_export.workflows.stages.depth import require_shape
+from glp_export.workflows.stages.run_evaluator import RunEvaluator, facts_of
 from glp_export.workflows.stages.unpruned import kept_tail, tell_what_is_met
 
 ROOM = 1.1

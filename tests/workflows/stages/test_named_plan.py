@@ -8,7 +8,7 @@ from glp_export.compress.edits import RemoveLayers
 from glp_export.compress.plan import Plan
 from glp_export.config.files import resolve
 from glp_export.workflows.context import make_context
-from glp_export.workflows.stages.compression import facts_of
+from glp_export.workflows.stages.run_evaluator import facts_of
 from glp_export.workflows.stages.search import choose_plans
 from tests.heard import Heard
 

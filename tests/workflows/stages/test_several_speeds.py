@@ -27,7 +27,7 @@ from glp_export.core.factors import PRESETS
 from glp_export.core.progress import Progress
 from glp_export.workflows.compressors import budget_of, search_cost_of
 from glp_export.workflows.context import RunContext, make_context
-from glp_export.workflows.stages.compression import facts_of
+from glp_export.workflows.stages.run_evaluator import facts_of
 from glp_export.workflows.stages.search import targets_by_plan
 from glp_export.workflows.stages.training import train_contenders
 from glp_export.workflows.stages.writing import (
