@@ -301,9 +301,9 @@ def _scores(
 def _require_one_task(sides: list[_Side]) -> None:
     first, second = (task_of_model(side.path) for side in sides)
     if not same_task(first, second):
+        told = (f"{one.kind} ({numbers.few(one.labels) or 'no labels'})" for one in (first, second))
         raise UsageError(
-            f"the artifacts are for different tasks: {first.kind} with {len(first.labels)} labels "
-            f"and {second.kind} with {len(second.labels)}",
+            f"the artifacts are for different tasks: {' and '.join(told)}",
             where=" ".join(str(side.path) for side in sides),
             fix="compare artifacts of one task, or leave the data away to compare latency alone",
         )

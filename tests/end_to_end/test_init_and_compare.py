@@ -103,6 +103,17 @@ def test_labels_in_another_order_are_the_same_labels(artifact, served, data, tmp
     assert "size: A" in told
 
 
+def test_other_labels_are_named_where_there_are_as_many(artifact, data, tmp_path, capsys):
+    other = shutil.copytree(artifact, tmp_path / "other")
+    edit_labels(other, ("no", "yes"))
+    ArtifactLayout(other).write_checksums()
+    capsys.readouterr()
+    assert run(["compare", str(artifact), str(other), *BRIEF, "--dataset", str(data)]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "(bad, good)" in told
+    assert "(no, yes)" in told
+
+
 @pytest.mark.parametrize("names", [("Good", "Bad"), ("LABEL_1", "LABEL_0")])
 def test_rows_are_paired_whatever_each_run_recorded(artifact, data, tmp_path, capsys, names):
     """A copy with its labels the other way round, and another draw of test rows, differs in all."""
