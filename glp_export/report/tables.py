@@ -156,9 +156,8 @@ def terminal_table(
     """
     drawn = titled_table(title)
     for column in table.columns:
-        lines = [line for part in column.title.split("\n") for line in wrap(part, 8)]
         drawn.add_column(
-            "\n".join(lines) if column.numeric else column.title,
+            _narrow(column.title) if column.numeric else column.title,
             justify="right" if column.numeric else "left",
             no_wrap=column.title not in fold,
             overflow="fold",
@@ -175,6 +174,12 @@ def terminal_table(
         drawn.add_row(*texts, style=style)
         previous = head
     return drawn
+
+
+def _narrow(title: str) -> str:
+    """A title in lines of 8 letters, or of one word of 11: cells of intervals are as wide."""
+    lines = (line for part in title.split("\n") for line in wrap(part, 8, break_long_words=False))
+    return "\n".join(part for line in lines for part in wrap(line, 11))
 
 
 def _cell(text: str) -> str:

@@ -32,6 +32,11 @@ def test_it_fits_80_columns_and_nothing_is_cut() -> None:
         assert "…" not in text
 
 
+def test_no_word_of_a_head_is_broken() -> None:
+    """Heads are narrow, but cells of intervals are as wide as the longest of such words."""
+    assert " agreement " in printed(benchmark_table(make_benchmark(metric="agreement")))
+
+
 def test_the_fastest_runtime_of_a_shape_is_readable_in_its_row() -> None:
     text = printed(benchmark_table(make_benchmark()))
     (line,) = (line for line in text.splitlines() if "ORT optimized" in line)
