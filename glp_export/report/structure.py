@@ -58,6 +58,13 @@ def layers_left(plan: Plan) -> list[LayerLeft]:
     return found
 
 
+def gone_in_pytorch(plan: Plan) -> str:
+    """What a checkpoint lacks although the rest of it is dense, in brackets; empty for nothing."""
+    tokens = plan.kept_tokens is not None and len(plan.kept_tokens) < (plan.base_vocabulary or 0)
+    gone = [what for what, is_gone in (("whole layers", plan.order), ("tokens", tokens)) if is_gone]
+    return f" (which lacks the {' and '.join(gone)} that were removed)" if gone else ""
+
+
 def stack_line(plan: Plan) -> Text:
     """The layers from input to head, the removed ones as a dot: `0 · 2 3 · 5`."""
     line = Text().append("input ", "dim")

@@ -8,6 +8,7 @@ import pytest
 
 from glp_export.artifact.layout import ArtifactLayout
 from glp_export.bench import BenchmarkFile, Frontier
+from glp_export.compress.edits import TrimVocabulary
 from glp_export.report import (
     artifact_view,
     benchmark_table,
@@ -17,7 +18,7 @@ from glp_export.report import (
 )
 from glp_export.report.card import card_text
 from glp_export.report.html import SweepVariant, comparison_page, page, report_data
-from glp_export.report.structure import layers_left, shipped_prediction
+from glp_export.report.structure import gone_in_pytorch, layers_left, shipped_prediction
 from tests.report.helpers import (
     DIFFERENCES,
     make_facts,
@@ -184,3 +185,12 @@ def test_a_final_round_that_whole_layers_won_is_no_order_of_removal() -> None:
     assert "(top" in text
     data = replace(make_report_data(), plan=plan)
     assert "How near the other candidates came" not in page(data)
+
+
+def test_what_is_gone_from_the_checkpoint_too_is_told_from_its_zeros() -> None:
+    plan = make_structure_plan()
+    trimmed = plan.model_copy(update={"edits": (*plan.edits, TrimVocabulary(tokens=(0, 1)))})
+    assert "lacks the whole layers that" in gone_in_pytorch(plan)
+    assert "lacks the whole layers and tokens that" in gone_in_pytorch(trimmed)
+    assert gone_in_pytorch(plan.model_copy(update={"edits": plan.edits[1:]})) == ""
+    assert gone_in_pytorch(plan) in card()

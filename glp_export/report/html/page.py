@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glp_export.compress.compressors import sources_of
-from glp_export.report import measurements, model_tables, pruning, words
+from glp_export.report import measurements, model_tables, pruning, structure, words
 from glp_export.report.html import plots
 from glp_export.report.html.verdict import verdict
 from glp_export.report.hub_metadata import base_name
@@ -36,6 +36,7 @@ def page(report_data: ReportData) -> str:
         tables=model_tables,
         plots=plots,
         pruning=pruning,
+        structure=structure,
         sources=sources_of(one.plan for one in variants),
         metric=metric_name(report_data.benchmark.metric),
         base=base_name(report_data.plan),
