@@ -28,7 +28,7 @@ class CalibrationData:
         fit: encoded; ranges of activations are taken from it.
         select: encoded; accuracy is judged on it.
         train: encoded; both, for quantisation-aware training.
-        max_drop: metric points that it may cost on dev.
+        max_drop: metric points that it may cost on dev; infinite where nothing is judged.
         flag: that allows the drop.
         settings: how the model was trained.
         distillation: how it imitates.

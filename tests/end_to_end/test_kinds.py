@@ -110,6 +110,15 @@ def test_its_files_are_proved_right_with_their_labels(made: Made, capsys: Any) -
     assert json.loads(capsys.readouterr().out)["passed"]
 
 
+def test_it_is_measured_again_without_data(made: Made, capsys: Any) -> None:
+    """Beside an unpruned model in int8, which no labels are needed for."""
+    shape = ("--seq-lens", "8", "--batch-sizes", "1", "--bench-seconds", "0.1", "--threads", "1")
+    assert run(["benchmark", str(made.root), *shape, "--skip-memory", "--json", "-q"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    timed = {(row["contender"], row["precision"]) for row in rows}
+    assert {("unpruned", "int8"), ("pruned", "int8")} <= timed
+
+
 def test_the_gate_holds_it_to_its_accuracy(made: Made, tmp_path: Path, capsys: Any) -> None:
     copy = shutil.copytree(made.root, tmp_path / "copy")
     budget = '[cpu.fp32]\nkeep = ["metric_drop <= 0.01", "size_mb <= 5"]\n'

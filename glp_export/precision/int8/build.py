@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -146,6 +147,8 @@ def _quantised(
     if has_outliers:
         rows = _batches(job, calibration, SMOOTHING_ROWS)
         plain = smooth(plain, work / "smooth.onnx", rows, threads=job.threads)
+    if math.isinf(calibration.max_drop):  # nothing is judged: such rows may have no labels at all
+        return _Attempt(name, files.build(plain), None, has_outliers, recovered)
     kept = fewest_in_float(
         {
             one.name: float(one.work)
