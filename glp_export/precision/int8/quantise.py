@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_MOVES = frozenset({"Cast", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
+"""Operators that leave values as they are."""
+
 NARROW = 16
 """Columns below which a matmul stays in float: integers save no time on a classifier's labels."""
 
@@ -199,11 +202,8 @@ def _ranges(
     A text that is shorter than those seen has larger ones, and a quantile would cut off the few by
     which a head looks at one token.
     """
-    producers = GraphView(model).producers
-    measured = _measured(model, chosen, recipe)
-    probabilities = {
-        name for name in measured if name in producers and producers[name].op_type == "Softmax"
-    }
+    view, measured = GraphView(model), _measured(model, chosen, recipe)
+    probabilities = {name for name in measured if _is_of_softmax(view, name)}
     found = activation_ranges(
         model,
         [name for name in measured if name not in probabilities],
@@ -213,6 +213,14 @@ def _ranges(
         threads=1,
     )
     return found | dict.fromkeys(probabilities, (0.0, 1.0))
+
+
+def _is_of_softmax(view: GraphView, name: str) -> bool:
+    """Whether a tensor has the values of a softmax, in whichever shape (DeBERTa's is another)."""
+    node = view.producers.get(name)
+    while node is not None and node.op_type in _MOVES:
+        node = view.producers.get(node.input[0])
+    return node is not None and node.op_type == "Softmax"
 
 
 def _compare_depth(located: Sequence[Located], model: Source) -> None:

@@ -105,6 +105,29 @@ def test_tables_are_integers_and_softmax_is_rounded_with_an_exact_zero(full: Onn
     assert [float(scale) for scale, _ in rounded] == pytest.approx([1 / 255] * (LAYERS - 1))
 
 
+def test_probabilities_range_to_1_where_another_shape_of_them_is_rounded(
+    export: Callable[..., Exported], tmp_path: Path
+) -> None:
+    made = export("deberta-v2")
+    output = tmp_path / "model_quantized.onnx"
+    file = quantise(made.file, output, made.checkpoint, FULL, batches=rows(32, seed=9))
+    nodes, made_by = producers(file)
+    graph = read_graph(file.path, weights=True).graph
+    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    reshaped = {
+        node.input[1]: made_by[node.input[0]]
+        for node in nodes
+        if node.op_type == "QuantizeLinear" and made_by[node.input[0]].op_type == "Reshape"
+    }
+    scales = [
+        float(values[scale])
+        for scale, node in reshaped.items()
+        if node.input[0] in made_by and made_by[node.input[0]].op_type == "Softmax"
+    ]
+    assert scales == pytest.approx([1 / 255] * len(scales))
+    assert len(scales) >= LAYERS - 1
+
+
 @pytest.mark.parametrize("steps", [LARGEST, SEVEN_BITS])
 def test_attention_reads_signed_bytes_where_no_sum_of_them_overflows(
     bert: Exported, steps: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
