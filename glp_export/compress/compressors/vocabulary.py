@@ -118,7 +118,7 @@ def _that_fit(plan: Plan, most: float, evaluator: CompressionEvaluator) -> int:
         raise LatencyError(
             f"{least.label} take {taken:.2f} MB, and fewer tokens would not spell the texts",
             where=f"--size-budget {most:g}MB",
-            fix="take out more besides tokens (--compress layers,vocabulary with a smaller --depth, "
+            fix="take out more besides (--compress layers,vocabulary with a smaller --depth, "
             "structure,vocabulary with a larger --target-speedup), add --precision int8 or "
             "--int8-scope full, or allow more megabytes",
         )
