@@ -188,6 +188,11 @@ def _benchmark(artifact: Path, settings: Mapping[str, Any], progress: Progress) 
     config = _config(layout, settings)
     execution, pruned = _pruned(layout, config)
     plan, before = Plan.load(layout.plan), BenchmarkFile.load(layout.benchmark)
+    if plan.kept_tokens is not None and _has_data(config):
+        progress.say(
+            "at the task's own lengths the unpruned model is timed on the tokens of the trimmed "
+            "tokenizer, which may be more than by its own: that is not in the artifact"
+        )
     report = ParityReport.from_json(layout.parity.read_text())
     ours = _exported(layout, pruned, report)
     execution = replace(

@@ -118,6 +118,16 @@ def test_verify_and_gate_take_it(shipped: Path) -> None:
     assert run(["verify", str(shipped), "--threads", "1", "-q"]) == 0
 
 
+def test_measured_again_it_is_told_whose_tokens_the_unpruned_model_reads(
+    shipped: Path, texts: Path, capsys: Any
+) -> None:
+    shape = ("--seq-lens", "8", "--batch-sizes", "1", "--bench-seconds", "0.1", "--threads", "1")
+    assert run(["benchmark", str(shipped), "--dataset", str(texts), *shape, "--skip-memory"]) == 0
+    assert "tokens of the trimmed tokenizer" in " ".join(capsys.readouterr().err.split())
+    assert run(["benchmark", str(shipped), *shape, "--skip-memory"]) == 0
+    assert "trimmed tokenizer" not in capsys.readouterr().err
+
+
 def test_card_report_and_inspect_say_what_stays(shipped: Path, capsys: Any) -> None:
     found = read_vocabulary(shipped)
     assert found is not None
