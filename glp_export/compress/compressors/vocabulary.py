@@ -88,6 +88,12 @@ class VocabularyCompressor(UntrainedFollower):
             meter.advance(f"{len(tokens)} of {len(tokenizer)}, {len(used)} in use")
         if len(tokens) == len(tokenizer):
             evaluator.progress.say(f"all {len(tokens)} tokens stay: no fewer were asked for")
+        elif budget.max_drop is not None:
+            evaluator.progress.say(
+                f"--max-drop {budget.max_drop:g} does not count the tokens that go: those of dev "
+                "all stay, so only the test set shows what other texts lose. --unlabeled or a "
+                "larger --vocabulary-size keep more"
+            )
         settings = options.model_dump(mode="json", exclude_none=True)
         return found.followed(plan, self.name, settings)
 
