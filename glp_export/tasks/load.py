@@ -144,8 +144,8 @@ def _texts_alone(raw: RawData, spec: DataSpec, own: Task | None) -> TaskData:
             "The texts have no labels, and "
             + (f"{own.kind} is not learned without." if own else "no fine-tuned model gives them."),
             where=raw.source,
-            fix="give a model that was fine-tuned to label texts and is the teacher as it is, or "
-            "name the labels with --label-column NAME",
+            fix="give rows with labels, and name their column with --label-column NAME"
+            + ("" if own else "; or a model that was fine-tuned to label texts, as the teacher"),
         )
     columns = find_texts(raw.train, spec.text_columns or ())
     for split in raw.splits:  # before rows are drawn: an error names a row of the file

@@ -12,7 +12,7 @@ from glp_export.artifact import ArtifactLayout
 from glp_export.bench import BenchmarkFile
 from glp_export.cli.app import run
 from tests.end_to_end.conftest import SMALL
-from tests.tiny import make_checkpoint, rows, write_jsonl
+from tests.tiny import make_checkpoint, make_config, make_tokenizer, rows, write_jsonl
 
 
 def prune(model: Path, texts: Path, output: Path, *flags: str) -> int:
@@ -104,6 +104,21 @@ def test_a_model_without_a_head_labels_nothing(
     assert prune(encoder, logs, tmp_path / "out", "--depth", "2") == 7
     assert "fine-tuned" in capsys.readouterr().err
     assert not list(tmp_path.glob("out*"))
+
+
+def test_a_model_of_tags_is_not_told_to_be_fine_tuned(
+    logs: Path, tmp_path: Path, capsys: Any
+) -> None:
+    from transformers import AutoModelForTokenClassification
+
+    model = tmp_path / "model"
+    tagger = AutoModelForTokenClassification.from_config(make_config(num_labels=3))
+    tagger.save_pretrained(model)
+    make_tokenizer().save_pretrained(model)
+    assert prune(model, logs, tmp_path / "out", "--depth", "2") == 7
+    told = capsys.readouterr().err
+    assert "token-classification" in told
+    assert "fine-tuned" not in told
 
 
 def test_labels_of_the_test_file_that_the_model_does_not_have(
