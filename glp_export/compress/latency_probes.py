@@ -103,6 +103,7 @@ def probe_model(config: Any, auto_class: str, shape: ModelShape) -> PreTrainedMo
     import transformers
 
     from glp_export.encoder.compaction import compact
+    from glp_export.encoder.families import auto_class_for
     from glp_export.encoder.layer_stack import find_layer_stack, remove_layers
     from glp_export.encoder.sublayers import shape_of
 
@@ -113,7 +114,7 @@ def probe_model(config: Any, auto_class: str, shape: ModelShape) -> PreTrainedMo
         small.vocab_size = min(small.vocab_size, _VOCABULARY)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = getattr(transformers, auto_class).from_config(small)
+        model = getattr(transformers, auto_class_for(auto_class, small)).from_config(small)
     stack = find_layer_stack(model)
     if shape.depth < stack.num_layers:
         model = remove_layers(model, range(shape.depth, stack.num_layers))

@@ -28,6 +28,7 @@ from glp_export.encoder.head import (
     mismatched_names,
     other_head,
 )
+from glp_export.encoder.layer_stack import refuse_decoder
 from glp_export.encoder.model_source import ModelSource, explained, find_file, require_directory
 from glp_export.encoder.positions import UNLIMITED
 from glp_export.encoder.structure import compacted
@@ -351,6 +352,7 @@ def _require_encoder(source: ModelSource, model: PreTrainedModel, loading: Any) 
     names = {name.removeprefix(prefix) for name in unfit}
     lost = [name for name in names & encoder if not name.startswith("pooler.")]
     if lost:
+        refuse_decoder(model)  # its tensors are what an encoder that was saved alone lacks
         shown = ", ".join(sorted(lost)[:3])
         raise ModelError(
             f"the checkpoint lacks {len(lost)} tensors of the encoder: {shown}"

@@ -67,10 +67,20 @@ FAMILIES: dict[str, Family] = {
 
 BARE = "AutoModel"
 
+_WITH_DECODER = ("t5", "mt5", "umt5")
+
+
+def has_decoder(config: Any) -> bool:
+    """Whether the bare model of a configuration has a decoder.
+
+    Of T5 a configuration does not say so any more where the encoder was saved alone.
+    """
+    return getattr(config, "is_encoder_decoder", False) or config.model_type in _WITH_DECODER
+
 
 def auto_class_for(auto_class: str, config: Any) -> str:
     """The class of transformers that loads a model, the encoder alone of one that has a decoder."""
-    alone = auto_class == BARE and getattr(config, "is_encoder_decoder", False)
+    alone = auto_class == BARE and has_decoder(config)
     return "AutoModelForTextEncoding" if alone else auto_class
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from glp_export.core.errors import ModelError, UsageError
-from glp_export.encoder.families import FAMILIES, REFUSED, Family
+from glp_export.encoder.families import FAMILIES, REFUSED, Family, has_decoder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -257,11 +257,16 @@ def _family_of(model: PreTrainedModel) -> Family | None:
     model_type = model.config.model_type
     if model_type in REFUSED:
         raise ModelError(REFUSED[model_type], fix="use an encoder whose layers are its own")
-    _refuse_decoder(model)
+    refuse_decoder(model)
     return FAMILIES.get(model_type)
 
 
-def _refuse_decoder(model: PreTrainedModel) -> None:
+def refuse_decoder(model: PreTrainedModel) -> None:
+    """Check that a model is an encoder alone.
+
+    Raises:
+        ModelError: it is not.
+    """
     from transformers.models.auto.modeling_auto import (
         MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
         MODEL_FOR_MASKED_LM_MAPPING_NAMES,
@@ -279,7 +284,7 @@ def _refuse_decoder(model: PreTrainedModel) -> None:
         )
     # The encoder of T5 alone has the configuration of both.
     base = getattr(model, model.base_model_prefix, model)
-    if getattr(config, "is_encoder_decoder", False) and hasattr(base, "decoder"):
+    if has_decoder(config) and hasattr(base, "decoder"):
         raise ModelError(
             f"{type(model).__name__} has an encoder and a decoder; only encoders are pruned here",
             fix="give an encoder such as google-bert/bert-base-uncased; of T5, transformers has "

@@ -12,6 +12,7 @@ from glp_export.core.errors import OutputError, UsageError
 from glp_export.core.machine import provider_for, resolve_device, usable_cores
 from glp_export.core.progress import Progress
 from glp_export.encoder import ModelSource, find_layer_stack
+from glp_export.encoder.families import auto_class_for
 from glp_export.encoder.positions import longest_of_model
 from glp_export.encoder.sublayers import require_sublayers, shape_of
 from glp_export.tasks import KINDS, kind_of_config
@@ -61,7 +62,8 @@ def measure_latency(
     device = resolve_device(device)
     config = ModelSource(str(checkpoint), offline=True).configuration()
     known = KINDS[kind] if kind else kind_of_config(config) or KINDS["text-classification"]
-    model = getattr(transformers, known.auto_class).from_config(config)
+    auto_class = getattr(transformers, auto_class_for(known.auto_class, config))
+    model = auto_class.from_config(config)
     _require_place(output)
     longest = longest_of_model(model)
     if target.shape.sequence_length > longest:

@@ -9,7 +9,14 @@ import pytest
 import torch
 
 from glp_export.core.errors import ModelError, UsageError
-from glp_export.encoder import LayerStack, find_layer_stack, remove_layers
+from glp_export.encoder import (
+    LayerStack,
+    ModelSource,
+    find_layer_stack,
+    load_model,
+    remove_layers,
+)
+from glp_export.tasks import Task
 from tests.families import TESTED, batch
 from tests.tiny import FAMILIES, make_config
 
@@ -119,6 +126,23 @@ def test_the_encoder_of_t5_alone_has_layers() -> None:
 
     model = AutoModelForTextEncoding.from_config(make_config("t5"))
     assert find_layer_stack(model).path == "encoder.block"
+
+
+def test_the_encoder_of_t5_may_be_saved_alone(tmp_path: Path) -> None:
+    """Its configuration then no longer says that the family has a decoder."""
+    from transformers import AutoModelForTextEncoding
+
+    from glp_export.artifact.exporters.optimum import knows
+
+    AutoModelForTextEncoding.from_config(make_config("t5")).save_pretrained(tmp_path)
+    source = ModelSource(str(tmp_path))
+    vectors = Task("like", "sentence-embeddings", ("a", "b"), "label", (), "spearman")
+    model = load_model(source, vectors)
+    assert find_layer_stack(model).path == "encoder.block"
+    assert not knows(model.config, "feature-extraction")
+    classes = Task("feeling", "text-classification", ("text",), "label", ("bad", "good"), "f1")
+    with pytest.raises(ModelError, match="has an encoder and a decoder"):
+        load_model(source, classes)
 
 
 def test_the_position_bias_of_t5_moves_to_the_layer_that_is_first(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from glp_export.artifact.exporters.base import Exporter, explained
 from glp_export.artifact.staging import writing
 from glp_export.core.quiet import quiet
+from glp_export.encoder.families import has_decoder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -33,7 +34,7 @@ def knows(config: Any, export_task: str) -> bool:
 
     Of models with a decoder, such as T5, it exports both halves.
     """
-    if getattr(config, "is_encoder_decoder", False):
+    if has_decoder(config):
         return False
     with quiet():
         from optimum.exporters.onnx import model_configs  # noqa: F401 - fills the table

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from glp_export.core import machine
 from glp_export.core.errors import DeviceError, ModelError
+from glp_export.encoder.families import auto_class_for
 from glp_export.encoder.structure import compacted
 from glp_export.encoder.switches import switched
 from glp_export.encoder.transformers_compat import quiet_weights
@@ -99,8 +100,8 @@ def _load(contender: Contender) -> PreTrainedModel:
     import torch
     import transformers
 
-    auto_class = getattr(transformers, contender.auto_class)
     config = transformers.AutoConfig.from_pretrained(contender.path, local_files_only=True)
+    auto_class = getattr(transformers, auto_class_for(contender.auto_class, config))
     config = switched(config)
     if hasattr(config, "reference_compile"):
         config.reference_compile = False  # ModernBERT compiles itself otherwise: not eager
