@@ -125,9 +125,9 @@ def tell_what_dev_shows(most: float, evaluator: CompressionEvaluator) -> None:
     found = against_chance(evaluator.task, evaluator.predictions, evaluator.truth)
     if not found.significant:
         evaluator.progress.say(
-            f"on dev the unpruned model has {evaluator.task.metric} {found.value:.3f}, and chance "
-            f"{found.chance:.3f}: where it is no better than chance, --max-drop {most:g} holds "
-            "nothing back. Train longer, or hold out more (--dev-fraction)"
+            f"on dev the unpruned model ({evaluator.task.metric} {found.value:.3f}) is not surely "
+            f"better than chance ({found.chance:.3f}): --max-drop {most:g} bounds little there. "
+            "Train longer, or hold out more (--dev-fraction)"
         )
 
 
