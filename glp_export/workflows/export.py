@@ -25,7 +25,7 @@ from glp_export.artifact import (
 from glp_export.artifact.modules import load_fp32
 from glp_export.artifact.served_text import check_served_texts
 from glp_export.artifact.staging import discard, finished
-from glp_export.bench import Timing, measure, onnx_contender
+from glp_export.bench import measure, onnx_contender
 from glp_export.bench.contenders import longest_input
 from glp_export.config.run_config import RunConfig
 from glp_export.core.errors import UsageError
@@ -59,6 +59,7 @@ from glp_export.workflows.stages.export import (
     as_pytorch,
     export_contender,
     fixed_shapes,
+    quick_timing,
 )
 from glp_export.workflows.stages.export_card import ExportedFile, write_export_card
 from glp_export.workflows.stages.gate_files import store_inputs
@@ -66,7 +67,7 @@ from glp_export.workflows.stages.precision import add_precisions, encoded_texts,
 from glp_export.workflows.stages.trained import Trained
 from glp_export.workflows.stages.writing import write_extra_files, write_serving
 
-_SECONDS, _ROUNDS = 1.0, 5
+_SECONDS, _ROUNDS = 0.5, 3
 """Least seconds and rounds of timing the files that ship; the choice among them is timed longer."""
 
 
@@ -221,11 +222,7 @@ def _measured(
             for file in files
         ],
         [workload],
-        timing=Timing.lasting(
-            min(_SECONDS, execution.benchmark.bench_seconds),
-            min(_ROUNDS, execution.benchmark.bench_rounds),
-            execution.seed,
-        ),
+        timing=quick_timing(min(_SECONDS, execution.benchmark.bench_seconds), _ROUNDS, execution),
     )
     found = {parity.variant: parity for parity in exported.parity.files}
     made = (

@@ -44,9 +44,6 @@ OPTIMISED = "fp32-optimized"
 SHIPPED_SAMPLES = 256
 """Real rows in the parity check of a file that ships."""
 
-LONG_RUN_S = 0.1
-"""Seconds of a run past which a longer shape is not used to tell files of one model apart."""
-
 logger = logging.getLogger(__name__)
 
 
@@ -181,6 +178,15 @@ def timing_of(seconds: float, execution: ExecutionContext) -> Timing:
     return Timing.lasting(seconds, execution.benchmark.bench_rounds, execution.seed)
 
 
+def quick_timing(seconds: float, rounds: int, execution: ExecutionContext) -> Timing:
+    """Enough to tell files of one model apart, not to report: short runs and short pauses.
+
+    A pause lasts until no thread spins any more, however short it is at least.
+    """
+    timing = Timing.lasting(seconds, min(rounds, execution.benchmark.bench_rounds), execution.seed)
+    return replace(timing, long_run_s=0.1, pause_s=0.01)
+
+
 def readable(contenders: Sequence[Contender], lengths: Sequence[int]) -> list[int]:
     """The lengths that every contender reads; where there is none, the longest that all do."""
     longest = shared_length(contenders)
@@ -263,7 +269,7 @@ def _fastest(
             provider=execution.provider,
             threads=execution.threads,
             auto_class=execution.kind.auto_class,
-            timing=replace(timing_of(seconds, execution), long_run_s=LONG_RUN_S),
+            timing=quick_timing(seconds, execution.benchmark.bench_rounds, execution),
             required={shape.name for shape in execution.targets.shapes},
             progress=watch(meter, 1, seconds),
         )
