@@ -71,7 +71,7 @@ class Cost(Record):
     `sample_layers` counts every training example once for each layer it passed through, the
     measure that machines do not change; `scored_sample_layers` counts the examples that were
     only scored, a third of the work. The teacher's training is part of both cost and seconds.
-    `parts` divides the seconds, by a `Part`.
+    `parts` divides the seconds: teacher, latency table, ranking, choice, trials, final round.
     """
 
     trainings: int = 0

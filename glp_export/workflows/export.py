@@ -222,7 +222,7 @@ def _measured(
             for file in files
         ],
         [workload],
-        timing=quick_timing(min(_SECONDS, execution.benchmark.bench_seconds), _ROUNDS, execution),
+        timing=replace(quick_timing(_SECONDS, execution), min_rounds=_ROUNDS),
     )
     found = {parity.variant: parity for parity in exported.parity.files}
     made = (

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
+from glp_export.compress.budget import TimeBudget
+from glp_export.compress.compressors.structure.choice import Chooser
+from glp_export.compress.compressors.structure.options import StructureOptions
+from glp_export.compress.compressors.structure.ranked import Ranked
 from glp_export.compress.criteria import CRITERIA, Calibration, Ranking, Sublayer
 from glp_export.compress.criteria.projections import find_projections
 from glp_export.compress.pruned_model import InPlace, build_pruned
 from glp_export.compress.selection import Selection
-from glp_export.compress.sensitivity import divergences, measure_sensitivities
+from glp_export.compress.sensitivity import Sensitivities, divergences, measure_sensitivities
 from glp_export.core.errors import DataError, UsageError
 from tests.families import SPREAD, batch
 from tests.tiny import auto_class_of, make_config
@@ -96,6 +101,21 @@ def test_refitted_weights_change_the_output_less_than_the_plain_ones() -> None:
     plain = Ranking(ranking.curves)
     refitted = divergences(model, ranking, [selection], batches(), distance)[0]
     assert refitted < 0.7 * divergences(model, plain, [selection], batches(), distance)[0]
+
+
+def test_a_choice_asks_the_unpruned_model_once_and_scores_nothing_twice() -> None:
+    model, dev = make_model("bert"), batches()
+    ranking = rank(model, "obs")
+    ranked = Ranked(model, ranking, Sensitivities({}, {}))
+    evaluator: Any = SimpleNamespace(dev=dev, divergence=distance)
+    chooser = Chooser(StructureOptions(), TimeBudget(1, 16, speedup=2.0), evaluator, ranked)
+    first, other = (Selection(((2, width),) * 3, 0.0, 0.0) for width in (24, 40))
+    expected = divergences(model, ranking, [first, other], dev, distance)
+    passes: list[int] = []
+    model.register_forward_hook(lambda *call: passes.append(1))
+    found = [chooser._loss(one) for one in (first, other, first)]
+    assert found == [*expected, expected[0]]
+    assert len(passes) == 3 * len(dev)  # of the unpruned model, and of two choices
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -178,12 +178,12 @@ def timing_of(seconds: float, execution: ExecutionContext) -> Timing:
     return Timing.lasting(seconds, execution.benchmark.bench_rounds, execution.seed)
 
 
-def quick_timing(seconds: float, rounds: int, execution: ExecutionContext) -> Timing:
+def quick_timing(seconds: float, execution: ExecutionContext) -> Timing:
     """Enough to tell files of one model apart, not to report: short runs and short pauses.
 
     A pause lasts until no thread spins any more, however short it is at least.
     """
-    timing = Timing.lasting(seconds, min(rounds, execution.benchmark.bench_rounds), execution.seed)
+    timing = timing_of(min(seconds, execution.benchmark.bench_seconds), execution)
     return replace(timing, long_run_s=0.1, pause_s=0.01)
 
 
@@ -269,7 +269,7 @@ def _fastest(
             provider=execution.provider,
             threads=execution.threads,
             auto_class=execution.kind.auto_class,
-            timing=quick_timing(seconds, execution.benchmark.bench_rounds, execution),
+            timing=quick_timing(seconds, execution),
             required={shape.name for shape in execution.targets.shapes},
             progress=watch(meter, 1, seconds),
         )

@@ -26,7 +26,7 @@ from glp_export.tasks.kinds.base import encode_text
 from glp_export.tasks.unlabeled import can_be_blank, read_texts
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.execution import ExecutionContext
-from glp_export.workflows.stages.export import Exported, check, choice_workloads, timing_of
+from glp_export.workflows.stages.export import Exported, check, choice_workloads, quick_timing
 from glp_export.workflows.stages.trained import Trained
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _job(
                 provider=execution.provider,
                 threads=execution.threads,
                 auto_class=execution.kind.auto_class,
-                timing=timing_of(min(3.0, execution.benchmark.bench_seconds), execution),
+                timing=quick_timing(3.0, execution),
             )
 
     return PrecisionJob(

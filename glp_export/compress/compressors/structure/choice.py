@@ -23,9 +23,6 @@ MARGIN = 1.03
 """A choice is made for so much more than the speedup asked for: what ships is measured anew, and a
 median of it moves by a few percent."""
 
-Widths = tuple[int, int] | None
-"""Heads and neurons of a layer; None for one that goes whole."""
-
 
 @dataclass(frozen=True)
 class Chooser:
@@ -35,7 +32,7 @@ class Chooser:
     time: TimeBudget
     evaluator: CompressionEvaluator
     ranked: Ranked
-    _losses: dict[tuple[Widths, ...], float] = field(
+    _losses: dict[tuple[tuple[int, int] | None, ...], float] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
