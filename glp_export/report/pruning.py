@@ -7,6 +7,7 @@ from math import inf
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from glp_export.compress.steps import Part
 from glp_export.core import numbers
 from glp_export.report.tables import Quoted, Table, known
 from glp_export.report.words import metric_name
@@ -146,13 +147,10 @@ def _probability(step: Step) -> str | None:
 
 def cost_words(plan: Plan) -> str:
     """What the search spent, in words."""
-    trainings = f"{plan.cost.trainings} trainings" if plan.cost.trainings else "no training"
+    number, taken = plan.cost.trainings, plan.cost.parts
+    trainings = f"{number} training{'s' * (number != 1)}" if number else "no training"
     words = trainings + (f", {numbers.duration(plan.cost.seconds)}" if plan.cost.seconds else "")
-    parts = [
-        f"{part} {numbers.duration(seconds)}"
-        for part, seconds in plan.cost.parts.items()
-        if seconds
-    ]
+    parts = [f"{part} {numbers.duration(taken[part])}" for part in Part if taken.get(part)]
     return f"{words} ({', '.join(parts)})" if len(parts) > 1 else words
 
 

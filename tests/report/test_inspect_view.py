@@ -23,9 +23,11 @@ def test_a_plan_shows_its_stack_order_and_cost() -> None:
 
 
 def test_what_a_search_spent_is_told_by_its_parts() -> None:
-    cost = Cost.of_part(Part.TABLE, 31.0) + Cost.of_part(Part.RANKING, 5.0)
+    cost = Cost.of_part(Part.RANKING, 5.0) + Cost.of_part(Part.TABLE, 31.0)
     assert cost_words(make_plan(cost=cost)) == "no training, 36 s (latency table 31 s, ranking 5 s)"
     assert cost.choosing_seconds == 5.0
+    taught = cost + Cost.of_part(Part.TEACHER, 20.0, trainings=1)
+    assert cost_words(make_plan(cost=taught)).startswith("1 training, 56 s (teacher 20 s, latency")
 
 
 def test_candidates_stand_best_first_named_by_what_the_step_would_remove() -> None:
