@@ -9,12 +9,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from glp_export.compress.selection import LayerLevels, Levels, SearchSpace, Selection, select
 
+Coefficients = Sequence[tuple[float, float, float]]
+"""What errors are multiplied by, layer by layer: of attention, feed-forward, whole layer."""
 
-def weighted(space: SearchSpace, coefficients: Sequence[tuple[float, float, float]]) -> SearchSpace:
-    """The space with errors multiplied, layer by layer: of attention, feed-forward, whole layer."""
+
+def weighted(space: SearchSpace, coefficients: Coefficients) -> SearchSpace:
+    """The space with its errors multiplied."""
     return replace(
         space,
         layers=tuple(
@@ -56,20 +60,17 @@ def improve(
     budget_ms: float,
     loss: Callable[[Selection], float],
     mutation: Mutation = Mutation(),
-) -> tuple[Selection, float]:
-    """Vary the coefficients of the errors and keep the choice whose measured loss is least.
+) -> Coefficients:
+    """Vary what the errors are multiplied by, and keep what leads to the least measured loss.
 
-    Each round changes some coefficients of the best ones so far. A choice that was scored before
-    is not scored again. The errors in the result are those of the varied coefficients.
+    Each round changes some of the best ones so far. A choice that was scored before is not scored
+    again.
 
     Args:
-        space: with the coefficients to begin with.
+        space: whose errors are multiplied.
         budget_ms: milliseconds.
         loss: of a model that keeps what is chosen, on texts for choosing.
         mutation: how.
-
-    Returns:
-        The choice and its loss.
 
     Raises:
         LatencyError: the budget is out of reach.
@@ -81,11 +82,14 @@ def improve(
     for _ in range(mutation.rounds - 1):
         changed = generator.random(best.shape) < mutation.share
         logs = best + changed * generator.normal(0, mutation.spread, best.shape)
-        factors = [(float(a), float(f), float(w)) for a, f, w in np.exp(logs)]
-        found = select(weighted(space, factors), [budget_ms])[0]
+        found = select(weighted(space, _factors(logs)), [budget_ms])[0]
         if found.layers in scores:
             continue
         scores[found.layers] = loss(found)
         if scores[found.layers] < scores[chosen.layers]:
             chosen, best = found, logs
-    return chosen, scores[chosen.layers]
+    return _factors(best)
+
+
+def _factors(logs: NDArray[np.float64]) -> Coefficients:
+    return [(float(a), float(f), float(w)) for a, f, w in np.exp(logs)]

@@ -87,7 +87,8 @@ def refit_kept(
         layer = kept.layers[plan.kept.index(number)]
         units = layer.heads if kind == "attention" else layer.neurons
         if len(units) < projection.units:
-            refits[projection.sublayer] = refit(problem_of(projection, moments), units)
+            problem, _ = problem_of(projection, moments)
+            refits[projection.sublayer] = refit(problem, units)
     with torch.no_grad(), _refitted(projections, refits):
         return plan.apply(model)
 

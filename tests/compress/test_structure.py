@@ -12,10 +12,13 @@ from glp_export.compress.compressors.structure.options import StructureOptions
 from glp_export.compress.compressors.structure.ranked import Ranked
 from glp_export.compress.criteria import CRITERIA, Calibration, Ranking, Sublayer
 from glp_export.compress.criteria.projections import find_projections
+from glp_export.compress.latency_table import LatencyTable, SublayerTimes
 from glp_export.compress.pruned_model import InPlace, build_pruned
 from glp_export.compress.selection import Selection
-from glp_export.compress.sensitivity import Sensitivities, divergences, measure_sensitivities
+from glp_export.compress.sensitivity import divergences, measure_sensitivities
 from glp_export.core.errors import DataError, UsageError
+from glp_export.encoder.sublayers import shape_of
+from tests.compress.test_latency_table import conditions
 from tests.families import SPREAD, batch
 from tests.tiny import auto_class_of, make_config
 
@@ -103,19 +106,38 @@ def test_refitted_weights_change_the_output_less_than_the_plain_ones() -> None:
     assert refitted < 0.7 * divergences(model, plain, [selection], batches(), distance)[0]
 
 
-def test_a_choice_asks_the_unpruned_model_once_and_scores_nothing_twice() -> None:
+def test_what_errors_weigh_is_found_once_and_the_unpruned_model_asked_once() -> None:
     model, dev = make_model("bert"), batches()
     ranking = rank(model, "obs")
-    ranked = Ranked(model, ranking, Sensitivities({}, {}))
-    evaluator: Any = SimpleNamespace(dev=dev, divergence=distance)
-    chooser = Chooser(StructureOptions(), TimeBudget(1, 16, speedup=2.0), evaluator, ranked)
-    first, other = (Selection(((2, width),) * 3, 0.0, 0.0) for width in (24, 40))
-    expected = divergences(model, ranking, [first, other], dev, distance)
+    worth = measure_sensitivities(model, ranking, dev, distance, removable=[0, 1, 2])
+    evaluator: Any = SimpleNamespace(
+        dev=dev, divergence=distance, seed=0, removable=(0, 1, 2), teacher=model
+    )
+    times = SublayerTimes(counts=(0, 1, 4), milliseconds=(0.0, 0.1, 0.4))
+    widths = SublayerTimes(counts=(0, 8, 64), milliseconds=(0.0, 0.1, 0.6))
+    measured = LatencyTable(
+        conditions=conditions(),
+        base=shape_of(model),
+        base_ms=0.1,
+        attention=times,
+        feed_forward=widths,
+        topmost_attention=times,
+        topmost_feed_forward=widths,
+        measured=(),
+        worst_error=0.0,
+    )
+    time, ranked = TimeBudget(1, 16, speedup=2.0), Ranked(model, ranking, worth)
+    options = StructureOptions(mutations=3, neuron_step=8)
+    chooser = Chooser(options, time, evaluator, ranked, measured)
     passes: list[int] = []
     model.register_forward_hook(lambda *call: passes.append(1))
-    found = [chooser._loss(one) for one in (first, other, first)]
-    assert found == [*expected, expected[0]]
-    assert len(passes) == 3 * len(dev)  # of the unpruned model, and of two choices
+    chosen = chooser.by(measured)
+    assert len(dev) < len(passes) <= 4 * len(dev)  # of the unpruned model, and of three choices
+    passes.clear()
+    slower = measured.model_copy(update={"base_ms": 0.5})
+    assert chooser.by(slower).layers != chosen.layers  # half of the time leaves less for layers
+    assert not passes
+    assert chooser.by(measured) == chosen
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -37,31 +37,54 @@ _TRIES = 6
 
 @dataclass(frozen=True)
 class LeastSquares:
-    """The problem of one output projection, in float64.
+    """The problem of one output projection, as it was measured; it is solved in float64.
 
     Attributes:
-        weight: `(hidden, columns)`, the bias as the last column where there is one.
-        moments: damped H, `(columns, columns)`.
-        factor: of H, lower triangular, by Cholesky.
-        units: heads or neurons.
+        weight: `(hidden, units × width)`.
+        bias: `(hidden,)` or None.
+        moments: second moments of the inputs, `(columns, columns)`, with the constant last where
+            there is a bias.
+        damping: what is added to the diagonal of the moments, but not for the constant.
         width: columns of one unit.
     """
 
     weight: Tensor
+    bias: Tensor | None
     moments: Tensor
-    factor: Tensor
-    units: int
+    damping: float
     width: int
 
     @property
-    def has_bias(self) -> bool:
-        """Whether the last column is the constant's."""
-        return self.weight.shape[1] > self.units * self.width
+    def units(self) -> int:
+        """Heads or neurons."""
+        return self.weight.shape[1] // self.width
+
+    def damped(self, rows: Tensor, columns: Tensor) -> Tensor:
+        """A part of H, symmetric to the last bit, which products of float32 are not.
+
+        Args:
+            rows: places, `(r,) int64`.
+            columns: places, `(c,) int64`.
+
+        Returns:
+            `(r, c) float64`.
+        """
+        part = self.moments[rows[:, None], columns].double()
+        part = (part + self.moments[columns[:, None], rows].double().T) / 2
+        damped = (rows[:, None] == columns) & (columns < self.weight.shape[1])
+        return part + self.damping * damped
+
+    def full_weight(self) -> Tensor:
+        """The weight with the bias, if there is one, as its last column, in float64."""
+        import torch
+
+        columns = [self.weight] if self.bias is None else [self.weight, self.bias[:, None]]
+        return torch.cat(columns, 1).double()
 
 
 def least_squares(
     weight: Tensor, bias: Tensor | None, moments: Tensor, width: int, *, damping: float = DAMPING
-) -> LeastSquares:
+) -> tuple[LeastSquares, Tensor]:
     """Pose the problem.
 
     Args:
@@ -71,39 +94,45 @@ def least_squares(
         width: columns of one unit.
         damping: share of the mean diagonal; raised tenfold where the matrix is still singular.
 
+    Returns:
+        The problem, and the factor of H, lower triangular, by Cholesky, in float64.
+
     Raises:
         ModelError: the moments are not finite.
     """
     import torch
 
     columns = weight.shape[1]
-    full = weight.double() if bias is None else torch.cat([weight, bias[:, None]], 1).double()
-    if moments.shape != (full.shape[1], full.shape[1]):
-        raise ValueError(f"moments {tuple(moments.shape)} do not belong to {full.shape[1]} columns")
-    # Symmetric to the last bit, which products of float32 are not.
-    symmetric = moments.double()
-    symmetric = (symmetric + symmetric.T) / 2
-    if not torch.isfinite(symmetric).all():
+    wanted = columns + (bias is not None)
+    if moments.shape != (wanted, wanted):
+        raise ValueError(f"moments {tuple(moments.shape)} do not belong to {wanted} columns")
+    if not torch.isfinite(moments).all():
         raise ModelError(
             "The model's hidden states are not finite on the calibration texts.",
             fix="Its training diverged: lower the learning rate, and train in fp32 or bf16.",
         )
-    mean = float(symmetric.diagonal()[:columns].mean()) or 1.0
+    mean = float(moments.diagonal()[:columns].double().mean()) or 1.0
+    everything = torch.arange(wanted, device=moments.device)
     for attempt in range(_TRIES):
-        damped = symmetric.clone()
-        damped.diagonal()[:columns] += damping * 10**attempt * mean
-        factor, failed = torch.linalg.cholesky_ex(damped)
+        posed = LeastSquares(weight, bias, moments, damping * 10**attempt * mean, width)
+        factor, failed = torch.linalg.cholesky_ex(posed.damped(everything, everything))
         if not failed:
-            return LeastSquares(full, damped, factor, columns // width, width)
+            return posed, factor
     raise ModelError("The calibration texts' second moments cannot be inverted.")
 
 
-def removal_curve(problem: LeastSquares, sublayer: Sublayer) -> ErrorCurve:
+def removal_curve(problem: LeastSquares, factor: Tensor, sublayer: Sublayer) -> ErrorCurve:
     """Take one unit after the other, always the one whose loss is least once the rest is refitted.
 
     The error is the damped mean squared change of the sublayer's output over the tokens.
+
+    Args:
+        problem: of the sublayer.
+        factor: of its H.
+        sublayer: whose units.
     """
-    order, losses = _neurons(problem) if problem.width == 1 else _heads(problem)
+    find = _neurons if problem.width == 1 else _heads
+    order, losses = find(problem, factor)
     errors = [0.0]
     for loss in losses:
         errors.append(errors[-1] + max(0.0, loss))
@@ -117,15 +146,17 @@ def refit(problem: LeastSquares, kept: tuple[int, ...]) -> Refit:
     """
     import torch
 
+    weight = problem.full_weight()
+    everything = torch.arange(weight.shape[1], device=weight.device)
     columns = _columns(kept, problem.width)
-    wanted = [*columns, problem.weight.shape[1] - 1] if problem.has_bias else columns
-    index = torch.tensor(wanted, dtype=torch.int64, device=problem.weight.device)
+    wanted = [*columns, weight.shape[1] - 1] if problem.bias is not None else columns
+    index = everything[wanted]
     if not wanted:
-        return Refit(kept, problem.weight[:, index], None)
-    target = problem.weight @ problem.moments[:, index]
-    factor = torch.linalg.cholesky(problem.moments[index][:, index])
+        return Refit(kept, weight[:, index], None)
+    target = weight @ problem.damped(everything, index)
+    factor = torch.linalg.cholesky(problem.damped(index, index))
     solved = torch.cholesky_solve(target.T, factor).T
-    if problem.has_bias:
+    if problem.bias is not None:
         return Refit(kept, solved[:, :-1].contiguous(), solved[:, -1].contiguous())
     return Refit(kept, solved.contiguous(), None)
 
@@ -134,11 +165,11 @@ def _columns(units: tuple[int, ...], width: int) -> list[int]:
     return [unit * width + offset for unit in units for offset in range(width)]
 
 
-def _heads(problem: LeastSquares) -> tuple[list[int], list[float]]:
+def _heads(problem: LeastSquares, factor: Tensor) -> tuple[list[int], list[float]]:
     """Blocks of columns: the loss of C is tr(W_C (H⁻¹_CC)⁻¹ W_Cᵀ), then the block update."""
     import torch
 
-    weight, inverse = problem.weight.clone(), torch.cholesky_inverse(problem.factor)
+    weight, inverse = problem.full_weight(), torch.cholesky_inverse(factor)
     left, width = list(range(problem.units)), problem.width
     order: list[int] = []
     losses: list[float] = []
@@ -160,7 +191,7 @@ def _heads(problem: LeastSquares) -> tuple[list[int], list[float]]:
     return order, losses
 
 
-def _neurons(problem: LeastSquares) -> tuple[list[int], list[float]]:
+def _neurons(problem: LeastSquares, factor: Tensor) -> tuple[list[int], list[float]]:
     """Single columns: the loss of j is ‖W_j‖² / H⁻¹_jj.
 
     Only H⁻¹ and G = WᵀW are needed, and of them the diagonals and the column of the neuron that
@@ -170,9 +201,10 @@ def _neurons(problem: LeastSquares) -> tuple[list[int], list[float]]:
     """
     import torch
 
-    inverse, gram = torch.cholesky_inverse(problem.factor), problem.weight.T @ problem.weight
+    weight = problem.full_weight()
+    inverse, gram = torch.cholesky_inverse(factor), weight.T @ weight
     # The constant is no neuron: its place is known by the number −1.
-    names = list(range(problem.units)) + [-1] * problem.has_bias
+    names = list(range(problem.units)) + [-1] * (problem.bias is not None)
     order: list[int] = []
     losses: list[float] = []
     while len(order) < problem.units:
@@ -233,19 +265,19 @@ def rank(calibration: Calibration) -> Ranking:
         ModelError: hidden states that are not finite.
     """
     moments = collect_moments(calibration.model, calibration.projections, calibration.batches)
-    projections = {found.sublayer: found for found in calibration.projections}
-    curves = tuple(
-        removal_curve(problem_of(found, moments), found.sublayer) for found in projections.values()
-    )
+    problems, curves = {}, []
+    for found in calibration.projections:
+        problems[found.sublayer], factor = problem_of(found, moments)
+        curves.append(removal_curve(problems[found.sublayer], factor, found.sublayer))
 
     def refit_sublayer(sublayer: Sublayer, kept: tuple[int, ...]) -> Refit:
-        return refit(problem_of(projections[sublayer], moments), kept)
+        return refit(problems[sublayer], kept)
 
-    return Ranking(curves, refit_sublayer)
+    return Ranking(tuple(curves), refit_sublayer)
 
 
-def problem_of(projection: OutputProjection, moments: Moments) -> LeastSquares:
-    """The least-squares problem of a live projection."""
+def problem_of(projection: OutputProjection, moments: Moments) -> tuple[LeastSquares, Tensor]:
+    """The least-squares problem of a live projection, and the factor of its H."""
     module = projection.module
     bias = None if module.bias is None else module.bias.detach()
     return least_squares(

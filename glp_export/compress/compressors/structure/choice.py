@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -14,9 +14,9 @@ from glp_export.compress.compressors.structure.options import StructureOptions
 from glp_export.compress.compressors.structure.ranked import Ranked
 from glp_export.compress.criteria.moments import run
 from glp_export.compress.latency_table import LatencyTable, WholeModel
-from glp_export.compress.mutation import Mutation, improve
+from glp_export.compress.mutation import Coefficients, Mutation, improve, weighted
 from glp_export.compress.search_space import make_space
-from glp_export.compress.selection import SearchSpace, Selection
+from glp_export.compress.selection import SearchSpace, Selection, select
 from glp_export.compress.sensitivity import divergences
 
 MARGIN = 1.03
@@ -26,23 +26,26 @@ median of it moves by a few percent."""
 
 @dataclass(frozen=True)
 class Chooser:
-    """Chooses by a latency table; all that a choice depends on besides stands here."""
+    """Chooses by a latency table; all that a choice depends on besides stands here.
+
+    Attributes:
+        options: of the compressor.
+        time: that is asked for.
+        evaluator: scores choices.
+        ranked: what is chosen from.
+        measured: the table before any correction.
+    """
 
     options: StructureOptions
     time: TimeBudget
     evaluator: CompressionEvaluator
     ranked: Ranked
-    _losses: dict[tuple[tuple[int, int] | None, ...], float] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+    measured: LatencyTable
 
     def by(self, table: LatencyTable) -> Selection:
-        """The choice that diverges least from the teacher, of those that were scored."""
-        evaluator = self.evaluator
-        mutation = Mutation(rounds=self.options.mutations, seed=evaluator.seed)
-        wanted = wanted_ms(self.time, table)
-        chosen, _ = improve(self.space(table), wanted, self._loss, mutation)
-        return chosen
+        """The choice that a table leads to; its corrections do not move what errors weigh."""
+        space = weighted(self.space(table), self._coefficients)
+        return select(space, [wanted_ms(self.time, table)])[0]
 
     def fast_enough(self, models: Sequence[WholeModel]) -> bool:
         """Whether measured models keep the budget; the unpruned one stands first."""
@@ -61,15 +64,21 @@ class Chooser:
             pinned=[n for n in layers if n not in self.evaluator.removable],
         )
 
+    @cached_property
+    def _coefficients(self) -> Coefficients:
+        """Of errors, with which a choice by the first table diverges least from the teacher."""
+        mutation = Mutation(rounds=self.options.mutations, seed=self.evaluator.seed)
+        wanted = wanted_ms(self.time, self.measured)
+        return improve(self.space(self.measured), wanted, self._loss, mutation)
+
     def _loss(self, choice: Selection) -> float:
-        """How far a choice diverges; another table may lead to one that was scored before."""
+        """How far a choice diverges from the teacher on the rows for choosing."""
         ranked, evaluator = self.ranked, self.evaluator
-        if choice.layers not in self._losses:
-            (self._losses[choice.layers],) = divergences(
-                *(ranked.model, ranked.ranking, [choice], evaluator.dev, evaluator.divergence),
-                answers=self._unpruned,
-            )
-        return self._losses[choice.layers]
+        (loss,) = divergences(
+            *(ranked.model, ranked.ranking, [choice], evaluator.dev, evaluator.divergence),
+            answers=self._unpruned,
+        )
+        return loss
 
     @cached_property
     def _unpruned(self) -> list[Any]:
