@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from glp_export.compress.budget import TimeBudget
 from glp_export.compress.latency_fit import corrected, corrected_by_choices, fit_table
 from glp_export.compress.latency_probes import (
     ProbeMaker,
+    _clock,
+    _run,
     measure_table,
     measure_whole,
     plan_probes,
@@ -256,3 +259,22 @@ def test_beside_other_processes_the_fastest_runs_tell_models_apart() -> None:
     stretched = quiet * np.where(generator.random(quiet.shape) < 0.8, 6.0, 1.0)
     assert times_of(quiet.tolist(), shared=False) == pytest.approx(true, rel=0.02)
     assert times_of(stretched.tolist(), shared=True) == pytest.approx(true, rel=0.02)
+
+
+def test_runs_of_one_thread_are_timed_by_its_cpu_time() -> None:
+    """Waiting is no work: a run that rests in between is as fast as one that does not."""
+
+    class Resting:
+        def get_inputs(self) -> list[Any]:
+            return []
+
+        def run(self, names: None, feeds: Any) -> None:
+            sum(range(20_000))
+            time.sleep(0.02)
+
+    found = {}
+    for threads in (1, 2):
+        clock = _clock(conditions(threads=threads))
+        (turns,) = _run([cast(Any, Resting())], {}, clock, BRIEF, None)
+        (found[threads],) = times_of([turns.blocks], shared=False)
+    assert found[1] < 10 < 20 <= found[2]
