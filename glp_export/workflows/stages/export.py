@@ -178,13 +178,18 @@ def timing_of(seconds: float, execution: ExecutionContext) -> Timing:
     return Timing.lasting(seconds, execution.benchmark.bench_rounds, execution.seed)
 
 
+_CHOICE_ROUNDS = 10
+"""Of a choice among files: of two equals one is ahead in all of them by chance twice in 1000."""
+
+
 def quick_timing(seconds: float, execution: ExecutionContext) -> Timing:
     """Enough to tell files of one model apart, not to report: short runs and short pauses.
 
     A pause lasts until no thread spins any more, however short it is at least.
     """
     timing = timing_of(min(seconds, execution.benchmark.bench_seconds), execution)
-    return replace(timing, long_run_s=0.1, pause_s=0.01)
+    rounds = min(_CHOICE_ROUNDS, timing.min_rounds)
+    return replace(timing, min_rounds=rounds, long_run_s=0.1, pause_s=0.01)
 
 
 def readable(contenders: Sequence[Contender], lengths: Sequence[int]) -> list[int]:
