@@ -109,8 +109,7 @@ def outcomes(
     found = of_rows(targets, files_reached(targets, benchmark, contender))
     if targets.max_drop is not None and spent is not None:
         kept = spent <= targets.max_drop + ROUNDING
-        unseen = ", tokens not counted" if _trimmed(benchmark, contender) else ""
-        asked = f"a drop of {targets.max_drop:g} at most{unseen}"
+        asked = f"a drop of {targets.max_drop:g} at most"
         found = (
             *found,
             TargetOutcome(target=asked, kept=kept, unit="points", value=spent, file=PLAIN),
@@ -123,15 +122,6 @@ def outcomes(
         )
         found = (*found, size)
     return tuple(one.model_copy(update={"plan_id": plan_id}) for one in found)
-
-
-def _trimmed(benchmark: BenchmarkFile, contender: str) -> bool:
-    """Whether tokens went: those of dev all stay, so it does not show what that costs."""
-    whole = benchmark.baseline.model_shape
-    shapes = [row.model_shape for row in benchmark.rows if row.contender == contender]
-    return whole is not None and any(
-        one is not None and one.vocabulary < whole.vocabulary for one in shapes
-    )
 
 
 def of_rows(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import string
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,17 @@ from glp_export.artifact import ArtifactLayout
 from glp_export.artifact.vocabulary_record import read_vocabulary
 from glp_export.bench import BenchmarkFile
 from glp_export.cli.app import run
+from glp_export.compress.budget import Budget
+from glp_export.compress.compressors.base import Found
+from glp_export.compress.compressors.vocabulary import VOCABULARY, VocabularyOptions
 from glp_export.compress.edits import RemoveLayers, TrimVocabulary
 from glp_export.compress.latency_table import LatencyTable
 from glp_export.compress.plan import Plan
+from glp_export.config.files import resolve
+from glp_export.core.errors import AccuracyError
+from glp_export.core.progress import Progress
+from glp_export.workflows.context import make_context
+from glp_export.workflows.stages.run_evaluator import RunEvaluator
 from tests.end_to_end.conftest import MEASURING, ONE_SHAPE, SMALL, TRAINING, slow_table
 from tests.tiny import (
     WORDS,
@@ -255,3 +264,42 @@ def test_where_every_token_is_answered_for_nothing_is_trained(spelled, shipped, 
         assert run([*given, *asked, "-o", str(output)]) == 2
         assert "every token" in " ".join(capsys.readouterr().err.split())
         assert not output.with_name("out.partial").exists()
+
+
+def test_what_unseen_words_lose_counts_as_a_drop(tmp_path: Path) -> None:
+    """Every text has words of its own: those of dev are known only because dev is kept."""
+    from tokenizers import models
+
+    own = ["".join(letters) for letters in product("qwxyzvk", repeat=3)]
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *own, *WORDS, *CHARACTERS]
+    model = tmp_path / "model"
+    named = {"id2label": {0: "good", 1: "bad"}, "label2id": {"good": 0, "bad": 1}}
+    size = {"vocab_size": len(pieces), "initializer_range": 0.5}
+    make_checkpoint(model, layers=2, num_labels=2, **size, **named)
+    tokenizer = make_tokenizer()
+    vocabulary = {piece: number for number, piece in enumerate(pieces)}
+    tokenizer.backend_tokenizer.model = models.WordPiece(vocabulary, unk_token="[UNK]")
+    tokenizer.save_pretrained(model)
+    texts = [{"text": " ".join(own[3 * n : 3 * n + 3])} for n in range(100)]
+    settings = {"model": str(model), "dataset": str(write_jsonl(tmp_path / "t.jsonl", texts))}
+    settings |= {"label_column": "none", "max_length": 16, "device": "cpu", "cache": "none"}
+    context = make_context(resolve(settings))
+    evaluator = RunEvaluator(context, tmp_path / "work", Progress())
+    plan = Plan(**evaluator.facts, compressors=("layers",), strategy="top")
+
+    def left(max_drop: float | None, **options: int) -> Found:
+        wanted = VocabularyOptions(**options)
+        return VOCABULARY.follow(
+            Found(plan, drop=0.0), wanted, Budget(max_drop=max_drop), evaluator
+        )
+
+    unbounded = left(None).plan.kept_tokens or ()
+    assert set(evaluator.used_tokens) <= set(unbounded)
+    assert len(unbounded) < len(pieces)
+    tight, loose = left(0.0), left(1.0)
+    assert len(tight.plan.kept_tokens or ()) == len(pieces)
+    assert tight.drop == 0.0
+    assert loose.plan.kept_tokens == unbounded
+    assert 0.0 < loose.drop <= 1.0
+    with pytest.raises(AccuracyError, match="tokens"):
+        left(0.0, vocabulary_size=1)

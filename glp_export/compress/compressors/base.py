@@ -177,6 +177,13 @@ class CompressionEvaluator(Protocol):
     def used_tokens(self) -> frozenset[int]:
         """Ids in train, dev and unlabelled texts, and those that the configuration names."""
 
+    @property
+    def train_tokens(self) -> frozenset[int]:
+        """The same without those that dev alone has."""
+
+    def spelled(self, tokens: Sequence[int]) -> NDArray[np.float32]:
+        """The teacher's logits on the whole of dev where no other tokens are left, ascending."""
+
     def megabytes(self, plan: Plan) -> float:
         """What the artifact of a plan will take: its smallest ONNX file and tokenizer.json."""
 

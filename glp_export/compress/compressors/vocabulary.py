@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
+from glp_export.compress.accuracy import DropScore
 from glp_export.compress.budget import Budget
 from glp_export.compress.compressors.base import CompressionEvaluator, Found, UntrainedFollower
 from glp_export.compress.edits import Edit, KroneckerFactors, TrimVocabulary
 from glp_export.compress.plan import Plan
-from glp_export.core.errors import LatencyError, ModelError
+from glp_export.core.errors import AccuracyError, LatencyError, ModelError
+from glp_export.core.numbers import ROUNDING
 from glp_export.core.options import Options, option
+from glp_export.tasks import score
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -74,6 +77,7 @@ class VocabularyCompressor(UntrainedFollower):
         """Add the trimmed vocabulary to what another compressor found.
 
         Raises:
+            AccuracyError: so few tokens as are asked for lose more than may be lost.
             LatencyError: even the tokens in use are too many for the size that is asked for.
             ModelError: the tokenizer cannot be trimmed.
         """
@@ -83,17 +87,15 @@ class VocabularyCompressor(UntrainedFollower):
                 size = _that_fit(found.plan, budget.megabytes, evaluator)
             else:
                 size = options.vocabulary_size or -(-len(tokenizer) // SHARE)
+            if budget.max_drop is not None:
+                free = options.vocabulary_size is None and budget.megabytes is None
+                size, drop = _accurate(size, found.drop, budget.max_drop, evaluator, free=free)
+                found = replace(found, drop=found.drop + drop)
             plan = trimmed(found.plan, evaluator, size)
             tokens = plan.kept_tokens or ()
             meter.advance(f"{len(tokens)} of {len(tokenizer)}, {len(used)} in use")
         if len(tokens) == len(tokenizer):
-            evaluator.progress.say(f"all {len(tokens)} tokens stay: no fewer were asked for")
-        elif budget.max_drop is not None:
-            evaluator.progress.say(
-                f"--max-drop {budget.max_drop:g} does not count the tokens that go: those of dev "
-                "all stay, so only the test set shows what other texts lose. --unlabeled or a "
-                "larger --vocabulary-size keep more"
-            )
+            evaluator.progress.say(f"all {len(tokens)} tokens stay")
         settings = options.model_dump(mode="json", exclude_none=True)
         return found.followed(plan, self.name, settings)
 
@@ -105,6 +107,52 @@ def trimmed(plan: Plan, evaluator: CompressionEvaluator, size: int | None = None
     also = evaluator.used_tokens
     edit = TrimVocabulary(tokens=kept_token_ids(evaluator.tokenizer, (), also=also, size=size))
     return plan.model_copy(update={"edits": _with(plan.edits, edit)})
+
+
+def _accurate(
+    size: int, lost: float, max_drop: float, evaluator: CompressionEvaluator, *, free: bool
+) -> tuple[int, float]:
+    """How many tokens stay so that no more is lost than may be, and what they lose.
+
+    Texts that come later have words that no text at hand has. Dev stands for them: as many tokens
+    are judged, but chosen without it, on the unpruned model's answers.
+
+    Args:
+        size: that is wanted.
+        lost: by what went before.
+        max_drop: that may be lost in all.
+        evaluator: answers.
+        free: whether more may stay than are wanted.
+
+    Raises:
+        AccuracyError: they lose more, and no more may stay.
+    """
+    from glp_export.encoder.vocabulary import kept_token_ids
+
+    tokenizer, most = evaluator.tokenizer, max(0.0, max_drop - max(0.0, lost))
+    parts = [-(-part * len(tokenizer) // SHARE) for part in range(1, SHARE + 1)] if free else []
+    while True:
+        tokens = kept_token_ids(tokenizer, (), also=evaluator.train_tokens, size=size)
+        if len(tokens) == len(tokenizer):
+            return size, 0.0
+        logits = evaluator.spelled(tokens)
+        reached = score(evaluator.task, logits, evaluator.truth)
+        label = f"{len(tokens)} tokens chosen without dev"
+        found = DropScore.of(label, reached, logits, evaluator.truth, most, evaluator)
+        evaluator.progress.say(found.words(evaluator.task.metric, most))
+        if found.drop <= most + ROUNDING:
+            return size, max(0.0, found.drop)
+        larger = [one for one in parts if one > len(tokens)]
+        if not larger:
+            break
+        size = larger[0]
+    raise AccuracyError(
+        f"{label} lose {found.drop:.3f} ({found.low:.3f} to {found.high:.3f}) on dev, "
+        f"and {most:.3f} is left to be lost",
+        where=f"--max-drop {max_drop:g}",
+        fix="keep more (a larger --vocabulary-size or --size-budget, texts of production with "
+        "--unlabeled), or allow a larger drop",
+    )
 
 
 def _with(edits: tuple[Edit, ...], edit: TrimVocabulary) -> tuple[Edit, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from functools import cached_property
@@ -20,8 +20,10 @@ from glp_export.compress.search.evaluator import TrialEvaluator
 from glp_export.core.machine import describe
 from glp_export.core.progress import Progress
 from glp_export.encoder import RECOVERIES, Regulariser, TrainingInputs, distill, predict
+from glp_export.encoder.embedding_rows import trim_embeddings
 from glp_export.encoder.recovery import Joint
-from glp_export.tasks import truth_of
+from glp_export.encoder.vocabulary import trim_tokenizer
+from glp_export.tasks import encode, truth_of
 from glp_export.tasks.checksum import rows_checksum
 from glp_export.workflows.auxiliary import joint_of, kept_tasks
 from glp_export.workflows.compressors import VOCABULARY, compressors_of
@@ -92,15 +94,29 @@ class RunEvaluator:
     @cached_property
     def used_tokens(self) -> frozenset[int]:
         """Ids in train, dev and unlabelled texts, and those that the configuration names."""
+        context = self._context
+        return self.train_tokens.union(*map(tokens_in, (context.select, context.train)))
+
+    @cached_property
+    def train_tokens(self) -> frozenset[int]:
+        """The same without those that dev alone has."""
         from glp_export.encoder.embedding_rows import needed_ids
 
         context = self._context
-        parts = [context.fit, context.select, context.train]
+        parts = [context.fit]
         if context.unlabeled is not None:
             parts.append(encoded(context, blank(context, context.unlabeled)))
         named = needed_ids(context.pretrained())
         known = set(context.tokenizer.get_vocab().values())
         return frozenset(named & known).union(*map(tokens_in, parts))
+
+    def spelled(self, tokens: Sequence[int]) -> NDArray[np.float32]:
+        """The teacher's logits on the whole of dev where no other tokens are left, ascending."""
+        context = self._context
+        tokenizer = trim_tokenizer(context.tokenizer, tokens)
+        rows = encode(context.data.select, self.task, tokenizer, context.config.data.max_length)
+        model = trim_embeddings(self.teacher, tokens)
+        return predict(model, rows, tokenizer, device=context.execution.device)
 
     @cached_property
     def _cache(self) -> Cache:
