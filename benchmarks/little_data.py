@@ -112,6 +112,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--max-auxiliary-samples", type=int, default=5000)
     parser.add_argument("--unlabeled-samples", type=int, default=2000)
     parser.add_argument("--target-speedup", default="2@1x32", help="of the pruned model")
+    parser.add_argument("--latency-table", help="measured before, for all cells")
+    parser.add_argument("--final-round", type=int, help="examples of it; 0 skips it")
     parser.add_argument("--depth", type=int, help="so many layers by rule instead of a speedup")
     parser.add_argument("--updates", type=int, help="of every training; else the task's own rule")
     parser.add_argument("--threads", type=int, default=1)
@@ -206,6 +208,9 @@ def _context(
     place = arguments.target.index(target)
     tasks = [getattr(arguments, name)[place] for name in which]
     removed: dict[str, Any] = {"target_speedup": arguments.target_speedup}
+    for name in ("latency_table", "final_round"):
+        if getattr(arguments, name) is not None:
+            removed[name] = getattr(arguments, name)
     if arguments.depth:
         removed = {"depth": arguments.depth, "search": "alternate"}
     config = resolve(

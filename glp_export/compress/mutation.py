@@ -60,6 +60,8 @@ def improve(
     budget_ms: float,
     loss: Callable[[Selection], float],
     mutation: Mutation = Mutation(),
+    *,
+    start: Coefficients | None = None,
 ) -> Coefficients:
     """Vary what the errors are multiplied by, and keep what leads to the least measured loss.
 
@@ -71,13 +73,14 @@ def improve(
         budget_ms: milliseconds.
         loss: of a model that keeps what is chosen, on texts for choosing.
         mutation: how.
+        start: the first ones; all 1 where there are none.
 
     Raises:
         LatencyError: the budget is out of reach.
     """
     generator = np.random.default_rng(mutation.seed)
-    best = np.zeros((len(space.layers), 3))
-    chosen = select(space, [budget_ms])[0]
+    best = np.zeros((len(space.layers), 3)) if start is None else np.log(start)
+    chosen = select(weighted(space, _factors(best)), [budget_ms])[0]
     scores = {chosen.layers: loss(chosen)}
     for _ in range(mutation.rounds - 1):
         changed = generator.random(best.shape) < mutation.share

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +23,9 @@ MARGIN = 1.03
 """A choice is made for so much more than the speedup asked for: what ships is measured anew, and a
 median of it moves by a few percent."""
 
+AGAIN = 3
+"""Times as few variations for a table that corrects another one."""
+
 
 @dataclass(frozen=True)
 class Chooser:
@@ -33,19 +36,31 @@ class Chooser:
         time: that is asked for.
         evaluator: scores choices.
         ranked: what is chosen from.
-        measured: the table before any correction.
     """
 
     options: StructureOptions
     time: TimeBudget
     evaluator: CompressionEvaluator
     ranked: Ranked
-    measured: LatencyTable
+    _found: dict[str, Coefficients] = field(default_factory=dict, init=False, repr=False)
+    _losses: dict[tuple[tuple[int, int] | None, ...], float] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     def by(self, table: LatencyTable) -> Selection:
-        """The choice that a table leads to; its corrections do not move what errors weigh."""
-        space = weighted(self.space(table), self._coefficients)
-        return select(space, [wanted_ms(self.time, table)])[0]
+        """The choice that diverges least from the teacher, of those that were scored.
+
+        What errors weigh is found for the first table, and varied a little for those that correct
+        it: the shares of the time move, and the errors do not.
+        """
+        space, wanted = self.space(table), wanted_ms(self.time, table)
+        if table.id not in self._found:
+            before = list(self._found.values())
+            rounds = -(-self.options.mutations // AGAIN) if before else self.options.mutations
+            mutation = Mutation(rounds=rounds, seed=self.evaluator.seed + len(before))
+            start = before[-1] if before else None
+            self._found[table.id] = improve(space, wanted, self._loss, mutation, start=start)
+        return select(weighted(space, self._found[table.id]), [wanted])[0]
 
     def fast_enough(self, models: Sequence[WholeModel]) -> bool:
         """Whether measured models keep the budget; the unpruned one stands first."""
@@ -64,21 +79,15 @@ class Chooser:
             pinned=[n for n in layers if n not in self.evaluator.removable],
         )
 
-    @cached_property
-    def _coefficients(self) -> Coefficients:
-        """Of errors, with which a choice by the first table diverges least from the teacher."""
-        mutation = Mutation(rounds=self.options.mutations, seed=self.evaluator.seed)
-        wanted = wanted_ms(self.time, self.measured)
-        return improve(self.space(self.measured), wanted, self._loss, mutation)
-
     def _loss(self, choice: Selection) -> float:
-        """How far a choice diverges from the teacher on the rows for choosing."""
+        """How far a choice diverges; another table may lead to one that was scored before."""
         ranked, evaluator = self.ranked, self.evaluator
-        (loss,) = divergences(
-            *(ranked.model, ranked.ranking, [choice], evaluator.dev, evaluator.divergence),
-            answers=self._unpruned,
-        )
-        return loss
+        if choice.layers not in self._losses:
+            (self._losses[choice.layers],) = divergences(
+                *(ranked.model, ranked.ranking, [choice], evaluator.dev, evaluator.divergence),
+                answers=self._unpruned,
+            )
+        return self._losses[choice.layers]
 
     @cached_property
     def _unpruned(self) -> list[Any]:

@@ -140,7 +140,7 @@ class StructureCompressor:
             ranked = once or trained_for(
                 criterion, options, evaluator, table, wanted_ms(time, table)
             )
-            return _for(Chooser(options, time, evaluator, ranked, table), tables, measuring)
+            return _for(Chooser(options, time, evaluator, ranked), table, tables, measuring)
 
         if budget.max_drop is None:
             return [choose(one) for one in budget.times]
@@ -163,10 +163,11 @@ class StructureCompressor:
         return refit_kept(plan, model, kept, calibrator)
 
 
-def _for(chooser: Chooser, tables: LatencyTables, measuring: Stopwatch) -> Found:
+def _for(
+    chooser: Chooser, measured: LatencyTable, tables: LatencyTables, measuring: Stopwatch
+) -> Found:
     """The plan for one time budget; `measuring` has taken the seconds of its table."""
-    evaluator, ranked, measured = chooser.evaluator, chooser.ranked, chooser.measured
-    base = measured.base
+    base, evaluator, ranked = measured.base, chooser.evaluator, chooser.ranked
     choosing, measured_before = Stopwatch(), measuring.seconds
 
     def measure(shapes: Sequence[ModelShape]) -> Sequence[WholeModel]:
