@@ -222,13 +222,17 @@ def _context(
             "precision": ("fp32",),
             "distilled": "none",
             "cache": str(arguments.work / "cache"),
-            "max_auxiliary_samples": arguments.max_auxiliary_samples,
             **removed,
-            **({"auxiliary": tasks, "transfer": (transfer,)} if tasks else {}),
+            **(_auxiliary(arguments, tasks, transfer) if tasks else {}),
             **({"unlabeled": str(texts)} if unlabeled else {}),
         }
     )
     return make_context(config)
+
+
+def _auxiliary(arguments: argparse.Namespace, tasks: list[str], transfer: str) -> dict[str, Any]:
+    most = arguments.max_auxiliary_samples
+    return {"auxiliary": tasks, "transfer": (transfer,), "max_auxiliary_samples": most}
 
 
 def _shorter(context: RunContext, updates: int | None) -> RunContext:
