@@ -12,7 +12,7 @@ from glp_export.compress.search_cost import SearchCost, TrialGroup
 from glp_export.config.sections import NO_RIVAL, STUDENT
 from glp_export.core.machine import SharingMonitor
 from glp_export.core.numbers import duration, these_layers
-from glp_export.encoder import distill, finetune, predict, schedule_for
+from glp_export.encoder import RECOVERIES, distill, finetune, predict, schedule_for
 from glp_export.workflows.compressors import compressors_of, search_cost_of
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.final_training import classes_of
@@ -157,6 +157,7 @@ def estimate_run(context: RunContext) -> Estimate:
     least, most = _sample_layers(context, job)
     search_samples, final_samples = _samples(context, job)
     auxiliary, auxiliary_layers = _auxiliary(context, job, final_samples)
+    before = _before_recovery(context)
     return Estimate(
         model=context.source.name,
         task=context.data.task.name,
@@ -166,9 +167,12 @@ def estimate_run(context: RunContext) -> Estimate:
         removed=removed,
         trainings=job.cost.trials,
         final_trainings=len(job.final),
-        samples=search_samples + len(job.final) * final_samples + auxiliary,
-        seconds_least=least * fast,
-        seconds=(most + auxiliary_layers) * slow,
+        samples=search_samples
+        + len(job.final) * final_samples
+        + len(job.depths) * before
+        + auxiliary,
+        seconds_least=(least + before * sum(job.least)) * fast,
+        seconds=(most + before * sum(job.depths) + auxiliary_layers) * slow,
         at_most=context.schedule is not None or auxiliary > 0,
         smaller=_smaller(context, job, fast, slow),
         machine=monitor.words(),
@@ -254,6 +258,24 @@ def _auxiliary(context: RunContext, job: _Job, final_samples: int) -> tuple[int,
     first = transfer_examples(context) + final_samples * ("joint" in uses)
     beside = final_samples * ("recovery" in uses)
     return first + beside * len(students), first * layers + beside * sum(students)
+
+
+def _before_recovery(context: RunContext) -> int:
+    """Examples that a pruned model sees before its recovery: of a lasso, and general texts."""
+    if context.config.compress.plan:
+        plan = named_plan(context)
+        compressors, settings = plan.compressors, dict(plan.settings)
+    else:
+        compressors, settings = compressors_of(context), {}
+        for name in compressors:
+            settings |= context.config.compressors[name].model_dump()
+    passes = 0.0
+    if "block-sparse" in compressors and settings["sparse_keep"] < 1:
+        passes += settings["lasso_epochs"] * len(context.fit)
+    imitates = RECOVERIES[context.config.training.recover].inherits
+    if "kronecker" in compressors and context.unlabeled is not None and imitates:
+        passes += settings["general_epochs"] * len(context.unlabeled)
+    return round(passes)
 
 
 def _imitated_layers(context: RunContext, students: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ from glp_export.encoder.blocks import block_matrices, count_nonzero
 from glp_export.encoder.checkpoint_files import BLOCK_SPARSE
 from glp_export.encoder.structure import read_structure
 from tests.end_to_end.conftest import SMALL, TRAINING
-from tests.end_to_end.test_vocabulary import logits_of
+from tests.end_to_end.test_vocabulary import logits_of, spelled, texts
+
+__all__ = ["spelled", "texts"]
 
 SAID = ["the cat is good", "the dog is not bad"]
 
@@ -109,3 +112,32 @@ def test_what_makes_no_sense_is_refused(
     command = ["search", "-m", str(encoder), "--dataset", str(data), "--compress", compress]
     assert run([*command, *flags, *TRAINING, "-o", str(tmp_path / "out"), "-q"]) == code
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("compress", "flags", "passes"),
+    [
+        ("block-sparse", ("--lasso-epochs",), 2 * 51),
+        ("kronecker", ("--unlabeled", "general.txt", "--general-epochs"), 2 * 32),
+    ],
+)
+def test_a_dry_run_counts_what_is_trained_before_recovery(
+    compress: str,
+    flags: tuple[str, ...],
+    passes: int,
+    spelled: Path,
+    texts: Path,
+    tmp_path: Path,
+    capsys: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("general.txt").write_text("the cat is good\nthe dog is bad\n" * 16)
+    given = ["prune-and-export", "-m", str(spelled), "--dataset", str(texts), *TRAINING]
+    asked = ["--compress", compress, *flags]
+    samples = []
+    for epochs in ("1", "3"):
+        command = [*given, *asked, epochs, "-o", "out", "--dry-run", "--json"]
+        assert run(command) == 0
+        samples.append(json.loads(capsys.readouterr().out)["samples"])
+    assert samples[1] - samples[0] == passes
