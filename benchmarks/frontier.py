@@ -43,8 +43,8 @@ from glp_export.compress.compressors.structure.options import StructureOptions
 from glp_export.compress.plan import Plan
 from glp_export.config.files import resolve
 from glp_export.core.errors import LatencyError
-from glp_export.core.machine import SharingMonitor
 from glp_export.core.progress import Progress
+from glp_export.core.sharing import SharingMonitor
 from glp_export.encoder import ModelSource, predict
 from glp_export.encoder.schedule import TRIED
 from glp_export.tasks import (

@@ -33,7 +33,7 @@ from glp_export.bench import (
     shape_grid,
     summarise,
 )
-from glp_export.core import machine
+from glp_export.core import machine, sharing
 from glp_export.core.errors import GlpError
 from glp_export.precision.devices import gpu_capability
 
@@ -67,7 +67,7 @@ def main() -> None:
     """Measure every base model, then write one table."""
     options = _options()
     logging.basicConfig(level=logging.ERROR)
-    start, others = time.monotonic(), machine.cpu_seconds_of_others()
+    start, others = time.monotonic(), sharing.cpu_seconds_of_others()
     options.device = machine.resolve_device(options.device)
     here = machine.describe()
     rounds = options.rounds
@@ -77,7 +77,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
             _measure_base(base, Path(scratch), options, timing, measured)
     wall = time.monotonic() - start
-    shared = machine.sharing_notes(machine.cpu_seconds_of_others() - others, wall)
+    shared = sharing.sharing_notes(sharing.cpu_seconds_of_others() - others, wall)
     _write(options, here, [*here.notes, *shared], measured, wall)
     SamplesFile.of(measured.samples, timing).save(options.output.with_suffix(".samples.json"))
 

@@ -38,7 +38,7 @@ from glp_export.bench import (
     shape_grid,
     summarise,
 )
-from glp_export.core import machine
+from glp_export.core import machine, sharing
 
 HEAD = (
     *("model", "shape", "contender", "layers", "file MB", "p50 ms"),
@@ -64,7 +64,7 @@ def main() -> None:
     """Measure every base model, then write one table."""
     options = _options()
     logging.basicConfig(level=logging.ERROR)
-    start, others = time.monotonic(), machine.cpu_seconds_of_others()
+    start, others = time.monotonic(), sharing.cpu_seconds_of_others()
     here = machine.describe()
     timing = Timing(
         min_rounds=options.rounds, max_rounds=options.rounds, turn_seconds=0.15, max_runs=4
@@ -78,7 +78,7 @@ def main() -> None:
         lines += _table_lines(base, entries, samples)
         everything += samples
     wall = time.monotonic() - start
-    shared = machine.sharing_notes(machine.cpu_seconds_of_others() - others, wall)
+    shared = sharing.sharing_notes(sharing.cpu_seconds_of_others() - others, wall)
     _write(options, here, [*here.notes, *shared], lines, wall)
     SamplesFile.of(everything, timing).save(options.output.with_suffix(".samples.json"))
 

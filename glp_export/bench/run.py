@@ -18,7 +18,7 @@ from glp_export.bench.statistics import paired_ratio, summarise
 from glp_export.bench.target_outcome import TargetOutcome
 from glp_export.bench.timing import Progress, Samples, Timing, measure
 from glp_export.bench.winners import winners
-from glp_export.core import machine
+from glp_export.core import machine, sharing
 from glp_export.core.errors import UsageError
 
 _PLAIN = "model.onnx"
@@ -84,7 +84,7 @@ def benchmark(
     baseline = _baseline(contenders)
     described = machine.describe()
     peaks = _peaks(contenders, workloads, progress) if memory else {}
-    monitor = machine.SharingMonitor()
+    monitor = sharing.SharingMonitor()
     samples = measure(contenders, workloads, timing=timing, progress=progress)
     file = BenchmarkFile(
         # In place of the notes on the load average, which our own training raises.

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -36,8 +35,7 @@ they can saturate (microsoft/onnxruntime #6004), and int8 is often slower than f
 
 # A process of another's on every second core already shows in the medians.
 _BUSY_SHARE = 0.5
-# Cores that others may use during a measurement; the kernel and a monitor use less.
-_SHARED = 0.1
+
 
 MOST_THREADS = 1024
 """Past it libraries end the process rather than refuse."""
@@ -117,62 +115,6 @@ def load_notes(load: float, cores: int) -> tuple[str, ...]:
         f"the load average was {load:.1f} on {cores} usable core{'s' if cores > 1 else ''} "
         "before measuring: other processes, or this one's own work of the last minute",
     )
-
-
-def cpu_seconds_of_others() -> float:
-    """CPU time, in seconds since boot, that every process but this one and its children used.
-
-    The difference of two readings says whether a measurement in between had the machine to
-    itself.
-    """
-    import psutil
-
-    spent = psutil.cpu_times()
-    kinds = ("user", "nice", "system", "irq", "softirq", "steal")  # guest time is within user
-    busy = sum(getattr(spent, kind, 0.0) for kind in kinds)
-    own = os.times()
-    return float(busy - own.user - own.system - own.children_user - own.children_system)
-
-
-TOO_HIGH = (
-    "latencies are too high, PyTorch's more than ONNX Runtime's; measure again on an idle machine"
-)
-
-
-def sharing_notes(others: float, wall: float, effect: str = TOO_HIGH) -> tuple[str, ...]:
-    """A sentence if others used more than a tenth of a core over `wall` seconds, else nothing.
-
-    Args:
-        others: CPU seconds of other processes.
-        wall: seconds in all.
-        effect: what that does to what was measured, and what to do.
-    """
-    share = others / wall if wall > 0 else 0.0
-    if share <= _SHARED:
-        return ()
-    return (f"other processes used {share:.1f} cores while measuring: {effect}",)
-
-
-class SharingMonitor:
-    """Watches from its making whether others use the machine."""
-
-    def __init__(self) -> None:
-        self._start, self._others = time.monotonic(), cpu_seconds_of_others()
-
-    def notes(self, effect: str = TOO_HIGH) -> tuple[str, ...]:
-        """A sentence if others used more than a tenth of a core until now, else nothing."""
-        return sharing_notes(self._spent(), time.monotonic() - self._start, effect)
-
-    def words(self) -> str:
-        """`busy: others use 1.3 of 2 cores`, or `idle`, from its making until now."""
-        share = self._spent() / max(time.monotonic() - self._start, 1e-9)
-        if share <= _SHARED:
-            return "idle"
-        return f"busy: others use {share:.1f} of {usable_cores()} cores; an idle one is faster"
-
-    def _spent(self) -> float:
-        """CPU seconds of others until now."""
-        return cpu_seconds_of_others() - self._others
 
 
 def usable_cores(root: Path = Path("/")) -> int:

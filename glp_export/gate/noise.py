@@ -7,10 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from glp_export.core import machine
-
-_SHARED = 0.1
-"""Cores that others may use meanwhile; the kernel and a monitor use less."""
+from glp_export.core.sharing import SHARED, cpu_seconds_of_others
 
 _DRIFT = 1.15
 """Times by which the reference itself may change from the first third to the last."""
@@ -26,7 +23,7 @@ class NoiseMonitor:
 
     def __init__(self) -> None:
         self._start = time.monotonic()
-        self._others = machine.cpu_seconds_of_others()
+        self._others = cpu_seconds_of_others()
         self._throttled = throttled_seconds()
 
     def results(self, reference: Sequence[float] = ()) -> tuple[str, ...]:
@@ -36,10 +33,10 @@ class NoiseMonitor:
             reference: latencies of one and the same model, in order.
         """
         seconds = max(time.monotonic() - self._start, 1e-9)
-        share = (machine.cpu_seconds_of_others() - self._others) / seconds
+        share = (cpu_seconds_of_others() - self._others) / seconds
         throttled = throttled_seconds() - self._throttled
         found = []
-        if share > _SHARED:
+        if share > SHARED:
             found.append(f"other processes used {share:.1f} cores meanwhile")
         if throttled > 0:
             found.append(

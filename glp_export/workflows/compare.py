@@ -19,10 +19,11 @@ from glp_export.config.run_config import RunConfig
 from glp_export.core import numbers
 from glp_export.core.checksums import staying
 from glp_export.core.errors import UsageError
-from glp_export.core.machine import SharingMonitor, provider_for, resolve_device, usable_cores
+from glp_export.core.machine import provider_for, resolve_device, usable_cores
 from glp_export.core.notebook import lines_html
 from glp_export.core.progress import Progress
 from glp_export.core.records import Record
+from glp_export.core.sharing import SharingMonitor
 from glp_export.encoder import task_of_model
 from glp_export.gate.accuracy import DATA_SETTINGS, answers_of, read_test_rows
 from glp_export.serve import OpenOptions, open_artifact

@@ -10,8 +10,8 @@ from glp_export.compress.compressors import keep_all_layers
 from glp_export.compress.compressors.layers.strategies import RULES, Problem, order_by_rule
 from glp_export.compress.search_cost import SearchCost, TrialGroup
 from glp_export.config.sections import NO_RIVAL, STUDENT
-from glp_export.core.machine import SharingMonitor
 from glp_export.core.numbers import duration, these_layers
+from glp_export.core.sharing import SharingMonitor
 from glp_export.encoder import RECOVERIES, distill, finetune, predict, schedule_for
 from glp_export.workflows.compressors import compressors_of, search_cost_of
 from glp_export.workflows.context import RunContext

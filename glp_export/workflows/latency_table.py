@@ -11,17 +11,14 @@ from typing import Any
 
 from glp_export.cache.store import Cache
 from glp_export.compress.budget import TimeBudget
-from glp_export.compress.latency_probes import (
-    FASTEST_COUNTS,
-    ProbeMaker,
-    measure_table,
-    measure_whole,
-)
+from glp_export.compress.latency_measurement import FASTEST_COUNTS, measure_table, measure_whole
+from glp_export.compress.latency_probes import ProbeMaker
 from glp_export.compress.latency_table import Conditions, LatencyTable, WholeModel
-from glp_export.core.machine import SharingMonitor, describe
+from glp_export.core.machine import describe
 from glp_export.core.progress import Progress
 from glp_export.core.scratch import scratch_directory
 from glp_export.core.shape import ModelShape
+from glp_export.core.sharing import SharingMonitor
 
 DECIDING = ("onnxruntime", "torch", "transformers")
 """Packages whose version may change what a file takes."""

@@ -23,7 +23,7 @@ from glp_export.bench import (
     summarise,
 )
 from glp_export.bench.schema import schema
-from glp_export.core import machine
+from glp_export.core import sharing
 from glp_export.core.errors import DataError, UsageError
 from tests.contenders import Clock, Latency, fake_contender
 
@@ -148,7 +148,7 @@ def test_a_shared_machine_is_noted_in_the_file(
 ) -> None:
     fake_runtime(lambda c, _: 5.0)
     readings = iter((100.0, 4100.0))  # an hour of others' work in a run of less than a second
-    monkeypatch.setattr(machine, "cpu_seconds_of_others", lambda: next(readings))
+    monkeypatch.setattr(sharing, "cpu_seconds_of_others", lambda: next(readings))
     made = benchmark(
         known_contenders(), [WORKLOAD], [], task="t", metric="m", timing=QUICK, memory=False
     )

@@ -10,16 +10,14 @@ import pytest
 from glp_export.bench.timing import Timing
 from glp_export.compress.budget import TimeBudget
 from glp_export.compress.latency_fit import corrected, corrected_by_choices, fit_table
-from glp_export.compress.latency_probes import (
-    ProbeMaker,
+from glp_export.compress.latency_measurement import (
     _clock,
     _run,
     measure_table,
     measure_whole,
-    plan_probes,
-    probe_model,
     times_of,
 )
+from glp_export.compress.latency_probes import ProbeMaker, plan_probes, probe_model
 from glp_export.compress.latency_table import (
     Conditions,
     LatencyTable,

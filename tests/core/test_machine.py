@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from glp_export.core import machine
+from glp_export.core import machine, sharing
 from glp_export.core.errors import DeviceError, UsageError
 
 
@@ -163,5 +163,5 @@ def test_a_machine_of_the_same_speed() -> None:
 def test_a_busy_machine_is_noted() -> None:
     assert machine.load_notes(0.4, 2) == ()
     assert "1.6" in machine.load_notes(1.6, 2)[0]
-    assert machine.sharing_notes(0.5, 10.0) == ()
-    assert "0.3 cores" in machine.sharing_notes(3.0, 10.0)[0]
+    assert sharing.sharing_notes(0.5, 10.0) == ()
+    assert "0.3 cores" in sharing.sharing_notes(3.0, 10.0)[0]

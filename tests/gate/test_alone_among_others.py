@@ -20,7 +20,7 @@ from glp_export.bench import (
     pytorch_contender,
     shape_grid,
 )
-from glp_export.core import machine
+from glp_export.core import machine, sharing
 from tests.tiny import make_checkpoint
 
 # Spinning threads of a neighbour, not waited for, cost 1.5 to 3 times on two cores. Shared caches
@@ -66,12 +66,12 @@ def test_the_median_among_others_is_that_alone(tmp_path: Path) -> None:
     workloads = shape_grid(contenders, [1], [64])
     changes = []
     for _ in range(ATTEMPTS):
-        start, others = time.monotonic(), machine.cpu_seconds_of_others()
+        start, others = time.monotonic(), sharing.cpu_seconds_of_others()
         changes.append(largest_change(contenders, workloads))
         if changes[-1] < FACTOR:
             return
-        busy = machine.sharing_notes(
-            machine.cpu_seconds_of_others() - others, time.monotonic() - start
+        busy = sharing.sharing_notes(
+            sharing.cpu_seconds_of_others() - others, time.monotonic() - start
         )
         if busy:
             pytest.skip(f"no median holds still here: {busy[0]}")

@@ -10,7 +10,7 @@ import pytest
 from glp_export.cache.store import Cache
 from glp_export.compress.latency_fit import fit_table
 from glp_export.compress.latency_table import LatencyTable, WholeModel
-from glp_export.core import machine
+from glp_export.core import sharing
 from glp_export.workflows import latency_table
 from tests.compress.test_latency_table import BASE, HEADS, NEURONS, conditions, invented_ms, shape
 from tests.heard import Heard
@@ -43,7 +43,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def readings(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     counted = itertools.count(0, step)
-    monkeypatch.setattr(machine, "cpu_seconds_of_others", lambda: float(next(counted)))
+    monkeypatch.setattr(sharing, "cpu_seconds_of_others", lambda: float(next(counted)))
 
 
 def test_a_quiet_table_is_kept_for_others(measured, monkeypatch, tmp_path):

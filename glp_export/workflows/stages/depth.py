@@ -21,9 +21,9 @@ from glp_export.bench import (
 )
 from glp_export.config.targets import DepthLatency, LatencyBudget, Shape, SpeedupTarget, Tail
 from glp_export.core.errors import UsageError
-from glp_export.core.machine import SharingMonitor
 from glp_export.core.numbers import layers_in_words
 from glp_export.core.progress import Meter, Progress
+from glp_export.core.sharing import SharingMonitor
 from glp_export.encoder import remove_layers, save_checkpoint
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.stages.depth_choice import deepest_fast_enough, impossible, settled

@@ -12,8 +12,8 @@ from glp_export.bench.depth_latency import compared
 from glp_export.config.outcomes import of_rows
 from glp_export.config.targets import MEDIAN, DepthLatency, LatencyBudget, Targets
 from glp_export.core.errors import GlpError
-from glp_export.core.machine import SharingMonitor
 from glp_export.core.progress import Progress
+from glp_export.core.sharing import SharingMonitor
 from glp_export.precision.int8 import quantise
 from glp_export.precision.int8.recipe import DYNAMIC, RECIPES
 from glp_export.workflows.context import RunContext

@@ -13,7 +13,7 @@ import pytest
 
 from glp_export.config.files import resolve
 from glp_export.config.targets import Shape
-from glp_export.core import machine
+from glp_export.core import sharing
 from glp_export.core.errors import LatencyError, UsageError
 from glp_export.core.progress import Meter, Progress
 from glp_export.workflows.context import RunContext, make_context
@@ -25,13 +25,13 @@ from tests.tiny import make_checkpoint
 @pytest.fixture(autouse=True)
 def others(monkeypatch):
     """CPU time of other processes, as it is read: none, whatever else runs beside these tests."""
-    monkeypatch.setattr(machine, "cpu_seconds_of_others", lambda: 0.0)
+    monkeypatch.setattr(sharing, "cpu_seconds_of_others", lambda: 0.0)
     # The scheduler interrupts long runs more than short ones: room for what tests do to another.
     monkeypatch.setattr(depth_choice, "CACHED", 10.0)
 
     def busy():
         counted = itertools.count(0, 1000)
-        monkeypatch.setattr(machine, "cpu_seconds_of_others", lambda: float(next(counted)))
+        monkeypatch.setattr(sharing, "cpu_seconds_of_others", lambda: float(next(counted)))
 
     return busy
 
@@ -135,7 +135,7 @@ def test_what_was_measured_on_a_busy_machine_is_marked_and_measured_again(
     assert "other processes" in heard.said[0]
     record = tmp_path / "depth_latency.json"
     assert '"disturbed": true' in record.read_text()
-    monkeypatch.setattr(machine, "cpu_seconds_of_others", lambda: 0.0)
+    monkeypatch.setattr(sharing, "cpu_seconds_of_others", lambda: 0.0)
     again = fast_enough_depth(context, tmp_path, Heard())
     assert not any(row.disturbed for row in again[1])
     assert '"disturbed": true' not in record.read_text()
