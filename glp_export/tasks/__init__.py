@@ -22,6 +22,7 @@ from glp_export.tasks.scoring import (
     truth_of,
 )
 from glp_export.tasks.spec import DataSpec
+from glp_export.tasks.splits import drawn
 from glp_export.tasks.task import Task, TaskData, same_task
 from glp_export.tasks.unlabeled import blank_labels, labels_of, read_unlabeled, with_labels
 
@@ -44,6 +45,7 @@ __all__ = [
     "changed_predictions",
     "class_drops",
     "count_examples",
+    "drawn",
     "encode",
     "kind_of_config",
     "labels_of",

@@ -40,7 +40,7 @@ from glp_export.tasks.reading import (
 )
 from glp_export.tasks.sources import DEMO, read_source, require_places
 from glp_export.tasks.spec import DataSpec
-from glp_export.tasks.splits import Units, sample
+from glp_export.tasks.splits import Units, drawn
 from glp_export.tasks.task import Task, TaskData
 from glp_export.tasks.texts_alone import (
     TEST_FRACTION,
@@ -169,8 +169,8 @@ def _texts_alone(raw: RawData, spec: DataSpec, own: Task | None) -> TaskData:
     data = TaskData(
         task=task,
         fit=kept.select(fit),
-        select=_any_of(kept.select(select), spec.max_dev_samples, spec.seed),
-        test=_any_of(_blank(raw.tested, task), spec.max_test_samples, spec.seed),
+        select=drawn(kept.select(select), spec.max_dev_samples, spec.seed),
+        test=drawn(_blank(raw.tested, task), spec.max_test_samples, spec.seed),
         other_tests={"labelled": _labelled(labelled, task, spec)} if labelled else {},
         source=raw.source,
         hub=raw.hub,
@@ -186,10 +186,6 @@ _AGREEMENT_NOTE = (
     "the texts have no labels: scores are agreement with the unpruned model as it was given, whose "
     "own is 1 by definition; how often it is right is not known from them"
 )
-
-
-def _any_of(rows: Dataset, count: int | None, seed: int) -> Dataset:
-    return rows.select(sample(np.zeros(len(rows), dtype=np.int64), count, seed))
 
 
 def _blank(split: RawSplit, task: Task) -> Dataset:

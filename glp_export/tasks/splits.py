@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 Rows = NDArray[np.int64]
 
@@ -86,6 +90,16 @@ def sample(strata: Rows, count: int | None, seed: int) -> Rows:
     groups, sizes = np.unique(strata, return_counts=True)
     least = np.full(len(groups), int(count >= len(groups)))
     return _draw(strata, groups, allocate(sizes, count, least, sizes), seed)
+
+
+def drawn(rows: Dataset, count: int | None, seed: int = 0) -> Dataset:
+    """So many rows at random, in their order; all of them for None.
+
+    The first ones would not stand for all: many files are sorted by their labels.
+    """
+    if count is None or count >= len(rows):
+        return rows
+    return rows.select(sample(np.zeros(len(rows), dtype=np.int64), count, seed))
 
 
 def hold_back(strata: Rows, fraction: float, seed: int) -> tuple[Rows, Rows]:

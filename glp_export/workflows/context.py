@@ -45,6 +45,7 @@ from glp_export.tasks import (
     DataSpec,
     TaskData,
     against_chance,
+    drawn,
     encode,
     load_task_data,
     read_unlabeled,
@@ -258,7 +259,7 @@ def make_context(config: RunConfig) -> RunContext:
         stack=stack,
         depths=wanted_depths(config, stack),
         cuts=most_cuts(config, stack),
-        fit=_first(fit, config.compress.max_search_samples),
+        fit=drawn(fit, config.compress.max_search_samples, training.seed),
         select=select,
         train=fit if schedule else _joined(fit, select),
         test=test,
@@ -325,8 +326,3 @@ def load_seeded(source: ModelSource, data: TaskData, seed: int, *, doubtful: boo
 
     set_seed(seed)
     return load_checkpoint(source, data.task, doubtful=doubtful)
-
-
-def _first(examples: Dataset, count: int | None) -> Dataset:
-    """A part of the training examples; they are already in random order."""
-    return examples if count is None else examples.select(range(min(count, len(examples))))

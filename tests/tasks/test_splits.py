@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from glp_export.tasks.splits import Units, allocate, hold_back, sample
+from glp_export.tasks.splits import Units, allocate, drawn, hold_back, sample
 
 UNEVEN = np.repeat([0, 1, 2, 3], [600, 300, 99, 1])
 
@@ -77,3 +77,15 @@ def test_a_negative_stratum_is_only_fitted_on() -> None:
     _, select = hold_back(strata, 0.15, seed=0)
     assert len(select) == 9
     assert set(strata[select].tolist()) == {0}
+
+
+def test_some_rows_are_not_the_first_ones() -> None:
+    from datasets import Dataset
+
+    rows = Dataset.from_dict({"place": range(1000)})
+    places = drawn(rows, 100)["place"][:]
+    assert len(places) == 100
+    assert places == sorted(places)
+    assert 350 < np.mean(places) < 650
+    assert places == drawn(rows, 100)["place"][:]
+    assert drawn(rows, None) is drawn(rows, 1000) is rows

@@ -30,7 +30,7 @@ from glp_export.precision.job import CalibrationData, LowerPrecision, PrecisionJ
 from glp_export.precision.kernels import count_kernels
 from glp_export.precision.qat import quantisation_aware
 from glp_export.precision.record import KernelCount, Loss, PrecisionEntry
-from glp_export.tasks import count_examples, truth_of
+from glp_export.tasks import count_examples, drawn, truth_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -202,7 +202,7 @@ def _batches(
     texts = job.texts if calibration is None else calibration.fit
     if texts is None:
         raise without_texts(job.scope)
-    rows = texts.select(range(min(count, len(texts))))
+    rows = drawn(texts, count)
     tokenizer = job.tokenizer
     return [pad_rows(rows, part, tokenizer) for part in by_length(rows, 16)]
 

@@ -10,6 +10,7 @@ from glp_export.artifact.session import feeds_for, open_session
 from glp_export.core.errors import DataError, UsageError
 from glp_export.core.quiet import quiet
 from glp_export.precision.int8.recipe import DYNAMIC, FULL, RECIPES
+from glp_export.tasks import drawn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +77,7 @@ def require_texts(rows: Dataset | None, recipes: Sequence[str], scope: str) -> N
         return
     if rows is None:
         raise without_texts(scope)
-    taken = rows[: min(len(rows), CALIBRATION_ROWS)]["input_ids"]
+    taken = drawn(rows, CALIBRATION_ROWS)["input_ids"][:]
     _require_different({tuple(ids) for ids in taken}, len(taken))
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from glp_export.compress.compressors.base import Calibrator
 from glp_export.encoder.scoring import padded_batches
+from glp_export.tasks import drawn
 from glp_export.workflows.auxiliary import texts_for
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.stages.labelled_texts import encoded, labelled_by
@@ -26,7 +27,7 @@ def calibrator_of(context: RunContext, model: PreTrainedModel, samples: int) -> 
     """
     from datasets import concatenate_datasets
 
-    rows = context.fit.select(range(min(samples, len(context.fit))))
+    rows = drawn(context.fit, samples)
     texts = texts_for(context, samples - len(rows))
     if texts is not None:
         rows = concatenate_datasets([rows, encoded(context, labelled_by(context, model, texts))])

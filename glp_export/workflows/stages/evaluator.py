@@ -175,6 +175,8 @@ def training_facts(context: RunContext) -> dict[str, Any]:
         given |= {"metric_code": code_of(context.data.task.metric)}
     if not context.data.labelled:
         given |= {"labels": "the teacher's"}
+    if context.config.compress.max_search_samples is not None:
+        given |= {"fit": "drawn"}
     return (
         given
         | transfer_facts(context)

@@ -23,7 +23,7 @@ from glp_export.encoder import RECOVERIES, Regulariser, TrainingInputs, distill,
 from glp_export.encoder.embedding_rows import trim_embeddings
 from glp_export.encoder.recovery import Joint
 from glp_export.encoder.vocabulary import trim_tokenizer
-from glp_export.tasks import encode, truth_of
+from glp_export.tasks import drawn, encode, truth_of
 from glp_export.tasks.checksum import rows_checksum
 from glp_export.workflows.auxiliary import joint_of, kept_tasks
 from glp_export.workflows.compressors import VOCABULARY, compressors_of
@@ -146,9 +146,8 @@ class RunEvaluator:
     @cached_property
     def dev(self) -> list[Any]:
         """Padded rows for choosing, which the teacher has not seen."""
-        rows = self._context.select
-        first = rows.select(range(min(DEV_SAMPLES, len(rows))))
-        return batches_of(self._context, self.teacher, first)
+        rows = drawn(self._context.select, DEV_SAMPLES)
+        return batches_of(self._context, self.teacher, rows)
 
     @cached_property
     def divergence(self) -> Divergence:

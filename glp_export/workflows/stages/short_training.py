@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from glp_export.compress.criteria.moments import run
 from glp_export.compress.search.context import TrialContext, judge
 from glp_export.encoder import RECOVERIES, TrainingInputs
+from glp_export.tasks import drawn
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.stages.calibration import batches_of
 from glp_export.workflows.stages.evaluator import Teacher
@@ -66,7 +67,7 @@ class ShortTraining:
             refit=False,
             threads=context.execution.threads,
         )
-        rows = context.select.select(range(min(DEV_SAMPLES, len(context.select))))
+        rows = drawn(context.select, DEV_SAMPLES)
         self._dev = batches_of(context, teacher.model, rows, size=JUDGED)
         self._wanted = [_answers(teacher.model, batch) for batch in self._dev]
         self._divergence = divergence_of(context.execution.kind)
