@@ -136,7 +136,7 @@ def test_what_errors_weigh_is_found_once_and_varied_a_little_for_another_table()
     passes.clear()
     slower = measured.model_copy(update={"base_ms": 0.5})
     assert chooser.by(slower).layers != chosen.layers  # half of the time leaves less for layers
-    assert len(passes) <= 2 * len(dev)
+    assert len(passes) <= 3 * len(dev)
     passes.clear()
     assert chooser.by(measured) == chosen
     assert not passes
