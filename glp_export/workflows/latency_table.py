@@ -25,6 +25,12 @@ DECIDING = ("onnxruntime", "torch", "transformers")
 
 AUTO, FIRST_TOKEN = "auto", "first-token"
 
+_NO_PART = frozenset(
+    "_name_or_path architectures dtype finetuning_task id2label label2id problem_type torch_dtype "
+    "transformers_version".split()
+)
+"""Of a configuration: what no file differs by."""
+
 
 @dataclass(frozen=True)
 class Deployment:
@@ -86,6 +92,17 @@ class Deployment:
             versions={name: machine.versions[name] for name in DECIDING},
         )
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a file follows from beside the conditions: the same shape may compute more."""
+        config = json.loads(self.config.to_json_string(use_diff=False))
+        return {
+            "base": self.base.model_dump(mode="json"),
+            "auto_class": self.auto_class,
+            "labels": self.config.num_labels,
+            "config": {name: value for name, value in config.items() if name not in _NO_PART},
+        }
+
     def maker(self, precision: str, form: str) -> ProbeMaker:
         """Makes files of random models of this family."""
         return ProbeMaker(self.config, self.auto_class, self.export_task, precision, form)
@@ -98,10 +115,7 @@ def measure(
 
     One that was measured while others used the machine says so, and the cache does not keep it.
     """
-    facts = {
-        "conditions": conditions.model_dump(mode="json"),
-        "base": deployment.base.model_dump(mode="json"),
-    }
+    facts = {"conditions": conditions.model_dump(mode="json"), **deployment.facts}
 
     def make(directory: Path) -> None:
         with (

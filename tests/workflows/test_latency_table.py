@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -14,12 +15,14 @@ from glp_export.core import sharing
 from glp_export.workflows import latency_table
 from tests.compress.test_latency_table import BASE, HEADS, NEURONS, conditions, invented_ms, shape
 from tests.heard import Heard
+from tests.tiny import make_config
 
 
 class Made:
     """Stands for a deployment whose probes need not be exported."""
 
     base = BASE
+    facts: ClassVar[dict[str, str]] = {}
 
     def maker(self, precision: str, form: str) -> None:
         return None
@@ -52,6 +55,26 @@ def test_a_quiet_table_is_kept_for_others(measured, monkeypatch, tmp_path):
     first = latency_table.measure(Made(), conditions(), cache, heard)
     assert latency_table.measure(Made(), conditions(), cache, heard) == first
     assert (first.notes, heard.said, len(measured)) == ((), [], 1)
+
+
+def test_a_table_is_kept_for_models_that_compute_the_same(measured, monkeypatch, tmp_path):
+    """Of one shape a head may answer for every token, and a sublayer have another activation."""
+    readings(monkeypatch, 0)
+    head = "AutoModelForSequenceClassification"
+
+    def measure(auto_class: str = head, **extra: object) -> None:
+        config = make_config("bert", **extra)
+        fixed = (BASE, auto_class, "", "cpu", "CPUExecutionProvider", "fp32", 1)
+        deployment = latency_table.Deployment(config, *fixed)
+        latency_table.measure(deployment, conditions(), Cache(tmp_path), Heard())
+
+    measure()
+    measure(id2label={0: "no", 1: "yes"})
+    assert len(measured) == 1
+    measure("AutoModelForMaskedLM")
+    measure(hidden_act="relu")
+    measure(num_labels=300)
+    assert len(measured) == 4
 
 
 def test_a_table_of_a_busy_machine_says_so_and_is_measured_again(measured, monkeypatch, tmp_path):
