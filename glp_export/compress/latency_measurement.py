@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from glp_export.bench.timing import Timing, Turns, warm_up
 from glp_export.compress.latency_fit import fit_table
 from glp_export.compress.latency_probes import VOCABULARY, Make, plan_probes
 from glp_export.compress.latency_table import Conditions, LatencyTable, WholeModel
+from glp_export.core.machine import CPU
 from glp_export.core.shape import ModelShape
 from glp_export.core.sharing import SharingMonitor
 
@@ -129,9 +131,12 @@ the wall clock: a long run never ends before its turn on the core does, and a sh
 
 
 def _clock(conditions: Conditions) -> Callable[[], int]:
-    """Of the calling thread alone where it is the one that computes."""
-    alone = conditions.threads == 1 and conditions.provider == "CPUExecutionProvider"
-    return time.thread_time_ns if alone else time.perf_counter_ns
+    """Of the calling thread alone where it is the one that computes.
+
+    Windows counts a thread's time in steps of 16 ms.
+    """
+    alone = conditions.threads == 1 and conditions.provider == CPU
+    return time.thread_time_ns if alone and os.name == "posix" else time.perf_counter_ns
 
 
 def times_of(
