@@ -26,8 +26,17 @@ DECIDING = ("onnxruntime", "torch", "transformers")
 AUTO, FIRST_TOKEN = "auto", "first-token"
 
 _NO_PART = frozenset(
-    "_name_or_path architectures dtype finetuning_task id2label label2id problem_type torch_dtype "
-    "transformers_version".split()
+    [
+        "_name_or_path",
+        "architectures",
+        "dtype",
+        "finetuning_task",
+        "id2label",
+        "label2id",
+        "problem_type",
+        "torch_dtype",
+        "transformers_version",
+    ]
 )
 """Of a configuration: what no file differs by."""
 
