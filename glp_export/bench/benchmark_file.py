@@ -43,6 +43,9 @@ class BenchmarkFile(Record):
     targets: tuple[TargetOutcome, ...] = Field(
         default=(), description="what became of each target of the run"
     )
+    test_rows: str | None = Field(
+        default=None, description="SHA-256 of the test set, by which a gate knows it again"
+    )
 
     def of_plan(self, plan_id: str) -> BenchmarkFile:
         """The part that belongs to one pruned model: itself and what it is compared with.

@@ -31,6 +31,7 @@ from glp_export.tasks import (
     positive_id,
     same_task,
 )
+from glp_export.tasks.checksum import checksum_of_test_set
 from glp_export.tasks.label_names import match_labels
 from glp_export.tasks.metrics import AGREEMENT
 from glp_export.tasks.own_metric import is_own
@@ -51,6 +52,7 @@ class TestRows:
         rows: encoded by the artifact's tokenizer.
         tokenizer: the artifact's.
         outputs: the place of each of the task's labels among the model's; () without labels.
+        checksum: of the rows as they were read.
     """
 
     __test__ = False  # for pytest: a class, no test
@@ -59,6 +61,7 @@ class TestRows:
     rows: Sequence[Mapping[str, Any]]
     tokenizer: Any
     outputs: tuple[int, ...] = ()
+    checksum: str = ""
 
 
 def read_test_rows(
@@ -103,7 +106,8 @@ def read_test_rows(
     if not isinstance(longest, int):  # then as it is served
         longest = read_settings(layout.root).max_length or tokenizer.model_max_length
     rows = encode(data.test, task, tokenizer, longest)
-    return TestRows(task, rows, tokenizer, match_labels(own.labels, wanted.labels).rows)
+    outputs = match_labels(own.labels, wanted.labels).rows
+    return TestRows(task, rows, tokenizer, outputs, checksum_of_test_set(data.test))
 
 
 def _as_recorded(task: Task, own: Task, layout: ArtifactLayout, asked: Mapping[str, Any]) -> Task:

@@ -229,7 +229,8 @@ def _require_question(session: GateSession) -> None:
     """
     settings = session.settings
     asked = [line.key for kind in ("latency", "accuracy") for _, line in session.lines(kind)]
-    over = any(KEYS[key].of_reference for key in asked)
+    drop = settings.data and "metric_drop" in asked  # then of the reference on the same rows
+    over = drop or any(KEYS[key].of_reference for key in asked)
     if settings.against and not settings.quick and not over:
         raise UsageError(
             "no line of the budget is over the reference that was given",
@@ -318,19 +319,27 @@ def _recorded_metric(session: GateSession) -> float:
             where=str(session.layout.benchmark),
             fix="give the unpruned model's artifact with --against, or leave --dataset away",
         )
-    asked = session.test_rows(session.layout.root).task.metric
+    data = session.test_rows(session.layout.root)
+    asked = data.task.metric
     if recorded.metric != asked:
         raise UsageError(
             f"the artifact records {recorded.metric}, which {asked} does not compare with",
             where=f"--metric {asked}",
             fix=f"leave it away, or ask for --metric {recorded.metric}",
         )
-    rows = recorded.metrics
-    found = [row.value for row in rows if row.contender == "unpruned"]
+    found = [row.value for row in recorded.metrics if row.contender == "unpruned"]
     if not found:
         raise UsageError(
             "the artifact does not say what the unpruned model scored",
             where=str(session.layout.benchmark),
             fix="give a reference with --against",
+        )
+    if recorded.test_rows not in (None, data.checksum):
+        raise UsageError(
+            "the unpruned model's score is recorded for another test set than the one that was "
+            "given, and what it scores on this one is not known",
+            where="--dataset",
+            fix="give the data that the artifact was made with, or the unpruned model's artifact "
+            "with --against",
         )
     return found[0]

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ from glp_export.core.progress import Progress
 from glp_export.encoder import write_loader_files
 from glp_export.report import summary_lines
 from glp_export.tasks import truth_of
+from glp_export.tasks.checksum import checksum_of_test_set
 from glp_export.workflows.context import RunContext, make_context
 from glp_export.workflows.estimate import Estimate, estimate_run
 from glp_export.workflows.resuming import (
@@ -331,7 +332,8 @@ def _measure(
         scored = with_divergences(scored, context.data.task)
     rows = [row for one in scored for row in one.rows]
     measured = time_contenders(context.execution, exported, rows, progress)
-    task = context.data.task
+    task, test = context.data.task, {"test_rows": checksum_of_test_set(context.data.test)}
+    measured = replace(measured, file=measured.file.model_copy(update=test))
     return with_differences(measured, scored, task, truth_of(task, context.test)), scored
 
 

@@ -139,16 +139,29 @@ def test_the_metric_is_the_one_that_the_run_recorded(gated_artifact, data, tmp_p
     assert (code, "macro_f1" in said) == (2, True)
 
 
-def test_data_with_its_labels_in_another_order_and_case(gated_artifact, tmp_path, gate):
+def test_another_test_set_says_nothing_of_a_drop(gated_artifact, data, tmp_path, gate):
+    """What the unpruned model scored is recorded for the artifact's own test set alone."""
+    budget = tmp_path / "budget.toml"
+    budget.write_text('[cpu.fp32]\nkeep = ["metric_drop <= 1.99"]\n')
+    other = shutil.copytree(data, tmp_path / "other")
+    read = (data / "validation.jsonl").read_text().splitlines(keepends=True)
+    for changed in (read[:-1], [*read[:-1], read[0]]):
+        (other / "validation.jsonl").write_text("".join(changed))
+        code, _, said = gate(gated_artifact, "--budget", budget, "--dataset", other)
+        assert (code, "another test set" in said) == (2, True)
+    against = ("--against", gated_artifact, "--max-seconds", "3")
+    assert gate(gated_artifact, "--budget", budget, "--dataset", other, *against)[0] == 0
+
+
+def test_data_with_its_labels_in_another_order_and_case(gated_artifact, data, tmp_path, gate):
     """Parquet declares the order of its labels; the artifact has the alphabet's."""
     from datasets import ClassLabel, Dataset, Features, Value
 
     names = ["GOOD", "BAD"]
     features = Features({"text": Value("string"), "label": ClassLabel(names=names)})
     (tmp_path / "other").mkdir()
-    for number, part in enumerate(("train", "validation")):
-        made = rows(60, seed=number)
-        write_jsonl(tmp_path / "same" / f"{part}.jsonl", made)
+    for part in ("train", "validation"):
+        made = [json.loads(line) for line in (data / f"{part}.jsonl").open()]
         columns = {
             "text": [row["text"] for row in made],
             "label": [names.index(row["label"].upper()) for row in made],
@@ -158,8 +171,8 @@ def test_data_with_its_labels_in_another_order_and_case(gated_artifact, tmp_path
     budget = tmp_path / "budget.toml"
     budget.write_text('[cpu.fp32]\nkeep = ["metric_drop <= 1.99"]\n')
     scores = []
-    for data in ("same", "other"):
-        code, report, _ = gate(gated_artifact, "--budget", budget, "--dataset", tmp_path / data)
+    for given in (data, tmp_path / "other"):
+        code, report, _ = gate(gated_artifact, "--budget", budget, "--dataset", given)
         assert code == 0
         scores += [one["reason"] for one in report["findings"] if one["part"] == "accuracy"]
     assert scores[0] == scores[1]
