@@ -14,11 +14,12 @@ from glp_export.artifact.opened import (
     shipped_files,
 )
 from glp_export.artifact.optimise import LEVELS, candidates, levels_to_try, optimise
+from glp_export.artifact.output_place import writing
 from glp_export.artifact.parity import check_parity
 from glp_export.artifact.parity_report import FileParity, ParityReport, Probe
 from glp_export.artifact.serving import Measured, ServingSettings, serving_settings
 from glp_export.artifact.session import open_session, predict_onnx, provider_name
-from glp_export.artifact.staging import commit, discard, finished, locked, prepare, writing
+from glp_export.artifact.staging import commit, discard, finished, locked, prepare
 from glp_export.artifact.stored_inputs import StoredInputs
 from glp_export.artifact.triton import triton_name, write_triton
 from glp_export.artifact.variants import VARIANTS, Variant

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from glp_export.artifact.exporters import resolve_exporter
 from glp_export.artifact.modules import as_module, config_of, exportable, name_of
 from glp_export.artifact.onnx_file import OnnxFile, describe, place, read_graph, write_graph
+from glp_export.artifact.output_place import writing
 from glp_export.artifact.shapes import try_shapes
-from glp_export.artifact.staging import writing
 from glp_export.core.errors import ModelError, ParityError
 from glp_export.encoder.families import BARE
 from glp_export.tasks import KINDS

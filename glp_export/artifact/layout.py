@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from glp_export.artifact.staging import writing
+from glp_export.artifact.output_place import writing
 from glp_export.artifact.variants import VARIANTS
 from glp_export.core.checksums import CHECKSUMS, file_sha256, require_listed, verify_files
 from glp_export.core.errors import UsageError

@@ -19,7 +19,7 @@ from glp_export.artifact.onnx_file import (
     remove,
     write_graph,
 )
-from glp_export.artifact.staging import writing
+from glp_export.artifact.output_place import writing
 from glp_export.core.checksums import file_sha256
 from glp_export.core.errors import ModelError, UsageError
 from glp_export.core.quiet import quiet

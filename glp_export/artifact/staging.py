@@ -16,6 +16,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from glp_export.artifact.output_place import (
+    aside,
+    holds_something,
+    making,
+    refuse_bad_place,
+    refuse_foreign,
+    refuse_root,
+    refuse_to_replace,
+    staging_path,
+    writing,
+)
 from glp_export.cache.entry import flush
 from glp_export.core.errors import OutputError
 
@@ -25,17 +36,6 @@ WORK = "work"
 """Scratch below the staging directory: it survives an interruption and is never shipped."""
 
 _CHECKSUMS = Path("glp") / "SHA256SUMS"
-
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
-# safetensors, torch and ONNX Runtime wrap the operating system's error and keep only its words.
-_NO_ROOM_WORDS = ("no space left on device", "disk quota exceeded", "file too large")
-
-
-def staging_path(output: Path) -> Path:
-    """The directory that a run for `output` writes into."""
-    whole = Path(os.path.abspath(output))
-    return whole.with_name(whole.name + ".partial")
 
 
 @contextmanager
@@ -47,9 +47,9 @@ def locked(output: Path) -> Iterator[None]:
     Raises:
         OutputError: another run holds it, or the place cannot be written to.
     """
-    _refuse_root(output)
-    path = _aside(output, "lock")
-    with _making(output):
+    refuse_root(output)
+    path = aside(output, "lock")
+    with making(output):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = _lock(path)
     if descriptor is None:
@@ -119,8 +119,8 @@ def prepare(output: Path, *, overwrite: bool = False, resume: bool = False) -> P
         OutputError: something is in the way, or the place cannot be written to.
     """
     staging = staging_path(output)
-    with _making(output):
-        _refuse_bad_place(output)
+    with making(output):
+        refuse_bad_place(output)
         if staging.is_symlink():
             raise OutputError(
                 "The directory for unfinished output is a link, and what it leads to is not ours.",
@@ -128,8 +128,8 @@ def prepare(output: Path, *, overwrite: bool = False, resume: bool = False) -> P
                 fix="Remove the link, or choose another output directory.",
             )
         _settle(output)
-        if _holds_something(output):
-            _refuse_to_replace(output, overwrite=overwrite, resume=resume)
+        if holds_something(output):
+            refuse_to_replace(output, overwrite=overwrite, resume=resume)
         if staging.exists() and not resume:
             _drop(staging, overwrite=overwrite)
         (staging / WORK).mkdir(parents=True, exist_ok=True)
@@ -146,20 +146,20 @@ def commit(staging: Path, output: Path, *, overwrite: bool = False) -> Path:
         OutputError: the output directory was filled meanwhile, or cannot be written.
     """
     with writing(output):
-        if _holds_something(output):
+        if holds_something(output):
             if not overwrite:
                 raise OutputError(
                     "The output directory was filled while the run was under way.",
                     where=str(output),
                     fix=f"The result is complete in {staging}; move it where you want it.",
                 )
-            _refuse_foreign(output)
+            refuse_foreign(output)
         # At one stroke: half a journal would be worse than a whole one or none.
         if (staging / WORK).is_dir():
-            (staging / WORK).rename(_aside(output, "work"))
+            (staging / WORK).rename(aside(output, "work"))
         _flush(staging)
         _swap(staging, output)
-        shutil.rmtree(_aside(output, "work"), ignore_errors=True)
+        shutil.rmtree(aside(output, "work"), ignore_errors=True)
     return output
 
 
@@ -173,120 +173,9 @@ def finished(output: Path) -> bool:
     return (output / _CHECKSUMS).is_file()
 
 
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn a failure to write below `path` into an OutputError; other errors pass through.
-
-    Raises:
-        OutputError: no space is left, or the place is not writable.
-    """
-    try:
-        yield
-    except OutputError:
-        raise
-    except Exception as error:
-        translated = _translate(error, path)
-        if translated is None:
-            raise
-        raise translated from error
-
-
-def _translate(error: BaseException, path: Path) -> OutputError | None:
-    code = error.errno if isinstance(error, OSError) else None
-    where = Path(str(getattr(error, "filename", None) or path))
-    if code in _NO_ROOM or any(words in str(error).lower() for words in _NO_ROOM_WORDS):
-        return OutputError(
-            "No space left to write the output.",
-            where=f"{where} ({_free_megabytes(where)} MB free)",
-            fix="Make room, or choose a directory on another disk; --resume goes on from here.",
-        )
-    if code in _NOT_ALLOWED and _is_near(where, path):
-        return OutputError(
-            f"The output cannot be written: {os.strerror(code or 0)}.",
-            where=str(where),
-            fix="Choose a directory that you may write to.",
-        )
-    return None
-
-
-def _is_near(where: Path, path: Path) -> bool:
-    """Whether a place belongs to the output: a file of the user's data is not ours to explain."""
-    place, whole = Path(os.path.abspath(where)), Path(os.path.abspath(path))
-    return place == whole.parent or any(
-        place.is_relative_to(ours) for ours in (whole, staging_path(whole))
-    )
-
-
-@contextmanager
-def _making(output: Path) -> Iterator[None]:
-    """`writing`, for the moment when the directory is made: then any failure is the place's."""
-    try:
-        with writing(output):
-            yield
-    except OSError as error:
-        raise OutputError(
-            f"The output directory cannot be made: {error.strerror}.",
-            where=str(error.filename or output),
-            fix="Choose another directory.",
-        ) from error
-
-
-def _aside(output: Path, what: str) -> Path:
-    """Where something waits for its deletion: hidden, and no name that a user would pick."""
-    whole = Path(os.path.abspath(output))
-    return whole.with_name(f".{whole.name}.glp-{what}")
-
-
-def _holds_something(output: Path) -> bool:
-    return output.is_dir() and any(output.iterdir())
-
-
-def _refuse_root(output: Path) -> None:
-    """The root of a file system, which has nothing beside it."""
-    whole = Path(os.path.abspath(output))
-    if whole.parent == whole or os.path.ismount(output):
-        raise OutputError(
-            "The output directory is a mount point, which cannot be put in place at one stroke.",
-            where=str(output),
-            fix=f"Choose a directory below it: {whole / 'artifact'}",
-        )
-
-
-def _refuse_bad_place(output: Path) -> None:
-    """Places that a rename cannot fill, or that must not be replaced."""
-    whole = Path(os.path.abspath(output))
-    if output.is_symlink() or (output.exists() and not output.is_dir()):
-        raise OutputError(
-            "The output must be a directory, and this is a file or a link.",
-            where=str(output),
-            fix="Choose another name, or remove it.",
-        )
-    _refuse_root(output)
-    if Path.cwd().resolve().is_relative_to(whole.resolve()):
-        raise OutputError(
-            "The output directory is the one that you work in.",
-            where=str(output),
-            fix="Choose a directory below it.",
-        )
-
-
-def _refuse_to_replace(output: Path, *, overwrite: bool, resume: bool) -> None:
-    if overwrite:
-        _refuse_foreign(output)
-        return
-    what = "The output directory is not empty."
-    if resume and staging_path(output).exists():
-        what = "The output directory is complete, and the interrupted run would replace it."
-    elif resume:
-        what = "The output directory is complete: nothing is left to resume."
-    raise OutputError(
-        what, where=str(output), fix="Choose another, or replace it with --overwrite."
-    )
-
-
 def discard(staging: Path) -> None:
     """Delete a staging directory at one stroke: half of it would look like somebody else's."""
-    dropped = _aside(staging.with_name(staging.name.removesuffix(".partial")), "dropped")
+    dropped = aside(staging.with_name(staging.name.removesuffix(".partial")), "dropped")
     shutil.rmtree(dropped, ignore_errors=True)
     staging.rename(dropped)
     shutil.rmtree(dropped, ignore_errors=True)
@@ -311,17 +200,6 @@ def _drop(staging: Path, *, overwrite: bool) -> None:
     discard(staging)
 
 
-def _refuse_foreign(output: Path) -> None:
-    """Overwriting deletes a whole directory: only one that this tool has made."""
-    if not (output / "glp").is_dir():
-        raise OutputError(
-            "The output directory holds files that are no artifact of glp-export; "
-            "--overwrite does not delete those.",
-            where=str(output),
-            fix="Remove the directory yourself, or choose another.",
-        )
-
-
 def _try_to_write(directory: Path) -> None:
     """Fail now rather than after hours of training."""
     probe = directory / WORK / ".writable"
@@ -330,8 +208,8 @@ def _try_to_write(directory: Path) -> None:
 
 
 def _swap(staging: Path, output: Path) -> None:
-    previous = _aside(output, "replaced")
-    replaced = _holds_something(output)
+    previous = aside(output, "replaced")
+    replaced = holds_something(output)
     if replaced:
         output.rename(previous)
     try:
@@ -348,10 +226,10 @@ def _settle(output: Path) -> None:
     """Bring a commit that was killed between its steps to its end, or take it back."""
     staging, previous, work = (
         staging_path(output),
-        _aside(output, "replaced"),
-        _aside(output, "work"),
+        aside(output, "replaced"),
+        aside(output, "work"),
     )
-    if not _holds_something(output):
+    if not holds_something(output):
         complete = (staging / _CHECKSUMS).is_file() and not (staging / WORK).exists()
         if complete:
             staging.rename(output)
@@ -359,7 +237,7 @@ def _settle(output: Path) -> None:
             previous.rename(output)
     if work.is_dir() and staging.is_dir() and not (staging / WORK).exists():
         work.rename(staging / WORK)
-    for left_over in (previous, work, _aside(output, "dropped")):
+    for left_over in (previous, work, aside(output, "dropped")):
         shutil.rmtree(left_over, ignore_errors=True)
 
 
@@ -367,8 +245,3 @@ def _flush(directory: Path) -> None:
     """Write everything through to the disk: a rename must not outlive a power cut without it."""
     for path in [*directory.rglob("*"), directory]:
         flush(path)
-
-
-def _free_megabytes(path: Path) -> int:
-    existing = next((place for place in (path, *path.parents) if place.exists()), Path("/"))
-    return shutil.disk_usage(existing).free // 1_000_000

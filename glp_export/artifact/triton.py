@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from glp_export.artifact.binding import DEVICES
 from glp_export.artifact.layout import ArtifactLayout
 from glp_export.artifact.onnx_file import describe, read_graph, relocate
+from glp_export.artifact.output_place import writing
 from glp_export.artifact.serving import ServingSettings
-from glp_export.artifact.staging import writing
 from glp_export.core.errors import ModelError
 from glp_export.serve.settings import PLAIN
 

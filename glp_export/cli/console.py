@@ -54,7 +54,7 @@ def _what_is_kept(output: Path | None) -> str:
     """What is left of a run that was stopped, and how to go on with it."""
     if output is None:
         return ""
-    from glp_export.artifact.staging import staging_path
+    from glp_export.artifact.output_place import staging_path
 
     staging = staging_path(output)
     if not staging.is_dir():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from glp_export.artifact.graph_passes.graph import name_nodes
 from glp_export.artifact.modules import name_of
 from glp_export.artifact.onnx_file import PLAIN, OnnxFile, describe, read_graph, write_graph
-from glp_export.artifact.staging import writing
+from glp_export.artifact.output_place import writing
 from glp_export.artifact.variants import VARIANTS
 from glp_export.core.errors import ModelError, UsageError
 from glp_export.core.quiet import quiet

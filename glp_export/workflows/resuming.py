@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact import ArtifactLayout
-from glp_export.artifact.staging import finished, staging_path
+from glp_export.artifact.output_place import staging_path
+from glp_export.artifact.staging import finished
 from glp_export.config.files import read_file
 from glp_export.config.run_config import RunConfig, may_change
 from glp_export.core.errors import UsageError

@@ -19,7 +19,7 @@ from glp_export.artifact import (
     prepare,
     writing,
 )
-from glp_export.artifact.staging import staging_path
+from glp_export.artifact.output_place import staging_path
 from glp_export.core.errors import OutputError
 from tests.exported import EXPORT_TASK, Exported
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glp_export.artifact.exporters.base import Exporter, explained
-from glp_export.artifact.staging import writing
+from glp_export.artifact.output_place import writing
 from glp_export.core.quiet import quiet
 from glp_export.encoder.families import has_decoder
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from glp_export.artifact.batches import MODEL_INPUTS
 from glp_export.artifact.exporters.base import Exporter, explained
 from glp_export.artifact.modules import eager_attention
-from glp_export.artifact.staging import writing
+from glp_export.artifact.output_place import writing
 from glp_export.core.errors import ModelError
 from glp_export.core.quiet import quiet
 

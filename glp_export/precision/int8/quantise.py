@@ -11,7 +11,7 @@ from glp_export.artifact.graph_passes.graph import GraphView
 from glp_export.artifact.graph_passes.passes import PASSES
 from glp_export.artifact.modules import config_of, shape_of_source
 from glp_export.artifact.onnx_file import OnnxFile, describe, read_graph, write_graph
-from glp_export.artifact.staging import writing
+from glp_export.artifact.output_place import writing
 from glp_export.core.errors import ModelError, UsageError
 from glp_export.precision.int8.calibrate import activation_ranges
 from glp_export.precision.int8.matmuls import Located, locate
