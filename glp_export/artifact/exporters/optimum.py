@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,7 @@ def export(model: PreTrainedModel, output: Path, *, export_task: str, opset: int
                 task=export_task,
                 library_name="transformers",
             )
-            described = _without_lone_segments(make(model.config, task=export_task))
+            described = _with_its_segments(make(model.config, task=export_task), model)
             with writing(output):
                 onnx.export(model, described, output, opset=opset or described.DEFAULT_ONNX_OPSET)
         except (ValueError, KeyError, RuntimeError) as error:  # torch.onnx raises RuntimeErrors
@@ -84,14 +85,18 @@ def export(model: PreTrainedModel, output: Path, *, export_task: str, opset: int
             ) from error
 
 
-def _without_lone_segments(described: Any) -> Any:
-    """Leave `token_type_ids` away where a model has one kind of segment, as its tokenizer does.
+def _with_its_segments(described: Any, model: PreTrainedModel) -> Any:
+    """Let a graph read `token_type_ids` where the model has several kinds of segment, else not.
 
-    Optimum traces BERT with segments 0 and 1, whatever the size of the table.
+    Optimum traces BERT with segments 0 and 1, whatever the size of the table, and RoBERTa without.
     """
-    if getattr(described._config, "type_vocab_size", 2) != 1 or _SEGMENTS not in described.inputs:
+    several = getattr(model.config, "type_vocab_size", None)
+    taken = _SEGMENTS in inspect.signature(model.forward).parameters
+    if several is None or not taken or (several > 1) == (_SEGMENTS in described.inputs):
         return described
     kept = {name: axes for name, axes in described.inputs.items() if name != _SEGMENTS}
+    if several > 1:
+        kept[_SEGMENTS] = kept["input_ids"]
     own = type(described)
     described.__class__ = type(own.__name__, (own,), {"inputs": property(lambda self: kept)})
     return described
