@@ -16,8 +16,10 @@ from glp_export.compress.edits import KroneckerFactors, TrimVocabulary
 from glp_export.compress.plan import Plan
 from glp_export.core.factors import PRESETS
 from glp_export.encoder.kronecker import count_parameters
+from glp_export.workflows.stages import students
 from tests.end_to_end.conftest import SMALL, TRAINING
 from tests.end_to_end.test_vocabulary import NEEDED, logits_of, spelled, texts
+from tests.tiny import make_data_of, question_rows
 
 __all__ = ["spelled", "texts"]
 
@@ -90,3 +92,22 @@ def test_what_makes_no_sense_is_refused(compress, flags, code, spelled, texts, t
     command = ["search", "-m", str(spelled), "--dataset", str(texts), "--compress", compress]
     assert run([*command, *flags, *TRAINING, "-o", str(tmp_path / "out"), "-q"]) == code
     assert not (tmp_path / "out").exists()
+
+
+def test_windows_of_a_document_are_no_general_texts(
+    spelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row with a long document is several windows: all of them are of the task."""
+    seen: list[tuple[int, int]] = []
+
+    def train(model: Any, plan: Any, recovery: Any, inputs: Any, labelled: int, _: Any) -> Any:
+        seen.append((len(inputs.examples), labelled))
+        return model
+
+    monkeypatch.setattr(students, "train_factors", train)
+    data = make_data_of(tmp_path / "data", question_rows, 40, 10)
+    command = ["prune-and-export", "-m", str(spelled), "--dataset", str(data), *SMALL]
+    own = ["--compress", "kronecker", "--max-length", "16", "--distilled", "none"]
+    assert run([*command, *own, "-o", str(tmp_path / "out"), "-q"]) == 0
+    ((windows, labelled),) = seen
+    assert windows == labelled > 40

@@ -92,8 +92,8 @@ class StudentTraining:
             if plan.blocks is not None:
                 return train_blocks(begun, plan.blocks, plan, recovery, inputs, report)
             if plan.factors is not None:
-                rows = len(self.context.train_rows)
-                return train_factors(begun, plan, recovery, inputs, rows, report)
+                labelled = len(self.context.train)  # a row may have several windows
+                return train_factors(begun, plan, recovery, inputs, labelled, report)
             return recovery.train(begun, inputs, report)
 
         made = train_once(
