@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from glp_export.compress.compressors import keep_all_layers
+from glp_export.compress.compressors.block_sparse import LASSO_EPOCHS
+from glp_export.compress.compressors.kronecker import GENERAL_EPOCHS
 from glp_export.compress.compressors.layers.strategies import RULES, Problem, order_by_rule
 from glp_export.compress.search_cost import SearchCost, TrialGroup
 from glp_export.config.sections import NO_RIVAL, STUDENT
@@ -23,6 +25,8 @@ from glp_export.workflows.stages.transfer import transfer_examples
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel
+
+    from glp_export.compress.plan import Plan
 
 PROBES, PROBE_STEPS = 3, 2
 """Timed trainings, whose fastest and slowest make the range, and the updates of each."""
@@ -157,7 +161,9 @@ def estimate_run(context: RunContext) -> Estimate:
     least, most = _sample_layers(context, job)
     search_samples, final_samples = _samples(context, job)
     auxiliary, auxiliary_layers = _auxiliary(context, job, final_samples)
-    before = _before_recovery(context)
+    plan = named_plan(context) if context.config.compress.plan else None
+    before = _before_recovery(context, plan)
+    texts, texts_least, texts_most = _on_texts(context, job, plan)
     return Estimate(
         model=context.source.name,
         task=context.data.task.name,
@@ -170,9 +176,10 @@ def estimate_run(context: RunContext) -> Estimate:
         samples=search_samples
         + len(job.final) * final_samples
         + len(job.depths) * before
+        + texts
         + auxiliary,
-        seconds_least=(least + before * sum(job.least)) * fast,
-        seconds=(most + before * sum(job.depths) + auxiliary_layers) * slow,
+        seconds_least=(least + before * sum(job.least) + texts_least) * fast,
+        seconds=(most + before * sum(job.depths) + texts_most + auxiliary_layers) * slow,
         at_most=context.schedule is not None or auxiliary > 0,
         smaller=_smaller(context, job, fast, slow),
         machine=monitor.words(),
@@ -260,22 +267,39 @@ def _auxiliary(context: RunContext, job: _Job, final_samples: int) -> tuple[int,
     return first + beside * len(students), first * layers + beside * sum(students)
 
 
-def _before_recovery(context: RunContext) -> int:
+def _before_recovery(context: RunContext, plan: Plan | None) -> int:
     """Examples that a pruned model sees before its recovery: of a lasso, and general texts."""
-    if context.config.compress.plan:
-        plan = named_plan(context)
-        compressors, settings = plan.compressors, dict(plan.settings)
-    else:
-        compressors, settings = compressors_of(context), {}
-        for name in compressors:
-            settings |= context.config.compressors[name].model_dump()
-    passes = 0.0
-    if "block-sparse" in compressors and settings["sparse_keep"] < 1:
-        passes += settings["lasso_epochs"] * len(context.fit)
-    imitates = RECOVERIES[context.config.training.recover].inherits
-    if "kronecker" in compressors and context.unlabeled is not None and imitates:
-        passes += settings["general_epochs"] * len(context.unlabeled)
+    settings: dict[str, Any] = dict(plan.settings) if plan else {}
+    for name in () if plan else compressors_of(context):
+        settings |= context.config.compressors[name].model_dump()
+    passes, texts = 0.0, context.unlabeled
+    blocks = plan.blocks is not None if plan else "block-sparse" in compressors_of(context)
+    kept = plan.blocks.keep if plan and plan.blocks else settings.get("sparse_keep", 1.0)
+    if blocks and kept < 1:
+        rows = len(context.train) + (0 if texts is None else len(texts))
+        passes += settings.get("lasso_epochs", LASSO_EPOCHS) * rows
+    if texts is not None and _in_stages(context, plan):
+        passes += settings.get("general_epochs", GENERAL_EPOCHS) * len(texts)
     return round(passes)
+
+
+def _in_stages(context: RunContext, plan: Plan | None) -> bool:
+    """Whether a pruned model imitates its teacher on general texts first, then on the task's."""
+    factored = plan.factors is not None if plan else "kronecker" in compressors_of(context)
+    return factored and RECOVERIES[context.config.training.recover].inherits
+
+
+def _on_texts(context: RunContext, job: _Job, plan: Plan | None) -> tuple[int, int, int]:
+    """Unlabelled examples of the final trainings, and the same times layers, at least and most.
+
+    Where dev ends a training, they are among the examples that it sees at most.
+    """
+    if context.unlabeled is None or context.schedule:
+        return 0, 0, 0
+    count = round(len(context.unlabeled) * context.final.epochs)
+    first = len(job.teacher) + len(job.depths) * _in_stages(context, plan)
+    least, most = job.shallowest[first:], job.final[first:]
+    return count * len(most), count * sum(least), count * sum(most)
 
 
 def _imitated_layers(context: RunContext, students: int) -> int:

@@ -117,7 +117,7 @@ def test_what_makes_no_sense_is_refused(
 @pytest.mark.parametrize(
     ("compress", "flags", "passes"),
     [
-        ("block-sparse", ("--lasso-epochs",), 2 * 51),
+        ("block-sparse", ("--lasso-epochs",), 2 * 60),
         ("kronecker", ("--unlabeled", "general.txt", "--general-epochs"), 2 * 32),
     ],
 )
@@ -141,3 +141,31 @@ def test_a_dry_run_counts_what_is_trained_before_recovery(
         assert run(command) == 0
         samples.append(json.loads(capsys.readouterr().out)["samples"])
     assert samples[1] - samples[0] == passes
+
+
+def test_a_dry_run_counts_the_texts_that_students_imitate_on(
+    encoder: Path, data: Path, tmp_path: Path, capsys: Any
+) -> None:
+    (tmp_path / "general.txt").write_text("the cat is good\nthe dog is bad\n" * 16)
+    given = ["prune-and-export", "-m", str(encoder), "--dataset", str(data), *TRAINING]
+    given += ["--depth", "2", "--search", "top", "-o", str(tmp_path / "out"), "--dry-run", "--json"]
+    samples = []
+    for unlabeled in ((), ("--unlabeled", str(tmp_path / "general.txt"))):
+        assert run([*given, *unlabeled]) == 0
+        samples.append(json.loads(capsys.readouterr().out)["samples"])
+    assert samples[1] - samples[0] == 2 * 32  # the pruned model and its rival, one pass each
+
+
+def test_a_dry_run_takes_a_plan_without_settings(
+    shipped: Path, encoder: Path, data: Path, tmp_path: Path, capsys: Any
+) -> None:
+    """Which the run itself does: what is not said is the default."""
+    plan = Plan.load(ArtifactLayout(shipped).plan)
+    plan.model_copy(update={"settings": {}}).save(tmp_path / "plan.json")
+    given = ["prune-and-export", "-m", str(encoder), "--dataset", str(data), *TRAINING]
+    given += ["-o", str(tmp_path / "out"), "--dry-run", "--json", "--plan"]
+    samples = []
+    for path in (ArtifactLayout(shipped).plan, tmp_path / "plan.json"):
+        assert run([*given, str(path)]) == 0
+        samples.append(json.loads(capsys.readouterr().out)["samples"])
+    assert samples[1] - samples[0] == 2 * 120  # a lasso of three passes, and not of one
