@@ -85,6 +85,18 @@ def test_an_accuracy_alone_is_kept_by_structure(
     assert "falls by no more than 1" in capsys.readouterr().err
 
 
+def test_no_accuracy_is_looked_for_in_a_plan_that_is_taken_whole(
+    found: Path, encoder: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only whole layers of it would be, and after a training."""
+    plan = ("--plan", str(found / "glp" / "plan.json"), "--max-drop", "0.1")
+    command = ("prune-and-export", "-m", str(encoder), "--dataset", str(data), *plan, *TRAINING)
+    for flags in ((), ("--dry-run",)):
+        assert run([*command, *flags, "-o", str(tmp_path / "out"), "-q"]) == 2
+        assert "taken as it is" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_artifact_is_dense_in_pytorch_and_small_in_onnx(shipped: Path) -> None:
     from transformers import AutoModelForSequenceClassification
 

@@ -111,6 +111,13 @@ def require_search(context: RunContext) -> None:
     if context.config.compress.plan:
         plan = named_plan(context)
         _require_whole_tokens(context, plan.kept_tokens is not None, "--plan")
+        if targets.max_drop is not None and not (plan.order and plan.layers_only):
+            raise UsageError(
+                "the plan changes more than whole layers and is taken as it is: no part of it is "
+                "looked for that keeps an accuracy",
+                where=f"--plan {context.config.compress.plan} --max-drop {targets.max_drop:g}",
+                fix="leave one of them out",
+            )
         return
     names = compressors_of(context)
     _require_whole_tokens(context, VOCABULARY in names, "--compress vocabulary")
