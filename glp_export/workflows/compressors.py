@@ -33,6 +33,26 @@ def compressors_of(context: RunContext) -> tuple[str, ...]:
     return (_of_layers(context),)
 
 
+def not_looked_at(context: RunContext) -> list[str]:
+    """A sentence if options were given of compressors that take no part, or beside a plan."""
+    config = context.config
+    used = () if config.compress.plan else compressors_of(context)
+    given = [
+        name
+        for compressor, options in config.compressors.items()
+        if compressor not in used
+        for name, value in options
+        if value != type(options).model_fields[name].default
+    ]
+    if config.compress.plan and names_of(config.compress.compress) != (AUTO,):
+        given.insert(0, "compress")
+    if not given:
+        return []
+    flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+    why = f"--compress is {','.join(used)}" if used else "the plan says what goes"
+    return [f"{flags}: not looked at, since {why}"]
+
+
 def _can_be_trimmed(context: RunContext) -> bool:
     if context.execution.kind.of_tokens:
         return False

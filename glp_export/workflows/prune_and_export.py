@@ -30,6 +30,7 @@ from glp_export.encoder import write_loader_files
 from glp_export.report import summary_lines
 from glp_export.tasks import truth_of
 from glp_export.tasks.checksum import checksum_of_test_set
+from glp_export.workflows.compressors import not_looked_at
 from glp_export.workflows.context import RunContext, make_context
 from glp_export.workflows.estimate import Estimate, estimate_run
 from glp_export.workflows.resuming import (
@@ -218,6 +219,8 @@ def estimate(config: RunConfig, progress: Progress | None = None) -> Estimate:
     progress = progress or Progress()
     with progress.stage("read data and model"):
         context = make_context(config)
+    for note in not_looked_at(context):
+        progress.say(note)
     with progress.stage("probe"):
         return estimate_run(context)
 
@@ -285,7 +288,8 @@ def _set_up(
     if context.max_length < config.data.max_length:
         progress.say(f"inputs are cut at {context.max_length} tokens: the model reads no more")
     progress.say(str(context.exporter))
-    for note in (*context.data.notes, *context.execution.precisions.notes):
+    notes = (*context.data.notes, *context.execution.precisions.notes, *not_looked_at(context))
+    for note in notes:
         progress.say(note)
     config.save(kept)
     return context
