@@ -105,7 +105,7 @@ class Budget:
                 or a shape that is not known; the line and the nearest known name are named.
         """
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")  # some editors write a mark first
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(
                 f"the budget cannot be read: {reason_of(error)}",

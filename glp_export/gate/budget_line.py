@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -164,9 +165,12 @@ def _key(name: str, where: str) -> Key:
 
 def _number(text: str, where: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError as error:
         raise UsageError(f"{text!r} is no number", where=where, fix="write it like 1.9") from error
+    if math.isinf(number):
+        raise UsageError(f"{text} bounds nothing", where=where, fix="write it like 1.9")
+    return number
 
 
 def _shape(match: re.Match[str], key: Key, where: str) -> tuple[int, int] | None:

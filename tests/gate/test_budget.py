@@ -51,6 +51,7 @@ def test_lines(text, key, bound, shape):
         ("speedup_vs_unpruned >= 1.9 at 0x128", "'0x128' is no shape", "1x128"),
         ("size_mb <= 90 at 1x128", "same at every shape", "leave out"),
         ("speedup_vs_unpruned >= 1.9.1 at 1x128", "no number", "1.9"),
+        ("size_mb <= 1e400", "bounds nothing", "1.9"),
         ("fast, please", "no line of a budget", "speedup_vs_unpruned >= 1.9"),
     ],
 )
@@ -148,6 +149,11 @@ def test_the_file_says_how_the_unpruned_model_was_optimised():
     text = budget_text(any_benchmark(), unpruned={"fp32": "O2"})
     assert 'unpruned = "O2"' in text
     assert "unpruned =" not in budget_text(any_benchmark())
+
+
+def test_a_mark_at_the_beginning_is_no_text(tmp_path):
+    (table,) = budget(tmp_path, '\ufeff[cpu.fp32]\nkeep = ["size_mb <= 1"]\n').tables
+    assert table.name == "cpu.fp32"
 
 
 @pytest.mark.parametrize("level", ["none", *LEVELS])
