@@ -153,10 +153,18 @@ def log_evidence(hits: int, trials: int, share: float, alternatives: tuple[float
         if low > hits / max(1, trials)
         else betainc(a, b, high) - betainc(a, b, low)
     )
-    if within <= 0:
-        return -math.inf
     null = hits * math.log(share) + (trials - hits) * math.log1p(-share)
-    return float(betaln(a, b) + math.log(within / (high - low)) - null)
+    if within > 0:
+        return float(betaln(a, b) + math.log(within / (high - low)) - null)
+    # Too little for a float: at least what its best part has, the one next to what was seen.
+    part = (high - low) / max(1, trials)
+    at = high - part if hits > high * trials else low + part
+    return (
+        math.log(1 / max(1, trials))
+        + hits * math.log(at)
+        + (trials - hits) * math.log1p(-at)
+        - null
+    )
 
 
 def is_stationary(latencies: Sequence[float], *, window: int = 3, tolerance: float = 0.05) -> bool:

@@ -155,3 +155,12 @@ def test_stationary():
     assert not is_stationary([9.0, 8.0, 7.0, 6.0, 5.0, 4.0])
     assert is_stationary([9.0, 5.0, 5.1, 5.0, 4.9, 5.0, 5.1])
     assert not is_stationary([5.0, 5.0, 5.0])
+
+
+@pytest.mark.parametrize(("hits", "runs"), [(500, 500), (3468, 6936), (6936, 6936)])
+def test_a_share_far_beyond_every_alternative_is_broken_however_many_runs(hits, runs):
+    """The evidence of all alternatives together is too little for a float."""
+    assert ShareTest(0.01, 0.2, 0.02).verdict(hits, runs) == "broken"
+    assert log_evidence(500, 500, 0.01, (0.01, 0.2)) == pytest.approx(1491.7, abs=2)
+    assert log_evidence(400, 500, 0.01, (0.01, 0.2)) == pytest.approx(1171.105, abs=0.001)
+    assert log_evidence(250, 500, 0.01, (0.0, 0.01)) < 0
