@@ -42,6 +42,28 @@ def repeats_in_words(
     return tuple(notes)
 
 
+def imitated_in_words(texts: Dataset, held: Mapping[str, Dataset]) -> tuple[str, ...]:
+    """What a user should know of held-out texts that pruned models imitate their teacher on.
+
+    Args:
+        texts: without labels.
+        held: normalised rows, by what a set is called.
+    """
+    seen = digests(texts)
+    notes = []
+    for name, rows in held.items():
+        if not set(texts.column_names) <= set(rows.column_names):
+            continue
+        there = int(np.isin(digests(rows.select_columns(texts.column_names)), seen).sum())
+        if there:
+            notes.append(
+                f"{there} of {len(rows)} {name} examples stand among the texts of --unlabeled, on "
+                f"which pruned models imitate the unpruned one: on {name} they are nearer to it "
+                "than on other texts"
+            )
+    return tuple(notes)
+
+
 def _texts(rows: Dataset) -> Dataset:
     return rows.remove_columns(["label"])
 

@@ -54,6 +54,7 @@ from glp_export.tasks import (
     score,
     truth_of,
 )
+from glp_export.tasks.duplicates import imitated_in_words
 from glp_export.tasks.own_metric import is_own
 from glp_export.workflows.auxiliary_data import read_auxiliary
 from glp_export.workflows.checks import require_choices, require_labels
@@ -245,6 +246,11 @@ def make_context(config: RunConfig) -> RunContext:
     execution = execution_context(config, data.task, device, precisions)
     if not data.labelled:
         data = with_answers(data, model, tokenizer, config.data.max_length, device)
+    unlabeled = None
+    if config.data.unlabeled:
+        unlabeled = read_unlabeled(config.data.unlabeled, data.task)
+        held = {"dev": data.select, "test": data.test, **data.other_tests}
+        data = replace(data, notes=(*data.notes, *imitated_in_words(unlabeled, held)))
     auxiliary = read_auxiliary(config, spec, data, model, as_is)
     fit, select, test = (
         encode(part, data.task, tokenizer, config.data.max_length)
@@ -263,9 +269,7 @@ def make_context(config: RunConfig) -> RunContext:
         select=select,
         train=fit if schedule else _joined(fit, select),
         test=test,
-        unlabeled=read_unlabeled(config.data.unlabeled, data.task)
-        if config.data.unlabeled
-        else None,
+        unlabeled=unlabeled,
         final=final,
         candidate=replace(final, epochs=config.compress.search_epochs or final.epochs),
         distillation=_distillation(training, data),

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from glp_export.tasks import DataSpec, TaskData, load_task_data
+from glp_export.tasks import DataSpec, TaskData, load_task_data, read_unlabeled
+from glp_export.tasks.duplicates import imitated_in_words
 from tests.tasks.helpers import labelled, two_files
 from tests.tiny import write_jsonl
 
@@ -50,6 +51,16 @@ def test_every_test_set_is_looked_at(tmp_path):
     write_jsonl(tmp_path / "validation_mismatched.jsonl", rows[:6])
     (note,) = load(tmp_path, task="mnli").notes
     assert note.startswith("6 of 6 validation_mismatched examples")
+
+
+def test_held_out_texts_that_are_imitated_on_are_counted(tmp_path):
+    data = load(two_files(tmp_path, labelled(GOOD), [{"text": n, "label": "a"} for n in "xyz"]))
+    (tmp_path / "more.txt").write_text("x\nz\nnew\n")
+    texts = read_unlabeled(tmp_path / "more.txt", data.task)
+    (note,) = imitated_in_words(texts, {"dev": data.select, "test": data.test})
+    assert note.startswith("2 of 3 test examples stand among the texts of --unlabeled")
+    pairs = texts.add_column("text_pair", ["a", "b", "c"])
+    assert imitated_in_words(pairs, {"test": data.test}) == ()
 
 
 @pytest.mark.parametrize("count", [999, 2500])
