@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.encoder.batches import Collator, kind_of, training_rows
-from glp_export.encoder.schedule import Looks, Schedule
+from glp_export.encoder.schedule import LOOKS_AVERAGED, Looks, Schedule
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -32,7 +33,7 @@ class Watch:
     Attributes:
         schedule: how long, and which learning rates are tried.
         dev: encoded rows that are not trained on.
-        score: of a model on dev, the higher the better: the weights with the best one are kept.
+        score: of a model on dev, the higher the better: by it weights are kept.
         teacher_answers: the teacher's on dev, where it is imitated.
         learned: whether a model answers well above chance on dev; None where that cannot be told.
     """
@@ -84,7 +85,7 @@ class _Training:
     train: Callable[..., Any]
 
     def run(self, watch: Watch, progress: Progress | None) -> float:
-        """Find the rate, train at most as long as the schedule says, keep the best weights.
+        """Find the rate, train at most as long as the schedule says, keep the weights of `_Best`.
 
         Returns:
             Their score on dev.
@@ -106,20 +107,25 @@ class _Training:
             [*_reporting(progress, schedule, done), best.callback()],
             schedule.updates,
         )
-        self.model.load_state_dict(best.weights)
+        self.model.load_state_dict(best.kept())
         logger.info(
-            "learning rate %g (loss on dev after %d updates: %s); dev by %d updates: %s",
+            "learning rate %g (loss on dev after %d updates: %s); dev by %d updates: %s; kept: %s",
             rate,
             schedule.tried,
             ", ".join(f"{one:g} {loss:.3f}" for one, loss in losses.items()) or "none tried",
             schedule.every,
             ", ".join(f"{score:.3f}" for score in best.scores),
+            f"{best.label}, {best.score:.3f}",
         )
         return best.score
 
 
 class _Best:
-    """Looks at dev while a model is trained, and keeps the weights that were best there.
+    """Looks at dev while a model is trained, and says which weights to keep.
+
+    Those are a moving mean of the weights at the looks (as stochastic weight averaging, arXiv
+    1803.05407), unless dev tells it from the weights that were best there: the best of several
+    looks at the same few rows seems better than it is.
 
     The first look is before the training, which may have nothing to add: of a model that was
     narrowed with weights in closed form few rows bring it no nearer to its teacher. An untrained
@@ -129,13 +135,21 @@ class _Best:
     def __init__(self, model: PreTrainedModel, watch: Watch) -> None:
         self.scores: list[float] = []
         self._model, self._watch = model, watch
-        self._looks = Looks(watch.schedule)
-        self._start, self.weights = watch.score(model), _weights(model)
+        self._looks, self._mean = Looks(watch.schedule), _MovingMean()
+        self._start, self._weights = watch.score(model), _weights(model)
+        self.score, self.label = self._start, "the start"
 
-    @property
-    def score(self) -> float:
-        """Of the weights that are kept."""
-        return max(self._start, *self.scores)
+    def kept(self) -> dict[str, Any]:
+        """The weights to keep, once the training has ended; `score` and `label` are theirs."""
+        if self.label == "the start" or len(self.scores) < 2:
+            return self._weights
+        self._model.load_state_dict(self._mean.weights)
+        mean, share = self._watch.score(self._model), min(1.0, max(0.0, self.score))
+        noise = math.sqrt(share * (1 - share) / len(self._watch.dev))
+        if mean < self.score - noise:
+            return self._weights
+        self.score, self.label = mean, "the moving mean of the looks"
+        return self._mean.weights
 
     def callback(self) -> Any:
         from transformers import TrainerCallback
@@ -152,10 +166,28 @@ class _Best:
 
     def look(self) -> bool:
         """Score the model as it is now; whether its training may end."""
-        self.scores.append(self._watch.score(self._model))
-        if self._looks.add(self.scores[-1]) and self.scores[-1] >= self._start:
-            self.weights = _weights(self._model)
+        score = self._watch.score(self._model)
+        self.scores.append(score)
+        if self._looks.add(score) and score >= self._start:
+            self._weights, self.score, self.label = _weights(self._model), score, "the best look"
+        self._mean.add(self._model)
         return self._looks.ends
+
+
+class _MovingMean:
+    """A mean of a model's weights over about `LOOKS_AVERAGED` moments; integers are of the last."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self.weights: dict[str, Any] = {}
+
+    def add(self, model: PreTrainedModel) -> None:
+        """Take the weights as they are now."""
+        now, self._count = _weights(model), self._count + 1
+        for name, value in self.weights.items():
+            if now[name].is_floating_point():
+                now[name] = value + (now[name] - value) / min(self._count, LOOKS_AVERAGED)
+        self.weights = now
 
 
 def _weights(model: PreTrainedModel) -> dict[str, Any]:

@@ -76,10 +76,29 @@ def test_the_best_weights_on_dev_are_kept_and_the_better_rate_is_found(encoder, 
             lambda done, total: steps.append((done, total)),
             Watch(SHORT, select, judge),
         )
-    assert len(seen) == 5  # 16 updates of 24: two looks without a better one
+    # 16 updates of 24: two looks without a better one; their mean is far below.
+    assert len(seen) == 6
     assert all(torch.equal(seen[2][name], value) for name, value in model.state_dict().items())
     assert "learning rate 0.003" in caplog.text
     assert steps == [(step, 40) for step in range(1, 33)]
+
+
+def test_the_mean_of_the_looks_is_kept_where_dev_does_not_tell_it_from_the_best(encoder, room):
+    task, tokenizer, fit, select = room
+    looks: list[dict[str, torch.Tensor]] = []
+    scores = iter([0.0, 0.5, 0.6, 0.58, 0.59, 0.56])
+
+    def judge(model):
+        looks.append({name: value.clone() for name, value in model.state_dict().items()})
+        return next(scores)
+
+    settings = TrainSettings(batch_size=16)
+    model = finetune(
+        fresh(encoder, task), fit, tokenizer, settings, watch=Watch(SHORT, select, judge)
+    )
+    for name, value in model.state_dict().items():  # four looks: a plain mean
+        wanted = torch.stack([one[name].double() for one in looks[1:5]]).mean(0)
+        assert torch.allclose(value.double(), wanted, atol=1e-6), name
 
 
 def test_a_training_that_only_makes_it_worse_on_dev_changes_nothing(encoder, room):
