@@ -312,7 +312,7 @@ def save_checkpoint(
 
 
 def checksum(source: ModelSource) -> str | None:
-    """SHA-256 over a local model's configuration and weights; None for one on the hub."""
+    """SHA-256 over a local model's configuration, weights and code; None for one on the hub."""
     if source.directory is None:
         return None
     digest = hashlib.sha256()
@@ -320,7 +320,7 @@ def checksum(source: ModelSource) -> str | None:
     if not has_dense_weights(source.directory):
         files += source.directory.glob(BLOCK_SPARSE)
     for file in files:
-        if file.name == "config.json" or file.suffix == ".safetensors":
+        if file.name == "config.json" or file.suffix in (".safetensors", ".py"):
             digest.update(file.name.encode())
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
 
 from glp_export.core.errors import ModelError
 from glp_export.encoder import ModelSource, load_model, load_tokenizer, match_inputs
-from glp_export.encoder.checkpoint import read_config
+from glp_export.encoder.checkpoint import checksum, read_config
 from glp_export.tasks import Task
 from tests.tiny import make_checkpoint, make_config, make_tokenizer
 
@@ -171,3 +172,14 @@ def test_a_table_of_positions_that_is_asked_by_shape(tmp_path):
     tokenizer = make_tokenizer(10**30)
     match_inputs(tokenizer, AutoModelForSequenceClassification.from_config(config))
     assert tokenizer.model_max_length == 48
+
+
+def test_the_checksum_covers_code_that_comes_with_a_model(tmp_path: Path) -> None:
+    """Other code trains another model of the same weights."""
+    make_checkpoint(tmp_path, layers=1)
+    code = tmp_path / "modeling_own.py"
+    found = set()
+    for text in ("scale = 1\n", "scale = 2\n"):
+        code.write_text(text)
+        found.add(checksum(ModelSource(str(tmp_path))))
+    assert len(found) == 2
