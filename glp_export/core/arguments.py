@@ -90,6 +90,17 @@ def text_of(value: Any, name: str) -> str | None:
     raise _wrong(value, name, "a text", "give one name, as a text")
 
 
+def flag_of(value: Any, name: str) -> bool:
+    """An argument that is on or off.
+
+    Raises:
+        UsageError: it is neither: most texts would count as on, "no" among them.
+    """
+    if isinstance(value, bool):
+        return value
+    raise _wrong(value, name, "on or off", "give True or False")
+
+
 def choice_of(value: Any, name: str, choices: Collection[str]) -> str:
     """An argument that is one of a few names.
 

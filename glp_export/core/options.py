@@ -53,6 +53,9 @@ class Options(BaseModel):
             if field.field_name == "token":
                 return None
             raise ValueError("is empty; leave it out, or give a value")
+        kind = cls.model_fields[str(field.field_name)].annotation
+        if any(isinstance(one, bool) for one in values) and bool not in (kind, *get_args(kind)):
+            raise ValueError("is true or false; give a number or a text")  # else they count as 1, 0
         return value
 
     @field_validator("*", mode="after")

@@ -19,7 +19,14 @@ from glp_export.config.keywords import (
     RunKeywords,
     VerifyKeywords,
 )
-from glp_export.core.arguments import choice_of, path_of, seconds_of, text_of, threads_of
+from glp_export.core.arguments import (
+    choice_of,
+    flag_of,
+    path_of,
+    seconds_of,
+    text_of,
+    threads_of,
+)
 from glp_export.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -226,11 +233,11 @@ def gate(
     asked = GateSettings(
         budget=None if budget is None else path_of(budget, "budget"),
         against=None if against is None else path_of(against, "against"),
-        quick=quick,
+        quick=flag_of(quick, "quick"),
         max_seconds=seconds_of(max_seconds, "max_seconds"),
         undecided=undecided,
         devices=_names(device, "device"),
-        int8=int8,
+        int8=flag_of(int8, "int8"),
         threads=threads_of(threads),
         cache=text_of(str(cache) if isinstance(cache, Path) else cache, "cache"),
         data=given,
@@ -289,7 +296,8 @@ def report(*artifacts: Place, output: Place | None = None, show_texts: bool = Fa
     from glp_export.workflows.report import report as run
 
     where = None if output is None else path_of(output, "output")
-    return run([path_of(one, "artifacts") for one in artifacts], where, show_texts=show_texts)
+    asked = flag_of(show_texts, "show_texts")
+    return run([path_of(one, "artifacts") for one in artifacts], where, show_texts=asked)
 
 
 @_with_keywords(CompressKeywords)

@@ -300,3 +300,11 @@ def test_an_output_is_one_place(tmp_path, monkeypatch):
         ("out/trec/", "out/trec"),
     ):
         assert str(resolve({"output": given}).output.output) == str(place)
+
+
+def test_true_is_no_number() -> None:
+    """`depth: yes` in a file would be one layer."""
+    for given in ({"depth": True}, {"seq_lens": [True]}, {"epochs": False}):
+        with pytest.raises(UsageError, match="true or false"):
+            resolve(given)
+    assert resolve({"skip_memory": True}).benchmark.skip_memory

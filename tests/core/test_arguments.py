@@ -57,6 +57,8 @@ def test_what_is_given_comes_back() -> None:
     "wrong",
     [
         {"undecided": "perhaps"},
+        {"quick": "no"},
+        {"int8": 1},
         {"max_seconds": -1},
         {"threads": 0},
         {"threads": "x"},
