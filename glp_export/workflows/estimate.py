@@ -15,6 +15,7 @@ from glp_export.config.sections import NO_RIVAL, STUDENT
 from glp_export.core.numbers import duration, these_layers
 from glp_export.core.sharing import SharingMonitor
 from glp_export.encoder import RECOVERIES, distill, finetune, predict, schedule_for
+from glp_export.tasks import drawn
 from glp_export.workflows.compressors import compressors_of, search_cost_of
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.final_training import classes_of
@@ -350,12 +351,12 @@ def _probe(context: RunContext) -> tuple[float, float]:
     batch = context.config.training.batch_size
     rows = min(PROBE_STEPS * batch, len(context.train))
     model = context.pretrained()
-    _train(context, model, context.train.select(range(min(rows, batch))))
+    _train(context, model, drawn(context.train, batch))
     seconds = []
     for number in range(PROBES):
-        first = number * rows % (len(context.train) - rows + 1)
+        examples = drawn(context.train, rows, seed=number)  # a file may begin with short texts
         start = time.perf_counter()
-        _train(context, model, context.train.select(range(first, first + rows)))
+        _train(context, model, examples)
         seconds.append((time.perf_counter() - start) / rows / context.stack.num_layers)
     return min(seconds), max(seconds)
 

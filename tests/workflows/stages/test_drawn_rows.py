@@ -9,6 +9,7 @@ import pytest
 
 from glp_export.config.files import resolve
 from glp_export.core.progress import Progress
+from glp_export.workflows import estimate
 from glp_export.workflows.context import RunContext, make_context
 from glp_export.workflows.stages import run_evaluator
 from glp_export.workflows.stages.run_evaluator import RunEvaluator
@@ -43,3 +44,12 @@ def test_choices_are_made_on_all_labels(
         labels = [int(label) for batch in batches for label in batch["labels"]]
         assert len(labels) == count
         assert 2 < of_one_label(labels) < count - 2
+
+
+def test_a_dry_run_is_not_timed_on_the_first_rows(
+    context: RunContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(estimate, "_train", lambda _, model, examples: seen.append(examples))
+    estimate.estimate_run(context)
+    assert all(0 < of_one_label(one["labels"][:]) < len(one) for one in seen[1:])
