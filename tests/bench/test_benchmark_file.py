@@ -105,6 +105,7 @@ EXAMPLE: dict[str, Any] = {
             "over_onnxruntime": None,
         }
     ],
+    "test_rows": "5f" * 32,
     "targets": [
         {
             "target": "2× at 8×128",
