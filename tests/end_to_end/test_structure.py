@@ -194,6 +194,7 @@ def test_a_table_of_another_shape_is_refused_before_the_teacher_is_trained(
     said = capsys.readouterr().err
     assert "16, not 8" in said
     assert "fine-tune" not in said
+    assert not list(tmp_path.iterdir()), "what was not begun is not there to be resumed"
 
 
 @pytest.mark.parametrize(

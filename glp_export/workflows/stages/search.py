@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from glp_export.compress.budget import Budget
+from glp_export.compress.budget import Budget, TimeBudget
 from glp_export.compress.compressors import COMPRESSORS
 from glp_export.compress.compressors.base import Follower, Found
 from glp_export.compress.compressors.layers.compressor import found_by
 from glp_export.compress.compressors.layers.search import read_plan, stored_plan
+from glp_export.compress.compressors.structure.options import StructureOptions
 from glp_export.compress.compressors.structure.ranked import trained_before
+from glp_export.compress.latency_table import LatencyTable
 from glp_export.compress.plan import Plan
 from glp_export.config.targets import Targets
 from glp_export.core.errors import LatencyError, UsageError
@@ -27,7 +29,7 @@ from glp_export.workflows.compressors import (
 )
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.stages.depth import require_shape
-from glp_export.workflows.stages.run_evaluator import RunEvaluator, facts_of
+from glp_export.workflows.stages.run_evaluator import RunEvaluator, deployment_of, facts_of
 from glp_export.workflows.stages.unpruned import kept_tail, tell_what_is_met
 
 ROOM = 1.1
@@ -131,6 +133,23 @@ def require_search(context: RunContext) -> None:
             fix="add --compress structure, or name another use: before, joint, recovery",
         )
     search_cost_of(context)
+    if STRUCTURE in names:
+        _require_fitting_table(context)
+
+
+def _require_fitting_table(context: RunContext) -> None:
+    """Check that a latency table that was given is for what will ship.
+
+    Raises:
+        DataError: it cannot be read, or is for something else.
+    """
+    given = cast(StructureOptions, context.config.compressors[STRUCTURE]).latency_table
+    if given is None:
+        return
+    table, deployment = LatencyTable.load(Path(given)), deployment_of(context, context.pretrained())
+    budget = budget_of(context)
+    for time in budget.times or (TimeBudget(*budget.shape),):
+        table.require(deployment.base, deployment.conditions(time))
 
 
 def _require_whole_tokens(context: RunContext, trimmed: bool, where: str) -> None:
