@@ -146,7 +146,7 @@ class _Best:
         self._model.load_state_dict(self._mean.weights)
         mean, share = self._watch.score(self._model), min(1.0, max(0.0, self.score))
         noise = math.sqrt(share * (1 - share) / len(self._watch.dev))
-        if mean < self.score - noise:
+        if not mean >= self.score - noise:  # a training that diverged has no number
             return self._weights
         self.score, self.label = mean, "the moving mean of the looks"
         return self._mean.weights

@@ -101,6 +101,22 @@ def test_the_mean_of_the_looks_is_kept_where_dev_does_not_tell_it_from_the_best(
         assert torch.allclose(value.double(), wanted, atol=1e-6), name
 
 
+def test_a_mean_that_has_no_score_is_not_kept(encoder, room):
+    task, tokenizer, fit, select = room
+    scores = iter([0.0, 0.5, 0.6, 0.5, 0.4, float("nan")])
+    looks: list[torch.Tensor] = []
+
+    def judge(model):
+        looks.append(model.classifier.weight.detach().clone())
+        return next(scores)
+
+    settings = TrainSettings(batch_size=16)
+    model = finetune(
+        fresh(encoder, task), fit, tokenizer, settings, watch=Watch(SHORT, select, judge)
+    )
+    assert torch.equal(model.classifier.weight, looks[2])
+
+
 def test_a_training_that_only_makes_it_worse_on_dev_changes_nothing(encoder, room):
     task, tokenizer, fit, select = room
     before = {name: value.clone() for name, value in fresh(encoder, task).state_dict().items()}
