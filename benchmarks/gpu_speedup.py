@@ -15,7 +15,6 @@ import logging
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,8 +32,9 @@ from glp_export.bench import (
     shape_grid,
     summarise,
 )
-from glp_export.core import machine, sharing
+from glp_export.core import machine
 from glp_export.core.errors import GlpError
+from glp_export.core.sharing import SharingMonitor
 from glp_export.precision.devices import gpu_capability
 
 DISTILLED = "distilbert"
@@ -67,7 +67,7 @@ def main() -> None:
     """Measure every base model, then write one table."""
     options = _options()
     logging.basicConfig(level=logging.ERROR)
-    start, others = time.monotonic(), sharing.cpu_seconds_of_others()
+    monitor = SharingMonitor()
     options.device = machine.resolve_device(options.device)
     here = machine.describe()
     rounds = options.rounds
@@ -76,8 +76,7 @@ def main() -> None:
     for base in [model for model in options.models if model != DISTILLED]:
         with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
             _measure_base(base, Path(scratch), options, timing, measured)
-    wall = time.monotonic() - start
-    shared = sharing.sharing_notes(sharing.cpu_seconds_of_others() - others, wall)
+    wall, shared = monitor.seconds, monitor.notes()
     _write(options, here, [*here.notes, *shared], measured, wall)
     SamplesFile.of(measured.samples, timing).save(options.output.with_suffix(".samples.json"))
 

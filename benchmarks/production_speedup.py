@@ -14,7 +14,6 @@ import argparse
 import logging
 import os
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,7 +37,8 @@ from glp_export.bench import (
     shape_grid,
     summarise,
 )
-from glp_export.core import machine, sharing
+from glp_export.core import machine
+from glp_export.core.sharing import SharingMonitor
 
 HEAD = (
     *("model", "shape", "contender", "layers", "file MB", "p50 ms"),
@@ -64,7 +64,7 @@ def main() -> None:
     """Measure every base model, then write one table."""
     options = _options()
     logging.basicConfig(level=logging.ERROR)
-    start, others = time.monotonic(), sharing.cpu_seconds_of_others()
+    monitor = SharingMonitor()
     here = machine.describe()
     timing = Timing(
         min_rounds=options.rounds, max_rounds=options.rounds, turn_seconds=0.15, max_runs=4
@@ -77,8 +77,7 @@ def main() -> None:
             samples = _measured(entries, options, timing)
         lines += _table_lines(base, entries, samples)
         everything += samples
-    wall = time.monotonic() - start
-    shared = sharing.sharing_notes(sharing.cpu_seconds_of_others() - others, wall)
+    wall, shared = monitor.seconds, monitor.notes()
     _write(options, here, [*here.notes, *shared], lines, wall)
     SamplesFile.of(everything, timing).save(options.output.with_suffix(".samples.json"))
 

@@ -31,37 +31,37 @@ TOO_HIGH = (
 )
 
 
-def sharing_notes(others: float, wall: float, effect: str = TOO_HIGH) -> tuple[str, ...]:
-    """A sentence if others used more than a tenth of a core over `wall` seconds, else nothing.
-
-    Args:
-        others: CPU seconds of other processes.
-        wall: seconds in all.
-        effect: what that does to what was measured, and what to do.
-    """
-    share = others / wall if wall > 0 else 0.0
-    if share <= SHARED:
-        return ()
-    return (f"other processes used {share:.1f} cores while measuring: {effect}",)
-
-
 class SharingMonitor:
     """Watches from its making whether others use the machine."""
 
     def __init__(self) -> None:
         self._start, self._others = time.monotonic(), cpu_seconds_of_others()
 
+    @property
+    def seconds(self) -> float:
+        """From its making until now."""
+        return max(time.monotonic() - self._start, 1e-9)
+
+    @property
+    def share(self) -> float:
+        """Cores that others used meanwhile; 0 for so few that they disturb nothing."""
+        share = (cpu_seconds_of_others() - self._others) / self.seconds
+        return share if share > SHARED else 0.0
+
     def notes(self, effect: str = TOO_HIGH) -> tuple[str, ...]:
-        """A sentence if others used more than a tenth of a core until now, else nothing."""
-        return sharing_notes(self._spent(), time.monotonic() - self._start, effect)
+        """A sentence if others used more than a tenth of a core until now, else nothing.
+
+        Args:
+            effect: what that does to what was measured, and what to do.
+        """
+        share = self.share
+        if not share:
+            return ()
+        return (f"other processes used {share:.1f} cores while measuring: {effect}",)
 
     def words(self) -> str:
         """`busy: others use 1.3 of 2 cores`, or `idle`, from its making until now."""
-        share = self._spent() / max(time.monotonic() - self._start, 1e-9)
-        if share <= SHARED:
+        share = self.share
+        if not share:
             return "idle"
         return f"busy: others use {share:.1f} of {usable_cores()} cores; an idle one is faster"
-
-    def _spent(self) -> float:
-        """CPU seconds of others until now."""
-        return cpu_seconds_of_others() - self._others

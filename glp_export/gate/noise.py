@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from glp_export.core.sharing import SHARED, cpu_seconds_of_others
+from glp_export.core.sharing import SharingMonitor
 
 _DRIFT = 1.15
 """Times by which the reference itself may change from the first third to the last."""
@@ -22,9 +21,7 @@ class NoiseMonitor:
     """Looks at the machine from its making until it is asked."""
 
     def __init__(self) -> None:
-        self._start = time.monotonic()
-        self._others = cpu_seconds_of_others()
-        self._throttled = throttled_seconds()
+        self._sharing, self._throttled = SharingMonitor(), throttled_seconds()
 
     def results(self, reference: Sequence[float] = ()) -> tuple[str, ...]:
         """What disturbed the measurement, in sentences; () where nothing did.
@@ -32,11 +29,10 @@ class NoiseMonitor:
         Args:
             reference: latencies of one and the same model, in order.
         """
-        seconds = max(time.monotonic() - self._start, 1e-9)
-        share = (cpu_seconds_of_others() - self._others) / seconds
+        seconds, share = self._sharing.seconds, self._sharing.share
         throttled = throttled_seconds() - self._throttled
         found = []
-        if share > SHARED:
+        if share:
             found.append(f"other processes used {share:.1f} cores meanwhile")
         if throttled > 0:
             found.append(

@@ -160,8 +160,17 @@ def test_a_machine_of_the_same_speed() -> None:
     assert not machine.is_like_this(replace(here, versions={**here.versions, "onnxruntime": "1.0"}))
 
 
-def test_a_busy_machine_is_noted() -> None:
+def test_a_busy_machine_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert machine.load_notes(0.4, 2) == ()
     assert "1.6" in machine.load_notes(1.6, 2)[0]
-    assert sharing.sharing_notes(0.5, 10.0) == ()
-    assert "0.3 cores" in sharing.sharing_notes(3.0, 10.0)[0]
+    now, others = [100.0], [40.0]
+    monkeypatch.setattr(sharing.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(sharing, "cpu_seconds_of_others", lambda: others[0])
+    monitor = sharing.SharingMonitor()
+    now[0], others[0] = 110.0, 40.5
+    assert (monitor.seconds, monitor.share, monitor.notes()) == (10.0, 0.0, ())
+    assert monitor.words() == "idle"
+    others[0] = 43.0
+    assert monitor.share == pytest.approx(0.3)
+    assert "0.3 cores" in monitor.notes()[0]
+    assert "0.3 of" in monitor.words()

@@ -5,7 +5,6 @@ The table behind it, at bert-base's width, is benchmarks/spinning_threads.py.
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from statistics import median
 
@@ -20,7 +19,8 @@ from glp_export.bench import (
     pytorch_contender,
     shape_grid,
 )
-from glp_export.core import machine, sharing
+from glp_export.core import machine
+from glp_export.core.sharing import SharingMonitor
 from tests.tiny import make_checkpoint
 
 # Spinning threads of a neighbour, not waited for, cost 1.5 to 3 times on two cores. Shared caches
@@ -66,13 +66,10 @@ def test_the_median_among_others_is_that_alone(tmp_path: Path) -> None:
     workloads = shape_grid(contenders, [1], [64])
     changes = []
     for _ in range(ATTEMPTS):
-        start, others = time.monotonic(), sharing.cpu_seconds_of_others()
+        monitor = SharingMonitor()
         changes.append(largest_change(contenders, workloads))
         if changes[-1] < FACTOR:
             return
-        busy = sharing.sharing_notes(
-            sharing.cpu_seconds_of_others() - others, time.monotonic() - start
-        )
-        if busy:
+        if busy := monitor.notes():
             pytest.skip(f"no median holds still here: {busy[0]}")
     pytest.fail(f"medians changed by {changes}")
