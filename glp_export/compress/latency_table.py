@@ -214,29 +214,13 @@ class LatencyTable(Record):
             for name in Conditions.model_fields
             if name not in ("device", "versions") and own[name] != wanted[name]
         ]
-        if not self._is_of(base):
+        if (self.base.layers, self.base.hidden_size) != (base.layers, base.hidden_size):
             differ.append(f"a model of {self.base.label()}, not {base.label()}")
         if differ:
-            raise _for_something_else("; ".join(differ))
-
-    def require_base(self, base: ModelShape) -> None:
-        """Check that the table is for a model, whatever it is to be deployed as.
-
-        Raises:
-            DataError: it is for another one.
-        """
-        if not self._is_of(base):
-            raise _for_something_else(f"a model of {self.base.label()}, not {base.label()}")
-
-    def _is_of(self, base: ModelShape) -> bool:
-        return (self.base.layers, self.base.hidden_size) == (base.layers, base.hidden_size)
-
-
-def _for_something_else(what: str) -> DataError:
-    return DataError(
-        f"The latency table is for {what}.",
-        fix="Measure one for this model with glp-export latency-table.",
-    )
+            raise DataError(
+                f"The latency table is for {'; '.join(differ)}.",
+                fix="Measure one for this model with glp-export latency-table.",
+            )
 
 
 def kept_table(work: Path, table_id: str | None) -> LatencyTable | None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 
 from glp_export.compress.budget import Budget, TimeBudget
 from glp_export.compress.compressors.structure.compressor import StructureCompressor
 from glp_export.compress.compressors.structure.options import StructureOptions
-from glp_export.core.errors import DataError, UsageError
+from glp_export.core.errors import UsageError
 from glp_export.encoder.sublayers import shape_of
 from tests.tiny import make_config
 
@@ -34,10 +32,3 @@ def test_a_criterion_that_is_not_there() -> None:
 def test_no_speed() -> None:
     with pytest.raises(UsageError, match="speed"):
         ask(StructureOptions(), Budget(depths=(1,)))
-
-
-def test_a_latency_table_that_cannot_be_read(tmp_path: Path) -> None:
-    (tmp_path / "table.json").write_text("[]")
-    for name in ("table.json", "none.json"):
-        with pytest.raises(DataError):
-            ask(StructureOptions(latency_table=str(tmp_path / name)))

@@ -197,6 +197,28 @@ def test_a_table_of_another_shape_is_refused_before_the_teacher_is_trained(
     assert not list(tmp_path.iterdir()), "what was not begun is not there to be resumed"
 
 
+@pytest.mark.parametrize("content", ["[]", None, "of another model"])
+@pytest.mark.parametrize("asked", [("--target-speedup", "1.3@1x16"), ("--max-drop", "0.1")])
+def test_a_table_that_will_not_do_is_refused_by_a_dry_run_too(
+    asked: tuple[str, str],
+    content: str | None,
+    found: Path,
+    encoder: Path,
+    data: Path,
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "table.json"
+    if content == "of another model":
+        table = LatencyTable.load(found / "glp" / "latency_table.json")
+        base = table.base.model_copy(update={"layers": table.base.layers[:-1]})
+        table.model_copy(update={"base": base}).save(path)
+    elif content is not None:
+        path.write_text(content)
+    command = ["prune-and-export", "-m", str(encoder), "--dataset", str(data), *TRAINING]
+    given = ("--latency-table", str(path), "--dry-run", "-o", str(tmp_path / "out"), "-q")
+    assert run([*command, *MEASURING, *ONE_SHAPE, *asked, *given]) == 7
+
+
 @pytest.mark.parametrize(
     ("flags", "code"),
     [

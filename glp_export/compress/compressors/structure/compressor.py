@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glp_export.compress.budget import Budget, TimeBudget
@@ -88,13 +87,10 @@ class StructureCompressor:
         Ranking and scoring choices are not counted: no model is trained for them.
 
         Raises:
-            DataError: the latency table that was given cannot be read, or is for another model.
             UsageError: no time budget was given, or there is no such criterion.
         """
         criterion_of(options.criterion)
         times, recoveries = _times(budget)
-        if options.latency_table is not None:
-            LatencyTable.load(Path(options.latency_table)).require_base(base)
         groups = [TrialGroup(1, _layers_less(time, base.depth), sure=False) for time in recoveries]
         for time in times if options.final_round else ():
             cuts = max(1, _layers_less(time, base.depth))
