@@ -177,6 +177,11 @@ class Plan(Record):
         return self.kept_units is not None
 
     @property
+    def changes_layers(self) -> bool:
+        """Whether layers that stay are not what they were."""
+        return self.inside_layers or self.factors is not None or self.blocks is not None
+
+    @property
     def id(self) -> str:
         """16 hexadecimal digits of the base model's checksum and the edits alone.
 

@@ -80,8 +80,7 @@ def hidden_states_of(
     progress: Progress,
 ) -> HiddenStates | None:
     """What the layers of a plan's model imitate, if anything."""
-    changed = plan.inside_layers or plan.factors is not None or plan.blocks is not None
-    weight = context.config.training.weight_of_hidden_states(changed=changed)
+    weight = context.config.training.weight_of_hidden_states(changed=plan.changes_layers)
     if not weight:
         return None
     if not all(map(gives_states_of, (unpruned, student), (plan.num_layers, plan.depth))):
