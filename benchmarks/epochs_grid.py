@@ -44,7 +44,7 @@ EPOCHS = (1.0, 3.0, 6.0, 12.0)
 EXPLANATION = """\
 Metric in percent on dev (15 % of the training rows) and on the whole test set; at most {rows}
 training rows a task, dev included. All were trained on the rows besides dev. `auto` has the weights
-that were best on dev; a grid point has its last. "auto less it" is `auto` minus the grid point on
+that it keeps by dev; a grid point has its last. "auto less it" is `auto` minus the grid point on
 the same test rows, with the 95 % paired bootstrap interval. The best of sixteen
 on test is too good by chance: it is a bound, not a rival. The examples of `auto` are
 the most that it may take."""

@@ -81,9 +81,9 @@ def write_page(
         layout.explanation.format(
             precision=arguments.precision,
             rows=arguments.max_train_samples,
-            recovery=f"for {arguments.updates} updates, the rate and the best weights by dev"
+            recovery=f"for {arguments.updates} updates, the rate and the weights by dev"
             if arguments.updates
-            else "for as many updates, the rate and the best weights by dev",
+            else "for as many updates, the rate and the weights by dev",
             shape=arguments.shape,
             threads=arguments.threads,
             layers=LAYERS,

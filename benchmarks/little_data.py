@@ -269,7 +269,7 @@ def write_page(arguments: argparse.Namespace, kept: dict[str, Any]) -> None:
     updates = "Trainings last as long as the task's own rule says, ended by dev."
     if arguments.updates:
         updates = (
-            f"Every training is cut to {arguments.updates} updates at one learning rate, the best "
+            f"Every training is cut to {arguments.updates} updates at one learning rate, the "
             "weights by dev."
         )
     text = [

@@ -69,7 +69,11 @@ def _is_near(where: Path, path: Path) -> bool:
 
 @contextmanager
 def making(output: Path) -> Iterator[None]:
-    """`writing`, for the moment when the directory is made: then any failure is the place's."""
+    """`writing`, for the moment when the directory is made: then any failure is the place's.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
     try:
         with writing(output):
             yield
@@ -93,7 +97,11 @@ def holds_something(output: Path) -> bool:
 
 
 def refuse_root(output: Path) -> None:
-    """The root of a file system, which has nothing beside it."""
+    """Refuse the root of a file system, which has nothing beside it.
+
+    Raises:
+        OutputError: it is one.
+    """
     whole = Path(os.path.abspath(output))
     if whole.parent == whole or os.path.ismount(output):
         raise OutputError(
@@ -104,7 +112,11 @@ def refuse_root(output: Path) -> None:
 
 
 def refuse_bad_place(output: Path) -> None:
-    """Places that a rename cannot fill, or that must not be replaced."""
+    """Refuse a place that a rename cannot fill, or that must not be replaced.
+
+    Raises:
+        OutputError: it is one.
+    """
     whole = Path(os.path.abspath(output))
     if output.is_symlink() or (output.exists() and not output.is_dir()):
         raise OutputError(
@@ -122,7 +134,11 @@ def refuse_bad_place(output: Path) -> None:
 
 
 def refuse_to_replace(output: Path, *, overwrite: bool, resume: bool) -> None:
-    """A directory that is not empty, unless it is an artifact that may be replaced."""
+    """Refuse a directory that holds something, unless it is an artifact that may be replaced.
+
+    Raises:
+        OutputError: it is one.
+    """
     if overwrite:
         refuse_foreign(output)
         return
@@ -137,7 +153,11 @@ def refuse_to_replace(output: Path, *, overwrite: bool, resume: bool) -> None:
 
 
 def refuse_foreign(output: Path) -> None:
-    """Overwriting deletes a whole directory: only one that this tool has made."""
+    """Refuse a directory that this tool has not made: overwriting deletes it whole.
+
+    Raises:
+        OutputError: it is one.
+    """
     if not (output / "glp").is_dir():
         raise OutputError(
             "The output directory holds files that are no artifact of glp-export; "

@@ -125,8 +125,8 @@ _FASTEST = {time.thread_time_ns: 0.1, time.perf_counter_ns: 0.0}
 """Share of the runs beside other processes that is faster than what counts, by the clock.
 
 CPU time goes on by itself alone, but caches are lost to others; of the wall clock the fastest run
-is the one that waited least. Beside one to four processes on the same core, speedups of six models
-in fp32 and int8 were within 9 % of those on the idle core by CPU time, and up to 50 % too high by
+is the one that waited least. Beside one to four processes on the same core, speedups of five models
+in fp32 and int8 were within 10 % of those on the idle core by CPU time, and up to 60 % too high by
 the wall clock: a long run never ends before its turn on the core does, and a short one may."""
 
 
