@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glp_export.core.batch_size import require_batch
 from glp_export.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -155,6 +156,7 @@ def _check(
     for flag, numbers in (("--batch-sizes", batch_sizes), ("--seq-lens", sequence_lengths)):
         if not numbers or min(numbers) < 1:
             raise UsageError("sizes and lengths start at 1", where=flag)
+    require_batch(max(batch_sizes), max(sequence_lengths), "--batch-sizes")
     shortest = min(contenders, key=lambda contender: contender.max_length)
     if max(sequence_lengths) > shortest.max_length:
         raise UsageError(

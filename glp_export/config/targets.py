@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from glp_export.core.batch_size import require_batch
 from glp_export.core.errors import UsageError
 
 _NUMBER = r"(?P<number>\d{1,12}(?:\.\d{0,12})?|\.\d{1,12})"
@@ -333,6 +334,7 @@ def _read(flag: str, text: str, pattern: str, *, example: str) -> tuple[float, S
             where=f"{flag} {text[:80]}",
             fix=f"write {example} (batch size x length in tokens)",
         )
+    require_batch(shape.batch_size, shape.sequence_length, f"{flag} {text[:80]}")
     return float(parts["number"]), shape, parts.get("unit", "")
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Literal
 
+from glp_export.core.batch_size import require_batch
 from glp_export.core.errors import UsageError
 
 Kind = Literal["size", "latency", "accuracy"]
@@ -188,4 +189,6 @@ def _shape(match: re.Match[str], key: Key, where: str) -> tuple[int, int] | None
         raise UsageError(
             f"{text!r} is no shape", where=where, fix="write batch × tokens, `at 1x128`"
         )
-    return int(sizes[1]), int(sizes[2])
+    shape = int(sizes[1]), int(sizes[2])
+    require_batch(*shape, where)
+    return shape

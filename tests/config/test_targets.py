@@ -91,6 +91,12 @@ def test_a_bad_speedup_is_answered_with_an_example(text):
     assert "2.0" in str(caught.value)
 
 
+@pytest.mark.parametrize("shape", ["99999999x16", "16x99999999"])
+def test_a_batch_that_no_machine_holds_is_refused(shape):
+    with pytest.raises(UsageError, match="too large to be timed"):
+        SpeedupTarget.parse(f"2@{shape}")
+
+
 @pytest.mark.parametrize("text", ["", "10", "ms", "10 minutes", "-1ms", "10ms@x128", "0ms", "１ms"])
 def test_a_bad_latency_is_answered_with_an_example(text):
     with pytest.raises(UsageError) as caught:

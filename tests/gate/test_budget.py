@@ -49,6 +49,7 @@ def test_lines(text, key, bound, shape):
         ("speedup_vs_unpruned >= 1.9x at 1x128", "no unit, 'x'", ">= 1.9"),
         ("speedup_vs_unpruned >= 1.9 at 128", "'128' is no shape", "1x128"),
         ("speedup_vs_unpruned >= 1.9 at 0x128", "'0x128' is no shape", "1x128"),
+        ("speedup_vs_unpruned >= 1.9 at 99999999x16", "too large to be timed", "65536 rows"),
         ("size_mb <= 90 at 1x128", "same at every shape", "leave out"),
         ("speedup_vs_unpruned >= 1.9.1 at 1x128", "no number", "1.9"),
         ("size_mb <= 1e400", "bounds nothing", "1.9"),

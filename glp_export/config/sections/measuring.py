@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
+from pydantic import model_validator
+
+from glp_export.core.batch_size import require_batch
 from glp_export.core.machine import MOST_THREADS
 from glp_export.core.options import Names, Numbers, Options, option
 
@@ -41,3 +44,8 @@ class BenchmarkOptions(Options):
     skip_memory: bool = option(
         False, "Do not measure peak memory, which takes a process for each model."
     )
+
+    @model_validator(mode="after")
+    def _has_batches_that_fit(self) -> Self:
+        require_batch(max(self.batch_sizes), max(self.seq_lens), "--batch-sizes")
+        return self
