@@ -19,7 +19,7 @@ from glp_export.tasks.checksum import rows_checksum
 from glp_export.tasks.own_metric import code_of, is_own
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.sources import model_source
-from glp_export.workflows.stages.search import named_plan
+from glp_export.workflows.stages.search import named_plan, named_table
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -106,6 +106,7 @@ class Inputs(Record):
         auxiliary: the auxiliary tasks.
         distilled: the rival that was named.
         metric: the code of a metric of the user's own.
+        latency_table: the one that was named.
     """
 
     model: str | None
@@ -116,12 +117,13 @@ class Inputs(Record):
     auxiliary: tuple[str, ...]
     distilled: str | None
     metric: str | None
+    latency_table: str | None
 
     @classmethod
     def of(cls, context: RunContext) -> Inputs:
         """What a run reads now."""
         config, metric = context.config, context.data.task.metric
-        rival = config.training.named_rival
+        rival, table = config.training.named_rival, named_table(context)
         return cls(
             model=context.model_checksum,
             tokenizer=context.tokenizer_checksum,
@@ -131,10 +133,11 @@ class Inputs(Record):
             auxiliary=tuple(one.checksum for one in context.auxiliary),
             distilled=checksum(model_source(config.model, rival)) if rival else None,
             metric=code_of(metric) if is_own(metric) else None,
+            latency_table=table.id if table else None,
         )
 
 
-_FLAGS = {"tokenizer": "--model", "data": "--dataset"}
+_FLAGS = {"tokenizer": "--model", "data": "--dataset", "latency_table": "--latency-table"}
 """The flag that names what a field of `Inputs` is of, where it is not the field's own name."""
 
 

@@ -197,6 +197,24 @@ def test_a_table_of_another_shape_is_refused_before_the_teacher_is_trained(
     assert not list(tmp_path.iterdir()), "what was not begun is not there to be resumed"
 
 
+def test_a_run_is_not_resumed_with_another_table(
+    found: Path, encoder: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured = LatencyTable.load(found / "glp" / "latency_table.json")
+    table, output = slow_table(measured, tmp_path / "table.json"), tmp_path / "out"
+    flags = ("--latency-table", str(table), "--target-speedup", "1.3@1x16")
+    no_room = ("--size-budget", "20kB")  # the run ends, and can be resumed
+    kept = ("--cache", str(tmp_path / "cache"), "-o", str(output))
+    command = ["prune-and-export", "-m", str(encoder), "--dataset", str(data), *TRAINING]
+    command += [*MEASURING, *flags, *no_room, *kept, "-q"]
+    assert run(command) == 5
+    assert run([*command, "--resume"]) == 5
+    measured.save(table)
+    capsys.readouterr()
+    assert run([*command, "--resume"]) == 2
+    assert "--latency-table" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("content", ["[]", None, "of another model"])
 @pytest.mark.parametrize("asked", [("--target-speedup", "1.3@1x16"), ("--max-drop", "0.1")])
 def test_a_table_that_will_not_do_is_refused_by_a_dry_run_too(

@@ -133,8 +133,18 @@ def require_search(context: RunContext) -> None:
             fix="add --compress structure, or name another use: before, joint, recovery",
         )
     search_cost_of(context)
-    if STRUCTURE in names:
-        _require_fitting_table(context)
+    _require_fitting_table(context)
+
+
+def named_table(context: RunContext) -> LatencyTable | None:
+    """The table of `--latency-table`; None where none is named, or a run does not look at it.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    given = cast(StructureOptions, context.config.compressors[STRUCTURE]).latency_table
+    looked_at = not context.config.compress.plan and STRUCTURE in compressors_of(context)
+    return LatencyTable.load(Path(given)) if given and looked_at else None
 
 
 def _require_fitting_table(context: RunContext) -> None:
@@ -143,10 +153,10 @@ def _require_fitting_table(context: RunContext) -> None:
     Raises:
         DataError: it cannot be read, or is for something else.
     """
-    given = cast(StructureOptions, context.config.compressors[STRUCTURE]).latency_table
-    if given is None:
+    table = named_table(context)
+    if table is None:
         return
-    table, deployment = LatencyTable.load(Path(given)), deployment_of(context, context.pretrained())
+    deployment = deployment_of(context, context.pretrained())
     budget = budget_of(context)
     for time in budget.times or (TimeBudget(*budget.shape),):
         table.require(deployment.base, deployment.conditions(time))
