@@ -14,7 +14,7 @@ from glp_export.artifact.opened import (
     shipped_files,
 )
 from glp_export.artifact.optimise import LEVELS, candidates, levels_to_try, optimise
-from glp_export.artifact.output_place import writing
+from glp_export.artifact.output_place import write_file, writing
 from glp_export.artifact.parity import check_parity
 from glp_export.artifact.parity_report import FileParity, ParityReport, Probe
 from glp_export.artifact.serving import Measured, ServingSettings, serving_settings
@@ -63,6 +63,7 @@ __all__ = [
     "serving_settings",
     "shipped_files",
     "triton_name",
+    "write_file",
     "write_triton",
     "writing",
 ]

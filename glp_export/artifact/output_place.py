@@ -85,6 +85,24 @@ def making(output: Path) -> Iterator[None]:
         ) from error
 
 
+def write_file(path: Path, text: str) -> None:
+    """Write a text file where a user wants it, with the directories that it needs.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        with writing(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(
+            f"The file cannot be written: {error.strerror}.",
+            where=str(error.filename or path),
+            fix="Choose another place.",
+        ) from error
+
+
 def aside(output: Path, what: str) -> Path:
     """Where something waits for its deletion: hidden, and no name that a user would pick."""
     whole = Path(os.path.abspath(output))

@@ -133,6 +133,7 @@ def gate_command(
 
 
 def _write(report: GateReport, bencher: Path | None, benchmark_action: Path | None) -> None:
+    from glp_export.artifact import write_file
     from glp_export.gate.exports import bencher_metrics, benchmark_action_entries
 
     for path, content in (
@@ -140,15 +141,7 @@ def _write(report: GateReport, bencher: Path | None, benchmark_action: Path | No
         (benchmark_action, benchmark_action_entries),
     ):
         if path:
-            _save(path, content(report))
-
-
-def _save(path: Path, text: str) -> None:
-    from glp_export.artifact import writing
-
-    with writing(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+            write_file(path, content(report))
 
 
 def _show(report: GateReport, *, verbose: bool, json_output: bool, github: bool) -> None:

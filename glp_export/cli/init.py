@@ -107,15 +107,13 @@ def write_settings(path: Path, settings: Mapping[str, Any]) -> None:
     """
     import yaml
 
-    from glp_export.artifact import writing
+    from glp_export.artifact import write_file
     from glp_export.config.files import resolve
 
     resolve(settings)
     text = f"# Run: glp-export prune-and-export --config {path}\n"
     text += yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True) + _COMMENTS
-    with writing(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+    write_file(path, text)
 
 
 def _asked(name: str, meaning: str, default: str | None = None) -> str:

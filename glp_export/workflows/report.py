@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from glp_export.artifact import ArtifactLayout, writing
+from glp_export.artifact import ArtifactLayout, write_file, writing
 from glp_export.bench import Frontier
 from glp_export.config.files import read_file, resolve
 from glp_export.core.checksums import enter, verify_files
@@ -135,10 +135,8 @@ def _half(path: Path, text: str) -> Path:
             where=str(path),
             fix="name a file: --output report.html",
         )
-    with writing(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        half = path.with_name(f".{path.name}.partial")
-        half.write_text(text, encoding="utf-8")
+    half = path.with_name(f".{path.name}.partial")
+    write_file(half, text)
     return half
 
 

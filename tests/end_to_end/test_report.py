@@ -60,3 +60,10 @@ def test_texts_whose_labels_flip_are_shown_where_that_is_allowed(
     assert run(["report", str(copy), "--show-texts"]) == 0
     assert words in layout.report.read_text()
     layout.verify_checksums()
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no place that makes no directory")
+def test_a_place_that_takes_no_file_is_told(artifact: Path, capsys) -> None:
+    place = "/proc/nothing/report.html"
+    assert run(["report", str(artifact), str(artifact), "--output", place]) == 8
+    assert "cannot be written" in capsys.readouterr().err
