@@ -34,7 +34,7 @@ def read_auxiliary(
     wanted = config.auxiliary
     if not wanted.auxiliary:
         return ()
-    _require_uses(wanted.transfer, KINDS[data.task.kind], as_is)
+    _require_uses(wanted.transfer, KINDS[data.task.kind], as_is, data.labelled)
     held = (data.select, data.test, *data.other_tests.values())
     read = (
         load_auxiliary(name, spec, wanted.max_auxiliary_samples, *held)
@@ -46,13 +46,16 @@ def read_auxiliary(
     return found
 
 
-def _require_uses(uses: Sequence[str], kind: TaskKind, as_is: bool) -> None:
+def _require_uses(uses: Sequence[str], kind: TaskKind, as_is: bool, labelled: bool) -> None:
     taught = [use for use in uses if use in ("before", "joint")]
     if as_is and taught:
+        can_learn = kind.loss is not None and labelled
         raise UsageError(
             "the unpruned model is taken as it is, so that it learns nothing more",
             where=f"--transfer {taught[0]}",
-            fix="add --teacher finetune, or take --transfer recovery",
+            fix="add --teacher finetune, or take --transfer recovery"
+            if can_learn
+            else "take --transfer recovery",
         )
     if "structure" in uses and kind.predictions is None:
         raise UsageError(

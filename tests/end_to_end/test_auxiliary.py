@@ -22,7 +22,7 @@ from glp_export.workflows.stages.calibration import calibrator_of
 from glp_export.workflows.stages.run_evaluator import RunEvaluator
 from glp_export.workflows.stages.transfer import with_transfer
 from tests.end_to_end.conftest import SMALL, TRAINING
-from tests.tiny import make_data_of, rows, tagged_rows, write_jsonl
+from tests.tiny import make_data_of, rows, tagged_rows, text_rows, write_jsonl
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +185,9 @@ def test_transfer_without_a_task_and_with_a_model_that_learns_nothing_more(
     flags = ("--auxiliary", tags, "--transfer", "before")
     assert search(served, data, tmp_path / "out", *flags) == 2
     assert "--teacher finetune" in capsys.readouterr().err
+    texts = write_jsonl(tmp_path / "texts.jsonl", text_rows(60))
+    assert search(served, texts, tmp_path / "out", *flags) == 2
+    assert "--teacher" not in capsys.readouterr().err  # there are no labels
 
 
 def test_texts_that_nothing_would_calibrate_with_are_refused_before_any_training(
