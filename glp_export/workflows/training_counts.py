@@ -12,9 +12,10 @@ from glp_export.compress.compressors.kronecker import GENERAL_EPOCHS
 from glp_export.compress.search_cost import SearchCost, TrialGroup
 from glp_export.config.sections import NO_RIVAL, STUDENT
 from glp_export.encoder import RECOVERIES, schedule_for
-from glp_export.workflows.compressors import compressors_of, search_cost_of
+from glp_export.workflows.compressors import VOCABULARY, compressors_of, search_cost_of
 from glp_export.workflows.context import RunContext
 from glp_export.workflows.final_training import classes_of
+from glp_export.workflows.stages.recovery_start import has_student, needs_no_recovery
 from glp_export.workflows.stages.search import named_plan
 from glp_export.workflows.stages.transfer import transfer_examples
 
@@ -56,6 +57,7 @@ class Job:
         least: the same where they are as shallow as a speedup may make them.
         teacher: layers of the unpruned model where it is trained; () where it is taken as it is.
         rivals: how many distilled models there are.
+        recovers: whether pruned models are trained; one that lacks nothing but tokens is not.
     """
 
     context: RunContext
@@ -64,6 +66,7 @@ class Job:
     least: tuple[int, ...]
     teacher: tuple[int, ...]
     rivals: int
+    recovers: bool
 
     @classmethod
     def of(cls, context: RunContext) -> Job:
@@ -73,13 +76,21 @@ class Job:
         speedups = context.config.targets.speedups
         depths = context.depths or (layers,) * max(1, len(speedups))
         least = context.depths or as_fast(context) or (1,)
+        recovery = RECOVERIES[context.config.training.recover]
         if compress.plan:
-            depths = least = context.depths or (named_plan(context).depth,)
-        elif keep_all_layers(compressors_of(context)):
-            depths = least = (layers,)
-        rivals = {NO_RIVAL: 0, STUDENT: len(depths)}.get(context.config.training.distilled, 1)
+            plan = named_plan(context)
+            depths = least = context.depths or (plan.depth,)
+            faster, recovers = has_student(plan), not needs_no_recovery(plan, recovery)
+        else:
+            used = compressors_of(context)
+            faster = not keep_all_layers(used)
+            recovers = used != (VOCABULARY,) or not recovery.inherits
+            depths, least = (depths, least) if faster else ((layers,), (layers,))
+        students = len(depths) if faster else 0
+        rivals = {NO_RIVAL: 0, STUDENT: students}.get(context.config.training.distilled, 1)
         teacher = () if context.as_is else (layers,)
-        return cls(context, search_cost_of(context), depths, least, teacher, rivals)
+        cost = search_cost_of(context)
+        return cls(context, cost, depths, least, teacher, rivals, recovers)
 
     @property
     def final(self) -> tuple[int, ...]:
@@ -92,7 +103,8 @@ class Job:
         return self._final(self.least)
 
     def _final(self, depths: tuple[int, ...]) -> tuple[int, ...]:
-        return (*self.teacher, *depths, *depths[len(depths) - self.rivals :])
+        pruned = depths if self.recovers else ()
+        return (*self.teacher, *pruned, *depths[len(depths) - self.rivals :])
 
     @property
     def counts(self) -> Counts:
@@ -108,19 +120,19 @@ class Job:
         """
         context = self.context
         layers, batch = context.stack.num_layers, context.final.batch_size
-        rows = max(1, round(share * len(context.fit)))
-        whole = round(rows * context.candidate.epochs)
-        given = self.cost.teachers * context.as_is
-        searched = self.cost.examples + (self.cost.trainings - given) * whole
-        least = most = round(share * len(context.train) * context.final.epochs)
+        fit, train = (max(1, round(share * len(rows))) for rows in (context.fit, context.train))
+        epochs = context.candidate.epochs
+        least = most = round(train * context.final.epochs)
         if context.schedule:
             classes = classes_of(context.data.task)
-            schedule = schedule_for(rows, batch, classes, context.schedule.rates)
-            whole = schedule.updates * batch
+            schedule = schedule_for(train, batch, classes, context.schedule.rates)
             most = schedule.most * batch
             least = most - (schedule.updates - schedule.least) * batch
+            epochs = context.config.compress.search_epochs or schedule.updates * batch / train
+        whole = round(fit * epochs)
         # Where dev ends trainings, the search's teacher is the unpruned model: trained once.
         own_teachers = 0 if context.schedule else len(self.teacher) * self.cost.teachers
+        searched = self.cost.examples + (self.cost.trainings - self.cost.teachers) * whole
 
         def of(group: TrialGroup) -> int:
             examples = whole if group.examples is None else group.examples
@@ -131,7 +143,7 @@ class Job:
         perhaps = sum(of(one) for one in groups if not one.sure)
         imitated = self._imitated_layers
         return Counts(
-            searched + len(self.final) * most,
+            searched + own_teachers * whole + len(self.final) * most,
             surely + least * (sum(self.shallowest) + imitated),
             surely + perhaps + most * (sum(self.final) + imitated),
         )
@@ -202,7 +214,7 @@ class Job:
             changed = not _CHANGING.isdisjoint(compressors_of(self.context))
         if training.recover != "distill" or not training.weight_of_hidden_states(changed=changed):
             return 0
-        students = len(self.depths) + self.rivals
+        students = len(self.final) - len(self.teacher)
         return round(students * self.context.stack.num_layers / 3)
 
 

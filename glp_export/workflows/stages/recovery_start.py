@@ -39,6 +39,11 @@ def needs_no_recovery(plan: Plan, recovery: Recovery) -> bool:
     return recovery.inherits and not plan.whole_vocabulary.edits
 
 
+def has_student(plan: Plan) -> bool:
+    """Whether the student that stands beside a plan's model is faster than the unpruned one."""
+    return bool(plan.order) or plan.inside_layers
+
+
 def ancestor_of(
     context: RunContext, recovery: Recovery, unpruned: PreTrainedModel, start: Path | None
 ) -> PreTrainedModel:

@@ -34,6 +34,7 @@ from glp_export.workflows.stages.factor_training import train_factors
 from glp_export.workflows.stages.recovery_start import (
     alternate_student,
     ancestor_of,
+    has_student,
     hidden_states_of,
     needs_no_recovery,
     start_of,
@@ -154,7 +155,7 @@ def train_distilled(students: StudentTraining, plans: Sequence[Plan]) -> list[Tr
 
 def _has_rival(students: StudentTraining, plan: Plan) -> bool:
     """Whether a student is faster than the unpruned model at all."""
-    if plan.order or plan.inside_layers:
+    if has_student(plan):
         return True
     students.progress.say("no layers go, so there is no student beside the pruned model")
     return False
