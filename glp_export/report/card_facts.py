@@ -57,6 +57,8 @@ class CardFacts:
         learning_rate: highest, of that training.
         rates: that were tried on dev instead, where dev ended the training too.
         train_examples: that every model was trained on.
+        labelled: whether they have labels; else the unpruned model's answers stand for those.
+        unlabeled: texts that the others learned its answers to besides.
         origins: contender to what it was made from, in words.
         precisions: the lower ones that were to be made.
         other_scores: on further test sets, where the task has them.
@@ -82,6 +84,8 @@ class CardFacts:
     epochs: float
     learning_rate: float
     train_examples: int
+    labelled: bool = True
+    unlabeled: int = 0
     as_is: bool = False
     rates: tuple[float, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)

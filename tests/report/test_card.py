@@ -203,6 +203,16 @@ def test_the_plain_file_is_shown_where_it_is_the_fastest_or_the_only_one() -> No
     assert "operators of ONNX Runtime" not in text
 
 
+def test_the_card_says_what_every_model_was_trained_on() -> None:
+    plain = card()
+    assert "2000 labelled examples" in plain
+    assert "texts without labels" not in plain
+    alone = card(facts=make_facts(labelled=False))
+    assert "2000 texts" in alone
+    assert "labelled examples" not in alone
+    assert "500 texts without labels" in card(facts=make_facts(unlabeled=500))
+
+
 def test_a_plan_from_elsewhere_says_so() -> None:
     text = card(plan=make_plan(source="the authors' files"))
     assert "Source: the authors' files" in text

@@ -344,6 +344,8 @@ def _card_facts(
         learning_rate=context.final.learning_rate,
         rates=context.schedule.rates if context.schedule else (),
         train_examples=len(context.train),
+        labelled=context.data.labelled,
+        unlabeled=0 if context.unlabeled is None else len(context.unlabeled),
         origins={one.contender: one.exported.trained.origin for one in scored},
         precisions=next(one.entries for one in scored if one.contender == "pruned"),
         other_scores=tuple(score for one in scored for score in one.others),
