@@ -116,7 +116,7 @@ def _learn_labels(
         inputs.tokenizer,
         inputs.settings,
         progress,
-        inputs.watch,
+        inputs.watch and replace(inputs.watch, teacher_answers=None),  # nobody is imitated
         inputs.joint(student) if inputs.joint else None,
     )
 

@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from glp_export.encoder import (
+    RECOVERIES,
     DistillSettings,
     ModelSource,
+    TrainingInputs,
     TrainSettings,
     Watch,
     distill,
@@ -151,6 +153,18 @@ def test_a_student_is_watched_by_the_same_rule_and_the_same_seed_gives_the_same(
     torch.manual_seed(1)
     second = train()
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_student_that_learns_labels_is_watched_by_them(encoder, room, caplog):
+    task, tokenizer, fit, select = room
+    student = fresh(encoder, task)
+    answers = [predict(student, rows, tokenizer) for rows in (fit, select)]
+    watch = Watch(SHORT, select, lambda model: 0.5, answers[1])
+    settings = TrainSettings(batch_size=16)
+    inputs = TrainingInputs(fit, tokenizer, answers[0], settings, DistillSettings(), watch)
+    with caplog.at_level("INFO", "glp_export"):
+        RECOVERIES["finetune"].train(student, inputs, None)
+    assert "learning rate 0.003" in caplog.text
 
 
 def test_what_is_left_at_chance_is_trained_once_more_and_longer(encoder, room, caplog):

@@ -44,6 +44,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
         {"search": "greedy", "max_search_samples": 30},
         {"search": "greedy", "max_search_samples": 30, "epochs": 1},
         {"search": "top", "depths": [3, 2], "epochs": 1},
+        {"search": "top", "recover": "finetune"},
         {"compress": "kronecker", "epochs": 1, "hidden_weight": 0},
     ],
 )
