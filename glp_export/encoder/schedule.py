@@ -39,6 +39,10 @@ RATES = (1.0, 2.0, 4.0)
 TRIED = 0.15
 """Share of the updates that each of them is tried for."""
 
+HORIZON = 0.32
+"""The best learning rate falls with this power of a training's length (Bjorck et al. 2024, arXiv
+2409.19913), so that one which is the best of short trainings is too high for a long one."""
+
 LONGER = 4
 """Times as many updates for a model that has hardly learned anything after them: what is hard to
 tell from a text (whether it is grammatical, whether it follows) is learned late."""
@@ -83,6 +87,10 @@ class Schedule:
     def most(self) -> int:
         """Updates of a whole training, those of the rates that are tried among them."""
         return self.updates + (len(self.rates) > 1) * len(self.rates) * self.tried
+
+    def rate_after(self, tried: float) -> float:
+        """The learning rate of the whole training, from the best one of the short ones."""
+        return tried * (self.tried / self.updates) ** HORIZON
 
     def again(self) -> Schedule:
         """For a model that learned little by this one: the same, `longer` times as long."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from glp_export.encoder.train_settings import TrainSettings
 
 logger = logging.getLogger(__name__)
+
+PARTS = 30
+"""Of dev, at least where it has as many rows: what a loss there is worth is told by them."""
 
 Progress = Callable[[int, int], None]
 """Called with the steps done and the steps in all."""
@@ -96,11 +99,11 @@ class _Training:
         for rate in schedule.rates if len(schedule.rates) > 1 else ():
             own = replace(settings, learning_rate=rate, report_to=())
             tried = self.train(own, _reporting(progress, schedule, done), schedule.tried)
-            losses[rate] = _dev_loss(tried, self.model, self.tokenizer, watch)
+            losses[rate] = _dev_losses(tried, self.model, self.tokenizer, watch)
             self.model.load_state_dict(start)
             done += schedule.tried
-        finite = {rate: loss for rate, loss in losses.items() if np.isfinite(loss)}
-        rate = min(finite, key=lambda one: finite[one]) if finite else settings.learning_rate
+        found = lowest_of_the_best(losses)
+        rate = settings.learning_rate if found is None else schedule.rate_after(found)
         best = _Best(self.model, watch)
         self.train(
             replace(settings, learning_rate=rate),
@@ -112,7 +115,8 @@ class _Training:
             "learning rate %g (loss on dev after %d updates: %s); dev by %d updates: %s; kept: %s",
             rate,
             schedule.tried,
-            ", ".join(f"{one:g} {loss:.3f}" for one, loss in losses.items()) or "none tried",
+            ", ".join(f"{one:g} {loss.mean():.3f}" for one, loss in losses.items())
+            or "none tried",
             schedule.every,
             ", ".join(f"{score:.3f}" for score in best.scores),
             f"{best.label}, {best.score:.3f}",
@@ -194,22 +198,44 @@ def _weights(model: PreTrainedModel) -> dict[str, Any]:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
-def _dev_loss(
+def lowest_of_the_best(losses: Mapping[float, NDArray[np.float64]]) -> float | None:
+    """The lowest learning rate that dev does not tell from the best by a standard error.
+
+    Args:
+        losses: of each rate on the same parts of dev.
+
+    Returns:
+        None where no loss is a number.
+    """
+    finite = {rate: loss for rate, loss in losses.items() if np.isfinite(loss).all()}
+    if not finite:
+        return None
+    best = min(finite.values(), key=np.mean)
+    return min(rate for rate, loss in finite.items() if _is_as_good(loss - best))
+
+
+def _is_as_good(behind: NDArray[np.float64]) -> bool:
+    noise = behind.std(ddof=1) / math.sqrt(len(behind)) if len(behind) > 1 else 0.0
+    return bool(behind.mean() <= noise)
+
+
+def _dev_losses(
     trainer: Any, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, watch: Watch
-) -> float:
-    """The loss that is trained for, on dev: the mean over batches."""
+) -> NDArray[np.float64]:
+    """The loss that is trained for, on parts of dev: means of a few rows each."""
     import torch
 
     teacher = watch.teacher_answers
     rows = training_rows(model, watch.dev, tokenizer, numbered=teacher is not None)
-    collate, size = Collator(tokenizer, teacher), kind_of(model).batch_size
+    collate = Collator(tokenizer, teacher)
+    size = min(kind_of(model).batch_size, max(1, len(rows) // PARTS))
     losses, model = [], model.eval()
     with torch.inference_mode():
         for start in range(0, len(rows), size):
             batch = collate([rows[row] for row in range(start, min(start + size, len(rows)))])
             batch = {name: tensor.to(model.device) for name, tensor in batch.items()}
             losses.append(float(trainer.compute_loss(model, batch)))
-    return float(np.mean(losses))
+    return np.array(losses)
 
 
 def _reporting(progress: Progress | None, schedule: Schedule, done: int) -> list[Any]:

@@ -23,6 +23,7 @@ from glp_export.encoder import (
     schedule_for,
 )
 from glp_export.encoder.schedule import Looks, Schedule
+from glp_export.encoder.watched_training import lowest_of_the_best
 from glp_export.tasks import DataSpec, encode, load_task_data, score
 
 SHORT = Schedule(updates=24, every=4, least=12, patience=2, rates=(3e-3, 1e4), tried=8)
@@ -81,8 +82,18 @@ def test_the_best_weights_on_dev_are_kept_and_the_better_rate_is_found(encoder, 
     # 16 updates of 24: two looks without a better one; their mean is far below.
     assert len(seen) == 6
     assert all(torch.equal(seen[2][name], value) for name, value in model.state_dict().items())
-    assert "learning rate 0.003" in caplog.text
+    assert "learning rate 0.00211078" in caplog.text  # 0.003 of 8 updates is too high for 24
     assert steps == [(step, 40) for step in range(1, 33)]
+
+
+def test_the_lowest_rate_is_taken_that_dev_does_not_tell_from_the_best() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.2, 30)
+    best, alike, worse = np.full(30, 0.35), 0.36 + noise - noise.mean(), np.full(30, 0.5)
+    assert lowest_of_the_best({1.0: worse, 2.0: alike, 4.0: best}) == 2.0
+    assert lowest_of_the_best({1.0: worse, 4.0: best}) == 4.0
+    assert lowest_of_the_best({1.0: np.full(30, np.nan), 4.0: best}) == 4.0
+    assert lowest_of_the_best({1.0: best[:1], 2.0: best[:1] - 0.01}) == 2.0  # one part: no noise
+    assert lowest_of_the_best({1.0: np.full(30, np.nan)}) is None
 
 
 def test_the_mean_of_the_looks_is_kept_where_dev_does_not_tell_it_from_the_best(encoder, room):
