@@ -116,6 +116,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--final-round", type=int, help="examples of it; 0 skips it")
     parser.add_argument("--depth", type=int, help="so many layers by rule instead of a speedup")
     parser.add_argument("--updates", type=int, help="of every training; else the task's own rule")
+    parser.add_argument("--max-length", type=int, help="longest text in tokens, of all tasks")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--work", type=Path, required=True, help="what is finished is kept here")
     parser.add_argument("--device", default="this machine", help="words on it for the page")
@@ -213,6 +214,8 @@ def _context(
             removed[name] = getattr(arguments, name)
     if arguments.depth:
         removed = {"depth": arguments.depth, "search": "alternate"}
+    if arguments.max_length:
+        removed["max_length"] = arguments.max_length
     config = resolve(
         {
             "model": arguments.model,
@@ -272,6 +275,8 @@ def write_page(arguments: argparse.Namespace, kept: dict[str, Any]) -> None:
             f"Every training is cut to {arguments.updates} updates at one learning rate, the "
             "weights by dev."
         )
+    if arguments.max_length:
+        updates += f" Texts are cut to {arguments.max_length} tokens."
     text = [
         "# Little data: auxiliary tasks, texts without labels, neither",
         f"{datetime.date.today()}. `python {shown_command()}`",
