@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import time
 
-from glp_export.core.machine import usable_cores
-
 SHARED = 0.1
 """Cores that others may use during a measurement; the kernel and a monitor use less."""
 
@@ -60,8 +58,9 @@ class SharingMonitor:
         return (f"other processes used {share:.1f} cores while measuring: {effect}",)
 
     def words(self) -> str:
-        """`busy: others use 1.3 of 2 cores`, or `idle`, from its making until now."""
+        """`busy: others use 1.3 of the machine's 2 cores`, or `idle`, from its making until now."""
         share = self.share
         if not share:
             return "idle"
-        return f"busy: others use {share:.1f} of {usable_cores()} cores; an idle one is faster"
+        cores = os.cpu_count()  # all of them, as the share is: this process may have few
+        return f"busy: others use {share:.1f} of the machine's {cores} cores; an idle one is faster"

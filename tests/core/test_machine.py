@@ -173,4 +173,5 @@ def test_a_busy_machine_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     others[0] = 43.0
     assert monitor.share == pytest.approx(0.3)
     assert "0.3 cores" in monitor.notes()[0]
-    assert "0.3 of" in monitor.words()
+    monkeypatch.setattr(sharing.os, "cpu_count", lambda: 64)
+    assert "0.3 of the machine's 64" in monitor.words()  # whatever this process may use
