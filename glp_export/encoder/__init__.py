@@ -21,7 +21,7 @@ from glp_export.encoder.layer_stack import (
 )
 from glp_export.encoder.loader_files import write_loader_files
 from glp_export.encoder.model_files import infer_kind, mark_kind
-from glp_export.encoder.model_source import ModelSource, find_file, require_model
+from glp_export.encoder.model_source import ModelSource, commit_of, find_file, require_model
 from glp_export.encoder.own_task import own_task
 from glp_export.encoder.random_init import random_init_reference, random_rows, task_of_model
 from glp_export.encoder.recovery import RECOVERIES, Recovery, TrainingInputs
@@ -59,6 +59,7 @@ __all__ = [
     "TrainingInputs",
     "Watch",
     "checksum",
+    "commit_of",
     "distill",
     "find_file",
     "find_layer_stack",

@@ -100,6 +100,16 @@ def find_file(source: ModelSource, name: str) -> Path | None:
     return None if found is None else Path(found)
 
 
+def commit_of(source: ModelSource) -> str | None:
+    """The commit that a model on the hub is read at; None for a local one.
+
+    Raises:
+        ModelError: it cannot be fetched.
+    """
+    found = None if source.directory else find_file(source, CONFIG)
+    return None if found is None else found.parent.name
+
+
 def require_directory(source: ModelSource) -> None:
     """Name a mistyped path before the hub is asked for it, and what is wrong with a directory.
 

@@ -25,6 +25,7 @@ from glp_export.encoder import (
     TrainSettings,
     Watch,
     checksum,
+    commit_of,
     find_layer_stack,
     infer_kind,
     load_checkpoint,
@@ -187,6 +188,11 @@ class RunContext:
         """The settings of a training that the trackers are told of, by its title."""
         name = f"{self.data.task.name}: {title}"
         return replace(settings, report_to=self.config.training.reporters, run_name=name)
+
+    @cached_property
+    def commit(self) -> str | None:
+        """Of a model on the hub, whose branch may have other weights the next time."""
+        return commit_of(self.source)
 
     @cached_property
     def tokenizer_checksum(self) -> str:

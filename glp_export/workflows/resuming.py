@@ -14,7 +14,7 @@ from glp_export.config.run_config import RunConfig, may_change
 from glp_export.core.errors import UsageError
 from glp_export.core.progress import Progress
 from glp_export.core.records import Record
-from glp_export.encoder import checksum
+from glp_export.encoder import ModelSource, checksum, commit_of
 from glp_export.tasks.checksum import rows_checksum
 from glp_export.tasks.own_metric import code_of, is_own
 from glp_export.workflows.context import RunContext
@@ -95,7 +95,7 @@ def require_same(config: RunConfig, kept: Path) -> None:
 
 
 class Inputs(Record):
-    """Checksums of what a run reads; null where it reads none, or from the hub.
+    """Checksums of what a run reads, and commits of what is on the hub; null where it reads none.
 
     Attributes:
         model: its configuration and weights.
@@ -125,13 +125,13 @@ class Inputs(Record):
         config, metric = context.config, context.data.task.metric
         rival, table = config.training.named_rival, named_table(context)
         return cls(
-            model=context.model_checksum,
+            model=context.model_checksum or context.commit,
             tokenizer=context.tokenizer_checksum,
             data=context.data.checksum,
             unlabeled=_checksum_of(context.unlabeled),
             plan=_checksum_of_plan(context) if config.compress.plan else None,
             auxiliary=tuple(one.checksum for one in context.auxiliary),
-            distilled=checksum(model_source(config.model, rival)) if rival else None,
+            distilled=_checksum_of_model(model_source(config.model, rival)) if rival else None,
             metric=code_of(metric) if is_own(metric) else None,
             latency_table=table.id if table else None,
         )
@@ -166,6 +166,10 @@ def require_same_inputs(context: RunContext, layout: ArtifactLayout) -> None:
 
 def _checksum_of(rows: Dataset | None) -> str | None:
     return None if rows is None else rows_checksum({}, {"": rows})
+
+
+def _checksum_of_model(source: ModelSource) -> str | None:
+    return checksum(source) or commit_of(source)
 
 
 def _checksum_of_plan(context: RunContext) -> str:

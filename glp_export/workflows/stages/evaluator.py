@@ -182,7 +182,7 @@ def training_facts(context: RunContext) -> dict[str, Any]:
         | transfer_facts(context)
         | {
             "model": context.source.name,
-            "revision": context.source.revision,
+            "revision": context.commit,
             "model_checksum": context.model_checksum,
             "tokenizer": context.tokenizer_checksum,
             "task": context.data.task.name,
