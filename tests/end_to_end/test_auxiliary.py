@@ -24,11 +24,18 @@ from glp_export.workflows.stages.transfer import with_transfer
 from tests.end_to_end.conftest import SMALL, TRAINING
 from tests.tiny import make_data_of, rows, tagged_rows, text_rows, write_jsonl
 
+NEW = (("tokens", "very"), ("ner_tags", "O"))
+"""Begins a sentence as none of the run's own data does."""
+
 
 @pytest.fixture(scope="module")
 def tags(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An auxiliary task of another kind: the words of such sentences."""
-    return make_data_of(tmp_path_factory.mktemp("tags"), tagged_rows, 48, 1)
+    """An auxiliary task of another kind: the words of other such sentences."""
+
+    def make(count: int, seed: int) -> list[dict[str, Any]]:
+        return [{name: [first, *row[name]] for name, first in NEW} for row in tagged_rows(count)]
+
+    return make_data_of(tmp_path_factory.mktemp("tags"), make, 48, 1)
 
 
 def context_of(

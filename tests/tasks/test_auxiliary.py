@@ -56,6 +56,14 @@ def test_texts_of_the_test_set_are_left_out(data: Path, test_rows: Any) -> None:
         load_auxiliary(str(data / "validation.jsonl"), SPEC, 100, test_rows)
 
 
+def test_words_in_lists_are_the_text_that_they_make(data: Path, test_rows: Any, tmp_path: Path):
+    texts = test_rows["text"][:3]
+    words = [*(text.split() for text in texts), ["a", "bird"], ["a", "cat"]]
+    tagged = [{"tokens": row, "ner_tags": ["O", "B-x", *["O"] * (len(row) - 2)]} for row in words]
+    other = load_auxiliary(str(write_jsonl(tmp_path / "t.jsonl", tagged)), SPEC, 100, test_rows)
+    assert other.rows["text"][:] == words[3:]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "word"),
     [
