@@ -67,14 +67,17 @@ def find_texts(split: RawSplit, named: Sequence[str]) -> tuple[str, ...]:
     rows = split.rows
     texts = [name for name in rows.column_names if is_text(rows, name) and not is_key(name)]
     found = list(named) or [name for name in _USUAL if name in texts] or texts
-    wrong = [name for name in found if name not in texts]
+    wrong = [n for n in found if n not in rows.column_names or not is_text(rows, n)]
     if wrong or (len(found) != 1 and not (named or found == list(_USUAL))):
-        there = ", ".join(rows.column_names)
+        if wrong:
+            there = wrong[0] in rows.column_names
+            what = (
+                f"Column '{wrong[0]}' is no text" if there else f"There is no column '{wrong[0]}'"
+            )
+        else:
+            what = f"{'Several columns hold' if found else 'No column holds'} text"
         raise DataError(
-            f"Column '{wrong[0]}' is no text"
-            if wrong
-            else f"{'Several columns hold' if found else 'No column holds'} text"
-            f"; the columns are {there}.",
+            f"{what}; the columns are {', '.join(rows.column_names)}.",
             where=split.source,
             fix="name one or two with --text-columns",
         )

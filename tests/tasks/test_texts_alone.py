@@ -40,6 +40,19 @@ def test_one_file_is_split_seeded_with_equal_texts_together(tmp_path: Path, endi
     assert (data.task.metric, data.labelled, data.task.labels) == ("agreement", False, ("a", "b"))
 
 
+@pytest.mark.parametrize(
+    ("named", "said"), [("nope", "There is no column 'nope'"), ("at", "Column 'at' is no text")]
+)
+def test_a_named_column_that_will_not_do(tmp_path: Path, named: str, said: str) -> None:
+    rows = [{"doc_id": text, "at": {"ms": 3}} for text in TEXTS]
+    path = write_jsonl(tmp_path / "logs.jsonl", rows)
+    with pytest.raises(DataError) as refused:
+        load_task_data(DataSpec(dataset=str(path), text_columns=(named,)), OWN)
+    assert refused.value.what == f"{said}; the columns are doc_id, at."
+    named_id = load_task_data(DataSpec(dataset=str(path), text_columns=("doc_id",)), OWN)
+    assert len(named_id.fit) == 70  # whatever its name says of it
+
+
 def test_the_split_is_the_same_in_another_process(tmp_path: Path) -> None:
     import os
     import subprocess
