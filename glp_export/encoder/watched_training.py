@@ -115,8 +115,7 @@ class _Training:
             "learning rate %g (loss on dev after %d updates: %s); dev by %d updates: %s; kept: %s",
             rate,
             schedule.tried,
-            ", ".join(f"{one:g} {loss.mean():.3f}" for one, loss in losses.items())
-            or "none tried",
+            ", ".join(f"{one:g} {loss.mean():.3f}" for one, loss in losses.items()) or "none tried",
             schedule.every,
             ", ".join(f"{score:.3f}" for score in best.scores),
             f"{best.label}, {best.score:.3f}",
