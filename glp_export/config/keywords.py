@@ -118,7 +118,7 @@ class TrainingSettings(TypedDict, total=False):
     one), or `none`."""
     epochs: float | str | None
     """Passes over the data, or auto: the number of updates follows from rows and classes; dev
-    decides when training ends and which of three learning rates is used."""
+    decides when training ends and, by short trainings at three, its learning rate."""
     learning_rate: float | None
     """Highest learning rate. Default: from the model's width."""
     batch_size: int | None

@@ -66,7 +66,8 @@ class Schedule:
         every: updates between two looks at dev.
         least: updates before it may end.
         patience: looks without a better score after which it ends.
-        rates: learning rates of which the best is found; one is taken as it is.
+        rates: learning rates that are tried, to find that of the whole training; one is taken as it
+            is.
         tried: updates that each of several rates is tried for.
         warmup: share of the updates in which the rate rises.
         longer: times as long for a model that has learned little.

@@ -55,7 +55,7 @@ class CardFacts:
         as_is: whether the unpruned model is the one that was given, unchanged.
         epochs: of the final training of every model.
         learning_rate: highest, of that training.
-        rates: that were tried on dev instead, where dev ended the training too.
+        rates: that were tried for a short time instead, where dev ended the training too.
         train_examples: that every model was trained on.
         labelled: whether they have labels; else the unpruned model's answers stand for those.
         unlabeled: texts that the others learned its answers to besides.

@@ -51,7 +51,7 @@ class TrainingOptions(Options):
     epochs: Epochs = option(
         "auto",
         "Passes over the data, or auto: the number of updates follows from rows and classes; dev "
-        "decides when training ends and which of three learning rates is used.",
+        "decides when training ends and, by short trainings at three, its learning rate.",
     )
     learning_rate: float | None = option(
         None, "Highest learning rate. Default: from the model's width.", gt=0
