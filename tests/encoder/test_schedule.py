@@ -175,7 +175,7 @@ def test_a_student_that_learns_labels_is_watched_by_them(encoder, room, caplog):
     inputs = TrainingInputs(fit, tokenizer, answers[0], settings, DistillSettings(), watch)
     with caplog.at_level("INFO", "glp_export"):
         RECOVERIES["finetune"].train(student, inputs, None)
-    assert "learning rate 0.003" in caplog.text
+    assert "learning rate 0.00211078" in caplog.text
 
 
 def test_what_is_left_at_chance_is_trained_once_more_and_longer(encoder, room, caplog):
