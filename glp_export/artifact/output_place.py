@@ -68,8 +68,8 @@ def _is_near(where: Path, path: Path) -> bool:
 
 
 @contextmanager
-def making(output: Path) -> Iterator[None]:
-    """`writing`, for the moment when the directory is made: then any failure is the place's.
+def making(output: Path, what: str = "output directory") -> Iterator[None]:
+    """`writing`, for the moment when an output is made: then any failure is the place's.
 
     Raises:
         OutputError: it cannot be made.
@@ -79,7 +79,7 @@ def making(output: Path) -> Iterator[None]:
             yield
     except OSError as error:
         raise OutputError(
-            f"The output directory cannot be made: {error.strerror}.",
+            f"The {what} cannot be made: {error.strerror}.",
             where=str(error.filename or output),
             fix="Choose another directory.",
         ) from error
@@ -91,16 +91,9 @@ def write_file(path: Path, text: str) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    try:
-        with writing(path.parent):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(
-            f"The file cannot be written: {error.strerror}.",
-            where=str(error.filename or path),
-            fix="Choose another place.",
-        ) from error
+    with making(path, "file"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
 
 
 def aside(output: Path, what: str) -> Path:

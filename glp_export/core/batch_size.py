@@ -5,7 +5,7 @@ from __future__ import annotations
 from glp_export.core.errors import UsageError
 
 MOST_TOKENS = 2**20
-"""Of one batch: of more the inputs alone fill a machine's memory before anything is timed."""
+"""Of one batch: 768 wide, one tensor of hidden states has 3.2 GB."""
 
 
 def require_batch(batch_size: int, sequence_length: int, where: str) -> None:

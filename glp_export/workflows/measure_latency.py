@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from glp_export.artifact.output_place import making
 from glp_export.cache.store import Cache, default_root
 from glp_export.compress.budget import TimeBudget
 from glp_export.compress.latency_table import LatencyTable
@@ -88,11 +89,9 @@ def measure_latency(
     found = measure(
         deployment, deployment.conditions(time), Cache(default_root()), progress or Progress()
     )
-    try:
+    with making(output, "table"):
         output.parent.mkdir(parents=True, exist_ok=True)
         return LatencyTable.load(found.save(output))
-    except OSError as error:
-        raise OutputError(f"the table cannot be written: {error}", where=str(output)) from error
 
 
 def _require_place(output: Path) -> None:

@@ -185,6 +185,14 @@ def test_a_latency_table_that_cannot_be_made_is_refused_before_it_is_measured(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_batch_that_no_machine_holds_is_refused_before_anything_is_read(capsys: Any) -> None:
+    flags = ("-m", "nothing", "--dataset", "nothing", "--batch-sizes", "1", "99999999")
+    assert run(["prune-and-export", *flags, "-o", "nothing", "-q"]) == 2
+    said = capsys.readouterr().err
+    assert "too large to be timed" in said
+    assert "--batch-sizes" in said
+
+
 def test_texts_for_calibration_that_are_not_there_are_told_before_any_training(
     encoder: Path, data: Path, tmp_path: Path, capsys: Any
 ) -> None:

@@ -66,4 +66,4 @@ def test_texts_whose_labels_flip_are_shown_where_that_is_allowed(
 def test_a_place_that_takes_no_file_is_told(artifact: Path, capsys) -> None:
     place = "/proc/nothing/report.html"
     assert run(["report", str(artifact), str(artifact), "--output", place]) == 8
-    assert "cannot be written" in capsys.readouterr().err
+    assert "cannot be made" in capsys.readouterr().err
