@@ -65,25 +65,26 @@ def find_texts(split: RawSplit, named: Sequence[str]) -> tuple[str, ...]:
         DataError: there is none, or several could be meant.
     """
     rows = split.rows
+    for name in named:
+        if name not in rows.column_names:
+            raise _no_texts(split, f"There is no column '{name}'")
+        if not is_text(rows, name):
+            raise _no_texts(split, f"Column '{name}' is no text")
     texts = [name for name in rows.column_names if is_text(rows, name) and not is_key(name)]
     found = list(named) or [name for name in _USUAL if name in texts] or texts
-    wrong = [n for n in found if n not in rows.column_names or not is_text(rows, n)]
-    if wrong or (len(found) != 1 and not (named or found == list(_USUAL))):
-        if wrong:
-            there = wrong[0] in rows.column_names
-            what = (
-                f"Column '{wrong[0]}' is no text" if there else f"There is no column '{wrong[0]}'"
-            )
-        else:
-            what = f"{'Several columns hold' if found else 'No column holds'} text"
-        raise DataError(
-            f"{what}; the columns are {', '.join(rows.column_names)}.",
-            where=split.source,
-            fix="name one or two with --text-columns",
-        )
+    if len(found) != 1 and not (named or found == list(_USUAL)):
+        raise _no_texts(split, f"{'Several columns hold' if found else 'No column holds'} text")
     if not named:
         require_header(split, found)
     return tuple(found)
+
+
+def _no_texts(split: RawSplit, what: str) -> DataError:
+    return DataError(
+        f"{what}; the columns are {', '.join(split.rows.column_names)}.",
+        where=split.source,
+        fix="name one or two with --text-columns",
+    )
 
 
 def cut_test(raw: RawData, columns: Sequence[str], seed: int) -> RawData:
