@@ -67,6 +67,7 @@ def measure_by_elimination(
     report = progress or (lambda part, done, total: None)
     report("load the contenders", 0, len(contenders))
     runners = [open_contender(contender) for contender in contenders]
+    timing = timing.for_contenders(contenders)
     prepared = [
         [
             Turns(runner, one.batches_of(contender.contender, contender.plan_id), timing)

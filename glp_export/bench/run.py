@@ -80,7 +80,7 @@ def benchmark(
         ModelError: a contender cannot be loaded.
         UsageError: no contender is unpruned, or two have the same name.
     """
-    timing = timing or Timing()
+    timing = (timing or Timing()).for_contenders(contenders)
     baseline = _baseline(contenders)
     described = machine.describe()
     peaks = _peaks(contenders, workloads, progress) if memory else {}

@@ -15,7 +15,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,8 @@ Progress = Callable[[str, int, int], None]
 
 _SPIN_WINDOW = 0.01  # seconds; a few of the kernel's ticks, which CPU time is counted in
 _SPIN_SHARE = 0.5  # of one core: below it, what runs is bookkeeping and no spinning thread
+# Runtimes whose one thread is the one that calls them.
+_WITHOUT_WORKERS = ("onnxruntime", "pytorch")
 _SPIN_LIMIT = 0.25  # seconds; after it something else in the process computes for good
 
 
@@ -49,7 +51,8 @@ class Timing:
             None where the slowest contender's run passes `long_run_s`.
         long_run_s: seconds; what a turn's start costs is lost in a run that long.
         warmup: uncounted runs of each contender on each shape before the first round.
-        pause_s: least pause before a turn, in seconds.
+        pause_s: least pause before a turn, in seconds; none where nothing could spin
+            (`for_contenders`).
         seed: of the order of turns.
     """
 
@@ -75,6 +78,11 @@ class Timing:
     def lasting(cls, seconds: float, min_rounds: int, seed: int) -> Timing:
         """So many seconds a shape, with room for four times the least rounds."""
         return cls(min_rounds, max(4 * min_rounds, 40), seconds, seed=seed)
+
+    def for_contenders(self, contenders: Sequence[Contender]) -> Timing:
+        """The same, without the pause where no contender has a thread that could spin."""
+        alone = all(one.threads == 1 and one.runtime in _WITHOUT_WORKERS for one in contenders)
+        return replace(self, pause_s=0.0) if alone else self
 
 
 @dataclass(frozen=True)
@@ -125,7 +133,7 @@ def measure(
             cannot give them.
     """
     _require_one_pool(contenders)
-    timing = timing or Timing()
+    timing = (timing or Timing()).for_contenders(contenders)
     progress = progress or _silent
     runners: list[Runner] = []
     for number, contender in enumerate(contenders):

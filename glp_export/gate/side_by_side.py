@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -47,7 +47,7 @@ class SideBySide:
 
     def __init__(self, reference: Contender, own: Contender) -> None:
         self._contenders = (reference, own)
-        self._timing = default_timing(reference, own)
+        self._timing = Timing().for_contenders(self._contenders)
         self._runners = [open_contender(contender) for contender in self._contenders]
 
     def rounds(self, workload: Workload, *, warm_up_seconds: float) -> Iterator[Round]:
@@ -72,13 +72,6 @@ class SideBySide:
             _one_round(turns, order, number, dropped, runs)
             number += 1
             yield Round(*(turn.blocks[-1] for turn in turns))
-
-
-def default_timing(*contenders: Contender) -> Timing:
-    """The benchmark's turns, without the pause where no contender has a thread that could spin."""
-    timing = Timing()
-    alone = all(one.runtime == "onnxruntime" and one.threads == 1 for one in contenders)
-    return replace(timing, pause_s=0.0) if alone else timing
 
 
 def _one_round(

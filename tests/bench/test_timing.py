@@ -13,7 +13,7 @@ from glp_export.core.errors import UsageError
 from tests.contenders import Clock, Latency, fake_contender
 
 Install = Callable[[Latency], None]
-A, B, C = (fake_contender(name) for name in ("a.onnx", "b.onnx", "c.onnx"))
+A, B, C = (fake_contender(name, threads=2) for name in ("a.onnx", "b.onnx", "c.onnx"))
 
 
 def workload(batches: int = 1, size: int = 1, name: str = "1x4") -> Workload:
@@ -173,6 +173,18 @@ def test_pytorch_cannot_have_two_thread_pools() -> None:
     models = [fake_contender(runtime="pytorch", threads=threads) for threads in (1, 2)]
     with pytest.raises(UsageError, match="thread pool"):
         measure(models, [workload()])
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "pytorch"])
+def test_there_is_no_pause_where_no_thread_could_spin(runtime: str) -> None:
+    one = [fake_contender(runtime=runtime, threads=1), fake_contender(threads=1)]
+    assert Timing(pause_s=0.07).for_contenders(one).pause_s == 0
+    for other in (
+        fake_contender(threads=2),
+        fake_contender(runtime="openvino", threads=1),
+        fake_contender(runtime="pytorch-compiled", threads=1),
+    ):
+        assert Timing(pause_s=0.07).for_contenders([*one, other]).pause_s == 0.07
 
 
 def test_the_pause_is_the_settings(clock: Clock, fake_runtime: Install) -> None:
