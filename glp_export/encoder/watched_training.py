@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +102,8 @@ class _Training:
             losses[rate] = _dev_losses(tried, self.model, self.tokenizer, watch)
             self.model.load_state_dict(start)
             done += schedule.tried
+            if not _is_as_good(losses[rate], losses.values()):
+                break  # a still higher rate would be no better
         found = lowest_of_the_best(losses)
         rate = settings.learning_rate if found is None else schedule.rate_after(found)
         best = _Best(self.model, watch)
@@ -206,14 +208,15 @@ def lowest_of_the_best(losses: Mapping[float, NDArray[np.float64]]) -> float | N
     Returns:
         None where no loss is a number.
     """
-    finite = {rate: loss for rate, loss in losses.items() if np.isfinite(loss).all()}
-    if not finite:
-        return None
-    best = min(finite.values(), key=np.mean)
-    return min(rate for rate, loss in finite.items() if _is_as_good(loss - best))
+    good = [rate for rate, loss in losses.items() if _is_as_good(loss, losses.values())]
+    return min(good, default=None)
 
 
-def _is_as_good(behind: NDArray[np.float64]) -> bool:
+def _is_as_good(loss: NDArray[np.float64], losses: Collection[NDArray[np.float64]]) -> bool:
+    """Whether dev does not tell a loss from the best by a standard error; a number it must be."""
+    if not np.isfinite(loss).all():
+        return False
+    behind = loss - min((one for one in losses if np.isfinite(one).all()), key=np.mean)
     noise = behind.std(ddof=1) / math.sqrt(len(behind)) if len(behind) > 1 else 0.0
     return bool(behind.mean() <= noise)
 
