@@ -118,11 +118,14 @@ class TrainingSettings(TypedDict, total=False):
     one), or `none`."""
     epochs: float | str | None
     """Passes over the data, or auto: the number of updates follows from rows and classes; dev
-    decides when training ends and, by short trainings at three, its learning rate."""
+    decides when training ends and, by short trainings at up to three, its learning rate."""
     learning_rate: float | None
     """Highest learning rate. Default: from the model's width."""
     batch_size: int | None
     """Examples in a training step."""
+    training_precision: Literal["auto", "fp32", "bf16"] | None
+    """What a training step is computed in: fp32, bf16 (weights and losses stay in fp32), or auto:
+    bf16 where the device multiplies it in hardware."""
     temperature: float | None
     """Softmax temperature of distillation."""
     distill_weight: float | None

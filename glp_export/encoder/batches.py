@@ -40,9 +40,12 @@ def kind_of(model: PreTrainedModel) -> TaskKind:
 
 
 def forward(model: Any, batch: Mapping[str, Any], **more: Any) -> Any:
-    """What a model gives for a batch, of which it is shown what it takes."""
+    """What a model gives for a batch, of which it is shown what it takes, in float32."""
+    from accelerate.utils import convert_to_fp32
+
     taken = inspect.signature(model.forward).parameters
-    return model(**{name: values for name, values in batch.items() if name in taken}, **more)
+    shown = {name: values for name, values in batch.items() if name in taken}
+    return convert_to_fp32(model(**shown, **more))
 
 
 class Collator:

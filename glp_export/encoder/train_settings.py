@@ -18,6 +18,8 @@ class TrainSettings:
         weight_decay: of AdamW.
         seed: of data order and dropout.
         device: `cpu` or `cuda`.
+        bf16: whether an update is computed in bf16, but for its loss; weights, optimizer and
+            whatever a model predicts are in float32 all the same.
         report_to: trackers that Trainer reports to, by its names; nothing depends on them.
         run_name: what trackers call the training.
     """
@@ -29,6 +31,7 @@ class TrainSettings:
     weight_decay: float = 0.0
     seed: int = 41
     device: str = "cpu"
+    bf16: bool = False
     report_to: tuple[str, ...] = ()
     run_name: str | None = None
 

@@ -56,6 +56,7 @@ class CardFacts:
         epochs: of the final training of every model.
         learning_rate: highest, of that training.
         rates: that were tried for a short time instead, where dev ended the training too.
+        bf16: whether training steps were computed in bf16.
         train_examples: that every model was trained on.
         labelled: whether they have labels; else the unpruned model's answers stand for those.
         unlabeled: texts that the others learned its answers to besides.
@@ -88,6 +89,7 @@ class CardFacts:
     unlabeled: int = 0
     as_is: bool = False
     rates: tuple[float, ...] = ()
+    bf16: bool = False
     origins: Mapping[str, str] = field(default_factory=dict)
     precisions: tuple[PrecisionEntry, ...] = ()
     other_scores: tuple[OtherScore, ...] = ()

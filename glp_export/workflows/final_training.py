@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glp_export.config.sections import TrainingOptions
+from glp_export.core import machine
+from glp_export.core.errors import ModelError
 from glp_export.encoder import RATES, Schedule, TrainSettings, schedule_for
+from glp_export.encoder.bf16 import fails_in_bf16
 from glp_export.encoder.schedule import CLASSES_OF_A_NUMBER
+from glp_export.precision.devices import gpu_capability, not_in_hardware
 from glp_export.tasks import KINDS, Task, TaskData
 
 if TYPE_CHECKING:
@@ -46,7 +50,31 @@ def train_settings(
         batch_size=options.batch_size,
         seed=options.seed,
         device=device,
+        bf16=in_bf16(options.training_precision, model, device),
     )
+
+
+def in_bf16(precision: str, model: PreTrainedModel, device: str) -> bool:
+    """Whether training steps are computed in bf16, as was asked or as device and model allow.
+
+    Raises:
+        ModelError: it was asked for, and the model computes nothing in it.
+    """
+    if precision == "fp32" or (precision == "auto" and not_faster_in_bf16(device)):
+        return False
+    failure = fails_in_bf16(model)
+    if failure and precision == "bf16":
+        raise ModelError(
+            f"{type(model).__name__} computes nothing in bf16: {failure}",
+            where="--training-precision bf16",
+            fix="Use fp32, or auto.",
+        )
+    return failure is None
+
+
+def not_faster_in_bf16(device: str) -> str | None:
+    """Why a training step takes no less time in bf16 on a device of this machine; None if less."""
+    return not_in_hardware("bf16", device, machine.cpu_features(), gpu_capability())
 
 
 def learning_rate_for(hidden_size: int) -> float:

@@ -33,6 +33,7 @@ from glp_export.tasks.checksum import checksum_of_test_set
 from glp_export.workflows.compressors import not_looked_at
 from glp_export.workflows.context import RunContext, make_context
 from glp_export.workflows.estimate import Estimate, estimate_run
+from glp_export.workflows.final_training import not_faster_in_bf16
 from glp_export.workflows.resuming import (
     is_complete,
     kept_config,
@@ -282,13 +283,15 @@ def _set_up(
     )
     progress.say(
         f"{context.source.name}: {context.stack.num_layers} layers, learning rate "
-        f"{context.final.learning_rate:g}, {threads_in_words(context.execution.threads)}, "
-        f"{context.execution.device}"
+        f"{context.final.learning_rate:g}{', trained in bf16' if context.final.bf16 else ''}, "
+        f"{threads_in_words(context.execution.threads)}, {context.execution.device}"
     )
     if context.max_length < config.data.max_length:
         progress.say(f"inputs are cut at {context.max_length} tokens: the model reads no more")
     progress.say(str(context.exporter))
-    notes = (*context.data.notes, *context.execution.precisions.notes, *not_looked_at(context))
+    notes = [*context.data.notes, *context.execution.precisions.notes, *not_looked_at(context)]
+    if context.final.bf16 and (slow := not_faster_in_bf16(context.execution.device)):
+        notes.append(f"--training-precision bf16: {slow}")
     for note in notes:
         progress.say(note)
     config.save(kept)

@@ -51,12 +51,17 @@ class TrainingOptions(Options):
     epochs: Epochs = option(
         "auto",
         "Passes over the data, or auto: the number of updates follows from rows and classes; dev "
-        "decides when training ends and, by short trainings at three, its learning rate.",
+        "decides when training ends and, by short trainings at up to three, its learning rate.",
     )
     learning_rate: float | None = option(
         None, "Highest learning rate. Default: from the model's width.", gt=0
     )
     batch_size: int = option(32, "Examples in a training step.", gt=0)
+    training_precision: Literal["auto", "fp32", "bf16"] = option(
+        "auto",
+        "What a training step is computed in: fp32, bf16 (weights and losses stay in fp32), or "
+        "auto: bf16 where the device multiplies it in hardware.",
+    )
     temperature: float = option(2.0, "Softmax temperature of distillation.", gt=0)
     distill_weight: float = option(
         0.5, "Weight of the teacher's answers in the loss; labels have the rest.", ge=0, le=1

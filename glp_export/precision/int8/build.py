@@ -170,7 +170,9 @@ def _qat(job: PrecisionJob, name: str) -> _Attempt:
     calibration = job.calibration
     assert calibration is not None  # without it nothing was judged, and nothing failed
     model = load_model(ModelSource(str(job.checkpoint), offline=True), job.task)
-    settings = replace(calibration.settings, epochs=min(1.0, calibration.settings.epochs))
+    epochs = min(1.0, calibration.settings.epochs)
+    # What is rounded as the file rounds it is not to be rounded to bf16 besides.
+    settings = replace(calibration.settings, epochs=epochs, bf16=False)
     inputs = TrainingInputs(
         examples=calibration.train,
         tokenizer=job.tokenizer,

@@ -343,6 +343,7 @@ def _card_facts(
         epochs=context.final.epochs,
         learning_rate=context.final.learning_rate,
         rates=context.schedule.rates if context.schedule else (),
+        bf16=context.final.bf16,
         train_examples=len(context.train),
         labelled=context.data.labelled,
         unlabeled=0 if context.unlabeled is None else len(context.unlabeled),
