@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -32,31 +31,25 @@ from glp_export.encoder import (
     load_tokenizer,
     match_inputs,
     own_task,
-    predict,
     require_model,
     require_removable,
     tokenizer_checksum,
 )
 from glp_export.encoder.reporting import require_reporters
-from glp_export.encoder.schedule import LEAST_TO_TELL
 from glp_export.encoder.sublayers import find_sublayers, shape_of
 from glp_export.tasks import (
     KINDS,
     AuxiliaryData,
     DataSpec,
     TaskData,
-    against_chance,
     drawn,
     encode,
     load_task_data,
     read_unlabeled,
     require_data,
     require_enough,
-    score,
-    truth_of,
 )
 from glp_export.tasks.duplicates import imitated_in_words
-from glp_export.tasks.own_metric import is_own
 from glp_export.workflows.auxiliary_data import read_auxiliary
 from glp_export.workflows.checks import require_choices, require_labels
 from glp_export.workflows.depths import most_cuts, wanted_depths
@@ -66,7 +59,7 @@ from glp_export.workflows.execution import (
     on_device,
     with_length,
 )
-from glp_export.workflows.final_training import schedule_of, train_settings
+from glp_export.workflows.final_training import schedule_of, train_settings, watch_on_dev
 from glp_export.workflows.sources import data_spec, model_source
 from glp_export.workflows.teacher import taken_as_is, with_answers
 
@@ -156,33 +149,16 @@ class RunContext:
         Args:
             teacher_answers: on dev, where they are imitated.
         """
-        schedule = self.schedule
-        if schedule is None:
+        if self.schedule is None:
             return None
-        task, device = self.data.task, self.execution.device
-        truth = truth_of(task, self.select)
-
-        def on_dev(model: PreTrainedModel) -> float:
-            answers = predict(model, self.select, self.tokenizer, device=device)
-            finite = bool(np.isfinite(answers).all())
-            return score(task, answers, truth) if finite else -math.inf
-
-        def well_above_chance(answers: NDArray[np.float32]) -> bool:
-            if not np.isfinite(answers).all():
-                return False
-            found = against_chance(task, answers, truth)
-            # What a metric of the user's own is at its best is not known.
-            little = 0.0 if is_own(task.metric) else schedule.little * (1 - found.chance)
-            return found.significant and found.value - found.chance >= little
-
-        def learned(model: PreTrainedModel) -> bool:
-            return well_above_chance(predict(model, self.select, self.tokenizer, device=device))
-
-        # What imitates a teacher that learned little itself would not learn more by it.
-        told = len(self.select) >= LEAST_TO_TELL and (
-            teacher_answers is None or well_above_chance(teacher_answers)
+        return watch_on_dev(
+            self.schedule,
+            self.data.task,
+            self.select,
+            self.tokenizer,
+            self.execution.device,
+            teacher_answers,
         )
-        return Watch(schedule, self.select, on_dev, teacher_answers, learned if told else None)
 
     def reported(self, settings: TrainSettings, title: str) -> TrainSettings:
         """The settings of a training that the trackers are told of, by its title."""

@@ -1,20 +1,26 @@
-"""How long and at which rate every contender is trained in the end."""
+"""How every contender is trained in the end: how long, at which rate, what dev is asked."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from glp_export.config.sections import TrainingOptions
 from glp_export.core import machine
 from glp_export.core.errors import ModelError
-from glp_export.encoder import RATES, Schedule, TrainSettings, schedule_for
+from glp_export.encoder import RATES, Schedule, TrainSettings, Watch, predict, schedule_for
 from glp_export.encoder.bf16 import fails_in_bf16
-from glp_export.encoder.schedule import CLASSES_OF_A_NUMBER
+from glp_export.encoder.schedule import CLASSES_OF_A_NUMBER, LEAST_TO_TELL
 from glp_export.precision.devices import gpu_capability, not_in_hardware
-from glp_export.tasks import KINDS, Task, TaskData
+from glp_export.tasks import KINDS, Task, TaskData, against_chance, score, truth_of
+from glp_export.tasks.own_metric import is_own
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from datasets import Dataset
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 def schedule_of(
@@ -26,6 +32,45 @@ def schedule_of(
     base = learning_rate_for(model.config.hidden_size)
     rates = (options.learning_rate,) if options.learning_rate else tuple(r * base for r in RATES)
     return schedule_for(len(data.fit), options.batch_size, classes_of(data.task), rates)
+
+
+def watch_on_dev(
+    schedule: Schedule,
+    task: Task,
+    dev: Dataset,
+    tokenizer: PreTrainedTokenizerBase,
+    device: str,
+    teacher_answers: NDArray[np.float32] | None = None,
+) -> Watch:
+    """What a final training is looked at with.
+
+    Args:
+        dev: encoded.
+        teacher_answers: on dev, where they are imitated.
+    """
+    truth = truth_of(task, dev)
+
+    def on_dev(model: PreTrainedModel) -> float:
+        answers = predict(model, dev, tokenizer, device=device)
+        finite = bool(np.isfinite(answers).all())
+        return score(task, answers, truth) if finite else -math.inf
+
+    def well_above_chance(answers: NDArray[np.float32]) -> bool:
+        if not np.isfinite(answers).all():
+            return False
+        found = against_chance(task, answers, truth)
+        # What a metric of the user's own is at its best is not known.
+        little = 0.0 if is_own(task.metric) else schedule.little * (1 - found.chance)
+        return found.significant and found.value - found.chance >= little
+
+    def learned(model: PreTrainedModel) -> bool:
+        return well_above_chance(predict(model, dev, tokenizer, device=device))
+
+    # What imitates a teacher that learned little itself would not learn more by it.
+    told = len(dev) >= LEAST_TO_TELL and (
+        teacher_answers is None or well_above_chance(teacher_answers)
+    )
+    return Watch(schedule, dev, on_dev, teacher_answers, learned if told else None)
 
 
 def classes_of(task: Task) -> int:
