@@ -1,5 +1,6 @@
 """The PyTorch side: checkpoints, the layer stack, fine-tuning, distilling, predicting."""
 
+from glp_export.encoder.bf16 import autocast
 from glp_export.encoder.checkpoint import (
     Loaded,
     checksum,
@@ -58,6 +59,7 @@ __all__ = [
     "TrainSettings",
     "TrainingInputs",
     "Watch",
+    "autocast",
     "checksum",
     "commit_of",
     "distill",

@@ -18,8 +18,8 @@ class TrainSettings:
         weight_decay: of AdamW.
         seed: of data order and dropout.
         device: `cpu` or `cuda`.
-        bf16: whether an update is computed in bf16, but for its loss; weights, optimizer and
-            whatever a model predicts are in float32 all the same.
+        bf16: whether updates are computed in bf16, and what dev is asked on the way; weights,
+            losses and the optimizer are in float32 all the same.
         report_to: trackers that Trainer reports to, by its names; nothing depends on them.
         run_name: what trackers call the training.
     """

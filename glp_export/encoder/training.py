@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from glp_export.core.scratch import scratch_directory
 from glp_export.encoder.batches import Collator, forward, kind_of, training_rows
-from glp_export.encoder.bf16 import in_bf16
+from glp_export.encoder.bf16 import with_autocast
 from glp_export.encoder.regulariser import Regulariser, regulated
 from glp_export.encoder.target_scale import TargetScale
 from glp_export.encoder.train_settings import TrainSettings
@@ -99,7 +99,7 @@ def run_trainer(
 
         set_seed(settings.seed)
         with scratch_directory("glp-trainer-") as scratch:
-            trainer = in_bf16(_grouped_by_length(trainer_class), settings)(
+            trainer = with_autocast(_grouped_by_length(trainer_class), settings)(
                 model=model,
                 args=_training_arguments(settings, scratch, updates),
                 train_dataset=rows,

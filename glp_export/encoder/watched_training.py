@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.encoder.batches import Collator, kind_of, training_rows
+from glp_export.encoder.bf16 import autocast
 from glp_export.encoder.schedule import LOOKS_AVERAGED, Looks, Schedule
 
 if TYPE_CHECKING:
@@ -99,14 +100,15 @@ class _Training:
         for rate in schedule.rates if len(schedule.rates) > 1 else ():
             own = replace(settings, learning_rate=rate, report_to=())
             tried = self.train(own, _reporting(progress, schedule, done), schedule.tried)
-            losses[rate] = _dev_losses(tried, self.model, self.tokenizer, watch)
+            with autocast(settings):
+                losses[rate] = _dev_losses(tried, self.model, self.tokenizer, watch)
             self.model.load_state_dict(start)
             done += schedule.tried
             if not _is_as_good(losses[rate], losses.values()):
                 break  # a still higher rate would be no better
         found = lowest_of_the_best(losses)
         rate = settings.learning_rate if found is None else schedule.rate_after(found)
-        best = _Best(self.model, watch)
+        best = _Best(self.model, settings, watch)
         self.train(
             replace(settings, learning_rate=rate),
             [*_reporting(progress, schedule, done), best.callback()],
@@ -137,11 +139,11 @@ class _Best:
     head is at chance, and costs a look.
     """
 
-    def __init__(self, model: PreTrainedModel, watch: Watch) -> None:
+    def __init__(self, model: PreTrainedModel, settings: TrainSettings, watch: Watch) -> None:
         self.scores: list[float] = []
-        self._model, self._watch = model, watch
+        self._model, self._settings, self._watch = model, settings, watch
         self._looks, self._mean = Looks(watch.schedule), _MovingMean()
-        self._start, self._weights = watch.score(model), _weights(model)
+        self._start, self._weights = self._score(), _weights(model)
         self.score, self.label = self._start, "the start"
 
     def kept(self) -> dict[str, Any]:
@@ -149,7 +151,7 @@ class _Best:
         if self.label == "the start" or len(self.scores) < 2:
             return self._weights
         self._model.load_state_dict(self._mean.weights)
-        mean, share = self._watch.score(self._model), min(1.0, max(0.0, self.score))
+        mean, share = self._score(), min(1.0, max(0.0, self.score))
         noise = math.sqrt(share * (1 - share) / len(self._watch.dev))
         if not mean >= self.score - noise:  # a training that diverged has no number
             return self._weights
@@ -171,12 +173,16 @@ class _Best:
 
     def look(self) -> bool:
         """Score the model as it is now; whether its training may end."""
-        score = self._watch.score(self._model)
+        score = self._score()
         self.scores.append(score)
         if self._looks.add(score) and score >= self._start:
             self._weights, self.score, self.label = _weights(self._model), score, "the best look"
         self._mean.add(self._model)
         return self._looks.ends
+
+    def _score(self) -> float:
+        with autocast(self._settings):
+            return self._watch.score(self._model)
 
 
 class _MovingMean:

@@ -62,11 +62,16 @@ def fresh(encoder, task):
     return load_model(ModelSource(str(encoder)), task)
 
 
-def test_steps_are_computed_in_bf16_and_predictions_between_them_are_not(encoder, room, dtypes):
+def test_updates_and_looks_are_computed_in_bf16_and_no_weight_and_no_prediction_is(
+    encoder, room, dtypes
+):
     task, tokenizer, fit, select = room
     watch = Watch(BRIEF, select, lambda m: float(predict(m, select, tokenizer).std()))
     model = finetune(fresh(encoder, task), fit, tokenizer, SETTINGS, watch=watch)
     assert dtypes.graded == {torch.bfloat16}
+    assert dtypes.predicted == {torch.bfloat16}
+    dtypes.predicted.clear()
+    assert predict(model, select, tokenizer).dtype == np.float32
     assert dtypes.predicted == {torch.float32}
     assert {value.dtype for value in model.parameters()} == {torch.float32}
 

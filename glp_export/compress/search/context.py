@@ -15,6 +15,7 @@ from glp_export.compress.search.trial import Trial
 from glp_export.encoder import (
     Recovery,
     TrainingInputs,
+    autocast,
     predict_with_features,
     remove_layers,
     torch_threads,
@@ -166,4 +167,5 @@ def _read(
     context: TrialContext, model: PreTrainedModel, rows: Dataset
 ) -> tuple[NDArray[np.float32], Any]:
     inputs = context.inputs
-    return predict_with_features(model, rows, inputs.tokenizer, device=inputs.settings.device)
+    with autocast(inputs.settings):
+        return predict_with_features(model, rows, inputs.tokenizer, device=inputs.settings.device)
