@@ -96,6 +96,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rates", type=float, nargs="*", default=list(RATES))
     parser.add_argument("--lengths", type=float, nargs="*", default=list(EPOCHS))
     parser.add_argument("--max-train-samples", type=int, default=4000)
+    parser.add_argument("--max-length", default="auto", help="longest text in tokens")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--work", type=Path, required=True, help="what is finished is kept here")
     parser.add_argument("--device", default="this machine", help="words on it for the page")
@@ -142,6 +143,7 @@ class Group:
                     "dataset": self._data,
                     "seed": self._seed,
                     "max_train_samples": self._arguments.max_train_samples,
+                    "max_length": self._arguments.max_length,
                     "threads": self._arguments.threads,
                     "teacher": "finetune",
                     **({"task": self._task} if self._task else {}),
