@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.core.errors import ModelError
+from glp_export.encoder.target_scale import exact_answers
 from glp_export.tasks import KINDS, TaskKind, kind_of_config
 from glp_export.tasks.encoding import quiet_datasets
 from glp_export.tasks.kinds import NO_LABEL
@@ -45,7 +46,8 @@ def forward(model: Any, batch: Mapping[str, Any], **more: Any) -> Any:
 
     taken = inspect.signature(model.forward).parameters
     shown = {name: values for name, values in batch.items() if name in taken}
-    return convert_to_fp32(model(**shown, **more))
+    with exact_answers(model):
+        return convert_to_fp32(model(**shown, **more))
 
 
 class Collator:

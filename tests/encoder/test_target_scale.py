@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from glp_export.encoder import (
     DistillSettings,
     ModelSource,
     TrainSettings,
+    autocast,
     distill,
     finetune,
     load_model,
@@ -50,10 +52,12 @@ def numbers_of(encoder: Path, directory: Path, scale: float, offset: float) -> A
     return data, tokenizer, encode(data.train, data.task, tokenizer, 32), model
 
 
-def learned(encoder: Path, directory: Path, scale: float, offset: float) -> NDArray[Any]:
+def learned(
+    encoder: Path, directory: Path, scale: float, offset: float, settings: TrainSettings = SETTINGS
+) -> NDArray[Any]:
     """Answers of a trained model, brought back to the scale 1 and the offset 0."""
     _, tokenizer, train, model = numbers_of(encoder, directory, scale, offset)
-    answers = predict(finetune(model, train, tokenizer, SETTINGS), train, tokenizer)
+    answers = predict(finetune(model, train, tokenizer, settings), train, tokenizer)
     return (answers.astype(np.float64) - offset) / scale
 
 
@@ -67,6 +71,24 @@ def test_what_is_learned_does_not_depend_on_the_scale_of_labels(
     np.testing.assert_allclose(
         learned(encoder, tmp_path / "own", scale, offset), plain, atol=tolerance
     )
+
+
+def test_labels_far_from_0_are_learned_in_bf16(encoder: Path, tmp_path: Path) -> None:
+    """Of numbers from 256 to 512 bf16 has every second."""
+    settings = replace(SETTINGS, bf16=True)
+    plain = learned(encoder, tmp_path / "plain", 1.0, 0.0, settings)
+    far = learned(encoder, tmp_path / "far", 1.0, -300.0, settings)
+    np.testing.assert_allclose(far, plain, atol=0.02)
+
+
+def test_answers_are_in_float32_where_the_rest_is_in_bf16(encoder: Path, tmp_path: Path) -> None:
+    _, tokenizer, train, model = numbers_of(encoder, tmp_path, 1.0, 2000.0)
+    model.classifier.bias.data.fill_(2000.0)
+    exact = predict(model, train, tokenizer)
+    with autocast(replace(SETTINGS, bf16=True)):
+        near = predict(model, train, tokenizer)
+    assert not np.array_equal(near, exact)
+    np.testing.assert_allclose(near, exact, atol=0.01)
 
 
 def test_student_of_a_large_scale_learns_as_one_of_a_small(encoder: Path, tmp_path: Path) -> None:
