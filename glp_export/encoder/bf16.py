@@ -49,8 +49,9 @@ def fails_in_bf16(model: PreTrainedModel) -> str | None:
     """
     import torch
 
-    row = torch.full((1, 4), 1, device=model.device)
-    batch = {"input_ids": row, "attention_mask": torch.ones_like(row)}
+    rows = torch.full((2, 4), 1, device=model.device)
+    seen = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0]], device=model.device)  # some mask nothing else
+    batch = {"input_ids": rows, "attention_mask": seen}
     try:
         with torch.inference_mode(), torch.autocast(model.device.type, torch.bfloat16):
             forward(model.eval(), batch)

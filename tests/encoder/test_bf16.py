@@ -141,3 +141,18 @@ def test_a_model_that_fails_in_it_is_trained_in_float32_or_refused(tmp_path, mon
     with pytest.raises(ModelError, match="computes nothing in bf16") as found:
         final_training.in_bf16("bf16", model, "cpu")
     assert found.value.exit_code == 7
+
+
+def test_code_that_fails_where_texts_are_padded_is_found(encoder, room, monkeypatch):
+    model = fresh(encoder, room[0])
+    plain = model.forward
+
+    def forward(input_ids, attention_mask):
+        if not attention_mask.all():
+            scores = torch.zeros(attention_mask.shape, dtype=torch.bfloat16)
+            scores.masked_fill(attention_mask == 0, torch.finfo(torch.float32).min)
+        return plain(input_ids, attention_mask)
+
+    assert fails_in_bf16(model) is None
+    monkeypatch.setattr(model, "forward", forward)
+    assert "BFloat16" in str(fails_in_bf16(model))
