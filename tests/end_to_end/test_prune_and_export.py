@@ -197,6 +197,16 @@ def test_another_model_as_the_distilled_rival_with_its_own_tokenizer(
     assert [row["contender"] for row in rows] == ["unpruned", "pruned", "distilled"]
 
 
+def test_a_rival_that_computes_nothing_in_bf16_is_trained_in_fp32(small_run, tmp_path, capsys):
+    rival = make_checkpoint(tmp_path / "rival", "deberta", layers=2)
+    arguments = [*small_run, "--search", "top", "--distilled", str(rival)]
+    arguments += ["--training-precision", "bf16", "-o", str(tmp_path / "out")]
+    assert run(arguments) == 0
+    assert "trained in fp32: it computes nothing in bf16" in " ".join(
+        capsys.readouterr().err.split()
+    )
+
+
 def test_recovery_as_in_the_paper(small_run, tmp_path, capsys):
     arguments = [*small_run, "--search", "alternate", "--recover", "finetune", "-q"]
     assert run([*arguments, "--distilled", "none", "-o", str(tmp_path / "out")]) == 0

@@ -24,6 +24,7 @@ from glp_export.encoder import (
     load_tokenizer,
     match_inputs,
 )
+from glp_export.encoder.bf16 import fails_in_bf16
 from glp_export.encoder.structure import read_structure
 from glp_export.tasks import encode
 from glp_export.workflows.auxiliary import joint_of
@@ -192,11 +193,15 @@ def _distilled_rival(students: StudentTraining, name: str) -> Trained:
     length = min(context.config.data.max_length, tokenizer.model_max_length)
     examples = encode(students.rows, context.data.task, tokenizer, length)
     _require_comparable(context, source, inputs, examples)
+    settings = context.reported(inputs.settings, f"distill {name}")
+    if settings.bf16 and (failure := fails_in_bf16(model)):
+        students.progress.say(f"{name} is trained in fp32: it computes nothing in bf16: {failure}")
+        settings = replace(settings, bf16=False)
     own_inputs = replace(
         inputs,
         examples=examples,
         tokenizer=tokenizer,
-        settings=context.reported(inputs.settings, f"distill {name}"),
+        settings=settings,
         watch=_own_watch(context, inputs, tokenizer),
         joint=joint_of(context, "recovery", tokenizer),
     )
