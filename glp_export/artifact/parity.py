@@ -164,8 +164,13 @@ def compare_with(
         tolerance: None where differences do not judge.
         kind: knows how answers are read, and the labels in them.
     """
+    import numpy as np
+
     cases = [*rows, *probes]
     runs = [_run(opened.session, case, one, kind) for case, one in zip(cases, wanted, strict=True)]
+    if tolerance and kind.scaled:
+        centre = float(np.concatenate(wanted[: len(rows)]).mean())
+        tolerance = tolerance.around(centre, opened.file.precision)
     found = _judge(opened, runs[: len(rows)], runs[len(rows) :], tolerance, kind)
     if tolerance is None:
         found = replace(found, failures=(*found.failures, *_unlike(opened, runs, kind)))

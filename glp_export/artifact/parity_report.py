@@ -48,7 +48,8 @@ class FileParity:
         disagreements: rows of the data set whose label differs although both models are clear.
         non_finite: NaN and infinite logits, over samples and probes.
         probes: the shapes tried.
-        atol: the tolerance; None where the precision is judged by the metric only.
+        atol: the tolerance, of a regression with what the mean of its answers is rounded by; None
+            where the precision is judged by the metric only.
         rtol: see `atol`.
         failures: what is wrong, one sentence each; empty where the file passed.
         runtime: that ran it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from glp_export.core.errors import ModelError
@@ -13,19 +13,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tolerance:
-    """|file − PyTorch| ≤ atol + rtol · |PyTorch|, for every logit, as `numpy.allclose` has it.
+    """|file − PyTorch| ≤ atol + rtol · |PyTorch − centre|, for every logit.
 
     Attributes:
         atol: absolute part, in units of the logits.
         rtol: relative part.
+        centre: what a regression's answers lie around: a thousandth of the year 2000 is as much as
+            years differ by. With 0 it is `numpy.allclose`.
     """
 
     atol: float
     rtol: float
+    centre: float = 0.0
+
+    def around(self, centre: float, precision: str) -> Tolerance:
+        """The same of numbers that lie around another than 0, to which they are rounded."""
+        rounding = _ROUNDING.get(precision, 0.0) * abs(centre)
+        return replace(self, atol=self.atol + rounding, centre=centre)
 
     def bound(self, reference: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The largest difference allowed at each logit, in the shape of `reference`."""
-        bound: np.ndarray[Any, Any] = self.atol + self.rtol * abs(reference)
+        bound: np.ndarray[Any, Any] = self.atol + self.rtol * abs(reference - self.centre)
         return bound
 
 
@@ -45,6 +53,9 @@ TOLERANCES: dict[str, Tolerance | None] = {
     "int8": None,
 }
 """None: the difference is reported and does not judge."""
+
+_ROUNDING = {"fp32": 2**-22, "fp16": 2**-9, "bf16": 2**-6}
+"""Twice the distance of two numbers that follow one another, as a share of them."""
 
 SAME_NOISE = 1.5
 """Times as far from PyTorch, on average, as in ONNX Runtime, that a file which only the metric

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from glp_export.artifact import OnnxFile, ParityReport, check_parity, describe, optimise
-from glp_export.artifact.onnx_file import read_graph
+from glp_export.artifact.onnx_file import read_graph, write_graph
 from glp_export.core.errors import (
     DataError,
     DeviceError,
@@ -34,7 +35,7 @@ from tests.tiny import make_checkpoint
 Check = Callable[..., ParityReport]
 Edited = Callable[[Mapping[str, Edit]], OnnxFile]
 
-CLASSIFIER_BIAS = "classifier.bias"
+CLASSIFIER_BIAS, CLASSIFIER_WEIGHT = "classifier.bias", "classifier.weight"
 POSITIONS = "bert.embeddings.position_embeddings.weight"
 
 
@@ -210,6 +211,29 @@ def test_regression_has_no_labels(export: Callable[..., Exported], check: Check)
     assert file.passed
     assert file.label_agreement is None
     assert file.disagreements == ()
+
+
+def test_a_wrong_weight_shows_in_numbers_far_from_0(
+    export: Callable[..., Exported], check: Check, tmp_path: Path
+) -> None:
+    """A thousandth of 2000 is more than these numbers differ by."""
+    made = export("bert", num_labels=1)
+    checkpoint = shutil.copytree(made.checkpoint, tmp_path / "checkpoint")
+    weights = load_file(checkpoint / "model.safetensors")
+    weights[CLASSIFIER_BIAS] += 2000
+    save_file(weights, checkpoint / "model.safetensors", {"format": "pt"})
+    graph = read_graph(made.file.path)
+    tensors = {tensor.name: tensor for tensor in graph.graph.initializer}
+
+    def passes(scale: float) -> bool:
+        for name in (CLASSIFIER_BIAS, CLASSIFIER_WEIGHT):
+            value = weights[name] * np.float32(scale if name == CLASSIFIER_WEIGHT else 1)
+            tensors[name].CopyFrom(onnx.numpy_helper.from_array(value, name))
+        file = describe(write_graph(graph, tmp_path / "model.onnx"))
+        return check(file, source=checkpoint).passed
+
+    assert passes(1.0)
+    assert not passes(1.05)
 
 
 def test_samples_are_spread_over_the_data(bert: Exported, check: Check) -> None:
