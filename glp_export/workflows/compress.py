@@ -16,6 +16,7 @@ from glp_export.core.notebook import facts_html
 from glp_export.core.progress import Progress
 from glp_export.core.scratch import scratch_directory
 from glp_export.encoder import ModelSource, load_model
+from glp_export.tasks.encoding import quiet_datasets
 from glp_export.workflows.context import make_context
 from glp_export.workflows.stages.search import choose_plans, require_search
 from glp_export.workflows.stages.training import train_contenders
@@ -82,7 +83,7 @@ def compress(
         place = scratch
         model.save_pretrained(place / "model")
         tokenizer.save_pretrained(place / "model")
-        given = {"distilled": NO_RIVAL, **settings, **_of_target(target)}
+        given = {"distilled": NO_RIVAL, **settings, **_of_target(target, settings)}
         config = resolve({**given, **_of_data(data, place / "data"), "model": str(place / "model")})
         if len(config.targets.speedups) > 1 or config.compress.depths or config.compress.sweep:
             raise UsageError("one call makes one model", fix="ask for one target or depth")
@@ -116,12 +117,19 @@ def _tokenizer_of(model: PreTrainedModel) -> PreTrainedTokenizerBase:
     )
 
 
-def _of_target(target: str | float | None) -> dict[str, Any]:
-    """The setting that a target is: a latency has a unit of time."""
+def _of_target(target: str | float | None, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The setting that a target is: a latency has a unit of time.
+
+    Raises:
+        UsageError: it is among the settings too.
+    """
     if target is None:
         return {}
     amount = str(target).partition("@")[0].strip()
-    return {"latency_budget" if amount.endswith(_UNITS) else "target_speedup": str(target)}
+    name = "latency_budget" if amount.endswith(_UNITS) else "target_speedup"
+    if settings.get(name) is not None:
+        raise UsageError(f"target and {name} say the same twice", where=name, fix="leave one away")
+    return {name: str(target)}
 
 
 def _of_data(data: Any, place: Path) -> dict[str, Any]:
@@ -140,20 +148,56 @@ def _of_data(data: Any, place: Path) -> dict[str, Any]:
         )
     place.mkdir(parents=True)
     for part in PARTS:
-        with (place / f"{part}.jsonl").open("w", encoding="utf-8") as stream:
-            for row in _rows(data[part]):
-                stream.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+        _write(data[part], place / part, f"data['{part}']")
     return {"dataset": str(place)}
 
 
-def _rows(table: Any) -> Iterable[Mapping[str, Any]]:
-    """Rows of a pandas frame, a dataset or a list; labels of a dataset by their names."""
+def _write(table: Any, path: Path, where: str) -> None:
+    """Write rows as a file: those of a dataset as Parquet, which keeps the names of its labels.
+
+    Raises:
+        DataError: they are no rows.
+    """
+    from datasets import Dataset, IterableDataset
+
+    if isinstance(table, IterableDataset):
+        table = Dataset.from_list(list(table), features=table.features)
+    if isinstance(table, Dataset):
+        with quiet_datasets():
+            table.with_format(None).to_parquet(path.with_suffix(".parquet"))
+        return
+    with path.with_suffix(".jsonl").open("w", encoding="utf-8") as stream:
+        for number, row in enumerate(_records(table, where), start=1):
+            if not isinstance(row, Mapping):
+                raise _no_rows(f"a row is a {type(row).__name__}", f"{where}, row {number}")
+            named = {str(name): value for name, value in row.items()}
+            stream.write(json.dumps(named, default=_as_json) + "\n")
+
+
+def _records(table: Any, where: str) -> Iterable[Any]:
+    """The rows of a pandas frame, without a value where it has none, or of anything else."""
     if hasattr(table, "to_dict") and hasattr(table, "columns"):
-        records: list[dict[str, Any]] = table.to_dict("records")
+        if not table.columns.is_unique:
+            name = table.columns[table.columns.duplicated()][0]
+            raise _no_rows(f"the frame has two columns named {name!r}", where)
+        records: list[Any] = table.astype(object).where(table.notna(), None).to_dict("records")
         return records
-    features = getattr(table, "features", None) or {}
-    names = {name: one.int2str for name, one in features.items() if hasattr(one, "int2str")}
-    return (
-        {name: names[name](value) if name in names else value for name, value in row.items()}
-        for row in table
+    if not isinstance(table, Iterable):
+        raise _no_rows(f"it is a {type(table).__name__}", where)
+    return table
+
+
+def _no_rows(fault: str, where: str) -> DataError:
+    return DataError(
+        f"This is no list of rows: {fault}.",
+        where=where,
+        fix='give a dataset, a pandas frame, or a list such as [{"text": "…", "label": "…"}, …]',
     )
+
+
+def _as_json(value: Any) -> Any:
+    """What JSON has for a value: numbers and lists of arrays and tensors, texts of bytes."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    # Bytes that are no UTF-8 are found where the rows are read.
+    return value.decode(errors="surrogateescape") if isinstance(value, bytes) else str(value)
