@@ -18,6 +18,7 @@ from glp_export.core.scratch import scratch_directory
 from glp_export.encoder import ModelSource, load_model
 from glp_export.tasks.encoding import quiet_datasets
 from glp_export.workflows.context import make_context
+from glp_export.workflows.stages.recovery_start import tokenizer_of
 from glp_export.workflows.stages.search import choose_plans, require_search
 from glp_export.workflows.stages.training import train_contenders
 
@@ -35,7 +36,7 @@ class Compressed:
     Attributes:
         model: the compact module, in eval mode on the CPU.
         plan: what was removed; `plan.apply` does the same to the unpruned model.
-        tokenizer: of both.
+        tokenizer: of the compact module; the given one unless tokens went.
     """
 
     model: PreTrainedModel
@@ -95,7 +96,9 @@ def compress(
         trained = train_contenders(context, found, work, progress)
         (checkpoint,) = (one.checkpoint for one in trained if one.contender == "pruned")
         source = ModelSource(str(checkpoint), offline=True)
-        return Compressed(load_model(source, context.data.task).eval(), found[-1].plan, tokenizer)
+        compact, plan = load_model(source, context.data.task).eval(), found[-1].plan
+        whole = plan.kept_tokens is None
+        return Compressed(compact, plan, tokenizer if whole else tokenizer_of(context, plan))
 
 
 def _tokenizer_of(model: PreTrainedModel) -> PreTrainedTokenizerBase:

@@ -95,6 +95,20 @@ def logits_of(directory: Path, said: list[str]) -> Any:
         return model(**batch).logits.numpy()
 
 
+def test_a_live_model_is_trimmed_with_its_tokenizer(spelled: Path, texts: Path) -> None:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    model = AutoModelForSequenceClassification.from_pretrained(spelled, num_labels=2)
+    tokenizer = AutoTokenizer.from_pretrained(spelled)
+    given = {"compress": "vocabulary", "vocabulary_size": NEEDED, "teacher": "finetune"}
+    brief = {"epochs": 0.1, "max_length": 16, "threads": 1, "cache": "none"}
+    found = glp_export.compress(model, texts, tokenizer=tokenizer, **given, **brief)
+    assert len(found.tokenizer) == found.model.get_input_embeddings().num_embeddings == NEEDED
+    said = rows(1)[0]["text"]
+    kept = [tokenizer.convert_ids_to_tokens(one) for one in tokenizer(said)["input_ids"]]
+    assert found.tokenizer.convert_ids_to_tokens(found.tokenizer(said)["input_ids"]) == kept
+
+
 def test_the_plan_has_both_edits_in_order(shipped: Path) -> None:
     plan = Plan.load(ArtifactLayout(shipped).plan)
     assert plan.compressors == ("layers", "vocabulary")
