@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glp_export.core.errors import UsageError
-from glp_export.core.progress import Progress
 from glp_export.publish.push import Target, push, require_hub
 
 if TYPE_CHECKING:
     from glp_export.config.run_config import RunConfig
+    from glp_export.core.progress import Progress
     from glp_export.workflows.prune_and_export import RunResult
 
 
@@ -33,7 +33,7 @@ def target_of(config: RunConfig) -> Target | None:
     return target
 
 
-def run_and_push(config: RunConfig) -> RunResult:
+def run_and_push(config: RunConfig, progress: Progress) -> RunResult:
     """Do the whole job and upload what it makes, without asking.
 
     Raises:
@@ -47,7 +47,7 @@ def run_and_push(config: RunConfig) -> RunResult:
             "nobody can be asked before the upload", where="push_to_hub", fix="add yes=True"
         )
     target = target_of(config)
-    result = prune_and_export(config)
+    result = prune_and_export(config, progress=progress)
     if target:
-        push(result.output, target, Progress(), None)
+        push(result.output, target, progress, None)
     return result

@@ -100,7 +100,7 @@ def prune_and_export(
         return run(config, progress=_progress(progress))
     from glp_export.workflows.push import run_and_push
 
-    return run_and_push(config)
+    return run_and_push(config, _progress(progress))
 
 
 @_with_keywords(ExportKeywords)
@@ -345,10 +345,16 @@ def progress(verbose: int = 0) -> Progress:
 
 
 def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings with paths as texts."""
-    return {
-        name: str(value) if isinstance(value, Path) else value for name, value in settings.items()
-    }
+    """The settings with paths as texts, those of a section or a list too."""
+    return {name: _text(value) for name, value in settings.items()}
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return _plain(value)
+    if isinstance(value, list | tuple):
+        return [_text(one) for one in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def _progress(given: Progress | None) -> Progress:

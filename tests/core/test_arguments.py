@@ -9,6 +9,8 @@ import pytest
 import glp_export
 from glp_export.core.arguments import choice_of, count_of, path_of, seconds_of, text_of, threads_of
 from glp_export.core.errors import UsageError
+from glp_export.core.progress import Progress
+from glp_export.workflows.python_api import _plain
 
 
 @pytest.mark.parametrize("value", [None, 3, b"/tmp", ["a"], "a" * 5000, "a\0b"])
@@ -77,3 +79,20 @@ def test_a_gate_refuses_what_it_does_not_understand(tmp_path: Path, wrong: dict[
 def test_a_name_is_no_live_model() -> None:
     with pytest.raises(UsageError, match="live model"):
         glp_export.compress("a/model", {}, 2.0)
+
+
+def test_paths_are_texts_wherever_they_stand() -> None:
+    given = {"model": {"model": Path("a")}, "auxiliary": [Path("b"), "c"], "depth": 2}
+    assert _plain(given) == {"model": {"model": "a"}, "auxiliary": ["b", "c"], "depth": 2}
+
+
+def test_a_run_that_is_uploaded_reports_its_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Progress] = []
+    monkeypatch.setattr(
+        "glp_export.workflows.prune_and_export.prune_and_export",
+        lambda config, progress: told.append(progress),
+    )
+    monkeypatch.setattr("glp_export.workflows.push.target_of", lambda config: None)
+    own = Progress()
+    glp_export.prune_and_export(model="m", push_to_hub="me/it", yes=True, progress=own)
+    assert told == [own]
