@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,17 +62,44 @@ class AnswerReader:
         """Texts and places of the answers, one mapping a row.
 
         Raises:
-            DataError: a question without an answer.
+            DataError: a question without an answer, or an answer without its place.
         """
+        targets = []
         for row, value in enumerate(column.values):
-            if not value or not value["text"]:
+            answers = _answers(value, column.place(row))
+            if not answers or not all(said for said, _ in answers):
                 raise DataError(
                     "A question has no answer.",
                     where=column.place(row),
                     fix="remove the row: answers are scored as SQuAD 1.1 does it, where every "
                     "question has one",
                 )
-        return ragged(column.values)
+            texts, starts = zip(*answers, strict=True)
+            targets.append({"text": list(texts), "answer_start": list(starts)})
+        return ragged(targets)
+
+
+def _answers(value: Any, place: str) -> list[tuple[str, int]]:
+    """Texts and places of a row's answers: a mapping of two lists or of one answer, or mappings.
+
+    Raises:
+        DataError: a text or a place is missing.
+    """
+    if not value:
+        return []
+    if isinstance(value, Mapping):
+        texts, starts = value["text"], value["answer_start"]
+        lists = isinstance(texts, list) and isinstance(starts, list)
+        found = list(zip_longest(texts, starts)) if lists else [(texts, starts)]
+    else:
+        found = [(one["text"], one["answer_start"]) for one in value]
+    if not all(isinstance(text, str) and isinstance(start, int) for text, start in found):
+        raise DataError(
+            "An answer has no text, or no place.",
+            where=place,
+            fix='write {"text": ["…"], "answer_start": [12]}, as many texts as places',
+        )
+    return found
 
 
 def read_answers(column: LabelColumn, known: Sequence[str] = ()) -> AnswerReader:
@@ -90,16 +118,18 @@ def find_columns(split: RawSplit, text: Sequence[str], label: str | None) -> Col
     if len(names) != 2 or not {*names, answers} <= set(rows.column_names):
         return None
     feature = rows.features[answers]
-    feature = getattr(feature, "feature", feature)  # `datasets` before version 4
+    feature = getattr(feature, "feature", feature)  # of a list, or `datasets` before version 4
+    feature = feature[0] if isinstance(feature, list) else feature  # a list in these
     if not isinstance(feature, Mapping) or not {"text", "answer_start"} <= set(feature):
         return None
     for row, (context, own) in enumerate(zip(rows[names[1]][:], rows[answers][:], strict=True)):
-        said_where = zip(own["text"], own["answer_start"], strict=True) if own else ()
-        for said, start in said_where:
-            if context is not None and context[start : start + len(said)] != said:
+        place = f"{split.source}, row {row + 1}, column '{answers}'"
+        for said, start in _answers(own, place):
+            stands = context is None or context[max(0, start) : start + len(said)] == said
+            if not stands:
                 raise DataError(
                     f"The answer {said!r:.60} does not stand at {start} of the document.",
-                    where=f"{split.source}, row {row + 1}, column '{answers}'",
+                    where=place,
                     fix="answer_start counts characters of the document from 0; correct it",
                 )
     return Columns(names, answers)

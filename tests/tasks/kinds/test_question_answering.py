@@ -135,11 +135,29 @@ def test_a_span_ends_after_it_begins_and_lies_in_the_document() -> None:
     assert best_span(starts, ends, np.zeros(8, dtype=bool)) is None
 
 
+@pytest.mark.parametrize("alone", [True, False])
+def test_answers_may_stand_as_a_list_of_mappings_or_alone(tmp_path: Path, alone: bool) -> None:
+    def other(row: dict[str, Any]) -> dict[str, Any]:
+        answer = {name: values[0] for name, values in row["answers"].items()}
+        return {**row, "answers": answer if alone else [answer]}
+
+    rows = question_rows(40)
+    directory = two_files(tmp_path, [other(row) for row in rows], rows[:9])
+    data = load_task_data(DataSpec(dataset=str(directory)))
+    assert data.task.kind == "question-answering"
+    wanted = {(row["question"], row["context"]): row["answers"] for row in rows}
+    for row in data.train:
+        assert row["label"] == wanted[row["text"], row["text_pair"]]
+
+
 @pytest.mark.parametrize(
     ("answers", "fault"),
     [
         ({"text": ["cat"], "answer_start": [0]}, "does not stand at 0"),
         ({"text": [], "answer_start": []}, "no answer"),
+        ({"text": [""], "answer_start": [0]}, "no answer"),
+        ({"text": ["cat", "dog"], "answer_start": [0]}, "no text, or no place"),
+        ({"text": [None], "answer_start": [0]}, "no text, or no place"),
     ],
 )
 def test_a_broken_row_is_named(tmp_path: Path, answers: Any, fault: str) -> None:
