@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -202,5 +203,7 @@ def _as_json(value: Any) -> Any:
     """What JSON has for a value: numbers and lists of arrays and tensors, texts of bytes."""
     if hasattr(value, "tolist"):
         return value.tolist()
+    if isinstance(value, Decimal):  # as databases have numbers
+        return float(value)
     # Bytes that are no UTF-8 are found where the rows are read.
     return value.decode(errors="surrogateescape") if isinstance(value, bytes) else str(value)

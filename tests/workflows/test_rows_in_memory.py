@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ def of(labels: list[Any]) -> list[dict[str, Any]]:
     ("labels", "kind", "names"),
     [
         ([np.float32(0.5), np.float32(2.0), np.float32(3.0)], "regression", ()),
+        ([Decimal("0.5"), Decimal("2"), Decimal("3")], "regression", ()),
         ([np.int64(4), np.int64(2)], "text-classification", ("2", "4")),
         ([np.array([0, 1]), np.array([1, 1])], "multi-label-classification", ("0", "1")),
         ([b"good", b"bad"], "text-classification", ("bad", "good")),
