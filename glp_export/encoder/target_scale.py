@@ -93,12 +93,12 @@ def exact_answers(model: PreTrainedModel) -> Iterator[None]:
         yield
         return
 
-    def exact(layer: nn.Module, given: tuple[torch.Tensor], rounded: torch.Tensor) -> torch.Tensor:
+    def exact(layer: nn.Module, given: tuple[Any, ...], named: dict[str, Any], _: Any) -> Any:
+        states = [*given, *named.values()][0]
         with torch.autocast(device, enabled=False):
-            answers: torch.Tensor = layer.forward(given[0].float())
-        return answers
+            return layer.forward(states.float())
 
-    hook = head.register_forward_hook(exact)
+    hook = head.register_forward_hook(exact, with_kwargs=True)
     try:
         yield
     finally:

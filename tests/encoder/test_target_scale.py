@@ -81,9 +81,25 @@ def test_labels_far_from_0_are_learned_in_bf16(encoder: Path, tmp_path: Path) ->
     np.testing.assert_allclose(far, plain, atol=0.02)
 
 
-def test_answers_are_in_float32_where_the_rest_is_in_bf16(encoder: Path, tmp_path: Path) -> None:
+class Naming(torch.nn.Module):
+    """Calls its layer by the name of what it takes, as code of one's own may."""
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, states: Any) -> Any:
+        return self.layer(input=states)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_answers_are_in_float32_where_the_rest_is_in_bf16(
+    encoder: Path, tmp_path: Path, named: bool
+) -> None:
     _, tokenizer, train, model = numbers_of(encoder, tmp_path, 1.0, 2000.0)
     model.classifier.bias.data.fill_(2000.0)
+    if named:
+        model.classifier = Naming(model.classifier)
     exact = predict(model, train, tokenizer)
     with autocast(replace(SETTINGS, bf16=True)):
         near = predict(model, train, tokenizer)
