@@ -163,7 +163,7 @@ class ParityReport:
         """
         try:
             return cls(tuple(_file(entry) for entry in json.loads(text)["files"]))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(
                 f"This is no parity report: {error!r}",
                 where="glp/parity.json",

@@ -257,7 +257,9 @@ def test_report_survives_its_json(bert: Exported, edited: Edited, check: Check) 
     assert json.loads(report.to_json())["passed"] is False
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"files": [{"variant": "model.onnx"}]}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"files": [null]}', '{"files": [{"variant": "model.onnx"}]}']
+)
 def test_text_that_is_no_report(text: str) -> None:
     with pytest.raises(ModelError, match="no parity report"):
         ParityReport.from_json(text)
