@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
@@ -140,16 +141,17 @@ def encode_windows(
 ) -> dict[str, Any]:
     """Windows of every question's document; where one lacks the answer, its first token is it."""
     cut = windows_for(max_length)
-    encoding = tokenizer(
-        _shortened(batch["text"], tokenizer, cut.question),
-        batch["text_pair"],
-        truncation="only_second",
-        max_length=max_length,
-        stride=cut.stride,
-        padding=False,
-        return_overflowing_tokens=True,
-        return_offsets_mapping=True,
-    )
+    with _cut_on_the_right(tokenizer):
+        encoding = tokenizer(
+            _shortened(batch["text"], tokenizer, cut.question),
+            batch["text_pair"],
+            truncation="only_second",
+            max_length=max_length,
+            stride=cut.stride,
+            padding=False,
+            return_overflowing_tokens=True,
+            return_offsets_mapping=True,
+        )
     samples = encoding.pop("overflow_to_sample_mapping")
     offsets = encoding.pop("offset_mapping")
     made: dict[str, list[Any]] = {
@@ -173,6 +175,16 @@ def encode_windows(
         "golds": [batch["label"][sample]["text"] for sample in samples],
         "length": [len(ids) for ids in encoding["input_ids"]],
     }
+
+
+@contextmanager
+def _cut_on_the_right(tokenizer: PreTrainedTokenizerBase) -> Iterator[None]:
+    """Questions and windows are cut so, as serving cuts them, wherever it cuts other texts."""
+    side, tokenizer.truncation_side = tokenizer.truncation_side, "right"
+    try:
+        yield
+    finally:
+        tokenizer.truncation_side = side
 
 
 def _shortened(

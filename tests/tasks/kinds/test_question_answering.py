@@ -83,12 +83,16 @@ def test_right_answers_score_1_over_examples_not_windows(loaded: TaskData, lengt
     assert score(loaded.task, right_answers(encoded), truth) == pytest.approx(1.0)
 
 
-def test_a_long_question_leaves_room_for_its_document(tmp_path: Path) -> None:
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_a_long_question_leaves_room_for_its_document(tmp_path: Path, side: str) -> None:
     rows = question_rows(40)
     rows[0]["question"] = "is the cat " * 50
     data = load_task_data(DataSpec(dataset=str(two_files(tmp_path, rows, rows))))
-    encoded = encode(data.test, data.task, make_tokenizer(), 16)
+    tokenizer = make_tokenizer()
+    tokenizer.truncation_side = side
+    encoded = encode(data.test, data.task, tokenizer, 16)
     assert any(row["start_positions"] for row in encoded if row["row"] == 0)
+    assert tokenizer.truncation_side == side
 
 
 @pytest.mark.parametrize("limit", [8, 16, 128, 384])
