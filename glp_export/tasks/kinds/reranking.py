@@ -7,7 +7,7 @@ one example, and stay together wherever data is split.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 NAME = "reranking"
+
+_SAID = {"true": 1, "false": 0}
+"""Whether a passage is relevant, in the words of JSON and, in another letter case, of Python."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class RelevanceReader:
         Raises:
             DataError: a relevance that is missing, no number, or below 0.
         """
-        grades = NumberReader().targets(column)
+        grades = NumberReader().targets(_in_numbers(column))
         if (grades < 0).any():
             row = int((grades < 0).argmax())
             raise DataError(
@@ -55,13 +58,18 @@ class RelevanceReader:
         return grades / self.highest
 
 
+def _in_numbers(column: LabelColumn) -> LabelColumn:
+    """1 and 0 for true and false."""
+    return replace(column, values=[_SAID.get(str(one).lower(), one) for one in column.values])
+
+
 def _read_relevances(column: LabelColumn, known: Sequence[str] = ()) -> RelevanceReader:
     """Find the highest grade of the training examples.
 
     Raises:
         DataError: see `RelevanceReader.targets`, or one relevance for all rows.
     """
-    read_numbers(column)
+    read_numbers(_in_numbers(column))
     reader = RelevanceReader(1.0)
     return RelevanceReader(float(reader.targets(column).max()))
 

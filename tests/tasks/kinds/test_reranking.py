@@ -134,6 +134,15 @@ def test_grades_are_chances_of_being_relevant(tmp_path: Path) -> None:
     assert sorted(set(data.test["label"][:])) == pytest.approx([1 / 3, 1.0])
 
 
+@pytest.mark.parametrize("said", [bool, str, lambda relevant: str(bool(relevant))])
+def test_whether_a_passage_is_relevant_may_be_said_as_true_and_false(
+    tmp_path: Path, said: Any
+) -> None:
+    rows = [{**row, "label": said(row["label"])} for row in _rows(20)]
+    data = load(two_files(tmp_path, rows, rows))
+    assert data.test["label"][:] == [float(row["label"]) for row in _rows(20)]
+
+
 def test_the_loss_is_binary_cross_entropy() -> None:
     import torch
     from sklearn.metrics import log_loss
