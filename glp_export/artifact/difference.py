@@ -52,13 +52,14 @@ def compare(found: Array, wanted: Array, tolerance: Tolerance | None) -> Differe
         faults.append(
             f"max |Δlogit| {max_abs:.3g}, mean {mean_abs:.3g}, and "
             f"{outside.sum()} of {found.size} logits are beyond atol {tolerance.atol:g} + "
-            f"rtol {tolerance.rtol:g}·|logit{_less(tolerance.centre)}|, the worst "
+            f"rtol {tolerance.rtol:g}·|logit{less(tolerance.centre)}|, the worst "
             f"{found[worst]:.5g} where PyTorch has {wanted[worst]:.5g}"
         )
     return Difference(max_abs, mean_abs, non_finite, tuple(faults))
 
 
-def _less(centre: float) -> str:
+def less(centre: float) -> str:
+    """What is taken from a logit before its share is tolerated, in a formula."""
     return f" - {centre:.5g}" if centre else ""
 
 

@@ -169,8 +169,8 @@ def compare_with(
     cases = [*rows, *probes]
     runs = [_run(opened.session, case, one, kind) for case, one in zip(cases, wanted, strict=True)]
     if tolerance and kind.scaled:
-        centre = float(np.concatenate(wanted[: len(rows)]).mean())
-        tolerance = tolerance.around(centre, opened.file.precision)
+        answers = np.concatenate(wanted[: len(rows)])
+        tolerance = tolerance.around(answers, opened.file.precision)
     found = _judge(opened, runs[: len(rows)], runs[len(rows) :], tolerance, kind)
     if tolerance is None:
         found = replace(found, failures=(*found.failures, *_unlike(opened, runs, kind)))
@@ -249,6 +249,7 @@ def _judge(
         ),
         atol=tolerance.atol if tolerance else None,
         rtol=tolerance.rtol if tolerance else None,
+        centre=tolerance.centre if tolerance else 0.0,
         failures=tuple(f"{name}: {fault}" for name, found in named for fault in found.faults),
         runtime=opened.runtime,
     )

@@ -48,11 +48,13 @@ class FileParity:
         disagreements: rows of the data set whose label differs although both models are clear.
         non_finite: NaN and infinite logits, over samples and probes.
         probes: the shapes tried.
-        atol: the tolerance, of a regression with what the mean of its answers is rounded by; None
-            where the precision is judged by the metric only.
+        atol: the tolerance, of a regression times the deviation of its answers where that is more
+            than 1, with what their mean is rounded by; None where the precision is judged by the
+            metric only.
         rtol: see `atol`.
         failures: what is wrong, one sentence each; empty where the file passed.
         runtime: that ran it.
+        centre: the mean that the relative part is of the distance from, of a regression; else 0.
     """
 
     variant: str
@@ -71,6 +73,7 @@ class FileParity:
     rtol: float | None
     failures: tuple[str, ...]
     runtime: str = ONNX_RUNTIME
+    centre: float = 0.0
 
     @property
     def label(self) -> str:

@@ -20,16 +20,24 @@ class Tolerance:
         rtol: relative part.
         centre: what a regression's answers lie around: a thousandth of the year 2000 is as much as
             years differ by. With 0 it is `numpy.allclose`.
+        asked: whether `atol` was asked for, and holds whatever the logits vary by.
     """
 
     atol: float
     rtol: float
     centre: float = 0.0
+    asked: bool = False
 
-    def around(self, centre: float, precision: str) -> Tolerance:
-        """The same of numbers that lie around another than 0, to which they are rounded."""
+    def around(self, answers: np.ndarray[Any, Any], precision: str) -> Tolerance:
+        """The same of numbers like these, which are rounded to where they lie.
+
+        Prices vary by thousands where logits do by one, and so does what stands before their sum
+        is taken: one that is the mean is no more exact than the others.
+        """
+        centre = float(answers.mean())
+        scale = 1.0 if self.asked else max(1.0, float(answers.std()))
         rounding = _ROUNDING.get(precision, 0.0) * abs(centre)
-        return replace(self, atol=self.atol + rounding, centre=centre)
+        return replace(self, atol=self.atol * scale + rounding, centre=centre)
 
     def bound(self, reference: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The largest difference allowed at each logit, in the shape of `reference`."""
@@ -86,4 +94,8 @@ def tolerance_for(
         if atol is None and rtol is None:
             return None
         default = Tolerance(0.0, 0.0)
-    return Tolerance(default.atol if atol is None else atol, default.rtol if rtol is None else rtol)
+    return Tolerance(
+        default.atol if atol is None else atol,
+        default.rtol if rtol is None else rtol,
+        asked=atol is not None,
+    )

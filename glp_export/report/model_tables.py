@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from glp_export.artifact.difference import less
 from glp_export.core import numbers
 from glp_export.core.tables import Fitting
 from glp_export.core.text import capital
@@ -137,7 +138,7 @@ def parity_rows(files: Iterable[tuple[str, FileParity]]) -> Table:
     """One row a file: how far its logits are from PyTorch's, and whether that passes."""
     return Table.of(
         "Differences of logits from the PyTorch model; tolerance is absolute plus a share "
-        "of the logit.",
+        "of the logit, or of how far a number is from the mean.",
         (
             {
                 "file": Code(name),
@@ -147,7 +148,7 @@ def parity_rows(files: Iterable[tuple[str, FileParity]]) -> Table:
                 "worst shape": _worst_shape(file),
                 "tolerance": "by the metric"
                 if file.atol is None
-                else f"{file.atol:g} + {file.rtol or 0:g} · abs(logit)",
+                else f"{file.atol:.3g} + {file.rtol or 0:g} · abs(logit{less(file.centre)})",
                 "same label": _agreement(file),
                 "labels that flip": str(len(file.disagreements)),
                 "verdict": "passed" if file.passed else "failed: " + "; ".join(file.failures),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,19 @@ def test_bound_is_that_of_allclose(off: float) -> None:
 
 
 def test_given_values_take_the_place_of_the_table() -> None:
-    assert tolerance_for("fp32", atol=0.5) == Tolerance(0.5, TOLERANCES["fp32"].rtol)
+    assert tolerance_for("fp32", atol=0.5) == Tolerance(0.5, TOLERANCES["fp32"].rtol, asked=True)
     assert tolerance_for("int8") is None
     assert tolerance_for("int8", rtol=0.1) == Tolerance(0.0, 0.1)
+
+
+def test_prices_are_as_exact_as_logits_for_what_they_vary_by() -> None:
+    logits, tolerance = np.linspace(-2, 2, 41)[:, None], Tolerance(1e-4, 1e-3)
+    found = logits + 1e-5
+    for around in (tolerance, replace(tolerance, asked=True)):
+        prices = around.around(3e5 + 1e5 * logits, "fp32")
+        faults = compare(3e5 + 1e5 * found, 3e5 + 1e5 * logits, prices).faults
+        assert bool(faults) is around.asked  # the price that is the mean, by 1
+    assert tolerance.around(logits / 1e3, "fp32").atol == pytest.approx(tolerance.atol)
 
 
 def test_every_precision_that_is_shipped_has_a_tolerance() -> None:

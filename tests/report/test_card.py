@@ -203,6 +203,12 @@ def test_the_plain_file_is_shown_where_it_is_the_fastest_or_the_only_one() -> No
     assert "operators of ONNX Runtime" not in text
 
 
+def test_the_tolerance_of_numbers_is_that_from_their_mean() -> None:
+    text = card(parity=make_parity(atol=0.0701234, centre=2001.5))
+    assert "| 0.0701 + 0.001 · abs(logit - 2001.5) |" in text
+    assert "| 0.0001 + 0.001 · abs(logit) |" in text
+
+
 def test_the_card_says_what_every_model_was_trained_on() -> None:
     plain = card()
     assert "2000 labelled examples" in plain
