@@ -13,6 +13,7 @@ import numpy as np
 
 from glp_export.artifact.batches import lengths_of, pad, read_rows
 from glp_export.artifact.session import open_session, run_outputs
+from glp_export.artifact.tolerance import Tolerance
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -22,7 +23,7 @@ _ROWS = 4
 _PADDING = 8
 """Tokens; a row of as many as fit is enough to see a difference of another kind than rounding."""
 
-_ATOL, _RTOL = 1e-3, 1e-2
+_TOLERANCE = Tolerance(1e-3, 1e-2)
 """Far above rounding, which is 1e-6, and far below what padding changes, which is 0.1 and more."""
 
 
@@ -34,6 +35,7 @@ def padding_matters(
     longest: int,
     provider: str,
     threads: int,
+    scaled: bool = False,
 ) -> bool:
     """Run a few of the shortest rows alone and with padding.
 
@@ -44,6 +46,7 @@ def padding_matters(
         longest: input in tokens.
         provider: execution provider of ONNX Runtime.
         threads: intra-op threads.
+        scaled: whether the answers are numbers of any size, as a regression's.
     """
     lengths = lengths_of(rows)
     first = np.argsort(lengths, kind="stable")[:_ROWS]
@@ -51,16 +54,19 @@ def padding_matters(
     if not short:
         return False
     session = open_session(path, provider=provider, threads=threads)
+    pairs: list[tuple[Any, Any]] = []
     for row in short:
         (alone,) = read_rows(rows, [row])
         padded = pad([alone], tokenizer, length=min(int(lengths[row]) + _PADDING, longest))
         there = padded["attention_mask"][0].astype(bool)
         wanted = run_outputs(session, pad([alone], tokenizer))
         found = run_outputs(session, padded)
-        for name, values in wanted.items():
-            if not np.allclose(_of_text(found[name], there), values, rtol=_RTOL, atol=_ATOL):
-                return True
-    return False
+        pairs += [(_of_text(found[name], there), values) for name, values in wanted.items()]
+    tolerance = _TOLERANCE
+    if scaled:
+        tolerance = tolerance.around(np.concatenate([values for _, values in pairs]), "fp32")
+    close = [(one == other) | (abs(one - other) <= tolerance.bound(other)) for one, other in pairs]
+    return not all(each.all() for each in close)
 
 
 def _of_text(values: Any, there: Any) -> Any:

@@ -177,6 +177,7 @@ def write_serving(
         longest=max_length,
         provider=CPU,
         threads=execution.threads,
+        scaled=execution.kind.scaled,
     )
     if not pads:
         logger.warning(_NO_PADDING)
