@@ -15,7 +15,7 @@ from glp_export.encoder.checkpoint import read_config
 from glp_export.encoder.checkpoint_files import require_weights
 from glp_export.encoder.families import BARE, auto_class_for
 from glp_export.encoder.model_source import ModelSource
-from glp_export.encoder.structure import compacted, read_structure
+from glp_export.encoder.structure import SAVED_DENSE, compacted, read_structure
 from glp_export.encoder.sublayers import shape_of
 from glp_export.encoder.transformers_compat import quiet_weights
 
@@ -149,7 +149,9 @@ def load_fp32(checkpoint: Path, auto_class: str, **options: Any) -> Any:
             )
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(
-            f"The checkpoint cannot be loaded as {auto_class}: {error}", where=str(checkpoint)
+            f"The checkpoint cannot be loaded as {auto_class}: {error}",
+            where=str(checkpoint),
+            fix=f"give a checkpoint whose weights fit its config.json; {SAVED_DENSE}",
         ) from error
     # What hidden states are made of has no pooler.
     lost = [n for n in info["missing_keys"] if auto_class != BARE or not n.startswith("pooler.")]
@@ -157,6 +159,6 @@ def load_fp32(checkpoint: Path, auto_class: str, **options: Any) -> Any:
         raise ModelError(
             f"The checkpoint lacks {missing}: they would be random.",
             where=str(checkpoint),
-            fix="Train the model on the task and save it, head included.",
+            fix=f"Train the model on the task and save it, head included; {SAVED_DENSE}.",
         )
     return compacted(model.eval(), checkpoint)

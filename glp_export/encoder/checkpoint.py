@@ -31,7 +31,7 @@ from glp_export.encoder.head import (
 from glp_export.encoder.layer_stack import refuse_decoder
 from glp_export.encoder.model_source import ModelSource, explained, find_file, require_directory
 from glp_export.encoder.positions import UNLIMITED
-from glp_export.encoder.structure import compacted
+from glp_export.encoder.structure import SAVED_DENSE, compacted
 from glp_export.encoder.switches import restore_switches, switched
 from glp_export.encoder.tables import SEGMENTS, require_tables, tables_of
 from glp_export.encoder.transformers_compat import (
@@ -358,5 +358,5 @@ def _require_encoder(source: ModelSource, model: PreTrainedModel, loading: Any) 
             f"the checkpoint lacks {len(lost)} tensors of the encoder: {shown}"
             f"{', …' if len(lost) > 3 else ''}",
             where=source.name,
-            fix="give a complete checkpoint whose weights fit its config.json",
+            fix=f"give a complete checkpoint whose weights fit its config.json; {SAVED_DENSE}",
         )

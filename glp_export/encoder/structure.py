@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 STRUCTURE = Path("glp") / "structure.json"
 
+SAVED_DENSE = "what glp_export.compress gave is saved by plan.expand(model).save_pretrained(…)"
+"""For whoever saved a small module as it is: the stock architecture has other matrices."""
+
 
 class Structure(Record):
     """The structure of a checkpoint.

@@ -36,7 +36,8 @@ class Compressed:
 
     Attributes:
         model: the compact module, in eval mode on the CPU.
-        plan: what was removed; `plan.apply` does the same to the unpruned model.
+        plan: what was removed; `plan.apply` does the same to the unpruned model, and
+            `plan.expand(model)` is what `save_pretrained` can write.
         tokenizer: of the compact module; the given one unless tokens went.
     """
 

@@ -11,7 +11,11 @@ import pytest
 from glp_export.artifact import candidates, check_parity, export_onnx
 from glp_export.artifact.exporters import EXPORTERS
 from glp_export.artifact.modules import load_fp32
+from glp_export.core.errors import ModelError
+from glp_export.core.factors import Factors, Preset
+from glp_export.encoder.kronecker import factorize
 from glp_export.precision.int8 import quantise
+from tests.encoder.test_checkpoint import load as load_checkpoint
 from tests.exported import AUTO_CLASS, EXPORT_TASK, MAX_LENGTH, SPREAD
 from tests.tiny import make_checkpoint
 
@@ -55,6 +59,25 @@ def parity(model: Any, encoded: Any, tokenizer: Any) -> Callable[..., Any]:
         )
 
     return check
+
+
+@pytest.mark.parametrize("made", ["structure", "kronecker"])
+def test_a_small_module_that_was_saved_as_it_is_is_told_how_to_be_saved(
+    model: Any, tmp_path: Path, made: str
+) -> None:
+    """Neither an export nor a new job can load it."""
+    small = model
+    if made == "kronecker":
+        whole = load_fp32(make_checkpoint(tmp_path / "whole", num_labels=2), AUTO_CLASS)
+        small = factorize(whole, Preset(Factors((2, 2)), Factors((2, 2)), 8))
+    small.save_pretrained(tmp_path)
+    for load in (
+        lambda: load_fp32(tmp_path, AUTO_CLASS),
+        lambda: load_checkpoint(tmp_path),
+    ):
+        with pytest.raises(ModelError) as caught:
+            load()
+        assert "plan.expand(model).save_pretrained" in str(caught.value.fix)
 
 
 @pytest.mark.parametrize("exporter", EXPORTERS_HERE)
