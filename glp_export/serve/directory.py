@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from glp_export.core.errors import ModelError
 
 CONFIG = "config.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
 FRONTIER = "glp/frontier.json"
 
 _HUB = re.compile(r"(https?:/.*|[\w.-]+(/[\w.-]+)?)")
@@ -68,4 +71,21 @@ def read_config(root: Path) -> dict[str, Any]:
             f"the model's configuration cannot be read: {error!s:.200}",
             where=str(root / CONFIG),
             fix="copy the file again",
+        ) from error
+
+
+@contextmanager
+def sense_required(root: Path) -> Iterator[None]:
+    """Refuse settings of the model or its tokenizer that are of another type, or no such value.
+
+    Raises:
+        ModelError: there is one.
+    """
+    try:
+        yield
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
+        raise ModelError(
+            f"{CONFIG} or {TOKENIZER_CONFIG} holds a value that it cannot have: {error!r:.200}",
+            where=str(root),
+            fix="copy both files again, or make the artifact again",
         ) from error

@@ -15,7 +15,13 @@ from glp_export.core.checksums import stamp, verify_files
 from glp_export.core.errors import DeviceError, GlpError, ModelError, UsageError
 from glp_export.serve.agreement import require_agreement
 from glp_export.serve.answers import Head
-from glp_export.serve.directory import CONFIG, read_config, require_artifact
+from glp_export.serve.directory import (
+    CONFIG,
+    TOKENIZER_CONFIG,
+    read_config,
+    require_artifact,
+    sense_required,
+)
 from glp_export.serve.graph import Graph
 from glp_export.serve.kinds import served_kind
 from glp_export.serve.model import BATCH_TOKENS, CPU_BATCH_TOKENS, ServedModel
@@ -31,7 +37,7 @@ from glp_export.serve.settings import (
     read_settings,
     recorded_cpu_features,
 )
-from glp_export.serve.text import TOKENIZER, TOKENIZER_CONFIG, open_encoder
+from glp_export.serve.text import TOKENIZER, open_encoder
 
 logger = logging.getLogger(__name__)
 
@@ -146,6 +152,8 @@ def _open(root: Path, asked: OpenOptions) -> ServedModel:
         verify_files(root, (f"onnx/{name}",), perhaps=(f"onnx/{name}_data",))
     path = Path(os.path.abspath(root))
     kind = served_kind(settings.kind, config, root)
+    with sense_required(root):
+        head, width = Head.of(config), int(config.get("hidden_size") or config.get("dim") or 0)
     batch_tokens = asked.batch_tokens or _batch_tokens(chosen.provider)
     return ServedModel(
         path=path / "onnx" / name,
@@ -154,14 +162,14 @@ def _open(root: Path, asked: OpenOptions) -> ServedModel:
         provider=chosen.provider,
         threads=chosen.threads,
         kind=kind,
-        head=Head.of(config),
+        head=head,
         encoder=open_encoder(
             root, config, max_length=settings.max_length, multiple=settings.pad_to_multiple_of
         ),
         graph=Graph(_session(root / "onnx" / name, settings, chosen), kind.outputs),
         batch_tokens=batch_tokens,
         reopen=partial(open_artifact, path, chosen.again(batch_tokens)),
-        width=int(config.get("hidden_size") or config.get("dim") or 0),
+        width=width,
         reads_pairs=settings.text_pair,
         runtime=chosen.runtime,
         pads=settings.pads,

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.core.errors import DataError, ModelError, reason_of
+from glp_export.serve.directory import TOKENIZER_CONFIG, sense_required
 from glp_export.serve.long_pairs import Tokens, shortened
 from glp_export.serve.rows import Row
 from glp_export.serve.spans import Windows
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
 TOKENIZER = "tokenizer.json"
-TOKENIZER_CONFIG = "tokenizer_config.json"
+
+_SIDES = {"left": "left", "right": "right"}
 
 _NO_LIMIT = 2**31
 """What transformers writes for no limit, 1e30, is more than the tokenizers library takes."""
@@ -195,7 +197,8 @@ def open_encoder(
         multiple: lengths are padded to multiples of it.
 
     Raises:
-        ModelError: a file of the tokenizer is missing or broken, or nothing says how to pad.
+        ModelError: a file of the tokenizer is missing or broken, a setting is of another type, or
+            nothing says how to pad.
     """
     from tokenizers import Tokenizer
 
@@ -209,23 +212,24 @@ def open_encoder(
             where=str(path),
             fix=f"it takes {TOKENIZER} and {TOKENIZER_CONFIG}; copy the whole directory again",
         ) from error
-    limit = _limit(config, max_length, settings.get("model_max_length"))
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    side = settings.get("truncation_side", "right")
-    if limit is not None:
-        tokenizer.enable_truncation(limit, strategy="longest_first", direction=side)
-    tokenizer.encode_special_tokens = settings.get("split_special_tokens", False)
-    padding = Padding(
-        _pad_token_id(tokenizer, settings, config, root),
-        settings.get("pad_token_type_id", 0),
-        settings.get("padding_side", "right"),
-        multiple or 1,
-    )
-    inputs = settings.get("model_input_names") or ("token_type_ids",)
-    mask = _content(settings.get("mask_token"))
-    segments, spaced = "token_type_ids" in inputs, needs_spaces(tokenizer, settings)
-    return TextEncoder(tokenizer, padding, limit, segments, mask, spaced, side)
+    with sense_required(root):
+        limit = _limit(config, max_length, settings.get("model_max_length"))
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        side = settings.get("truncation_side", "right")
+        if limit is not None:
+            tokenizer.enable_truncation(limit, strategy="longest_first", direction=side)
+        tokenizer.encode_special_tokens = settings.get("split_special_tokens", False)
+        padding = Padding(
+            _pad_token_id(tokenizer, settings, config, root),
+            int(settings.get("pad_token_type_id", 0)),
+            _SIDES[settings.get("padding_side", "right")],
+            multiple or 1,
+        )
+        inputs = settings.get("model_input_names") or ("token_type_ids",)
+        mask = _content(settings.get("mask_token"))
+        segments, spaced = "token_type_ids" in inputs, needs_spaces(tokenizer, settings)
+        return TextEncoder(tokenizer, padding, limit, segments, mask, spaced, side)
 
 
 def _limit(config: Mapping[str, Any], asked: int | None, own: float | None) -> int | None:

@@ -234,6 +234,25 @@ def test_a_configuration_that_is_no_json(copy: Path, text: str) -> None:
         glp_export.load(copy, verify=False)
 
 
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("config.json", {"hidden_size": "x"}),
+        ("config.json", {"max_position_embeddings": "x"}),
+        ("tokenizer_config.json", {"model_max_length": "x"}),
+        ("tokenizer_config.json", {"model_input_names": 3}),
+        ("tokenizer_config.json", {"pad_token": {"text": "[PAD]"}}),
+        ("tokenizer_config.json", {"pad_token_type_id": "x"}),
+        ("tokenizer_config.json", {"padding_side": "up"}),
+        ("tokenizer_config.json", {"truncation_side": "up"}),
+    ],
+)
+def test_settings_of_another_type_are_refused(copy: Path, name: str, change: Any) -> None:
+    edit(copy / name, **change)
+    with pytest.raises(ModelError, match="a value that it cannot have"):
+        glp_export.load(copy, verify=False)
+
+
 @pytest.mark.parametrize("text", ["{", "[1]", "null", '{"a":' * 5000 + "1" + "}" * 5000])
 def test_tokenizer_settings_that_are_no_settings(copy: Path, text: str) -> None:
     (copy / "tokenizer_config.json").write_text(text)
