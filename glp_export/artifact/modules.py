@@ -147,7 +147,7 @@ def load_fp32(checkpoint: Path, auto_class: str, **options: Any) -> Any:
                 output_loading_info=True,
                 **options,
             )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, TypeError) as error:
         raise ModelError(
             f"The checkpoint cannot be loaded as {auto_class}: {error}",
             where=str(checkpoint),

@@ -167,6 +167,13 @@ def read_config(source: ModelSource) -> Any:
             asks for attention of another form for longer inputs.
     """
     config = switched(source.configuration())
+    named = config.architectures or []
+    if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+        raise ModelError(
+            f"architectures is no list of names: {named!r:.100}",
+            where=f"{source.name}, config.json",
+            fix="copy the file again, or correct it",
+        )
     if getattr(config, "attention_type", None) == _OF_LENGTH:
         raise ModelError(
             "the model attends to all tokens of a short input and to blocks of a long one "
@@ -263,7 +270,7 @@ def match_inputs(
     longest length makes inputs longer than the model's positions.
 
     Raises:
-        ModelError: it makes token ids that the model has no row for.
+        ModelError: it makes token ids that the model has no row for, or names no inputs.
     """
     tables = tables_of(model)
     require_tables(tokenizer, tables, where=where)
@@ -272,6 +279,12 @@ def match_inputs(
     if limit != tokenizer.model_max_length:
         tokenizer.model_max_length = limit
         tokenizer.init_kwargs["model_max_length"] = limit
+    if not isinstance(tokenizer.model_input_names, list | tuple):
+        raise ModelError(
+            f"the tokenizer's inputs are no list of names: {tokenizer.model_input_names!r:.100}",
+            where=where,
+            fix="correct model_input_names in its tokenizer_config.json",
+        )
     taken = inspect.signature(model.forward).parameters
     names = [name for name in tokenizer.model_input_names if name in taken]
     if MASK in taken and MASK not in names:  # without it, padding would be read as text

@@ -17,6 +17,7 @@ from glp_export.encoder.kronecker import factorize
 from glp_export.precision.int8 import quantise
 from tests.encoder.test_checkpoint import load as load_checkpoint
 from tests.exported import AUTO_CLASS, EXPORT_TASK, MAX_LENGTH, SPREAD
+from tests.serve.conftest import edit
 from tests.tiny import make_checkpoint
 
 EXPORTERS_HERE = [name for name, exporter in EXPORTERS.items() if exporter.available()]
@@ -78,6 +79,13 @@ def test_a_small_module_that_was_saved_as_it_is_is_told_how_to_be_saved(
         with pytest.raises(ModelError) as caught:
             load()
         assert "plan.expand(model).save_pretrained" in str(caught.value.fix)
+
+
+def test_a_size_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(tmp_path, num_labels=2)
+    edit(checkpoint / "config.json", hidden_size="x")
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        load_fp32(checkpoint, AUTO_CLASS)
 
 
 @pytest.mark.parametrize("exporter", EXPORTERS_HERE)

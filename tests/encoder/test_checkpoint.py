@@ -91,6 +91,22 @@ def test_tensors_missing_from_the_encoder(encoder, tmp_path):
         load(tmp_path)
 
 
+@pytest.mark.parametrize("named", [3, [3], "BertModel"])
+def test_architectures_that_are_no_names(encoder, tmp_path, named):
+    shutil.copytree(encoder, tmp_path, dirs_exist_ok=True)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "architectures": named}))
+    with pytest.raises(ModelError, match="no list of names"):
+        load(tmp_path)
+
+
+def test_inputs_of_a_tokenizer_that_are_no_names(encoder):
+    tokenizer = make_tokenizer()
+    tokenizer.model_input_names = 3
+    with pytest.raises(ModelError, match="model_input_names"):
+        match_inputs(tokenizer, load(encoder))
+
+
 def test_weights_of_another_width(encoder, tmp_path):
     shutil.copytree(encoder, tmp_path, dirs_exist_ok=True)
     config = json.loads((tmp_path / "config.json").read_text())
