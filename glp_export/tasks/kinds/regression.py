@@ -49,8 +49,9 @@ class NumberReader:
         Raises:
             DataError: a missing label, one that is not a finite number, or is too large.
         """
-        numbers = [_number(value) for value in column.values]
-        for row, (value, number) in enumerate(zip(column.values, numbers, strict=True)):
+        values = _as_said(column)
+        numbers = [_number(value) for value in values]
+        for row, (value, number) in enumerate(zip(values, numbers, strict=True)):
             if number is None or not math.isfinite(number):
                 missing = value is None or value == ""
                 raise DataError(
@@ -68,6 +69,15 @@ class NumberReader:
                     fix="correct the label, or scale all of them, by their logarithm say",
                 )
         return np.asarray(numbers, dtype=np.float64)
+
+
+def _as_said(column: LabelColumn) -> Sequence[Any]:
+    """The labels; where a data set declares names for its ids that are numbers, those names."""
+    names = column.names
+    if not names or any(_number(name) is None for name in names):
+        return column.values
+    said = dict(enumerate(names))
+    return [value if isinstance(value, str) else said.get(value) for value in column.values]
 
 
 def _number(value: Any) -> float | None:

@@ -55,3 +55,12 @@ def test_large_and_small_numbers_that_32_bits_hold_are_read() -> None:
     for scale in (1e-9, 1.0, 1e15):
         column = LabelColumn([0.5 * scale, 2.0 * scale], None, "label", "train.csv")
         assert KIND.reader(column, ()).targets(column).tolist() == [0.5 * scale, 2.0 * scale]
+
+
+def test_ids_whose_declared_names_are_numbers_are_these_numbers() -> None:
+    column = LabelColumn([0, 1, 2, 0], ("5", "1", "3.5"), "label", "train.parquet")
+    assert KIND.reader(column, ()).targets(column).tolist() == [5, 1, 3.5, 5]
+    words = LabelColumn([0, 2, 1], ("bad", "fair", "good"), "label", "train.parquet")
+    assert KIND.reader(words, ()).targets(words).tolist() == [0, 2, 1]
+    with pytest.raises(DataError, match="no label"):
+        KIND.reader(LabelColumn([0, -1], ("5", "1"), "label", "train.parquet"), ())
