@@ -14,32 +14,21 @@ from glp_export.core import machine
 from glp_export.core.errors import ModelError
 from glp_export.encoder import (
     DistillSettings,
-    ModelSource,
     TrainSettings,
     Watch,
     distill,
     finetune,
-    load_model,
-    load_tokenizer,
     predict,
 )
 from glp_export.encoder.batches import forward
 from glp_export.encoder.bf16 import fails_in_bf16
 from glp_export.encoder.schedule import Schedule
-from glp_export.tasks import DataSpec, encode, load_task_data
 from glp_export.workflows import final_training
+from tests.encoder.starts import fresh
 from tests.families import TESTED, batch
 
 SETTINGS = TrainSettings(epochs=2, learning_rate=1e-3, batch_size=16, bf16=True)
 BRIEF = Schedule(updates=4, every=2, least=2, patience=1, rates=(1e-3, 2e-3), tried=2)
-
-
-@pytest.fixture(scope="module")
-def room(encoder, data):
-    tokenizer = load_tokenizer(ModelSource(str(encoder)))
-    loaded = load_task_data(DataSpec(dataset=str(data)))
-    rows = [encode(part, loaded.task, tokenizer, 32) for part in (loaded.fit, loaded.select)]
-    return loaded.task, tokenizer, *rows
 
 
 @pytest.fixture
@@ -55,11 +44,6 @@ def dtypes(monkeypatch):
 
     monkeypatch.setattr(torch.nn.Linear, "forward", watched)
     return seen
-
-
-def fresh(encoder, task):
-    torch.manual_seed(0)
-    return load_model(ModelSource(str(encoder)), task)
 
 
 def test_updates_and_looks_are_computed_in_bf16_and_no_weight_and_no_prediction_is(

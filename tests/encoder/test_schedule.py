@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pytest
 import torch
 
 from glp_export.encoder import (
@@ -18,13 +17,13 @@ from glp_export.encoder import (
     distill,
     finetune,
     load_model,
-    load_tokenizer,
     predict,
     schedule_for,
 )
 from glp_export.encoder.schedule import Looks, Schedule
 from glp_export.encoder.watched_training import lowest_of_the_best
-from glp_export.tasks import DataSpec, encode, load_task_data, score
+from glp_export.tasks import score
+from tests.encoder.starts import fresh
 
 SHORT = Schedule(updates=24, every=4, least=12, patience=2, rates=(3e-3, 1e4), tried=8)
 
@@ -45,19 +44,6 @@ def test_it_ends_after_its_patience_and_never_in_its_first_half() -> None:
     assert not looks.add(0.4)
     assert not looks.add(float("nan"))
     assert looks.ends  # 20 updates, and two looks since the later one of equals
-
-
-@pytest.fixture(scope="module")
-def room(encoder, data):
-    tokenizer = load_tokenizer(ModelSource(str(encoder)))
-    loaded = load_task_data(DataSpec(dataset=str(data)))
-    rows = [encode(part, loaded.task, tokenizer, 32) for part in (loaded.fit, loaded.select)]
-    return loaded.task, tokenizer, *rows
-
-
-def fresh(encoder, task):
-    torch.manual_seed(0)
-    return load_model(ModelSource(str(encoder)), task)
 
 
 def test_the_best_weights_on_dev_are_kept_and_the_better_rate_is_found(encoder, room, caplog):

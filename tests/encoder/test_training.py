@@ -12,7 +12,6 @@ from glp_export.encoder import (
     TrainSettings,
     distill,
     finetune,
-    load_model,
     load_tokenizer,
     predict,
 )
@@ -20,6 +19,7 @@ from glp_export.encoder.batches import Collator, forward
 from glp_export.encoder.compaction import compact
 from glp_export.tasks import DataSpec, encode, load_task_data, score
 from glp_export.tasks.kinds.learning import soft_cross_entropy
+from tests.encoder.starts import fresh
 
 SETTINGS = TrainSettings(epochs=15, learning_rate=3e-3, batch_size=16)
 
@@ -30,11 +30,6 @@ def room(encoder, data):
     tokenizer = load_tokenizer(ModelSource(str(encoder)))
     task_data = load_task_data(DataSpec(dataset=str(data)))
     return task_data, tokenizer, encode(task_data.train, task_data.task, tokenizer, 32)
-
-
-def fresh(encoder, task):
-    torch.manual_seed(0)
-    return load_model(ModelSource(str(encoder)), task)
 
 
 def test_finetuning_learns_the_training_examples(encoder, room):

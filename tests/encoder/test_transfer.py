@@ -19,13 +19,13 @@ from glp_export.encoder import (
     distill,
     finetune,
     learn_first,
-    load_model,
     load_tokenizer,
     predict,
     row_losses,
     with_head_for,
 )
 from glp_export.tasks import DataSpec, encode, load_auxiliary, load_task_data
+from tests.encoder.starts import fresh
 from tests.tiny import make_data_of, pair_rows, tagged_rows
 
 SHORT = TrainSettings(epochs=1, learning_rate=1e-3, batch_size=16)
@@ -38,11 +38,6 @@ def place(encoder: Path, data: Path) -> Any:
     tokenizer = load_tokenizer(ModelSource(str(encoder)))
     task_data = load_task_data(DataSpec(dataset=str(data)))
     return tokenizer, task_data, encode(task_data.fit, task_data.task, tokenizer, 32)
-
-
-def fresh(encoder: Path, task: Any) -> Any:
-    torch.manual_seed(0)
-    return load_model(ModelSource(str(encoder)), task)
 
 
 def auxiliary(kind: str, place: Any, directory: Path) -> AuxiliaryRows:
