@@ -77,8 +77,9 @@ def distill(
     answers = np.asarray(teacher_logits, dtype=np.float32)
     scale = scale_of(student, examples, answers)
     distiller = _distiller_class(distillation, hidden_states, scale)
+    regulariser = regulariser or Regulariser()
     return run_trainer(
-        regulated(distiller, regulariser or Regulariser()),
+        regulated(distiller, regulariser),
         student,
         examples,
         tokenizer,
@@ -87,6 +88,7 @@ def distill(
         answers,
         watch,
         scale,
+        regulariser.examples,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from torch import Tensor, nn
 
 
@@ -15,10 +16,12 @@ class Regulariser:
     Attributes:
         parameters: that have a learning rate and no decay of their own.
         rate: that learning rate, at its highest; None for the training's own.
+        examples: encoded rows that it shows the model, besides those of the training.
     """
 
     parameters: Sequence[nn.Parameter] = ()
     rate: float | None = 0.0
+    examples: Sequence[Dataset] = ()
 
     def before_step(self, done: int, total: int) -> None:
         """Called before each update, with the updates done and those in all."""

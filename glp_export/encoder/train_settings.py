@@ -15,7 +15,6 @@ class TrainSettings:
         learning_rate: of AdamW, at its highest, decaying linearly to zero.
         batch_size: examples a step.
         warmup_ratio: share of the steps in which the learning rate rises.
-        weight_decay: of AdamW.
         seed: of data order and dropout.
         device: `cpu` or `cuda`.
         bf16: whether updates are computed in bf16, and what dev is asked on the way; weights,
@@ -28,7 +27,6 @@ class TrainSettings:
     learning_rate: float = 2e-5
     batch_size: int = 32
     warmup_ratio: float = 0.0
-    weight_decay: float = 0.0
     seed: int = 41
     device: str = "cpu"
     bf16: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from glp_export.encoder.target_scale import TargetScale
 from glp_export.encoder.train_settings import TrainSettings
 from glp_export.encoder.transformers_compat import training_arguments
 from glp_export.encoder.watched_training import Progress, Watch, progress_callback, train_watched
+from glp_export.encoder.word_rows import only_occurring
 from glp_export.tasks.arrow_columns import numbers
 from glp_export.tasks.kinds.learning import own_loss
 
@@ -52,7 +53,15 @@ def finetune(
     trainer = _loss_trainer(loss, scale)
     trainer = trainer if regulariser is None else regulated(trainer, regulariser)
     return run_trainer(
-        trainer, model, examples, tokenizer, settings, progress, watch=watch, scale=scale
+        trainer,
+        model,
+        examples,
+        tokenizer,
+        settings,
+        progress,
+        watch=watch,
+        scale=scale,
+        besides=regulariser.examples if regulariser else (),
     )
 
 
@@ -79,6 +88,7 @@ def run_trainer(
     predictions: NDArray[np.float32] | None = None,
     watch: Watch | None = None,
     scale: TargetScale | None = None,
+    besides: Sequence[Dataset] = (),
 ) -> PreTrainedModel:
     """Train with a Trainer or a subclass of it, batches grouped by length and padded alone.
 
@@ -88,6 +98,7 @@ def run_trainer(
         predictions: of a teacher to every example; they come with the batch as `batches.TEACHER`.
         watch: ends the training by dev; None for the epochs of `settings`.
         scale: of a regression's targets.
+        besides: encoded rows that a regulariser shows the model.
     """
     if scale is not None:
         scale.begin(model)
@@ -110,10 +121,11 @@ def run_trainer(
             trainer.train()
         return trainer
 
-    if watch is None:
-        train(settings, [progress_callback(progress)] if progress else [])
-    else:
-        train_watched(model, tokenizer, settings, progress, watch, train)
+    with only_occurring(model, (rows, *besides), tokenizer):
+        if watch is None:
+            train(settings, [progress_callback(progress)] if progress else [])
+        else:
+            train_watched(model, tokenizer, settings, progress, watch, train)
     return model.eval()
 
 
@@ -160,7 +172,6 @@ def _training_arguments(settings: TrainSettings, scratch: Path, updates: int = -
         learning_rate=settings.learning_rate,
         per_device_train_batch_size=settings.batch_size,
         warmup_ratio=settings.warmup_ratio,
-        weight_decay=settings.weight_decay,
         lr_scheduler_type="linear",
         seed=settings.seed,
         use_cpu=settings.device == "cpu",

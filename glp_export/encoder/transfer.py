@@ -125,6 +125,7 @@ class JointTasks(Regulariser):
         ]
         self._start = [parameter.detach().clone() for parameter in self.parameters]
         self._collate = Collator(tokenizer)
+        self.examples = [one.examples for one in auxiliary]
         self._rows = [
             training_rows(head, one.examples, tokenizer)
             for head, one in zip(self._heads, auxiliary, strict=True)

@@ -18,3 +18,11 @@ def room(encoder: Path, data: Path) -> tuple[Any, ...]:
     loaded = load_task_data(DataSpec(dataset=str(data)))
     rows = [encode(part, loaded.task, tokenizer, 32) for part in (loaded.fit, loaded.select)]
     return loaded.task, tokenizer, *rows
+
+
+@pytest.fixture(scope="module")
+def place(encoder: Path, data: Path) -> Any:
+    """Tokenizer, task data and encoded training rows, beside which others are learned."""
+    tokenizer = load_tokenizer(ModelSource(str(encoder)))
+    task_data = load_task_data(DataSpec(dataset=str(data)))
+    return tokenizer, task_data, encode(task_data.fit, task_data.task, tokenizer, 32)

@@ -11,42 +11,19 @@ import pytest
 import torch
 
 from glp_export.encoder import (
-    AuxiliaryRows,
     DistillSettings,
     JointTasks,
-    ModelSource,
     TrainSettings,
     distill,
     finetune,
     learn_first,
-    load_tokenizer,
     predict,
     row_losses,
     with_head_for,
 )
-from glp_export.tasks import DataSpec, encode, load_auxiliary, load_task_data
-from tests.encoder.starts import fresh
-from tests.tiny import make_data_of, pair_rows, tagged_rows
+from tests.encoder.starts import MAKERS, auxiliary, fresh
 
 SHORT = TrainSettings(epochs=1, learning_rate=1e-3, batch_size=16)
-MAKERS = {"token-classification": tagged_rows, "regression": pair_rows}
-
-
-@pytest.fixture(scope="module")
-def place(encoder: Path, data: Path) -> Any:
-    """Tokenizer, task data and encoded training rows."""
-    tokenizer = load_tokenizer(ModelSource(str(encoder)))
-    task_data = load_task_data(DataSpec(dataset=str(data)))
-    return tokenizer, task_data, encode(task_data.fit, task_data.task, tokenizer, 32)
-
-
-def auxiliary(kind: str, place: Any, directory: Path) -> AuxiliaryRows:
-    tokenizer, task_data, _ = place
-    source = make_data_of(directory / kind, MAKERS[kind], 64, 1)
-    spec = DataSpec(dataset="of the run")
-    found = load_auxiliary(str(source), spec, 100, task_data.test)
-    assert found.task.kind == kind
-    return AuxiliaryRows(found.task, encode(found.rows, found.task, tokenizer, 32))
 
 
 @pytest.mark.parametrize("kind", MAKERS)
