@@ -251,7 +251,13 @@ def _facts(checkpoint: Path) -> dict[str, Any]:
     try:
         config = AutoConfig.from_pretrained(checkpoint, local_files_only=True)
         parameters = sum(_parameters(file) for file in _weights(checkpoint))
-    except (OSError, ValueError, SafetensorError) as error:
+        own: dict[str, Any] = {"layers": int(config.num_hidden_layers), "parameters": parameters}
+        inputs = {
+            "vocab_size": int(config.vocab_size),
+            "max_length": positions.longest_input(config),
+            "pad_token_id": getattr(config, "pad_token_id", None),
+        }
+    except (AttributeError, OSError, TypeError, ValueError, SafetensorError) as error:
         raise ModelError(
             f"the checkpoint cannot be read: {error}",
             where=str(checkpoint),
@@ -259,7 +265,6 @@ def _facts(checkpoint: Path) -> dict[str, Any]:
         ) from error
     if not parameters:
         raise ModelError("the checkpoint has no safetensors weights", where=str(checkpoint))
-    own: dict[str, Any] = {"layers": int(config.num_hidden_layers), "parameters": parameters}
     if structure is not None:
         own = {
             "layers": structure.model_shape.depth,
@@ -268,11 +273,7 @@ def _facts(checkpoint: Path) -> dict[str, Any]:
             "rival_of": structure.rival_of,
             "model_shape": structure.model_shape,
         }
-    return own | {
-        "vocab_size": int(config.vocab_size),
-        "max_length": positions.longest_input(config),
-        "pad_token_id": getattr(config, "pad_token_id", None),
-    }
+    return own | inputs
 
 
 def _parameters(weights: Path) -> int:

@@ -44,7 +44,9 @@ def resolve(flags: Mapping[str, Any], file: Path | None = None) -> RunConfig:
         UsageError: an unknown key, a value of the wrong kind, or values that contradict.
     """
     layers: list[Layer] = [(path, read_file(path)) for path in (_site_file(), file) if path]
-    layers.append((None, {key: value for key, value in _flat(flags).items() if value is not None}))
+    layers.append(
+        (None, {key: value for key, value in flat_settings(flags).items() if value is not None})
+    )
     values: dict[str, Any] = {}
     for _, given in layers:
         values = {**_without_other_sizes(values, given), **given}
@@ -54,7 +56,7 @@ def resolve(flags: Mapping[str, Any], file: Path | None = None) -> RunConfig:
         raise _explain(error, layers) from error
 
 
-def _flat(given: Mapping[str, Any], where: str | None = None) -> dict[str, Any]:
+def flat_settings(given: Mapping[str, Any], where: str | None = None) -> dict[str, Any]:
     """The settings side by side.
 
     Raises:
@@ -98,7 +100,7 @@ def read_file(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(content, dict):
         raise UsageError("the configuration is no mapping of names to values", where=str(path))
-    return _flat(_underscored(content), str(path))
+    return flat_settings(_underscored(content), str(path))
 
 
 def _underscored(content: Mapping[Any, Any]) -> dict[str, Any]:

@@ -123,7 +123,8 @@ def export(
     from glp_export.config.files import resolve
     from glp_export.workflows.export import export as run
 
-    return run(path_of(checkpoint, "checkpoint"), resolve(_plain(settings)), _progress(progress))
+    given = _looked_at("export", settings, ExportKeywords)
+    return run(path_of(checkpoint, "checkpoint"), resolve(given), _progress(progress))
 
 
 @_with_keywords(VerifyKeywords)
@@ -148,9 +149,8 @@ def verify(
     """
     from glp_export.workflows import artifact_jobs
 
-    return artifact_jobs.verify(
-        path_of(artifact, "artifact"), _plain(settings), _progress(progress)
-    )
+    given = _looked_at("verify", settings, VerifyKeywords)
+    return artifact_jobs.verify(path_of(artifact, "artifact"), given, _progress(progress))
 
 
 @_with_keywords(BenchmarkKeywords)
@@ -173,7 +173,7 @@ def benchmark(
     from glp_export.workflows import artifact_jobs
     from glp_export.workflows.benchmark_checkpoint import benchmark_checkpoint, targets_kept
 
-    root, given = path_of(path, "path"), _plain(settings)
+    root, given = path_of(path, "path"), _looked_at("benchmark", settings, BenchmarkKeywords)
     if artifact_jobs.is_pruned(root):
         measured = artifact_jobs.benchmark(root, given, _progress(progress))
         kept = targets_kept(measured, given)
@@ -224,11 +224,12 @@ def gate(
     Raises:
         GlpError: see `glp_export.core.errors`.
     """
+    from glp_export.config.files import resolve
     from glp_export.gate.jobs import gate as run
     from glp_export.gate.session import GateSettings
 
-    given = {name: value for name, value in _plain(data).items() if value is not None}
-    _require_data_settings(given)
+    given = _looked_at("gate", data, DataKeywords)
+    resolve(given)
     choice_of(undecided, "undecided", ("pass", "fail"))
     asked = GateSettings(
         budget=None if budget is None else path_of(budget, "budget"),
@@ -273,7 +274,8 @@ def compare(
 
     of_both = text_of(precision, "precision")
     places = path_of(a, "a"), path_of(b, "b")
-    return run(*places, _plain(settings), _progress(progress), precision=of_both)
+    given = _looked_at("compare", settings, CompareKeywords)
+    return run(*places, given, _progress(progress), precision=of_both)
 
 
 def report(*artifacts: Place, output: Place | None = None, show_texts: bool = False) -> Path:
@@ -334,7 +336,8 @@ def compress(
     """
     from glp_export.workflows.compress import compress as run
 
-    return run(model, data, target, tokenizer, _plain(settings), _progress(progress))
+    given = _looked_at("compress", settings, CompressKeywords)
+    return run(model, data, target, tokenizer, given, _progress(progress))
 
 
 def progress(verbose: int = 0) -> Progress:
@@ -375,18 +378,21 @@ def _names(given: Sequence[str], argument: str) -> tuple[str, ...]:
     return tuple(one for name in names if (one := text_of(name, argument)) is not None)
 
 
-def _require_data_settings(given: Mapping[str, Any]) -> None:
-    """Refuse what the gate does not look at, and what is no value of a setting.
+def _looked_at(job: str, settings: Mapping[str, Any], keywords: type) -> dict[str, Any]:
+    """The settings that are given, all of which a job looks at.
 
     Raises:
-        UsageError: there is such a setting.
+        UsageError: one is of no setting, or of another job's.
     """
-    from glp_export.config.files import resolve
+    from glp_export.config.files import flat_settings, resolve
 
-    resolve(given)
-    if others := [name for name in given if name not in DataKeywords.__annotations__]:
+    given = {name: value for name, value in _plain(settings).items() if value is not None}
+    others = [name for name in flat_settings(given) if name not in keywords.__annotations__]
+    if others:
+        resolve(given)  # what is no setting at all is told with those that are near
         raise UsageError(
-            f"a gate does not look at {others[0]}",
+            f"{job} does not look at {others[0]}",
             where=others[0],
-            fix=f"leave it away; these name data: {', '.join(DataKeywords.__annotations__)}",
+            fix=f"leave it away; help(glp_export.{job}) names what it takes",
         )
+    return given

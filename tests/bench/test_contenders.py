@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -102,6 +104,17 @@ def test_a_broken_checkpoint_is_named(tmp_path: Path, tiny_contenders: list[Cont
         open_contender(replace(tiny_contenders[1], path=tmp_path / "gone.onnx"))
     with pytest.raises(ModelError, match="cannot be loaded"):
         open_contender(replace(tiny_contenders[0], path=checkpoint))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"num_hidden_layers": "x"}, {"vocab_size": None}, {"max_position_embeddings": [1]}]
+)
+def test_a_configuration_of_other_types_is_named(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    checkpoint = make_checkpoint(tmp_path / "broken", num_labels=2)
+    config = json.loads((checkpoint / "config.json").read_text())
+    (checkpoint / "config.json").write_text(json.dumps(config | wrong))
+    with pytest.raises(ModelError, match="cannot be read"):
+        pytorch_contender("pruned", checkpoint, "cpu", 1)
 
 
 def test_a_graph_with_foreign_inputs_is_refused(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import glp_export
 from glp_export.core.arguments import choice_of, count_of, path_of, seconds_of, text_of, threads_of
 from glp_export.core.errors import UsageError
 from glp_export.core.progress import Progress
-from glp_export.workflows.python_api import _plain
+from glp_export.workflows.python_api import _looked_at, _plain
 
 
 @pytest.mark.parametrize("value", [None, 3, b"/tmp", ["a"], "a" * 5000, "a\0b"])
@@ -74,6 +75,28 @@ def test_what_is_given_comes_back() -> None:
 def test_a_gate_refuses_what_it_does_not_understand(tmp_path: Path, wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):
         glp_export.gate(tmp_path, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("job", "given"),
+    [
+        ("export", {"depth": 2}),
+        ("verify", {"epochs": 3}),
+        ("benchmark", {"structure": {"neuron_step": 8}}),
+        ("compare", {"optimize": "O2"}),
+        ("compress", {"push_to_hub": "me/it"}),
+    ],
+)
+def test_settings_of_other_jobs_are_refused(
+    job: str, given: dict[str, Any], tmp_path: Path
+) -> None:
+    model = SimpleNamespace(save_pretrained=None)
+    places = {"compare": (tmp_path, tmp_path), "compress": (model, {})}.get(job, (tmp_path,))
+    with pytest.raises(UsageError, match=f"{job} does not look at"):
+        getattr(glp_export, job)(*places, **given)
+    with pytest.raises(UsageError, match="no_such_setting"):
+        getattr(glp_export, job)(*places, no_such_setting=1)
+    assert _looked_at(job, dict.fromkeys(given), dict) == {}
 
 
 def test_a_name_is_no_live_model() -> None:
