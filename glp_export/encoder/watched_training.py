@@ -97,7 +97,7 @@ class _Training:
         schedule, start = watch.schedule, _weights(self.model)
         settings = replace(self.settings, warmup_ratio=schedule.warmup)
         done, losses = 0, {}
-        for rate in schedule.rates if len(schedule.rates) > 1 else ():
+        for rate in sorted(schedule.rates, reverse=True) if len(schedule.rates) > 1 else ():
             own = replace(settings, learning_rate=rate, report_to=())
             tried = self.train(own, _reporting(progress, schedule, done), schedule.tried)
             with autocast(settings):
@@ -105,7 +105,7 @@ class _Training:
             self.model.load_state_dict(start)
             done += schedule.tried
             if not _is_as_good(losses[rate], losses.values()):
-                break  # a still higher rate would be no better
+                break  # a still lower rate would be no better
         found = lowest_of_the_best(losses)
         rate = settings.learning_rate if found is None else schedule.rate_after(found)
         best = _Best(self.model, settings, watch)

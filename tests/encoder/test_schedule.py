@@ -82,9 +82,9 @@ def test_the_lowest_rate_is_taken_that_dev_does_not_tell_from_the_best() -> None
     assert lowest_of_the_best({1.0: np.full(30, np.nan)}) is None
 
 
-def test_no_rate_is_tried_above_one_that_did_worse(encoder, room, caplog):
-    task, tokenizer, fit, select = room
-    schedule = replace(SHORT, rates=(3e-3, 1e4, 2e4))
+def test_no_rate_is_tried_below_one_that_did_worse(encoder, room, caplog):
+    task, tokenizer, fit, _ = room
+    schedule = replace(SHORT, rates=(1e-9, 1e-8, 3e-3), tried=80)
     steps = []
     with caplog.at_level("INFO", "glp_export"):
         finetune(
@@ -93,12 +93,12 @@ def test_no_rate_is_tried_above_one_that_did_worse(encoder, room, caplog):
             tokenizer,
             TrainSettings(batch_size=16),
             lambda done, total: steps.append((done, total)),
-            Watch(schedule, select, lambda model: 0.5),
+            Watch(schedule, fit, lambda model: 0.5),  # what it learns from: there it falls
         )
     assert "0.003 " in caplog.text
-    assert "10000 " in caplog.text
-    assert "20000 " not in caplog.text
-    assert steps[0] == (1, 48)
+    assert "1e-08 " in caplog.text
+    assert "1e-09 " not in caplog.text
+    assert steps[0] == (1, 24 + 3 * 80)
 
 
 def test_the_mean_of_the_looks_is_kept_where_dev_does_not_tell_it_from_the_best(encoder, room):
