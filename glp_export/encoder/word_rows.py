@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+_LOOKED_UP = ("input_ids", "token_type_ids")
+
 _BATCH = 10_000
 """Encoded rows whose ids are looked at at once."""
 
@@ -35,23 +37,25 @@ def only_occurring(
         examples: encoded; all that is learned from.
         tokenizer: it pads them.
     """
-    found = _plain_table(model)
-    if found is None:
+    from torch import nn
+
+    table = _plain_table(model)
+    if table is None:
         yield
         return
-    path, table = found
-    ids = _occurring(examples, tokenizer)
-    rows = _occurring_rows(table, ids[ids < table.num_embeddings])
-    model.set_submodule(path, rows)
+    weight, padding = table.weight, table.padding_idx
+    # In place, so that a model which shares the module shares the rows as well.
+    rows = _narrowed(table, _occurring(examples, tokenizer, model))
     try:
         yield
     finally:
-        table.weight.data = rows.rest.index_copy_(0, rows.ids, rows.weight.detach())
-        model.set_submodule(path, table)
+        weight.data = rows.rest.index_copy_(0, rows.ids, rows.weight.detach())
+        del rows.ids, rows.places, rows.rest
+        rows.__class__, rows.weight, rows.padding_idx = nn.Embedding, weight, padding
 
 
-def _plain_table(model: PreTrainedModel) -> tuple[str, nn.Embedding] | None:
-    """Path and module of word embeddings that nothing but their own lookup uses, to be trained."""
+def _plain_table(model: PreTrainedModel) -> nn.Embedding | None:
+    """Word embeddings that nothing but their own lookup uses, to be trained."""
     from torch import nn
 
     try:
@@ -65,30 +69,31 @@ def _plain_table(model: PreTrainedModel) -> tuple[str, nn.Embedding] | None:
         return None
     if words._forward_hooks or words._forward_pre_hooks:
         return None
-    modules = model.named_modules(remove_duplicate=False)
-    paths = [path for path, module in modules if module is words]
     weights = model.named_parameters(remove_duplicate=False)
-    shared = sum(weight is words.weight for _, weight in weights) > 1
-    return None if shared or len(paths) != 1 else (paths[0], words)
+    return words if sum(weight is words.weight for _, weight in weights) == 1 else None
 
 
 def _occurring(
-    examples: Sequence[Dataset], tokenizer: PreTrainedTokenizerBase
+    examples: Sequence[Dataset], tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel
 ) -> NDArray[np.int64]:
-    """The ids of all tokens of encoded rows and of their padding, ascending."""
+    """All that may be looked up, ascending: tokens of encoded rows, and padding, the model's too.
+
+    Types of tokens are words to some, as to GPT-2.
+    """
     import pyarrow.compute as pc
 
-    padding = tokenizer.pad_token_id
-    found = [np.array([] if padding is None else [padding], dtype=np.int64)]
+    padding = {tokenizer.pad_token_id, getattr(model.config, "pad_token_id", None)} - {None}
+    found = [np.array(sorted(padding), dtype=np.int64)]
     for rows in examples:
-        for batch in rows.select_columns(["input_ids"]).with_format("arrow").iter(_BATCH):
-            ids = pc.list_flatten(batch.column("input_ids"))
-            found.append(np.asarray(pc.unique(ids).to_numpy(), dtype=np.int64))
+        columns = [name for name in _LOOKED_UP if name in rows.column_names]
+        for batch in rows.select_columns(columns).with_format("arrow").iter(_BATCH):
+            for ids in map(pc.list_flatten, batch.columns):
+                found.append(np.asarray(pc.unique(ids).to_numpy(), dtype=np.int64))
     return np.unique(np.concatenate(found))
 
 
-def _occurring_rows(table: nn.Embedding, ids: NDArray[np.int64]) -> Any:
-    """A table of the rows of some ids, ascending, that is asked by the ids of the whole one."""
+def _narrowed(table: nn.Embedding, ids: NDArray[np.int64]) -> Any:
+    """Leave a table the rows of some ids, ascending; it is asked by the ids of the whole one."""
     import torch
     from torch import nn
     from torch.nn import functional
@@ -100,17 +105,17 @@ def _occurring_rows(table: nn.Embedding, ids: NDArray[np.int64]) -> Any:
         places: Tensor
         rest: Tensor
 
-        def __init__(self) -> None:
-            ids_here = torch.from_numpy(ids).to(table.weight.device)
-            weight = table.weight.detach()
-            super().__init__(len(ids), table.embedding_dim, _weight=weight[ids_here])
-            places = torch.full((table.num_embeddings,), -1, device=weight.device)
-            places[ids_here] = torch.arange(len(ids), device=weight.device)
-            self.register_buffer("ids", ids_here, persistent=False)
+        def narrow(self, ids: Tensor) -> None:
+            weight = self.weight.detach()
+            places = torch.full((len(weight),), -1, device=weight.device)
+            places[ids] = torch.arange(len(ids), device=weight.device)
+            self.register_buffer("ids", ids, persistent=False)
             self.register_buffer("places", places, persistent=False)
             self.register_buffer("rest", weight, persistent=False)
-            if table.padding_idx is not None and int(places[table.padding_idx]) >= 0:
-                self.padding_idx = int(places[table.padding_idx])
+            self.weight = nn.Parameter(weight[ids])
+            if self.padding_idx is not None:
+                place = int(places[self.padding_idx])
+                self.padding_idx = place if place >= 0 else None
 
         def forward(self, input: Tensor) -> Tensor:
             places = self.places[input]
@@ -137,4 +142,8 @@ def _occurring_rows(table: nn.Embedding, ids: NDArray[np.int64]) -> Any:
                 self.rest.copy_(state[f"{prefix}weight"])
                 self.weight.copy_(self.rest[self.ids])
 
-    return OccurringRows()
+    rows: Any = table
+    rows.__class__ = OccurringRows
+    here = ids[(ids >= 0) & (ids < table.num_embeddings)]
+    rows.narrow(torch.from_numpy(here).to(table.weight.device))
+    return rows

@@ -24,6 +24,7 @@ from glp_export.encoder.schedule import Schedule
 from glp_export.encoder.word_rows import only_occurring
 from tests.encoder.starts import auxiliary, fresh
 from tests.families import TESTED
+from tests.tiny import make_checkpoint
 
 ONCE = TrainSettings(epochs=1, learning_rate=1e-3, batch_size=8)
 FEW = 12
@@ -123,22 +124,34 @@ def test_what_dev_watches_is_the_same(
     assert np.allclose(scores, theirs, atol=1e-4)
 
 
+@pytest.mark.parametrize("family", ["bert", "gpt2"])
 def test_words_of_an_auxiliary_task_are_learned_too(
-    encoder: Path, place: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    family: str, place: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tokenizer, task_data, train = place
+    checkpoint = make_checkpoint(tmp_path / family, family)
     more = [auxiliary("regression", place, tmp_path)]
 
     def trained() -> Any:
-        model = fresh(encoder, task_data.task)
+        model = fresh(checkpoint, task_data.task)
         beside = JointTasks(model, more, tokenizer, ONCE, weight=1.0)
         rows = train.select(range(FEW))
         settings = replace(ONCE, epochs=2)
-        return finetune(model, rows, tokenizer, settings, regulariser=beside).state_dict()
+        finetune(model, rows, tokenizer, settings, regulariser=beside)
+        assert model.get_input_embeddings().weight.grad is None
+        return model.state_dict()
 
     found = trained()
     with_all_rows(monkeypatch)
     assert same(found, trained())
+
+
+def test_padding_of_the_model_itself_occurs(encoder: Path, room: Any) -> None:
+    task, tokenizer, fit, _ = room
+    model = fresh(encoder, task)
+    model.config.pad_token_id = model.config.vocab_size - 1
+    with only_occurring(model, [fit.select(range(1))], tokenizer):
+        model(input_ids=torch.tensor([[model.config.pad_token_id]]))
 
 
 @pytest.mark.parametrize("change", ["tied", "frozen", "scaled", "parametrised"])
