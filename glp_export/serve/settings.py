@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import NoneType
 from typing import Any, Final
 
 from glp_export.core.errors import ModelError, UsageError
@@ -170,30 +171,54 @@ def read_settings(root: Path) -> Settings:
 def _settings(content: Mapping[str, Any]) -> Settings:
     shapes = content["shapes"]
     return Settings(
-        provider=content["provider"],
-        threads=content["threads"],
-        graph_level=content["graph_level"],
-        session_config=dict(content["session_config"]),
-        max_length=shapes["max_length"],
-        pad_to_multiple_of=shapes["pad_to_multiple_of"],
+        provider=_typed(content, "provider", str),
+        threads=_count(content, "threads"),
+        graph_level=_typed(content, "graph_level", str),
+        session_config=_texts(content["session_config"]),
+        max_length=_count(shapes, "max_length"),
+        pad_to_multiple_of=_count(shapes, "pad_to_multiple_of"),
         files=tuple(_file(entry) for entry in content["files"]),
         providers={
             name: ProviderSettings(
-                dict(entry["options"]), tuple(file["name"] for file in entry["files"])
+                _texts(entry["options"]), tuple(file["name"] for file in entry["files"])
             )
             for name, entry in content["providers"].items()
         },
-        kind=content["kind"],
+        kind=_typed(content, "kind", str, NoneType),
         labels=tuple(content.get("labels") or ()),
-        text_pair=content.get("text_pair"),
-        pad_token_id=shapes.get("pad_token_id"),
-        pads=bool(shapes.get("pads", True)),
-        runtime=str(content.get("runtime") or ONNX_RUNTIME),
+        text_pair=_typed({"text_pair": None, **content}, "text_pair", bool, NoneType),
+        pad_token_id=_typed({"pad_token_id": None, **shapes}, "pad_token_id", int, NoneType),
+        pads=_typed({"pads": True, **shapes}, "pads", bool),
+        runtime=_typed({"runtime": ONNX_RUNTIME, **content}, "runtime", str),
         runtimes={
             name: tuple(file["name"] for file in entry["files"])
             for name, entry in (content.get("runtimes") or {}).items()
         },
     )
+
+
+def _typed(content: Mapping[str, Any], name: str, *types: type) -> Any:
+    """A value that is of one of some types.
+
+    Raises:
+        ValueError: it is of another.
+    """
+    value = content[name]
+    if type(value) not in types:
+        raise ValueError(f"{name} is {value!r:.60}, which is no {types[0].__name__}")
+    return value
+
+
+def _count(content: Mapping[str, Any], name: str) -> int | None:
+    """A number of at least one, or None."""
+    found: int | None = _typed(content, name, int, NoneType)
+    if found is not None and found < 1:
+        raise ValueError(f"{name} is {found}, less than 1")
+    return found
+
+
+def _texts(content: Mapping[str, Any]) -> dict[str, str]:
+    return {name: _typed(content, name, str) for name in content}
 
 
 def recorded_cpu_features(environment: Path) -> tuple[str, ...] | None:
@@ -209,4 +234,4 @@ def _file(entry: Mapping[str, Any]) -> ServedFile:
     name = entry["name"]
     if Path(name).name != name:
         raise ValueError(f"{name!r} is no name of a file below onnx/")
-    return ServedFile(name, entry["variant"], entry["precision"])
+    return ServedFile(name, _typed(entry, "variant", str), _typed(entry, "precision", str))

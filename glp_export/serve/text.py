@@ -217,6 +217,9 @@ def open_encoder(
         tokenizer.no_padding()
         tokenizer.no_truncation()
         side = settings.get("truncation_side", "right")
+        least = max(1, tokenizer.num_special_tokens_to_add(is_pair=False))
+        if limit is not None and limit < least:
+            raise ValueError(f"rows of {limit} tokens, where {least} are needed for an empty text")
         if limit is not None:
             tokenizer.enable_truncation(limit, strategy="longest_first", direction=side)
         tokenizer.encode_special_tokens = settings.get("split_special_tokens", False)

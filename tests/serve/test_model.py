@@ -239,7 +239,9 @@ def test_a_configuration_that_is_no_json(copy: Path, text: str) -> None:
     [
         ("config.json", {"hidden_size": "x"}),
         ("config.json", {"max_position_embeddings": "x"}),
+        ("config.json", {"max_position_embeddings": 3}),
         ("tokenizer_config.json", {"model_max_length": "x"}),
+        ("tokenizer_config.json", {"model_max_length": 0}),
         ("tokenizer_config.json", {"model_input_names": 3}),
         ("tokenizer_config.json", {"pad_token": {"text": "[PAD]"}}),
         ("tokenizer_config.json", {"pad_token_type_id": "x"}),

@@ -44,11 +44,23 @@ def test_what_is_said_and_more(tmp_path: Path) -> None:
         ({"shapes": {}}, "max_length"),
         ({"files": [{"name": "../model.onnx", "variant": "a", "precision": "b"}]}, "no name"),
         ({"providers": []}, "cannot be read"),
+        ({"provider": None}, "provider is None"),
+        ({"threads": "2"}, "threads is '2'"),
+        ({"threads": 0}, "less than 1"),
+        ({"graph_level": []}, "no str"),
+        ({"session_config": {"a": 1}}, "a is 1"),
+        ({"shapes": {"max_length": True, "pad_to_multiple_of": None}}, "max_length is True"),
+        ({"shapes": {"max_length": 0, "pad_to_multiple_of": None}}, "less than 1"),
+        ({"shapes": {"max_length": 8, "pad_to_multiple_of": "8"}}, "pad_to_multiple_of is"),
+        ({"kind": ["regression"]}, "no str"),
+        ({"text_pair": "yes"}, "no bool"),
+        ({"shapes": {**GOOD["shapes"], "pads": "no"}}, "no bool"),
+        ({"runtime": 3}, "runtime is 3"),
     ],
 )
 def test_broken_settings_are_refused(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ModelError, match=words) as caught:
-        read_settings(write(tmp_path, {"serving": {**GOOD, **changes}}))
+        read_settings(write(tmp_path, {"serving": {**GOOD, "kind": "regression", **changes}}))
     assert SETTINGS in str(caught.value)
 
 
