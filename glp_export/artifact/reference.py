@@ -96,6 +96,12 @@ class Reference:
                 output = model(**tensors)
             except IndexError as error:  # RoBERTa, which takes two tokens fewer than it says
                 raise self._too_long(batch) from error
+            except (TypeError, ValueError, AttributeError) as error:
+                raise ModelError(
+                    f"the PyTorch model cannot be run: {error!s:.200}",
+                    where=model.config.name_or_path or type(model).__name__,
+                    fix="its config.json may not fit it: copy it again, or make it again",
+                ) from error
         arrays = {name: output[name].float().numpy() for name in self.kind.outputs}
         predictions = self.kind.read(arrays, batch)
         if not np.isfinite(predictions).all():

@@ -16,7 +16,7 @@ from glp_export.encoder.families import auto_class_for
 from glp_export.encoder.head import other_head
 from glp_export.encoder.layer_stack import find_layer_stack
 from glp_export.encoder.model_files import kind_of_files
-from glp_export.encoder.model_source import ModelSource
+from glp_export.encoder.model_source import ModelSource, explained
 from glp_export.encoder.transformers_compat import quiet_weights
 from glp_export.serve.settings import read_settings
 from glp_export.tasks import KINDS, Task, kind_of_config
@@ -44,17 +44,21 @@ def random_init_reference(
         auto_class: the class of transformers that makes it.
         directory: where it goes.
         vocabulary: tokens of the unpruned model; None for those of the artifact.
+
+    Raises:
+        ModelError: its configuration makes no model.
     """
     import transformers
 
-    config = read_config(ModelSource(str(artifact), offline=True))
+    source = ModelSource(str(artifact), offline=True)
+    config = read_config(source)
     if vocabulary is not None:
         config.vocab_size = vocabulary
     build = getattr(transformers, auto_class_for(auto_class, config)).from_config
-    setattr(config, find_layer_stack(build(config)).count, num_layers)
-    with quiet_weights():
+    with explained(source, "configuration"), quiet_weights():
+        setattr(config, find_layer_stack(build(config)).count, num_layers)
         model = build(config)
-    save_checkpoint(model, open_tokenizer(ModelSource(str(artifact), offline=True)), directory)
+    save_checkpoint(model, open_tokenizer(source), directory)
     return directory
 
 

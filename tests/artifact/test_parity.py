@@ -336,3 +336,13 @@ def test_torch_threads_are_left_as_they_were(bert: Exported, check: Check) -> No
     before = torch.get_num_threads()
     check(bert.file, threads=1, samples=2)
     assert torch.get_num_threads() == before
+
+
+def test_a_configuration_that_its_weights_cannot_run_with_is_named(
+    bert: Exported, check: Check, tmp_path: Path
+) -> None:
+    checkpoint = shutil.copytree(bert.checkpoint, tmp_path / "checkpoint")
+    config = checkpoint / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "hidden_act": None}))
+    with pytest.raises(ModelError, match="cannot be run"):
+        check(bert.file, source=checkpoint)

@@ -73,7 +73,8 @@ def export(model: PreTrainedModel, output: Path, *, export_task: str, opset: int
             described = _with_its_segments(make(model.config, task=export_task), model)
             with writing(output):
                 onnx.export(model, described, output, opset=opset or described.DEFAULT_ONNX_OPSET)
-        except (ValueError, KeyError, RuntimeError) as error:  # torch.onnx raises RuntimeErrors
+        # torch.onnx raises RuntimeErrors.
+        except (ValueError, TypeError, KeyError, RuntimeError) as error:
             raise explained(
                 error,
                 model,

@@ -77,7 +77,7 @@ def export(model: PreTrainedModel, output: Path, *, export_task: str, opset: int
     with quiet(), writing(output), eager_attention(model):
         try:
             _trace(model, head, output, OPSET if opset is None else opset)
-        except (ValueError, RuntimeError) as error:  # torch.onnx's own are RuntimeErrors
+        except (ValueError, TypeError, RuntimeError) as error:  # torch.onnx's own are RuntimeErrors
             raise explained(
                 error,
                 model,
