@@ -5,7 +5,8 @@ They are random tokens: no example of anybody's data travels with the artifact.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,7 +126,8 @@ class StoredInputs:
                     number, case, name = key.split("|")
                     batches.setdefault((int(number), case), {})[name] = arrays[key]
             logits = tuple(batch.pop(_LOGITS) for batch in batches.values())
-        except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
+            _require_sense(kind, tuple(batches.values()), logits)
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error) as error:
             raise ParityError(
                 f"the stored inputs cannot be read: {reason_of(error)}",
                 where=str(path),
@@ -168,3 +170,29 @@ class StoredInputs:
                 for file in files
             )
         )
+
+
+def _require_sense(
+    kind: str, batches: Sequence[Mapping[str, Array]], logits: Sequence[Array]
+) -> None:
+    """Check that there are batches of tokens and a number for every answer to each.
+
+    Raises:
+        ValueError: there are not.
+    """
+    import numpy as np
+
+    if kind not in KINDS:
+        raise ValueError(f"{kind!r:.60} is no kind of task")
+    for batch, own in zip(batches, logits, strict=True):
+        shape = batch["input_ids"].shape
+        if len(shape) != 2 or any(
+            one.shape != shape or one.dtype.kind != "i" for one in batch.values()
+        ):
+            raise ValueError("a batch is no rows of token ids")
+        if own.dtype.kind != "f" or own.ndim < 2 or len(own) != shape[0]:
+            raise ValueError(f"a batch of {shape[0]} rows has logits {own.dtype} {own.shape}")
+        if not np.isfinite(own).all():
+            raise ValueError("a logit is NaN or infinite")
+    if len({(own.ndim, own.shape[-1]) for own in logits}) != 1:
+        raise ValueError("the batches have no logits of one width")

@@ -68,3 +68,27 @@ def test_broken_inputs(content, tmp_path):
     with pytest.raises(ParityError) as raised:
         StoredInputs.load(path)
     assert raised.value.where == str(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("0|rows|input_ids", np.zeros(3, dtype=np.int64)),
+        ("0|rows|input_ids", np.array("x")),
+        ("0|rows|attention_mask", np.ones((2, 3), dtype=np.int64)),
+        ("0|rows|logits", np.zeros(3, dtype=np.float32)),
+        ("0|rows|logits", np.full((8, 2), np.nan, dtype=np.float32)),
+        ("0|rows|logits", np.zeros((8, 3), dtype=np.float32)),
+        ("kind", np.array("guessing")),
+        (None, None),
+    ],
+)
+def test_arrays_that_are_no_batches_with_answers(stored, tmp_path, name, value):
+    path = stored.save(tmp_path / "inputs.npz")
+    arrays = dict(np.load(path))
+    assert name is None or name in arrays
+    kept = {"kind": arrays["kind"]} if name is None else {**arrays, name: value}
+    np.savez(path, **kept)
+    with pytest.raises(ParityError, match="stored inputs") as caught:
+        StoredInputs.load(path)
+    assert str(path) in str(caught.value)
