@@ -103,7 +103,11 @@ def _config(name: str, source: Path, settings: ServingSettings, *, labelled: boo
         # Classes are counted along one axis: scores of every token have two.
         one_row = len(value.type.tensor_type.shape.dim) == 2
         yield from _tensor("output", value, LABELS if labelled and one_row else None)
-    yield "# Only requests of the same length share a batch: let clients pad to a few lengths."
+    yield (
+        "# Only requests of the same length share a batch: let clients pad to a few lengths."
+        if settings.shapes.pads
+        else "# Clients must not pad: beside padding this model answers otherwise."
+    )
     yield "dynamic_batching { }"
     on_gpu = DEVICES.get(settings.provider) == "cuda"
     yield f"instance_group [ {{ kind: {'KIND_GPU' if on_gpu else 'KIND_CPU'} count: 1 }} ]"

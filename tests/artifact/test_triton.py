@@ -112,6 +112,14 @@ def test_on_a_gpu_there_is_one_instance_on_each_and_no_count_of_threads(artifact
     assert "intra_op_thread_count" not in text
 
 
+@pytest.mark.parametrize("pads", [True, False])
+def test_clients_are_told_whether_to_pad(artifact, pads):
+    layout = artifact(pads=pads)
+    text = (write_triton(layout, layout.triton, name="mine") / "config.pbtxt").read_text()
+    assert ("let clients pad" in text) is pads
+    assert ("must not pad" in text) is not pads
+
+
 def test_a_model_without_labels_names_no_file_of_them(artifact):
     layout = artifact(kind="regression", labels=())
     made = write_triton(layout, layout.triton, name="mine")
