@@ -13,7 +13,7 @@ from glp_export.cli.console import QuietFlag, VerboseFlag, at_work
 from glp_export.cli.flags import flags_of
 from glp_export.cli.outcome import after_result
 from glp_export.config.sections import DataOptions
-from glp_export.core.errors import UsageError
+from glp_export.core.arguments import seconds_of
 from glp_export.core.machine import MOST_THREADS
 
 if TYPE_CHECKING:
@@ -110,8 +110,7 @@ def gate_command(
     from glp_export.gate.jobs import gate
     from glp_export.gate.session import GateSettings
 
-    if max_seconds <= 0:
-        raise UsageError("a gate needs time", where="--max-seconds", fix="give 60, say")
+    seconds_of(max_seconds, "--max-seconds")
     asked = GateSettings(
         budget=budget,
         against=against,

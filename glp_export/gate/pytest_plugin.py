@@ -5,16 +5,19 @@ pytest loads this file whenever it starts, so nothing of ours is imported before
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
 if TYPE_CHECKING:
     from glp_export.gate.pytest_items import BudgetFile
     from glp_export.gate.sequential import Estimate
+
+Value = TypeVar("Value")
 
 MARKER = "glp_gate"
 FIXTURE = "latency_ratio"
@@ -36,10 +39,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--glp-against", metavar="DIR", help="compare with this artifact")
     group.addoption("--glp-budget", metavar="FILE", help="read this budget instead")
     group.addoption("--glp-dataset", metavar="DATA", help="judge the accuracy lines on this data")
-    group.addoption("--glp-threads", type=int, metavar="N", help="threads of ONNX Runtime")
+    group.addoption("--glp-threads", type=_threads, metavar="N", help="threads of ONNX Runtime")
     group.addoption(
         "--glp-max-seconds",
-        type=float,
+        type=_seconds,
         default=_SECONDS,
         metavar="S",
         help=f"longest time for one latency line (default: {_SECONDS:g})",
@@ -50,6 +53,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="skip",
         help="what becomes of a line that could not be decided (default: skip)",
     )
+
+
+def _threads(given: str) -> int | None:
+    from glp_export.core.arguments import threads_of
+
+    return _read(lambda: threads_of(int(given)))
+
+
+def _seconds(given: str) -> float:
+    from glp_export.core.arguments import seconds_of
+
+    return _read(lambda: seconds_of(float(given), "--glp-max-seconds"))
+
+
+def _read(value: Callable[[], Value]) -> Value:
+    """The value of an option, as argparse refuses it.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    from glp_export.core.errors import UsageError
+
+    try:
+        return value()
+    except (UsageError, ValueError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -194,6 +194,12 @@ def test_data_that_no_line_is_about(gated_artifact, data, tmp_path, gate):
     assert gate(gated_artifact, "--budget", budget, "--dataset", data, "--quick")[0] == 0
 
 
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf"])
+def test_a_time_that_cannot_be_waited_for_is_refused(seconds, gated_artifact, gate):
+    code, _, said = gate(gated_artifact, seconds=seconds)
+    assert (code, "--max-seconds" in said) == (2, True)
+
+
 @pytest.mark.parametrize("name", ["onnx/model.onnx", "config.json", "glp/parity_inputs.npz"])
 def test_an_artifact_edited_by_hand(name, gated_artifact, tmp_path, gate):
     copy = shutil.copytree(gated_artifact, tmp_path / "copy")

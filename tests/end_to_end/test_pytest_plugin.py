@@ -77,6 +77,16 @@ def test_a_broken_line_fails_with_a_sentence(run_pytest, tmp_path):
     assert "broken: artifact: cpu.fp32: size_mb <= 0.001" in said
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    ["--glp-max-seconds=0", "--glp-max-seconds=-1", "--glp-max-seconds=nan", "--glp-threads=0"],
+)
+def test_no_time_and_no_threads_are_refused(wrong, run_pytest):
+    code, said = run_pytest(wrong)
+    assert code == 4  # pytest's own of a wrong call
+    assert f"argument {wrong.partition('=')[0]}" in said
+
+
 def test_markers_and_names_choose(run_pytest):
     assert "1 passed" in run_pytest("-m", "glp_gate", "-k", "size_mb")[1]
     code, said = run_pytest("-m", "not glp_gate")
