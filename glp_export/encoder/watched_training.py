@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from glp_export.encoder.batches import Collator, kind_of, training_rows
 from glp_export.encoder.bf16 import autocast
-from glp_export.encoder.schedule import LOOKS_AVERAGED, Looks, Schedule
+from glp_export.encoder.schedule import LEAST_TO_END, LOOKS_AVERAGED, Looks, Schedule
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -40,6 +40,7 @@ class Watch:
         score: of a model on dev, the higher the better: by it weights are kept.
         teacher_answers: the teacher's on dev, where it is imitated.
         learned: whether a model answers well above chance on dev; None where that cannot be told.
+        noise: of a model, the standard error of its score on dev; None for that of a share of rows.
     """
 
     schedule: Schedule
@@ -47,6 +48,7 @@ class Watch:
     score: Callable[[PreTrainedModel], float]
     teacher_answers: NDArray[np.float32] | None = None
     learned: Callable[[PreTrainedModel], bool] | None = None
+    noise: Callable[[PreTrainedModel], float] | None = None
 
 
 def train_watched(
@@ -131,8 +133,9 @@ class _Best:
     """Looks at dev while a model is trained, and says which weights to keep.
 
     Those are a moving mean of the weights at the looks (as stochastic weight averaging, arXiv
-    1803.05407), unless dev tells it from the weights that were best there: the best of several
-    looks at the same few rows seems better than it is.
+    1803.05407), unless dev tells it from the weights that were best there by a standard error, or
+    by two where it is small: the best of several looks at the same few rows seems better than it
+    is.
 
     The first look is before the training, which may have nothing to add: of a model that was
     narrowed with weights in closed form few rows bring it no nearer to its teacher. An untrained
@@ -150,10 +153,10 @@ class _Best:
         """The weights to keep, once the training has ended; `score` and `label` are theirs."""
         if self.label == "the start" or len(self.scores) < 2:
             return self._weights
+        doubt = self._noise() * (1 if len(self._watch.dev) >= LEAST_TO_END else 2)
         self._model.load_state_dict(self._mean.weights)
-        mean, share = self._score(), min(1.0, max(0.0, self.score))
-        noise = math.sqrt(share * (1 - share) / len(self._watch.dev))
-        if not mean >= self.score - noise:  # a training that diverged has no number
+        mean = self._score()
+        if not mean >= self.score - doubt:  # a training that diverged has no number
             return self._weights
         self.score, self.label = mean, "the moving mean of the looks"
         return self._mean.weights
@@ -183,6 +186,15 @@ class _Best:
     def _score(self) -> float:
         with autocast(self._settings):
             return self._watch.score(self._model)
+
+    def _noise(self) -> float:
+        """The standard error on dev of the best look's score."""
+        if self._watch.noise is None:
+            share = min(1.0, max(0.0, self.score))
+            return math.sqrt(share * (1 - share) / len(self._watch.dev))
+        self._model.load_state_dict(self._weights)
+        with autocast(self._settings):
+            return self._watch.noise(self._model)
 
 
 class _MovingMean:

@@ -15,12 +15,25 @@ from glp_export.encoder import RATES, Schedule, TrainSettings, Watch, predict, s
 from glp_export.encoder.bf16 import fails_in_bf16
 from glp_export.encoder.schedule import CLASSES_OF_A_NUMBER, LEAST_TO_TELL
 from glp_export.precision.devices import gpu_capability, not_in_hardware
-from glp_export.tasks import KINDS, Task, TaskData, against_chance, score, truth_of
+from glp_export.tasks import (
+    KINDS,
+    Task,
+    TaskData,
+    against_chance,
+    score,
+    score_interval,
+    truth_of,
+)
 from glp_export.tasks.own_metric import is_own
+from glp_export.tasks.scoring import Bootstrap
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+STANDARD = 0.683
+"""Share of a bootstrap that lies within a standard error."""
 
 
 def schedule_of(
@@ -31,7 +44,8 @@ def schedule_of(
         return None
     base = learning_rate_for(model.config.hidden_size)
     rates = (options.learning_rate,) if options.learning_rate else tuple(r * base for r in RATES)
-    return schedule_for(len(data.fit), options.batch_size, classes_of(data.task), rates)
+    sizes = len(data.fit), len(data.select), options.batch_size
+    return schedule_for(*sizes, classes_of(data.task), rates)
 
 
 def watch_on_dev(
@@ -55,6 +69,13 @@ def watch_on_dev(
         finite = bool(np.isfinite(answers).all())
         return score(task, answers, truth) if finite else -math.inf
 
+    def noise(model: PreTrainedModel) -> float:
+        answers = predict(model, dev, tokenizer, device=device)
+        if not np.isfinite(answers).all():
+            return 0.0
+        low, high = score_interval(task, answers, truth, Bootstrap(STANDARD))
+        return (high - low) / 2
+
     def well_above_chance(answers: NDArray[np.float32]) -> bool:
         if not np.isfinite(answers).all():
             return False
@@ -70,7 +91,7 @@ def watch_on_dev(
     told = len(dev) >= LEAST_TO_TELL and (
         teacher_answers is None or well_above_chance(teacher_answers)
     )
-    return Watch(schedule, dev, on_dev, teacher_answers, learned if told else None)
+    return Watch(schedule, dev, on_dev, teacher_answers, learned if told else None, noise)
 
 
 def classes_of(task: Task) -> int:

@@ -120,12 +120,15 @@ class Job:
         """
         context = self.context
         layers, batch = context.stack.num_layers, context.final.batch_size
-        fit, train = (max(1, round(share * len(rows))) for rows in (context.fit, context.train))
+        fit, train, dev = (
+            max(1, round(share * len(rows)))
+            for rows in (context.fit, context.train, context.select)
+        )
         epochs = context.candidate.epochs
         least = most = round(train * context.final.epochs)
         if context.schedule:
             classes = classes_of(context.data.task)
-            schedule = schedule_for(train, batch, classes, context.schedule.rates)
+            schedule = schedule_for(train, dev, batch, classes, context.schedule.rates)
             most = schedule.most * batch
             least = most - (schedule.updates - schedule.least) * batch
             epochs = context.config.compress.search_epochs or schedule.updates * batch / train

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
 from glp_export.encoder import (
@@ -23,18 +25,21 @@ from glp_export.encoder import (
 from glp_export.encoder.schedule import Looks, Schedule
 from glp_export.encoder.watched_training import lowest_of_the_best
 from glp_export.tasks import score
+from glp_export.workflows.final_training import watch_on_dev
 from tests.encoder.starts import fresh
 
 SHORT = Schedule(updates=24, every=4, least=12, patience=2, rates=(3e-3, 1e4), tried=8)
 
 
 def test_more_classes_and_more_rows_ask_for_more_updates() -> None:
-    few, many = (schedule_for(1500, 32, classes, (1e-4,)) for classes in (6, 77))
+    few, many = (schedule_for(1500, 265, 32, classes, (1e-4,)) for classes in (6, 77))
     assert many.updates > 3 * few.updates
-    assert schedule_for(100_000, 32, 2, (1e-4,)).updates == 9375  # three passes
-    assert few.least <= few.updates
+    assert schedule_for(100_000, 9999, 32, 2, (1e-4,)).updates == 9375  # three passes
+    assert few.least == few.updates // 2
+    unsure = schedule_for(85, 15, 32, 6, (1e-4,))  # a few rows of dev end nothing
+    assert unsure.least == unsure.updates
     assert few.most == few.updates  # one rate is not tried
-    assert schedule_for(1500, 32, 6, (1e-4, 2e-4)).most == few.updates + 2 * few.tried
+    assert schedule_for(1500, 265, 32, 6, (1e-4, 2e-4)).most == few.updates + 2 * few.tried
 
 
 def test_it_ends_after_its_patience_and_never_in_its_first_half() -> None:
@@ -117,6 +122,40 @@ def test_the_mean_of_the_looks_is_kept_where_dev_does_not_tell_it_from_the_best(
     for name, value in model.state_dict().items():  # four looks: a plain mean
         wanted = torch.stack([one[name].double() for one in looks[1:5]]).mean(0)
         assert torch.allclose(value.double(), wanted, atol=1e-6), name
+
+
+def test_what_dev_leaves_in_doubt_depends_on_the_score(encoder, room):
+    task, tokenizer, fit, select = room
+    kept = {}
+    for noise in (0.1, 0.3):
+        scores, asked = iter([0.0, 0.5, 0.4, 0.3, 0.2, 0.25]), []
+
+        def doubt(model, noise=noise, asked=asked):
+            asked.append(model.classifier.weight.detach().clone())
+            return noise
+
+        looks = []
+
+        def judge(model, looks=looks, scores=scores):
+            looks.append(model.classifier.weight.detach().clone())
+            return next(scores)
+
+        watch = Watch(SHORT, select, judge, noise=doubt)
+        settings = TrainSettings(batch_size=16)
+        model = finetune(fresh(encoder, task), fit, tokenizer, settings, watch=watch)
+        assert torch.equal(asked[0], looks[1])  # of the best look
+        kept[noise] = torch.equal(model.classifier.weight, looks[1])
+    assert kept == {0.1: True, 0.3: False}
+
+
+def test_the_standard_error_of_a_share_is_that_of_its_rows(encoder, room):
+    task, tokenizer, _, select = room
+    model = fresh(encoder, task)
+    watch = watch_on_dev(SHORT, task, select, tokenizer, "cpu")
+    share = watch.score(model)
+    assert watch.noise(model) == pytest.approx(
+        math.sqrt(share * (1 - share) / len(select)), rel=0.25
+    )
 
 
 def test_a_mean_that_has_no_score_is_not_kept(encoder, room):
