@@ -76,14 +76,15 @@ def _plain_table(model: PreTrainedModel) -> nn.Embedding | None:
 def _occurring(
     examples: Sequence[Dataset], tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel
 ) -> NDArray[np.int64]:
-    """All that may be looked up, ascending: tokens of encoded rows, and padding, the model's too.
+    """All that may be looked up, ascending: tokens of encoded rows, special ones, padding.
 
-    Types of tokens are words to some, as to GPT-2.
+    Types of tokens are words to some, as to GPT-2; a model may pad by itself, or put special tokens
+    in front of what it is given.
     """
     import pyarrow.compute as pc
 
-    padding = {tokenizer.pad_token_id, getattr(model.config, "pad_token_id", None)} - {None}
-    found = [np.array(sorted(padding), dtype=np.int64)]
+    special = {*tokenizer.all_special_ids, getattr(model.config, "pad_token_id", None)} - {None}
+    found = [np.array(sorted(special), dtype=np.int64)]
     for rows in examples:
         columns = [name for name in _LOOKED_UP if name in rows.column_names]
         for batch in rows.select_columns(columns).with_format("arrow").iter(_BATCH):
