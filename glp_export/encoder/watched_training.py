@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 PARTS = 30
 """Of dev, at least where it has as many rows: what a loss there is worth is told by them."""
 
+_START = "the start"
+"""What the weights before a training are called."""
+
 Progress = Callable[[int, int], None]
 """Called with the steps done and the steps in all."""
 
@@ -37,18 +40,20 @@ class Watch:
     Attributes:
         schedule: how long, and which learning rates are tried.
         dev: encoded rows that are not trained on.
-        score: of a model on dev, the higher the better: by it weights are kept.
+        answers: a model's to dev, which it is asked for once a look.
+        score: of answers, the higher the better: by it weights are kept.
         teacher_answers: the teacher's on dev, where it is imitated.
-        learned: whether a model answers well above chance on dev; None where that cannot be told.
-        noise: of a model, the standard error of its score on dev; None for that of a share of rows.
+        learned: whether answers are well above chance; None where that cannot be told.
+        noise: of answers, the standard error of their score; None for that of a share of rows.
     """
 
     schedule: Schedule
     dev: Dataset
-    score: Callable[[PreTrainedModel], float]
+    answers: Callable[[PreTrainedModel], Any]
+    score: Callable[[Any], float]
     teacher_answers: NDArray[np.float32] | None = None
-    learned: Callable[[PreTrainedModel], bool] | None = None
-    noise: Callable[[PreTrainedModel], float] | None = None
+    learned: Callable[[Any], bool] | None = None
+    noise: Callable[[Any], float] | None = None
 
 
 def train_watched(
@@ -65,8 +70,8 @@ def train_watched(
     """
     training = _Training(model, tokenizer, settings, train)
     start, done = _weights(model), watch.schedule.most
-    score = training.run(watch, progress)
-    if watch.learned is None or watch.learned(model):
+    kept = training.run(watch, progress)
+    if watch.learned is None or watch.learned(kept.answers):
         return
     longer = replace(watch, schedule=watch.schedule.again())
     logger.warning(
@@ -77,7 +82,7 @@ def train_watched(
     first = _weights(model)
     model.load_state_dict(start)
     further = progress and (lambda step, most: progress(done + step, done + most))
-    if training.run(longer, further) < score:
+    if training.run(longer, further).score < kept.score:
         model.load_state_dict(first)
 
 
@@ -90,11 +95,11 @@ class _Training:
     settings: TrainSettings
     train: Callable[..., Any]
 
-    def run(self, watch: Watch, progress: Progress | None) -> float:
+    def run(self, watch: Watch, progress: Progress | None) -> _Look:
         """Find the rate, train at most as long as the schedule says, keep the weights of `_Best`.
 
         Returns:
-            Their score on dev.
+            What they are on dev.
         """
         schedule, start = watch.schedule, _weights(self.model)
         settings = replace(self.settings, warmup_ratio=schedule.warmup)
@@ -116,7 +121,8 @@ class _Training:
             [*_reporting(progress, schedule, done), best.callback()],
             schedule.updates,
         )
-        self.model.load_state_dict(best.kept())
+        kept = best.kept()
+        self.model.load_state_dict(kept.weights)
         logger.info(
             "learning rate %g (loss on dev after %d updates: %s); dev by %d updates: %s; kept: %s",
             rate,
@@ -124,9 +130,19 @@ class _Training:
             ", ".join(f"{one:g} {loss.mean():.3f}" for one, loss in losses.items()) or "none tried",
             schedule.every,
             ", ".join(f"{score:.3f}" for score in best.scores),
-            f"{best.label}, {best.score:.3f}",
+            f"{kept.label}, {kept.score:.3f}",
         )
-        return best.score
+        return kept
+
+
+@dataclass(frozen=True)
+class _Look:
+    """Weights of a model, and what it says to dev with them."""
+
+    label: str
+    weights: dict[str, Any]
+    answers: Any
+    score: float
 
 
 class _Best:
@@ -146,20 +162,18 @@ class _Best:
         self.scores: list[float] = []
         self._model, self._settings, self._watch = model, settings, watch
         self._looks, self._mean = Looks(watch.schedule), _MovingMean()
-        self._start, self._weights = self._score(), _weights(model)
-        self.score, self.label = self._start, "the start"
+        self._best = self._seen(_START)
+        self._least = self._best.score
 
-    def kept(self) -> dict[str, Any]:
-        """The weights to keep, once the training has ended; `score` and `label` are theirs."""
-        if self.label == "the start" or len(self.scores) < 2:
-            return self._weights
+    def kept(self) -> _Look:
+        """What to keep, once the training has ended."""
+        if self._best.label == _START or len(self.scores) < 2:
+            return self._best
         doubt = self._noise() * (1 if len(self._watch.dev) >= LEAST_TO_END else 2)
         self._model.load_state_dict(self._mean.weights)
-        mean = self._score()
-        if not mean >= self.score - doubt:  # a training that diverged has no number
-            return self._weights
-        self.score, self.label = mean, "the moving mean of the looks"
-        return self._mean.weights
+        mean = self._seen("the moving mean of the looks")
+        # A training that diverged has no number.
+        return mean if mean.score >= self._best.score - doubt else self._best
 
     def callback(self) -> Any:
         from transformers import TrainerCallback
@@ -175,26 +189,25 @@ class _Best:
         return Look()
 
     def look(self) -> bool:
-        """Score the model as it is now; whether its training may end."""
-        score = self._score()
-        self.scores.append(score)
-        if self._looks.add(score) and score >= self._start:
-            self._weights, self.score, self.label = _weights(self._model), score, "the best look"
-        self._mean.add(self._model)
+        """Ask the model as it is now; whether its training may end."""
+        seen = self._seen("the best look")
+        self.scores.append(seen.score)
+        if self._looks.add(seen.score) and seen.score >= self._least:
+            self._best = seen
+        self._mean.add(seen.weights)
         return self._looks.ends
 
-    def _score(self) -> float:
+    def _seen(self, label: str) -> _Look:
         with autocast(self._settings):
-            return self._watch.score(self._model)
+            answers = self._watch.answers(self._model)
+        return _Look(label, _weights(self._model), answers, self._watch.score(answers))
 
     def _noise(self) -> float:
         """The standard error on dev of the best look's score."""
         if self._watch.noise is None:
-            share = min(1.0, max(0.0, self.score))
+            share = min(1.0, max(0.0, self._best.score))
             return math.sqrt(share * (1 - share) / len(self._watch.dev))
-        self._model.load_state_dict(self._weights)
-        with autocast(self._settings):
-            return self._watch.noise(self._model)
+        return self._watch.noise(self._best.answers)
 
 
 class _MovingMean:
@@ -204,13 +217,17 @@ class _MovingMean:
         self._count = 0
         self.weights: dict[str, Any] = {}
 
-    def add(self, model: PreTrainedModel) -> None:
+    def add(self, now: Mapping[str, Any]) -> None:
         """Take the weights as they are now."""
-        now, self._count = _weights(model), self._count + 1
+        self._count += 1
+        if self._count == 1:
+            self.weights = {name: value.clone() for name, value in now.items()}
+            return
         for name, value in self.weights.items():
-            if now[name].is_floating_point():
-                now[name] = value + (now[name] - value) / min(self._count, LOOKS_AVERAGED)
-        self.weights = now
+            if value.is_floating_point():
+                value.lerp_(now[name], 1 / min(self._count, LOOKS_AVERAGED))
+            else:
+                value.copy_(now[name])
 
 
 def _weights(model: PreTrainedModel) -> dict[str, Any]:

@@ -64,19 +64,20 @@ def watch_on_dev(
     """
     truth = truth_of(task, dev)
 
-    def on_dev(model: PreTrainedModel) -> float:
-        answers = predict(model, dev, tokenizer, device=device)
+    def answers_of(model: PreTrainedModel) -> NDArray[np.float32]:
+        return predict(model, dev, tokenizer, device=device)
+
+    def on_dev(answers: NDArray[np.float32]) -> float:
         finite = bool(np.isfinite(answers).all())
         return score(task, answers, truth) if finite else -math.inf
 
-    def noise(model: PreTrainedModel) -> float:
-        answers = predict(model, dev, tokenizer, device=device)
+    def noise(answers: NDArray[np.float32]) -> float:
         if not np.isfinite(answers).all():
             return 0.0
         low, high = score_interval(task, answers, truth, Bootstrap(STANDARD))
         return (high - low) / 2
 
-    def well_above_chance(answers: NDArray[np.float32]) -> bool:
+    def learned(answers: NDArray[np.float32]) -> bool:
         if not np.isfinite(answers).all():
             return False
         found = against_chance(task, answers, truth)
@@ -84,14 +85,11 @@ def watch_on_dev(
         little = 0.0 if is_own(task.metric) else schedule.little * (1 - found.chance)
         return found.significant and found.value - found.chance >= little
 
-    def learned(model: PreTrainedModel) -> bool:
-        return well_above_chance(predict(model, dev, tokenizer, device=device))
-
     # What imitates a teacher that learned little itself would not learn more by it.
-    told = len(dev) >= LEAST_TO_TELL and (
-        teacher_answers is None or well_above_chance(teacher_answers)
+    told = len(dev) >= LEAST_TO_TELL and (teacher_answers is None or learned(teacher_answers))
+    return Watch(
+        schedule, dev, answers_of, on_dev, teacher_answers, learned if told else None, noise
     )
-    return Watch(schedule, dev, on_dev, teacher_answers, learned if told else None, noise)
 
 
 def classes_of(task: Task) -> int:

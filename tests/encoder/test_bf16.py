@@ -50,7 +50,7 @@ def test_updates_and_looks_are_computed_in_bf16_and_no_weight_and_no_prediction_
     encoder, room, dtypes
 ):
     task, tokenizer, fit, select = room
-    watch = Watch(BRIEF, select, lambda m: float(predict(m, select, tokenizer).std()))
+    watch = Watch(BRIEF, select, lambda m: predict(m, select, tokenizer), lambda a: float(a.std()))
     model = finetune(fresh(encoder, task), fit, tokenizer, SETTINGS, watch=watch)
     assert dtypes.graded == {torch.bfloat16}
     assert dtypes.predicted == {torch.bfloat16, torch.float32}  # the latter is of answers

@@ -68,7 +68,7 @@ def test_the_best_weights_on_dev_are_kept_and_the_better_rate_is_found(encoder, 
             tokenizer,
             TrainSettings(batch_size=16),
             lambda done, total: steps.append((done, total)),
-            Watch(SHORT, select, judge),
+            Watch(SHORT, select, judge, float),
         )
     # 16 updates of 24: two looks without a better one; their mean is far below.
     assert len(seen) == 6
@@ -98,7 +98,7 @@ def test_no_rate_is_tried_below_one_that_did_worse(encoder, room, caplog):
             tokenizer,
             TrainSettings(batch_size=16),
             lambda done, total: steps.append((done, total)),
-            Watch(schedule, fit, lambda model: 0.5),  # what it learns from: there it falls
+            Watch(schedule, fit, lambda model: 0.5, float),  # what it learns from: there it falls
         )
     assert "0.003 " in caplog.text
     assert "1e-08 " in caplog.text
@@ -117,7 +117,7 @@ def test_the_mean_of_the_looks_is_kept_where_dev_does_not_tell_it_from_the_best(
 
     settings = TrainSettings(batch_size=16)
     model = finetune(
-        fresh(encoder, task), fit, tokenizer, settings, watch=Watch(SHORT, select, judge)
+        fresh(encoder, task), fit, tokenizer, settings, watch=Watch(SHORT, select, judge, float)
     )
     for name, value in model.state_dict().items():  # four looks: a plain mean
         wanted = torch.stack([one[name].double() for one in looks[1:5]]).mean(0)
@@ -130,8 +130,8 @@ def test_what_dev_leaves_in_doubt_depends_on_the_score(encoder, room):
     for noise in (0.1, 0.3):
         scores, asked = iter([0.0, 0.5, 0.4, 0.3, 0.2, 0.25]), []
 
-        def doubt(model, noise=noise, asked=asked):
-            asked.append(model.classifier.weight.detach().clone())
+        def doubt(answers, noise=noise, asked=asked):
+            asked.append(answers)
             return noise
 
         looks = []
@@ -140,10 +140,10 @@ def test_what_dev_leaves_in_doubt_depends_on_the_score(encoder, room):
             looks.append(model.classifier.weight.detach().clone())
             return next(scores)
 
-        watch = Watch(SHORT, select, judge, noise=doubt)
+        watch = Watch(SHORT, select, judge, float, noise=doubt)
         settings = TrainSettings(batch_size=16)
         model = finetune(fresh(encoder, task), fit, tokenizer, settings, watch=watch)
-        assert torch.equal(asked[0], looks[1])  # of the best look
+        assert asked == [0.5]  # of the best look
         kept[noise] = torch.equal(model.classifier.weight, looks[1])
     assert kept == {0.1: True, 0.3: False}
 
@@ -152,8 +152,9 @@ def test_the_standard_error_of_a_share_is_that_of_its_rows(encoder, room):
     task, tokenizer, _, select = room
     model = fresh(encoder, task)
     watch = watch_on_dev(SHORT, task, select, tokenizer, "cpu")
-    share = watch.score(model)
-    assert watch.noise(model) == pytest.approx(
+    answers = watch.answers(model)
+    share = watch.score(answers)
+    assert watch.noise(answers) == pytest.approx(
         math.sqrt(share * (1 - share) / len(select)), rel=0.25
     )
 
@@ -169,7 +170,7 @@ def test_a_mean_that_has_no_score_is_not_kept(encoder, room):
 
     settings = TrainSettings(batch_size=16)
     model = finetune(
-        fresh(encoder, task), fit, tokenizer, settings, watch=Watch(SHORT, select, judge)
+        fresh(encoder, task), fit, tokenizer, settings, watch=Watch(SHORT, select, judge, float)
     )
     assert torch.equal(model.classifier.weight, looks[2])
 
@@ -179,7 +180,7 @@ def test_a_training_that_only_makes_it_worse_on_dev_changes_nothing(encoder, roo
     before = {name: value.clone() for name, value in fresh(encoder, task).state_dict().items()}
     scores = iter([0.9, *[0.8] * 8])
     short = Schedule(updates=4, every=2, least=2, patience=1, rates=(3e-3,), tried=0)
-    watch = Watch(short, select, lambda model: next(scores))
+    watch = Watch(short, select, lambda model: next(scores), float)
     settings = TrainSettings(batch_size=16, learning_rate=3e-3)
     model = finetune(fresh(encoder, task), fit, tokenizer, settings, watch=watch)
     assert len(list(scores)) < 8, "it was looked at while it was trained"
@@ -194,7 +195,11 @@ def test_a_student_is_watched_by_the_same_rule_and_the_same_seed_gives_the_same(
 
     def train():
         watch = Watch(
-            SHORT, select, lambda m: score(task, predict(m, select, tokenizer), truth), answers[1]
+            SHORT,
+            select,
+            lambda model: predict(model, select, tokenizer),
+            lambda said: score(task, said, truth),
+            answers[1],
         )
         student = load_model(ModelSource(str(encoder)), task)
         settings = TrainSettings(batch_size=16)
@@ -214,7 +219,7 @@ def test_a_student_that_learns_labels_is_watched_by_them(encoder, room, caplog):
     task, tokenizer, fit, select = room
     student = fresh(encoder, task)
     answers = [predict(student, rows, tokenizer) for rows in (fit, select)]
-    watch = Watch(SHORT, select, lambda model: 0.5, answers[1])
+    watch = Watch(SHORT, select, lambda model: 0.5, float, answers[1])
     settings = TrainSettings(batch_size=16)
     inputs = TrainingInputs(fit, tokenizer, answers[0], settings, DistillSettings(), watch)
     with caplog.at_level("INFO", "glp_export"):
@@ -229,12 +234,12 @@ def test_what_is_left_at_chance_is_trained_once_more_and_longer(encoder, room, c
     def on_dev(model):
         return score(task, predict(model, dev, tokenizer), truth)
 
-    def learned(model):
-        asked.append(on_dev(model))
+    def learned(answers):
+        asked.append(answers)
         return False
 
     short = replace(SHORT, rates=(1e-9,), longer=2)  # nothing is learned at this rate
-    watch = Watch(short, dev, on_dev, learned=learned)
+    watch = Watch(short, dev, on_dev, float, learned=learned)
     seen = []
     settings = TrainSettings(learning_rate=1e-9, batch_size=8)
     told = lambda done, most: seen.append((done, most))  # noqa: E731

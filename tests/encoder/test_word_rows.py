@@ -113,7 +113,7 @@ def test_what_dev_watches_is_the_same(
             scores.append(float(predict(model, dev, tokenizer)[:, 0].mean()))
             return scores[-1]
 
-        watch = Watch(Schedule(12, 2, 6, 2, (1e-3, 2e-3), tried=4), dev, scored)
+        watch = Watch(Schedule(12, 2, 6, 2, (1e-3, 2e-3), tried=4), dev, scored, float)
         model = finetune(fresh(encoder, task), fit.select(range(FEW)), tokenizer, ONCE, watch=watch)
         return model.state_dict(), scores
 

@@ -44,4 +44,4 @@ def test_an_untrained_model_has_learned_little(context: RunContext) -> None:
     watch = context.watch()
     assert watch is not None
     assert watch.learned is not None
-    assert not watch.learned(context.pretrained())
+    assert not watch.learned(watch.answers(context.pretrained()))
