@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,6 +50,7 @@ from glp_export.tasks import (
     require_enough,
 )
 from glp_export.tasks.duplicates import imitated_in_words
+from glp_export.workflows.answers import Answers
 from glp_export.workflows.auxiliary_data import read_auxiliary
 from glp_export.workflows.checks import require_choices, require_labels
 from glp_export.workflows.depths import most_cuts, wanted_depths
@@ -101,6 +102,7 @@ class RunContext:
         auxiliary: other tasks to learn from.
         transfer: what they are used for; None until that is decided.
         encoder_weights: of an encoder that learned them first; None for those that were given.
+        answers: that models have given in this run.
     """
 
     config: RunConfig
@@ -127,6 +129,7 @@ class RunContext:
     auxiliary: tuple[AuxiliaryData, ...] = ()
     transfer: TransferRecord | None = None
     encoder_weights: Path | None = None
+    answers: Answers = field(default_factory=Answers, compare=False)
 
     @property
     def max_length(self) -> int:
@@ -159,6 +162,10 @@ class RunContext:
             self.execution.device,
             teacher_answers,
         )
+
+    def answers_of(self, model: PreTrainedModel, rows: Dataset) -> NDArray[np.float32]:
+        """What a model says of encoded rows, asked once."""
+        return self.answers.of(model, rows, self.tokenizer, self.execution.device)
 
     def reported(self, settings: TrainSettings, title: str) -> TrainSettings:
         """The settings of a training that the trackers are told of, by its title."""

@@ -23,6 +23,7 @@ from glp_export.config.run_config import RunConfig
 from glp_export.config.sections import OutputOptions
 from glp_export.config.targets import Targets
 from glp_export.core.errors import UsageError
+from glp_export.core.heap import settled
 from glp_export.core.notebook import lines_html
 from glp_export.core.numbers import threads_in_words
 from glp_export.core.progress import Progress
@@ -253,7 +254,9 @@ def _staged(
         staging = prepare(output, overwrite=config.output.overwrite, resume=config.output.resume)
         layout = ArtifactLayout(staging)
         with writing(staging):
-            yield _set_up(config, layout, progress, confirm), layout
+            context = _set_up(config, layout, progress, confirm)
+            with settled():
+                yield context, layout
             layout.write_checksums()
             commit(staging, output, overwrite=config.output.overwrite)
 

@@ -27,7 +27,6 @@ from glp_export.encoder import (
     Recovery,
     TrainingInputs,
     finetune,
-    predict,
     save_checkpoint,
 )
 from glp_export.tasks.own_metric import code_of, is_own
@@ -35,7 +34,6 @@ from glp_export.workflows.auxiliary import joint_of, transfer_facts
 from glp_export.workflows.context import RunContext, load_seeded
 
 if TYPE_CHECKING:
-    from datasets import Dataset
     from transformers import PreTrainedModel
 
 COST = "cost.json"
@@ -72,7 +70,7 @@ def train_teacher(context: RunContext, cache: Cache, progress: Progress) -> Teac
     """The model as it was given; else it is fine-tuned, or another search has paid for that."""
     if context.as_is:
         model = context.pretrained().eval()
-        return Teacher(model, _predict(context, model, context.select), Cost())
+        return Teacher(model, context.answers_of(model, context.select), Cost())
     title = "fine-tune the unpruned" if context.schedule else "fine-tune the search's teacher"
     made = False
 
@@ -109,7 +107,7 @@ def train_teacher(context: RunContext, cache: Cache, progress: Progress) -> Teac
         trainings=1,
         sample_layers=examples * context.stack.num_layers,
     )
-    return Teacher(model, _predict(context, model, context.select), cost)
+    return Teacher(model, context.answers_of(model, context.select), cost)
 
 
 @contextmanager
@@ -135,7 +133,7 @@ def open_evaluator(
         inputs=TrainingInputs(
             examples=context.fit,
             tokenizer=context.tokenizer,
-            teacher_logits=_predict(context, teacher.model, context.fit) if teacher else None,
+            teacher_logits=context.answers_of(teacher.model, context.fit) if teacher else None,
             settings=context.candidate,
             distillation=context.distillation,
         ),
@@ -159,10 +157,6 @@ def _resources(context: RunContext) -> WorkerResources:
     if context.execution.device == "cpu":
         return WorkerResources()
     return WorkerResources(gpus=context.config.compress.worker_gpus or 1.0)
-
-
-def _predict(context: RunContext, model: PreTrainedModel, rows: Dataset) -> NDArray[np.float32]:
-    return predict(model, rows, context.tokenizer, device=context.execution.device)
 
 
 def training_facts(context: RunContext) -> dict[str, Any]:

@@ -162,10 +162,7 @@ class RunEvaluator:
     @cached_property
     def _answers(self) -> NDArray[np.float32]:
         """The teacher's logits on the rows that candidates are trained on."""
-        context = self._context
-        return predict(
-            self.teacher, context.fit, context.tokenizer, device=context.execution.device
-        )
+        return self._context.answers_of(self.teacher, self._context.fit)
 
     @property
     def truth(self) -> Any:

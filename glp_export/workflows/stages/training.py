@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from glp_export.cache.store import Cache
 from glp_export.compress.compressors.base import Found
 from glp_export.core.progress import Progress
-from glp_export.encoder import ModelSource, TrainingInputs, finetune, predict, save_checkpoint
+from glp_export.encoder import ModelSource, TrainingInputs, finetune, save_checkpoint
 from glp_export.encoder.structure import Structure, read_structure
 from glp_export.workflows.auxiliary import joint_of
 from glp_export.workflows.context import RunContext, load_seeded
@@ -50,15 +50,11 @@ def train_contenders(
     inputs = TrainingInputs(
         examples=examples,
         tokenizer=context.tokenizer,
-        teacher_logits=predict(
-            unpruned, examples, context.tokenizer, device=context.execution.device
-        ),
+        teacher_logits=context.answers_of(unpruned, examples),
         settings=context.final,
         distillation=context.distillation,
         watch=context.watch(
-            predict(unpruned, context.select, context.tokenizer, device=context.execution.device)
-            if context.schedule
-            else None
+            context.answers_of(unpruned, context.select) if context.schedule else None
         ),
         joint=joint_of(context, "recovery", context.tokenizer),
     )
