@@ -198,12 +198,14 @@ def as_a_process() -> Iterator[None]:
         signal.signal(_HANGUP, _stop)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # nohup and & ignore it
         signal.signal(signal.SIGINT, _stop)
-    own = sys.stdout, sys.stderr
+    own, told = (sys.stdout, sys.stderr), sys.unraisablehook
     sys.stdout, sys.stderr = (_Tolerant(_reconfigured(stream)) for stream in own)
+    sys.unraisablehook = _unless_stopped(told)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.unraisablehook = told
         sys.stdout.flush()
         sys.stderr.flush()
         sys.stdout, sys.stderr = own
@@ -230,6 +232,18 @@ def _stop(number: int, frame: FrameType | None) -> None:
     signal.signal(signal.SIGALRM, again)
     signal.setitimer(signal.ITIMER_REAL, RAISED_AGAIN)
     raise stopped
+
+
+def _unless_stopped(
+    tell: Callable[[sys.UnraisableHookArgs], Any],
+) -> Callable[[sys.UnraisableHookArgs], None]:
+    """Tell what a destructor could not raise, but not of a stop, which comes again."""
+
+    def hook(unraisable: sys.UnraisableHookArgs) -> None:
+        if not (_last_stop and issubclass(unraisable.exc_type, KeyboardInterrupt)):
+            tell(unraisable)
+
+    return hook
 
 
 class _Tolerant:

@@ -139,6 +139,26 @@ def test_a_stop_that_is_swallowed_comes_again(name):
     assert done.stdout == "again\n", done.stderr
 
 
+def test_a_stop_in_a_destructor_is_not_told_and_comes_again():
+    program = (
+        "import os, signal, time; from glp_export.cli import outcome\n"
+        "outcome.RAISED_AGAIN = 0.1\n"
+        "class Stopped:\n"
+        "    def __del__(self): os.kill(os.getpid(), signal.SIGTERM)\n"
+        "class Broken:\n"
+        "    def __del__(self): raise ValueError('told')\n"
+        "with outcome.as_a_process():\n"
+        "    Stopped()\n"
+        "    Broken()\n"
+        "    try: time.sleep(60)\n"
+        "    except KeyboardInterrupt: print('again')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "again\n", done.stderr
+    assert "Terminated" not in done.stderr
+    assert "ValueError: told" in done.stderr
+
+
 def yaml_bomb() -> str:
     levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     for level in range(1, 9):
