@@ -241,6 +241,7 @@ def _bytes(checkpoint: Path, parameters: int) -> int:
 
 def _facts(checkpoint: Path) -> dict[str, Any]:
     """What the checkpoint's configuration and weights say of the model."""
+    from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
     from transformers import AutoConfig
 
@@ -248,6 +249,8 @@ def _facts(checkpoint: Path) -> dict[str, Any]:
     from glp_export.encoder.structure import read_structure
 
     structure = read_structure(checkpoint)
+    # transformers 5 looks at the types of what it reads.
+    unread = (AttributeError, OSError, TypeError, ValueError, SafetensorError, StrictDataclassError)
     try:
         config = AutoConfig.from_pretrained(checkpoint, local_files_only=True)
         parameters = sum(_parameters(file) for file in _weights(checkpoint))
@@ -257,7 +260,7 @@ def _facts(checkpoint: Path) -> dict[str, Any]:
             "max_length": positions.longest_input(config),
             "pad_token_id": getattr(config, "pad_token_id", None),
         }
-    except (AttributeError, OSError, TypeError, ValueError, SafetensorError) as error:
+    except unread as error:
         raise ModelError(
             f"the checkpoint cannot be read: {error}",
             where=str(checkpoint),

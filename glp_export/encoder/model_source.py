@@ -173,7 +173,9 @@ def explained(source: ModelSource, part: str) -> Iterator[None]:
     except ModelError:
         raise
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason, *rest = str(error).strip().splitlines() or [type(error).__name__]
+        if reason.endswith(":") and rest:  # the reason itself is in the line below
+            reason = f"{reason} {rest[0].strip()}"
         what = f"the model's {part} cannot be loaded"
         if source.directory is None:
             what = f"there is no directory {source.name!r} here, and {what} from the hub"

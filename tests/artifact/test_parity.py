@@ -344,5 +344,6 @@ def test_a_configuration_that_its_weights_cannot_run_with_is_named(
     checkpoint = shutil.copytree(bert.checkpoint, tmp_path / "checkpoint")
     config = checkpoint / "config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), "hidden_act": None}))
-    with pytest.raises(ModelError, match="cannot be run"):
+    # transformers 5 looks at the types of what it reads.
+    with pytest.raises(ModelError, match=r"cannot be run|loaded: .*'hidden_act'.* got NoneType"):
         check(bert.file, source=checkpoint)

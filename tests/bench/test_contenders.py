@@ -113,8 +113,9 @@ def test_a_configuration_of_other_types_is_named(tmp_path: Path, wrong: dict[str
     checkpoint = make_checkpoint(tmp_path / "broken", num_labels=2)
     config = json.loads((checkpoint / "config.json").read_text())
     (checkpoint / "config.json").write_text(json.dumps(config | wrong))
-    with pytest.raises(ModelError, match="cannot be read"):
+    with pytest.raises(ModelError, match="cannot be read") as caught:
         pytorch_contender("pruned", checkpoint, "cpu", 1)
+    assert str(checkpoint) in str(caught.value.where)
 
 
 def test_a_graph_with_foreign_inputs_is_refused(
