@@ -212,7 +212,10 @@ def _f1(average: str) -> Any:
     def compute(predictions: NDArray[Any], labels: NDArray[Any]) -> float:
         from sklearn.metrics import f1_score
 
-        return float(f1_score(labels, predictions, average=average, zero_division=0.0))
+        # scikit-learn takes one column for two classes, of which micro F1 is the accuracy.
+        only = np.shape(labels)[1] == 1
+        how = "binary" if only else average
+        return float(f1_score(labels, predictions, average=how, zero_division=0.0))
 
     return compute
 

@@ -41,11 +41,14 @@ def test_a_sample_keeps_the_rarest_labels() -> None:
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
 @pytest.mark.parametrize("rows", [3, 50])
-def test_a_resample_is_scored_as_the_library_scores_its_rows(metric: Any, rows: int) -> None:
+@pytest.mark.parametrize("width", [1, 4])
+def test_a_resample_is_scored_as_the_library_scores_its_rows(
+    metric: Any, rows: int, width: int
+) -> None:
     generator = np.random.default_rng(0)
     for _ in range(5):
-        labels = (generator.random((rows, 4)) < 0.3).astype(np.float32)
-        predictions = np.where(generator.random((rows, 4)) < 0.2, 1 - labels, labels)
+        labels = (generator.random((rows, width)) < 0.3).astype(np.float32)
+        predictions = np.where(generator.random((rows, width)) < 0.2, 1 - labels, labels)
         counts = generator.multinomial(rows, np.full(rows, 1 / rows), size=20).astype(float)
         drawn = [np.repeat(np.arange(rows), row.astype(int)) for row in counts]
         expected = [metric.compute(predictions[own], labels[own]) for own in drawn]
@@ -53,6 +56,14 @@ def test_a_resample_is_scored_as_the_library_scores_its_rows(metric: Any, rows: 
         np.testing.assert_allclose(
             metric.resampled(predictions, labels, counts), expected, atol=1e-9
         )
+
+
+@pytest.mark.parametrize("name", ["micro_f1", "macro_f1"])
+def test_f1_of_a_single_label_is_that_of_the_texts_which_have_it(name: str) -> None:
+    labels = np.array([[1], [1], [0], [0], [0]], dtype=np.float32)
+    predictions = np.array([[1], [0], [1], [0], [0]], dtype=np.float32)
+    assert KIND.metric(name).compute(predictions, labels) == 0.5
+    assert KIND.metric(name).compute(0 * predictions, labels) == 0
 
 
 @pytest.mark.parametrize(
