@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 KINDS_SCORED = ("text-classification", "regression", "multi-label-classification")
 """Kinds whose predictions and labels are arrays with a row for each text."""
 
+_TABLES = ("multi-label-classification",)
+"""Those of them whose rows have a column for each label, for a single one too."""
+
 WEIGHTS = "sample_weight"
 """The argument of a function that counts rows several times by itself, as in scikit-learn."""
 
@@ -64,7 +67,7 @@ def own_metric(name: str, kind: str) -> Metric:
         return _number(name, function, np.asarray(predictions), np.asarray(labels))
 
     def tallied(tally: NDArray[Any], counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        labels, predictions = (_rows(half) for half in np.split(tally, 2))
+        labels, predictions = (_rows(half, kind) for half in np.split(tally, 2))
         if weighs:
             values = [
                 _number(name, function, predictions, labels, **{WEIGHTS: drawn}) for drawn in counts
@@ -158,5 +161,5 @@ def _columns(predictions: Any, labels: Any) -> NDArray[Any]:
     return np.vstack([one.reshape(len(one), -1).T for one in both])
 
 
-def _rows(half: NDArray[Any]) -> NDArray[Any]:
-    return half[0] if len(half) == 1 else half.T
+def _rows(half: NDArray[Any], kind: str) -> NDArray[Any]:
+    return half.T if kind in _TABLES else half[0]

@@ -65,8 +65,9 @@ def test_it_is_computed_and_resampled_as_accuracy_is(module, function):
     )
 
 
-def test_several_labels_a_text_come_as_rows(module):
-    predictions, labels = np.random.default_rng(0).integers(0, 2, (2, 20, 3))
+@pytest.mark.parametrize("width", [1, 3])
+def test_several_labels_a_text_come_as_rows(module, width):
+    predictions, labels = np.random.default_rng(0).integers(0, 2, (2, 20, width))
     found = own_metric(f"{module}:exact", KINDS_SCORED[2])
     value = found.compute(predictions, labels)
     assert found.resampled(predictions, labels, np.ones((1, 20))) == pytest.approx(value)
