@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from glp_export.core.errors import DataError
 from glp_export.tasks.arrow_columns import Cells, numbers
+from glp_export.tasks.predictions import batch_order
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,10 +38,7 @@ def by_length(encoded: Dataset, batch_size: int) -> list[np.ndarray[Any, Any]]:
 
     Longest first, so that memory that does not suffice shows in the first batch.
     """
-    import numpy as np
-
-    order = np.argsort(-lengths_of(encoded), kind="stable")
-    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    return batch_order(lengths_of(encoded), batch_size)
 
 
 def read_rows(encoded: Dataset, rows: Sequence[int]) -> list[dict[str, list[int]]]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from glp_export.artifact.batches import by_length, pad_rows
+from glp_export.artifact.batches import lengths_of, pad_rows
 from glp_export.core.errors import ModelError
 from glp_export.serve.session import open_session, provider_name
 from glp_export.tasks.kinds import Batch, Outputs, read_logits
-from glp_export.tasks.predictions import gather
+from glp_export.tasks.predictions import batch_order, gather
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,6 +104,6 @@ def predict_onnx(
         DataError: there are no rows.
         ModelError: the graph needs an input that the rows cannot give.
     """
-    order = by_length(encoded, batch_size)
+    order = batch_order(lengths_of(encoded), batch_size, tokenizer.padding_side)
     parts = [run_batch(session, pad_rows(encoded, rows, tokenizer), read=read) for rows in order]
     return gather(parts, order)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from glp_export.encoder.batches import Collator, forward, kind_of
 from glp_export.tasks import TaskKind
 from glp_export.tasks.arrow_columns import numbers
-from glp_export.tasks.predictions import gather
+from glp_export.tasks.predictions import batch_order, gather
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -95,12 +95,11 @@ def padded_batches(
     leave holes in the heap that no later one fits into.
     """
     collate = Collator(tokenizer)
-    order = np.argsort(-numbers(examples, "length"), kind="stable")
+    order = batch_order(numbers(examples, "length"), batch_size, tokenizer.padding_side)
     wanted = (*tokenizer.model_input_names, *targets)
     shown = examples.select_columns([name for name in examples.column_names if name in wanted])
     model.eval().to(device)
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
+    for rows in order:
         columns = shown[rows.tolist()]
         batch = collate(
             [

@@ -14,6 +14,30 @@ from numpy.typing import NDArray
 Arrays = Mapping[str, NDArray[Any]]
 
 
+def batch_order(
+    lengths: NDArray[np.int64], batch_size: int, padding_side: str = "right"
+) -> list[NDArray[np.int64]]:
+    """Row numbers in batches of like length, the longest first: each fits where the last one was.
+
+    Padding on the left moves the tokens of a row to other positions, so rows of several lengths
+    are answered apart there, as `glp_export.load` answers them.
+
+    Args:
+        lengths: (rows,) in tokens.
+        batch_size: rows of a batch at most.
+        padding_side: of the tokenizer.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    alike = [order]
+    if padding_side == "left":
+        alike = np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1)
+    return [
+        rows[start : start + batch_size]
+        for rows in alike
+        for start in range(0, len(rows), batch_size)
+    ]
+
+
 def gather(parts: Sequence[NDArray[Any]], order: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
     """Answers of batches as one array; tokens are padded with zeros to the longest row.
 
