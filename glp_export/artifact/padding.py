@@ -14,6 +14,7 @@ import numpy as np
 from glp_export.artifact.batches import lengths_of, pad, read_rows
 from glp_export.artifact.session import open_session, run_outputs
 from glp_export.artifact.tolerance import Tolerance
+from glp_export.core.machine import CPU
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -32,9 +33,9 @@ def padding_matters(
     rows: Dataset,
     tokenizer: PreTrainedTokenizerBase,
     *,
-    longest: int,
-    provider: str,
-    threads: int,
+    longest: int | None = None,
+    provider: str = CPU,
+    threads: int = 1,
     scaled: bool = False,
 ) -> bool:
     """Run a few of the shortest rows alone and with padding.
@@ -43,12 +44,13 @@ def padding_matters(
         path: of the ONNX file.
         rows: encoded.
         tokenizer: that pads.
-        longest: input in tokens.
+        longest: input in tokens; None for the longest of the rows.
         provider: execution provider of ONNX Runtime.
         threads: intra-op threads.
         scaled: whether the answers are numbers of any size, as a regression's.
     """
     lengths = lengths_of(rows)
+    longest = longest or int(lengths.max())
     first = np.argsort(lengths, kind="stable")[:_ROWS]
     short = [int(row) for row in first if lengths[row] < longest]
     if not short:
@@ -61,7 +63,7 @@ def padding_matters(
         there = padded["attention_mask"][0].astype(bool)
         wanted = run_outputs(session, pad([alone], tokenizer))
         found = run_outputs(session, padded)
-        pairs += [(_of_text(found[name], there), values) for name, values in wanted.items()]
+        pairs += [(_of_text(found[name], values, there), values) for name, values in wanted.items()]
     tolerance = _TOLERANCE
     if scaled:
         tolerance = tolerance.around(np.concatenate([values for _, values in pairs]), "fp32")
@@ -69,7 +71,6 @@ def padding_matters(
     return not all(each.all() for each in close)
 
 
-def _of_text(values: Any, there: Any) -> Any:
-    """Without what a graph says of padding."""
-    array = np.asarray(values)
-    return array[:, there] if array.ndim > 1 and array.shape[1] == len(there) else array
+def _of_text(padded: Any, alone: Any, there: Any) -> Any:
+    """Without what a graph says of padding; as many labels as tokens are no answers to tokens."""
+    return padded if np.shape(padded) == np.shape(alone) else np.asarray(padded)[:, there]

@@ -88,6 +88,7 @@ def predict_onnx(
     *,
     batch_size: int = 32,
     read: Read = read_logits,
+    apart: bool = False,
 ) -> np.ndarray[Any, Any]:
     """Answers float32 to encoded rows, in the order of the rows.
 
@@ -99,11 +100,12 @@ def predict_onnx(
         tokenizer: pads them.
         batch_size: rows padded together.
         read: makes answers of the graph's outputs, see `TaskKind.read`.
+        apart: rows of several lengths, where padding changes what the model answers.
 
     Raises:
         DataError: there are no rows.
         ModelError: the graph needs an input that the rows cannot give.
     """
-    order = batch_order(lengths_of(encoded), batch_size, tokenizer.padding_side)
+    order = batch_order(lengths_of(encoded), batch_size, apart=apart)
     parts = [run_batch(session, pad_rows(encoded, rows, tokenizer), read=read) for rows in order]
     return gather(parts, order)

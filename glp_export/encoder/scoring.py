@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.encoder.batches import Collator, forward, kind_of
+from glp_export.encoder.padding import padding_matters
 from glp_export.tasks import TaskKind
 from glp_export.tasks.arrow_columns import numbers
 from glp_export.tasks.predictions import batch_order, gather
@@ -95,11 +96,11 @@ def padded_batches(
     leave holes in the heap that no later one fits into.
     """
     collate = Collator(tokenizer)
-    order = batch_order(numbers(examples, "length"), batch_size, tokenizer.padding_side)
     wanted = (*tokenizer.model_input_names, *targets)
     shown = examples.select_columns([name for name in examples.column_names if name in wanted])
     model.eval().to(device)
-    for rows in order:
+    apart = padding_matters(model, examples, tokenizer)
+    for rows in batch_order(numbers(examples, "length"), batch_size, apart=apart):
         columns = shown[rows.tolist()]
         batch = collate(
             [

@@ -53,6 +53,7 @@ class TestRows:
         tokenizer: the artifact's.
         outputs: the place of each of the task's labels among the model's; () without labels.
         checksum: of the rows as they were read.
+        apart: whether rows of several lengths are answered apart, as they are served.
     """
 
     __test__ = False  # for pytest: a class, no test
@@ -62,6 +63,7 @@ class TestRows:
     tokenizer: Any
     outputs: tuple[int, ...] = ()
     checksum: str = ""
+    apart: bool = False
 
 
 def read_test_rows(
@@ -107,7 +109,8 @@ def read_test_rows(
         longest = read_settings(layout.root).max_length or tokenizer.model_max_length
     rows = encode(data.test, task, tokenizer, longest)
     outputs = match_labels(own.labels, wanted.labels).rows
-    return TestRows(task, rows, tokenizer, outputs, checksum_of_test_set(data.test))
+    apart = not read_settings(layout.root).pads
+    return TestRows(task, rows, tokenizer, outputs, checksum_of_test_set(data.test), apart)
 
 
 def _as_recorded(task: Task, own: Task, layout: ArtifactLayout, asked: Mapping[str, Any]) -> Task:
@@ -156,7 +159,12 @@ def answers_of(
     )
     kind = KINDS[data.task.kind]
     answers = predict_onnx(
-        session, data.rows, data.tokenizer, read=kind.read, batch_size=kind.batch_size
+        session,
+        data.rows,
+        data.tokenizer,
+        read=kind.read,
+        batch_size=kind.batch_size,
+        apart=data.apart,
     )
     return answers[..., list(data.outputs)] if data.outputs else answers
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.artifact import OnnxFile, open_session, predict_onnx
+from glp_export.artifact.padding import padding_matters
 from glp_export.encoder import DistillSettings, TrainSettings
 from glp_export.precision.record import PrecisionEntry
 from glp_export.tasks import KINDS, Task, TaskKind
@@ -92,7 +94,20 @@ class PrecisionJob:
         """Answers of a file of this model."""
         session = open_session(file.path, provider=self.provider, threads=self.threads)
         return predict_onnx(
-            session, rows, self.tokenizer, read=self.kind.read, batch_size=self.kind.batch_size
+            session,
+            rows,
+            self.tokenizer,
+            read=self.kind.read,
+            batch_size=self.kind.batch_size,
+            apart=self._padding_matters,
+        )
+
+    @cached_property
+    def _padding_matters(self) -> bool:
+        """Of the plain file: what is rounded differs with padding anyhow."""
+        rows = self.calibration and self.calibration.select
+        return rows is not None and padding_matters(
+            self.plain.path, rows, self.tokenizer, scaled=self.kind.scaled
         )
 
 

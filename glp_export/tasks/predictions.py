@@ -15,21 +15,19 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 def batch_order(
-    lengths: NDArray[np.int64], batch_size: int, padding_side: str = "right"
+    lengths: NDArray[np.int64], batch_size: int, *, apart: bool = False
 ) -> list[NDArray[np.int64]]:
     """Row numbers in batches of like length, the longest first: each fits where the last one was.
-
-    Padding on the left moves the tokens of a row to other positions, so rows of several lengths
-    are answered apart there, as `glp_export.load` answers them.
 
     Args:
         lengths: (rows,) in tokens.
         batch_size: rows of a batch at most.
-        padding_side: of the tokenizer.
+        apart: rows of several lengths, as `glp_export.load` answers them where padding beside a
+            row changes its answer.
     """
     order = np.argsort(-lengths, kind="stable")
     alike = [order]
-    if padding_side == "left":
+    if apart:
         alike = np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1)
     return [
         rows[start : start + batch_size]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.artifact import OnnxFile, open_session, predict_onnx
+from glp_export.artifact.padding import padding_matters
 from glp_export.bench import (
     Benchmark,
     Chance,
@@ -109,7 +110,7 @@ def score_contender(
         other_metric: of further test sets; empty for the task's.
     """
     trained = exported.trained
-    predictions = [_answers(execution, trained, file, trained.test) for file in exported.best]
+    predictions = [_answers(execution, exported, file, trained.test) for file in exported.best]
     rows = tuple(
         MetricRow(
             contender=trained.contender,
@@ -129,7 +130,7 @@ def score_contender(
             name,
             trained.contender,
             metric=other_metric,
-            **_metric(task, _answers(execution, trained, exported.chosen, test), test),
+            **_metric(task, _answers(execution, exported, exported.chosen, test), test),
         )
         for name, test in trained.other_tests.items()
     )
@@ -137,12 +138,14 @@ def score_contender(
 
 
 def _answers(
-    execution: ExecutionContext, trained: Trained, file: OnnxFile, rows: Dataset
+    execution: ExecutionContext, exported: Exported, file: OnnxFile, rows: Dataset
 ) -> NDArray[np.float32]:
     session = open_session(file.path, provider=execution.provider, threads=execution.threads)
-    kind = execution.kind
+    kind, tokenizer = execution.kind, exported.trained.tokenizer
+    # What is rounded differs with padding anyhow: the plain file says whether it is read.
+    apart = padding_matters(exported.plain.path, rows, tokenizer, scaled=kind.scaled)
     return predict_onnx(
-        session, rows, trained.tokenizer, read=kind.read, batch_size=kind.batch_size
+        session, rows, tokenizer, read=kind.read, batch_size=kind.batch_size, apart=apart
     )
 
 
