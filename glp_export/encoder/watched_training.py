@@ -45,6 +45,8 @@ class Watch:
         teacher_answers: the teacher's on dev, where it is imitated.
         learned: whether answers are well above chance; None where that cannot be told.
         noise: of answers, the standard error of their score; None for that of a share of rows.
+        above_chance: whether answers are above chance at all: else the weights before a training
+            are none to keep. None where they always are.
     """
 
     schedule: Schedule
@@ -54,6 +56,7 @@ class Watch:
     teacher_answers: NDArray[np.float32] | None = None
     learned: Callable[[Any], bool] | None = None
     noise: Callable[[Any], float] | None = None
+    above_chance: Callable[[Any], bool] | None = None
 
 
 def train_watched(
@@ -155,7 +158,7 @@ class _Best:
 
     The first look is before the training, which may have nothing to add: of a model that was
     narrowed with weights in closed form few rows bring it no nearer to its teacher. An untrained
-    head is at chance, and costs a look.
+    head is at chance, and stays out of it: on few rows of dev it may seem better by luck.
     """
 
     def __init__(self, model: PreTrainedModel, settings: TrainSettings, watch: Watch) -> None:
@@ -163,7 +166,9 @@ class _Best:
         self._model, self._settings, self._watch = model, settings, watch
         self._looks, self._mean = Looks(watch.schedule), _MovingMean()
         self._best = self._seen(_START)
-        self._least = self._best.score
+        tells = watch.above_chance
+        known = tells is None or tells(self._best.answers)
+        self._least = self._best.score if known else -math.inf
 
     def kept(self) -> _Look:
         """What to keep, once the training has ended."""

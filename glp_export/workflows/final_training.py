@@ -77,6 +77,9 @@ def watch_on_dev(
         low, high = score_interval(task, answers, truth, Bootstrap(STANDARD))
         return (high - low) / 2
 
+    def above_chance(answers: NDArray[np.float32]) -> bool:
+        return bool(np.isfinite(answers).all()) and against_chance(task, answers, truth).significant
+
     def learned(answers: NDArray[np.float32]) -> bool:
         if not np.isfinite(answers).all():
             return False
@@ -88,7 +91,14 @@ def watch_on_dev(
     # What imitates a teacher that learned little itself would not learn more by it.
     told = len(dev) >= LEAST_TO_TELL and (teacher_answers is None or learned(teacher_answers))
     return Watch(
-        schedule, dev, answers_of, on_dev, teacher_answers, learned if told else None, noise
+        schedule,
+        dev,
+        answers_of,
+        on_dev,
+        teacher_answers,
+        learned=learned if told else None,
+        noise=noise,
+        above_chance=above_chance,
     )
 
 

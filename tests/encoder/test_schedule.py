@@ -187,6 +187,34 @@ def test_a_training_that_only_makes_it_worse_on_dev_changes_nothing(encoder, roo
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
+def test_what_was_at_chance_before_its_training_is_not_kept(encoder, room):
+    task, tokenizer, fit, select = room
+    before = fresh(encoder, task).classifier.weight.detach().clone()
+    asked = []
+
+    def above_chance(answers):
+        asked.append(answers)
+        return False
+
+    scores = iter([0.9, *[0.1] * 8])  # by luck
+    short = Schedule(updates=4, every=2, least=2, patience=1, rates=(3e-3,), tried=0)
+    watch = Watch(short, select, lambda model: next(scores), float, above_chance=above_chance)
+    settings = TrainSettings(batch_size=16, learning_rate=3e-3)
+    model = finetune(fresh(encoder, task), fit, tokenizer, settings, watch=watch)
+    assert asked == [0.9]
+    assert not torch.equal(model.classifier.weight, before)
+
+
+def test_an_untrained_head_is_not_above_chance_and_a_trained_one_is(encoder, room):
+    task, tokenizer, fit, select = room
+    watch = watch_on_dev(SHORT, task, select, tokenizer, "cpu")
+    model = fresh(encoder, task)
+    assert not watch.above_chance(watch.answers(model))
+    settings = TrainSettings(epochs=12, batch_size=8, learning_rate=3e-3)
+    assert watch.above_chance(watch.answers(finetune(model, fit, tokenizer, settings)))
+    assert not watch.above_chance(np.full((len(select), 2), np.nan, dtype=np.float32))
+
+
 def test_a_student_is_watched_by_the_same_rule_and_the_same_seed_gives_the_same(encoder, room):
     task, tokenizer, fit, select = room
     teacher = fresh(encoder, task)
