@@ -21,7 +21,7 @@ from glp_export.encoder.families import auto_class_for
 from glp_export.encoder.regulariser import Regulariser
 from glp_export.encoder.train_settings import TrainSettings
 from glp_export.encoder.training import finetune, scale_of
-from glp_export.encoder.watched_training import Progress, Watch
+from glp_export.encoder.watched_training import Progress
 from glp_export.tasks import KINDS, Task
 
 if TYPE_CHECKING:
@@ -80,16 +80,10 @@ def learn_first(
     tokenizer: PreTrainedTokenizerBase,
     settings: TrainSettings,
     progress: Progress | None = None,
-    watch: Watch | None = None,
 ) -> None:
-    """Train the encoder of `model`, in place, on an auxiliary task.
-
-    Args:
-        watch: looks at other rows of that task, and ends the training by them; None for the epochs
-            of `settings`.
-    """
+    """Train the encoder of `model`, in place, on an auxiliary task."""
     other = with_head_for(model, auxiliary.task, settings.seed)
-    finetune(other, auxiliary.examples, tokenizer, settings, progress, watch)
+    finetune(other, auxiliary.examples, tokenizer, settings, progress)
 
 
 class JointTasks(Regulariser):

@@ -26,11 +26,6 @@ class Units:
     strata: Rows
     members: Rows | None = None
 
-    @classmethod
-    def of_groups(cls, members: Rows) -> Units:
-        """Groups of rows without strata, by the number of each row's group."""
-        return cls(np.zeros(members.max() + 1, dtype=np.int64), members)
-
     def sample(self, count: int | None, seed: int) -> Rows:
         """Row numbers, ascending, of about `count` rows; see `sample`."""
         if count is not None and self.members is not None:

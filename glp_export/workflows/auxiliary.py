@@ -7,20 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glp_export.encoder import (
-    RATES,
-    AuxiliaryRows,
-    JointTasks,
-    Schedule,
-    TrainSettings,
-    Watch,
-    schedule_for,
-)
+from glp_export.encoder import RATES, AuxiliaryRows, JointTasks, TrainSettings
 from glp_export.encoder.recovery import Joint
 from glp_export.encoder.schedule import WARMUP
-from glp_export.tasks import KINDS, AuxiliaryData, encode
-from glp_export.tasks.splits import Units
-from glp_export.workflows.final_training import classes_of, watch_on_dev
+from glp_export.tasks import AuxiliaryData, encode
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -29,13 +19,7 @@ if TYPE_CHECKING:
     from glp_export.workflows.context import RunContext
 
 PASSES = 2
-"""Over the rows of an auxiliary task that is learned first, where nothing else says how long."""
-
-HELD_BACK = 0.15
-"""Of an auxiliary task's rows: its dev, which its training is looked at with."""
-
-LEAST_HELD_BACK = 20
-"""Rows; fewer would pick weights by luck."""
+"""Over the rows of an auxiliary task that is learned first."""
 
 
 def kept_tasks(context: RunContext) -> tuple[AuxiliaryData, ...]:
@@ -85,43 +69,8 @@ def joint_of(context: RunContext, use: str, tokenizer: PreTrainedTokenizerBase) 
     return joint
 
 
-def halves_of(context: RunContext, one: AuxiliaryData) -> tuple[Dataset, Dataset | None]:
-    """The rows of an auxiliary task to learn from, and those that tell how well it is learned.
-
-    None in place of the latter where epochs are given, or where they would be too few.
-    """
-    if context.schedule is None:
-        return one.rows, None
-    groups = KINDS[one.task.kind].groups
-    units = Units.of_groups(np.arange(len(one.rows)) if groups is None else groups(one.rows))
-    fit, dev = units.hold_back(HELD_BACK, context.config.training.seed)
-    if len(dev) < LEAST_HELD_BACK:
-        return one.rows, None
-    return one.rows.select(fit), one.rows.select(dev)
-
-
-def schedule_before(context: RunContext, one: AuxiliaryData) -> Schedule | None:
-    """How long an auxiliary task is learned first, by the rule of the run's own task."""
-    fit, dev = halves_of(context, one)
-    if context.schedule is None or dev is None:
-        return None
-    sizes = len(fit), len(dev), context.final.batch_size
-    return schedule_for(*sizes, classes_of(one.task), context.schedule.rates)
-
-
-def watch_before(context: RunContext, one: AuxiliaryData) -> Watch | None:
-    """What the training of an auxiliary task is looked at with; little learned is enough of it."""
-    schedule, (_, dev) = schedule_before(context, one), halves_of(context, one)
-    if schedule is None or dev is None:
-        return None
-    tokenizer, length = context.tokenizer, context.config.data.max_length
-    rows = encode(dev, one.task, tokenizer, length)
-    watch = watch_on_dev(schedule, one.task, rows, tokenizer, context.execution.device)
-    return replace(watch, learned=None)
-
-
 def settings_before(context: RunContext) -> TrainSettings:
-    """How an auxiliary task is learned first without a dev, and the task in cross-validation.
+    """How an auxiliary task is learned first, and the task itself in cross-validation.
 
     The rate is the middle one of those that the task's own training tries on dev.
     """

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from datasets import Dataset
 
 from glp_export.artifact.transfer_record import read_transfer
 from glp_export.cli.app import run
@@ -17,7 +16,6 @@ from glp_export.compress.plan import Plan
 from glp_export.config.files import resolve
 from glp_export.core.progress import Progress
 from glp_export.encoder import RECOVERIES, TrainingInputs
-from glp_export.workflows.auxiliary import halves_of, schedule_before, watch_before
 from glp_export.workflows.context import RunContext, make_context
 from glp_export.workflows.stages import transfer
 from glp_export.workflows.stages.calibration import calibrator_of
@@ -151,58 +149,6 @@ def test_a_task_is_kept_where_its_interval_is_below_zero_alone() -> None:
     better = generator.normal(-0.5, 1.0, 200)
     assert transfer._interval(better, 0.05)[2] < 0
     assert transfer._interval(better - better.mean(), 0.05)[2] > 0
-
-
-@pytest.fixture(scope="module")
-def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An auxiliary task with enough rows to hold some back."""
-
-    def make(count: int, seed: int) -> list[dict[str, Any]]:
-        return [{**row, "text": f"very {row['text']} {n}"} for n, row in enumerate(rows(count))]
-
-    return make_data_of(tmp_path_factory.mktemp("many"), make, 160, 1)
-
-
-def test_a_task_is_learned_as_far_as_rows_of_it_that_are_held_back_say(
-    encoder: Path, data: Path, many: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    context = context_of(encoder, data, many, "before", cache=str(tmp_path / "cache"))
-    fit, dev = halves_of(context, context.auxiliary[0])
-    assert dev is not None
-    assert (len(fit), len(dev)) == (136, 24)
-    assert not {*fit["text"]} & {*dev["text"]}
-    with caplog.at_level("INFO", "glp_export"):
-        learned = with_transfer(context, tmp_path / "work", Progress())
-    assert "dev by" in caplog.text
-    assert learned.encoder_weights is not None
-    schedule = schedule_before(context, context.auxiliary[0])
-    assert schedule is not None
-    assert transfer.transfer_examples(context) == schedule.most * 16
-
-
-def test_few_rows_or_given_epochs_hold_nothing_back(
-    encoder: Path, data: Path, many: Path, tags: Path
-) -> None:
-    few = context_of(encoder, data, tags, "before")
-    given = context_of(encoder, data, many, "before", epochs=1)
-    for context in (few, given):
-        (task,) = context.auxiliary
-        assert halves_of(context, task) == (task.rows, None)
-        assert schedule_before(context, task) is None
-        assert watch_before(context, task) is None
-        assert transfer.transfer_examples(context) == 2 * len(task.rows)
-
-
-def test_passages_of_a_query_are_held_back_together(encoder: Path, data: Path, many: Path) -> None:
-    context = context_of(encoder, data, many, "before")
-    (task,) = context.auxiliary
-    queries = [f"which {n}" for n in range(60) for _ in range(3)]
-    passages = Dataset.from_dict({"text": queries, "text_pair": queries, "label": [0.0] * 180})
-    ranking = replace(task, rows=passages, task=replace(task.task, kind="reranking"))
-    fit, dev = halves_of(context, ranking)
-    assert dev is not None
-    assert (len(fit), len(dev)) == (153, 27)
-    assert not {*fit["text"]} & {*dev["text"]}
 
 
 def test_a_dry_run_counts_auxiliary_examples(

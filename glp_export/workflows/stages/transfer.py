@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,7 @@ from glp_export.cache.store import Cache
 from glp_export.core.progress import Meter, Progress
 from glp_export.encoder import TrainSettings, finetune, learn_first, row_losses
 from glp_export.tasks import KINDS, AuxiliaryData, encode, unseen
-from glp_export.workflows.auxiliary import (
-    encoded_auxiliary,
-    halves_of,
-    schedule_before,
-    settings_before,
-    watch_before,
-)
+from glp_export.workflows.auxiliary import encoded_auxiliary, settings_before
 from glp_export.workflows.context import ENCODER_WEIGHTS, RunContext
 from glp_export.workflows.stages.evaluator import open_cache, training_facts
 
@@ -72,18 +66,12 @@ def stages_of_transfer(context: RunContext) -> int:
 def transfer_examples(context: RunContext) -> int:
     """Training examples that pass through the model before its own training, at most."""
     uses = context.config.auxiliary.transfer
-    before = sum(_examples_of(context, one) for one in context.auxiliary)
+    rows = sum(len(one.rows) for one in context.auxiliary)
+    before = round(rows * settings_before(context).epochs) if rows else 0
     if not (_is_tried(context) or "before" in uses):
         return 0
     tried = _updates(context) * context.final.batch_size * FOLDS * (1 + len(context.auxiliary))
     return before + tried * _is_tried(context)
-
-
-def _examples_of(context: RunContext, one: AuxiliaryData) -> int:
-    schedule = schedule_before(context, one)
-    if schedule is None:
-        return round(len(one.rows) * settings_before(context).epochs)
-    return schedule.most * context.final.batch_size
 
 
 def _is_tried(context: RunContext) -> bool:
@@ -165,7 +153,6 @@ def _learned(
     """Where the weights of an encoder are that learned these tasks, one after another."""
     *first, last = tasks
     start = _learned(context, first, cache, progress) / ENCODER_WEIGHTS if first else None
-    schedule = schedule_before(context, last)
     title, made = f"learn the auxiliary task {Path(last.source).name}", False
 
     def make(directory: Path) -> None:
@@ -175,10 +162,8 @@ def _learned(
         made = True
         with progress.stage(title) as meter:
             model = replace(context, encoder_weights=start).pretrained()
-            fit, _ = halves_of(context, last)
-            rows = encoded_auxiliary(context, replace(last, rows=fit), context.tokenizer)
-            settings, watch = settings_before(context), watch_before(context, last)
-            learn_first(model, rows, context.tokenizer, settings, meter.update, watch)
+            rows = encoded_auxiliary(context, last, context.tokenizer)
+            learn_first(model, rows, context.tokenizer, settings_before(context), meter.update)
             state = model.base_model.cpu().state_dict()
             weights = {name: value.clone().contiguous() for name, value in state.items()}
             save_file(weights, directory / ENCODER_WEIGHTS)
@@ -188,8 +173,6 @@ def _learned(
         "training": settings_before(context).facts(),
         "tasks": [one.checksum for one in tasks],
     }
-    if schedule:
-        known |= {"schedule": asdict(schedule)}
     directory = cache.get_or_make("auxiliary", known, make)
     if not made:
         progress.skip(title, "in the cache")
