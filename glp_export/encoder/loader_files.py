@@ -34,7 +34,7 @@ def write_loader_files(
     Args:
         directory: of the checkpoint, which is changed in place.
         tokenizer: loaded from it; its files are written anew.
-        longest: input in tokens that the model reads.
+        longest: input in tokens that the model is to read.
     """
     # Always: files of a tokenizer that was saved long ago may say different things.
     save_tokenizer(tokenizer, directory)

@@ -160,7 +160,7 @@ def _export(checkpoint: Path, config: RunConfig, output: Path, progress: Progres
     layout = ArtifactLayout(staging)
     with writing(staging), _cleared(staging):
         copy_dense(checkpoint, staging)
-        write_loader_files(staging, tokenizer, longest=longest_input(staging))
+        write_loader_files(staging, tokenizer, longest=min(longest_input(staging), max_length))
         check_served_texts(staging, tokenizer, max_length=max_length)
         rows = random_rows(tokenizer, max_length, execution.seed)
         mark_kind(layout.config, task)

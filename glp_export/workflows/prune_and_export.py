@@ -319,7 +319,8 @@ def _export(
         for made in (own.onnx_dir, own.triton):
             shutil.rmtree(made, ignore_errors=True)
         shutil.copytree(trained.checkpoint, own.root, dirs_exist_ok=True)
-        write_loader_files(own.root, trained.tokenizer, longest=longest_input(own.root))
+        longest = min(longest_input(own.root), context.max_length)  # as it was trained and scored
+        write_loader_files(own.root, trained.tokenizer, longest=longest)
         check_served_texts(own.root, trained.tokenizer, max_length=context.max_length)
     exported = export_contender(context.execution, trained, own, scratch, progress)
     calibration = calibration_data_of(

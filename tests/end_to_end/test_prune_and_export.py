@@ -129,6 +129,12 @@ def test_a_killed_run_resumes_to_the_same_plan(artifact, small_run, tmp_path):
     assert plan.digest == Plan.load(ArtifactLayout(artifact).plan).digest
 
 
+def test_every_reader_cuts_texts_where_they_were_cut_in_training(artifact):
+    served = json.loads((artifact / "ort_config.json").read_text())["serving"]["shapes"]
+    tokenizer = json.loads((artifact / "tokenizer_config.json").read_text())
+    assert served["max_length"] == tokenizer["model_max_length"] == 32
+
+
 def test_a_terminated_run_says_how_to_go_on(small_run, tmp_path):
     output = tmp_path / "stopped"
     command = [sys.executable, "-m", "glp_export", *small_run, "-o", str(output), "-q"]
