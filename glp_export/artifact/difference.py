@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from glp_export.artifact.tolerance import Tolerance
+from glp_export.core.tolerance import Tolerance
 from glp_export.tasks.kinds import Choices
 
 if TYPE_CHECKING:

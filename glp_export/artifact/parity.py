@@ -18,8 +18,9 @@ from glp_export.artifact.parity_report import FileParity, ParityReport, Probe
 from glp_export.artifact.probes import LONGEST_PROBE, Case, probe_cases, sample_cases
 from glp_export.artifact.reference import Reference
 from glp_export.artifact.session import open_session, provider_name, run_batch
-from glp_export.artifact.tolerance import SAME_NOISE, TOLERANCES, Tolerance, tolerance_for
+from glp_export.artifact.tolerance import SAME_NOISE, TOLERANCES, tolerance_for
 from glp_export.core.errors import ModelError
+from glp_export.core.tolerance import Tolerance
 from glp_export.serve.runtimes import ONNX_RUNTIME, open_in
 from glp_export.tasks.kinds import Choices, TaskKind
 from glp_export.tasks.predictions import attended

@@ -1,12 +1,8 @@
-"""Whether a model answers a row otherwise where padding stands beside it.
-
-Attention leaves padding out by its mask. Convolutions over tokens (ConvBERT) and landmarks of
-attention (Nyströmformer) do not, and padding on the left moves the tokens of a model that counts
-positions from the first column.
-"""
+"""Whether padding beside a row changes what a model of PyTorch answers."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -14,21 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glp_export.encoder.batches import forward, kind_of
+from glp_export.tasks import padding
 from glp_export.tasks.arrow_columns import numbers
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-_ROWS = 2
-_PADDING = 8
-"""Tokens; a row of as many as fit is enough to see a difference of another kind than rounding."""
-
-_ROUNDING = 1e-5
-"""Of the largest answer: ten times what sums in another order differ by."""
-
-_SHARE = 1e-2
-"""Of what answers to several texts, or their outputs, differ by: far below what padding changes."""
 
 _known: WeakKeyDictionary[PreTrainedModel, dict[str, bool]] = WeakKeyDictionary()
 """By model and side: weights change in training, what a model reads does not."""
@@ -37,62 +24,30 @@ _known: WeakKeyDictionary[PreTrainedModel, dict[str, bool]] = WeakKeyDictionary(
 def padding_matters(
     model: PreTrainedModel, rows: Dataset, tokenizer: PreTrainedTokenizerBase
 ) -> bool:
-    """Ask a model, in eval mode, for the shortest rows alone and with padding.
+    """Ask a model, in eval mode, once for each side of padding.
 
     Args:
         rows: encoded; as long as each other they need no padding.
         tokenizer: that pads.
     """
-    lengths = numbers(rows, "length")
-    longest = int(lengths.max(initial=0))
-    short = [int(row) for row in np.argsort(lengths, kind="stable")[:_ROWS]]
-    short = [row for row in short if lengths[row] < longest]
-    if not short:
-        return False
-    of_model = _known.setdefault(model, {})
-    side = tokenizer.padding_side
-    if side not in of_model:
-        pairs = [_pair(model, rows[row], tokenizer, longest) for row in short]
-        of_model[side] = _differ(*(np.concatenate(each) for each in zip(*pairs, strict=True)))
-    return of_model[side]
-
-
-def _pair(
-    model: PreTrainedModel, row: dict[str, Any], tokenizer: PreTrainedTokenizerBase, longest: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """All that a model says of a row and its own tokens: alone, and beside padding."""
-    own = len(row["input_ids"])
-    alone, _ = _answers(model, row, tokenizer, own)
-    padded, there = _answers(model, row, tokenizer, min(own + _PADDING, longest))
-    # As many labels as tokens are no answers to tokens.
-    padded = [
-        beside if beside.shape == one.shape else beside[there]
-        for beside, one in zip(padded, alone, strict=True)
-    ]
-    first, second = (np.concatenate([one.ravel() for one in each]) for each in (alone, padded))
-    return first, second
-
-
-def _answers(
-    model: PreTrainedModel, row: dict[str, Any], tokenizer: PreTrainedTokenizerBase, length: int
-) -> tuple[list[NDArray[np.float64]], NDArray[np.bool_]]:
-    """What a model says of one row, padded to a length, and where the row's tokens are."""
     import torch
 
-    names = [name for name in tokenizer.model_input_names if name in row]
-    batch = tokenizer.pad(
-        [{name: row[name] for name in names}],
-        padding="max_length",
-        max_length=length,
-        return_tensors="pt",
-    ).to(model.device)
-    with torch.inference_mode(), torch.autocast(model.device.type, enabled=False):
-        outputs = forward(model, batch)
-    there = batch["attention_mask"][0].cpu().numpy().astype(bool)
-    return [outputs[name][0].double().cpu().numpy() for name in kind_of(model).outputs], there
+    kind, of_model, side = kind_of(model), _known.setdefault(model, {}), tokenizer.padding_side
 
+    def ask(row: int, length: int) -> tuple[Mapping[str, NDArray[Any]], NDArray[np.bool_]]:
+        own = rows[row]
+        inputs = {name: own[name] for name in tokenizer.model_input_names if name in own}
+        batch = tokenizer.pad(
+            [inputs], padding="max_length", max_length=length, return_tensors="pt"
+        ).to(model.device)
+        with torch.inference_mode(), torch.autocast(model.device.type, enabled=False):
+            outputs = forward(model, batch)
+        there = batch["attention_mask"][0].cpu().numpy().astype(bool)
+        return {name: outputs[name].float().cpu().numpy() for name in kind.outputs}, there
 
-def _differ(alone: NDArray[np.float64], padded: NDArray[np.float64]) -> bool:
-    allowed = _ROUNDING * max(1.0, float(np.abs(alone).max())) + _SHARE * float(alone.std())
-    close = (alone == padded) | (np.abs(alone - padded) <= allowed)
-    return not bool(close.all())
+    lengths = numbers(rows, "length")
+    if len(np.unique(lengths)) < 2:  # which says nothing of other rows
+        return False
+    if side not in of_model:
+        of_model[side] = padding.padding_matters(ask, lengths, scaled=kind.scaled)
+    return of_model[side]

@@ -8,8 +8,9 @@ import pytest
 
 from glp_export.artifact import VARIANTS
 from glp_export.artifact.difference import agreement, compare
-from glp_export.artifact.tolerance import TOLERANCES, Tolerance, tolerance_for
+from glp_export.artifact.tolerance import TOLERANCES, tolerance_for
 from glp_export.core.errors import ModelError
+from glp_export.core.tolerance import Tolerance
 from glp_export.tasks.kinds import Choices
 
 
