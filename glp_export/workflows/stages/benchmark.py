@@ -110,7 +110,28 @@ def score_contender(
         other_metric: of further test sets; empty for the task's.
     """
     trained = exported.trained
-    predictions = [_answers(execution, exported, file, trained.test) for file in exported.best]
+    # What is rounded differs with padding anyhow: the plain file says whether it is read.
+    apart = padding_matters(
+        exported.plain.path,
+        trained.test,
+        trained.tokenizer,
+        longest=min(execution.max_length, trained.tokenizer.model_max_length),
+        scaled=execution.kind.scaled,
+    )
+
+    def answers(file: OnnxFile, rows: Dataset) -> NDArray[np.float32]:
+        session = open_session(file.path, provider=execution.provider, threads=execution.threads)
+        kind = execution.kind
+        return predict_onnx(
+            session,
+            rows,
+            trained.tokenizer,
+            read=kind.read,
+            batch_size=kind.batch_size,
+            apart=apart,
+        )
+
+    predictions = [answers(file, trained.test) for file in exported.best]
     rows = tuple(
         MetricRow(
             contender=trained.contender,
@@ -130,23 +151,11 @@ def score_contender(
             name,
             trained.contender,
             metric=other_metric,
-            **_metric(task, _answers(execution, exported, exported.chosen, test), test),
+            **_metric(task, answers(exported.chosen, test), test),
         )
         for name, test in trained.other_tests.items()
     )
     return Scored(_with_losses(execution, exported, predictions), rows, tuple(predictions), others)
-
-
-def _answers(
-    execution: ExecutionContext, exported: Exported, file: OnnxFile, rows: Dataset
-) -> NDArray[np.float32]:
-    session = open_session(file.path, provider=execution.provider, threads=execution.threads)
-    kind, tokenizer = execution.kind, exported.trained.tokenizer
-    # What is rounded differs with padding anyhow: the plain file says whether it is read.
-    apart = padding_matters(exported.plain.path, rows, tokenizer, scaled=kind.scaled)
-    return predict_onnx(
-        session, rows, tokenizer, read=kind.read, batch_size=kind.batch_size, apart=apart
-    )
 
 
 def with_divergences(scored: Sequence[Scored], task: Task) -> list[Scored]:
