@@ -46,13 +46,7 @@ from glp_export.workflows.stage_count import (
     stages_of_run,
     stages_of_search,
 )
-from glp_export.workflows.stages.benchmark import (
-    Scored,
-    score_contender,
-    time_contenders,
-    with_differences,
-    with_divergences,
-)
+from glp_export.workflows.stages.benchmark import time_contenders
 from glp_export.workflows.stages.export import Exported, export_contender
 from glp_export.workflows.stages.precision import (
     add_precisions,
@@ -60,6 +54,12 @@ from glp_export.workflows.stages.precision import (
     require_texts_of_run,
 )
 from glp_export.workflows.stages.runtimes import add_runtimes
+from glp_export.workflows.stages.scoring import (
+    Scored,
+    score_contender,
+    with_differences,
+    with_divergences,
+)
 from glp_export.workflows.stages.search import (
     choose_plans,
     confirm_cost,

@@ -10,8 +10,9 @@ from glp_export.config.targets import Targets
 from glp_export.core.progress import Progress
 from glp_export.workflows.artifact_jobs import _config, _pruned
 from glp_export.workflows.final_training import learning_rate_for
-from glp_export.workflows.stages.benchmark import score_contender, time_contenders
+from glp_export.workflows.stages.benchmark import time_contenders
 from glp_export.workflows.stages.export import Exported
+from glp_export.workflows.stages.scoring import score_contender
 from glp_export.workflows.stages.trained import Trained
 
 

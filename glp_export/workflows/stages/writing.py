@@ -43,10 +43,10 @@ from glp_export.workflows.context import RunContext
 from glp_export.workflows.execution import ExecutionContext
 from glp_export.workflows.report import write_report
 from glp_export.workflows.stages.base_card import told_by_card
-from glp_export.workflows.stages.benchmark import Scored
 from glp_export.workflows.stages.export import Exported
 from glp_export.workflows.stages.gate_files import write_gate_files
 from glp_export.workflows.stages.recovery_start import needs_no_recovery
+from glp_export.workflows.stages.scoring import Scored
 from glp_export.workflows.stages.size import measured_of, too_large
 
 logger = logging.getLogger(__name__)
